@@ -1,0 +1,64 @@
+# `make demo` and `make test` are all a newcomer needs; `make help` lists the rest.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev demo test unit lint bench lock clean
+
+help: ## Show what there is to make
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(BIN)/uv: requirements-build.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Error: Python 3.11 or newer is needed; $$($(PYTHON) --version) was found. Set PYTHON=..." >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "Error: a virtual environment could not be made. On Debian: apt install python3-venv" >&2; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-build.txt
+	@touch $@
+
+$(VENV)/.runtime: requirements.txt pyproject.toml | $(BIN)/uv
+	@echo "Installing the pinned packages into $(VENV) (about a minute when nothing is cached)…"
+	@$(UV) --require-hashes --no-build-isolation -r requirements.txt
+	@$(UV) --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.jars: conf/jars.lock $(VENV)/.runtime
+	@echo "Fetching the jars that pyspark does not bring (about half a minute when nothing is cached)…"
+	@$(BIN)/lake fetch-jars
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
+	@echo "Installing what the tests need…"
+	@$(UV) --require-hashes --no-build-isolation -r requirements-dev.txt
+	@touch $@
+
+setup: $(VENV)/.jars ## Install packages and jars, each held to its hash
+
+setup-dev: setup $(VENV)/.dev ## setup, and what tests and checks need
+
+demo: setup ## Start everything and show the dashboard's address; Ctrl-C stops all of it
+	@exec $(BIN)/lake up houses
+
+test: setup-dev lint ## Lint, types, and all tests: unit, spark, e2e
+	@$(BIN)/pytest $(ARGS)
+
+unit: setup-dev ## The tests that need no Java
+	@$(BIN)/pytest -m "not spark and not e2e" $(ARGS)
+
+lint: setup-dev ## ruff and mypy
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+bench: setup-dev ## Measure speed and size; ARGS="--full" takes its time
+	@$(BIN)/python -m tests.bench $(ARGS)
+
+lock: $(BIN)/uv ## Pin every dependency again, with hashes
+	@for name in requirements requirements-dev requirements-build; do \
+	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	    --no-emit-find-links --no-header $$name.in -o $$name.txt; done
+
+clean: ## Remove the environment, jars and everything written at run time
+	rm -rf $(VENV) jars var

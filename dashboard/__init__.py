@@ -1,0 +1,1 @@
+"""The page: what the lake serves, drawn live, without a JVM."""

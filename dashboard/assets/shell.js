@@ -1,0 +1,72 @@
+/* Theme, navigation, and the one table too long to be sent as components. */
+(function () {
+  'use strict';
+  const KEY = 'mantine-color-scheme-value'; // Mantine's own key, so that it starts with the stored choice
+  const CHOICES = ['auto', 'light', 'dark'];
+  const NAMES = { auto: 'as the system', light: 'light', dark: 'dark' };
+  const system = window.matchMedia('(prefers-color-scheme: dark)');
+
+  const choice = () => (CHOICES.includes(localStorage.getItem(KEY)) ? localStorage.getItem(KEY) : 'auto');
+  const scheme = () => (choice() === 'auto' ? (system.matches ? 'dark' : 'light') : choice());
+
+  function label() {
+    const button = document.getElementById('theme-toggle');
+    document.documentElement.dataset.themeChoice = choice();
+    document.documentElement.dataset.agThemeMode = scheme();
+    if (!button) return;
+    button.title = 'Theme: ' + NAMES[choice()];
+    button.setAttribute('aria-label', 'Theme: ' + NAMES[choice()] + '. Change it.');
+  }
+
+  function theme(clicks) {
+    if (clicks) localStorage.setItem(KEY, CHOICES[(CHOICES.indexOf(choice()) + 1) % CHOICES.length]);
+    label();
+    return [scheme(), scheme()];
+  }
+
+  system.addEventListener('change', () => {
+    if (choice() !== 'auto' || !window.dash_clientside.set_props) return;
+    label();
+    window.dash_clientside.set_props('scheme', { data: scheme() });
+    window.dash_clientside.set_props('mantine', { forceColorScheme: scheme() });
+  });
+
+  function navigation(opened, navbar) {
+    return Object.assign({}, navbar, { collapsed: { mobile: !opened } });
+  }
+
+  const closed = () => false;
+
+  function cell(row, field, text, value) {
+    const td = row.querySelector('[data-field="' + field + '"]') || row.appendChild(document.createElement('td'));
+    td.dataset.field = field;
+    td.className = value === undefined ? 'text' : 'number';
+    if (value !== undefined) td.dataset.value = String(value);
+    if (td.textContent !== text) td.textContent = text;
+  }
+
+  function windowRows(rows) {
+    const body = document.getElementById('houses-windows-rows');
+    if (!body || !rows) return window.dash_clientside.no_update;
+    const known = new Map([...body.rows].map((row) => [row.dataset.window + '|' + row.dataset.decade, row]));
+    rows.forEach(([start, decade, average, sales, state, layer], place) => {
+      const key = start + '|' + decade;
+      const row = known.get(key) || document.createElement('tr');
+      known.delete(key);
+      row.dataset.window = start;
+      row.dataset.decade = decade;
+      cell(row, 'window_start', start.slice(11, 19));
+      cell(row, 'decade', decade + 's');
+      cell(row, 'avg_price', '$' + Math.round(average).toLocaleString('en-US'), average);
+      cell(row, 'sales', sales.toLocaleString('en-US'), sales);
+      cell(row, 'state', state);
+      cell(row, 'layer', layer);
+      if (body.rows[place] !== row) body.insertBefore(row, body.rows[place] || null);
+    });
+    known.forEach((row) => row.remove());
+    return rows.length + ' windows';
+  }
+
+  window.dash_clientside = window.dash_clientside || {};
+  window.dash_clientside.lake = Object.assign(window.dash_clientside.lake || {}, { theme, navigation, closed, windowRows });
+})();

@@ -1,0 +1,116 @@
+"""Figures in the look of the page, pure functions of frames; text that came from events is escaped."""
+
+import html
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+from dash import dcc
+from dash import html as dash_html
+from dash.development.base_component import Component
+
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+# After Okabe and Ito: told apart by colour-blind readers too; brighter on dark.
+PALETTE = {
+    "light": ("#0072B2", "#D55E00", "#00805E", "#B0538A", "#A66F00", "#6554C0"),
+    "dark": ("#56B4E9", "#FF8B4D", "#2FC79B", "#DE91BC", "#F0C642", "#8AA4FF"),
+}
+DASHES = ("solid", "dash", "dot")
+BAR = {"light": "#228be6", "dark": "#4dabf7"}
+_INK = {"light": ("#212529", "#6c757d", "#e9ecef", "#ffffff"), "dark": ("#e9ecef", "#a6a7ab", "#3b3d42", "#25262b")}
+
+
+def escaped(value: object) -> str:
+    """Text that plotly shows as it is: its labels understand some markup."""
+    return html.escape(str(value), quote=False)
+
+
+def graph(graph_id: str) -> Component:
+    """The place of a figure; the box around it gives it its height."""
+    config: Any = {"displaylogo": False, "responsive": True, "modeBarButtonsToRemove": ["select2d", "lasso2d"]}
+    return dash_html.Div(dcc.Graph(id=graph_id, config=config), className="chart")
+
+
+def _figure(scheme: str, revision: str) -> go.Figure:
+    ink, dim, grid, _paper = _INK[scheme]
+    axis = {"gridcolor": grid, "zerolinecolor": grid, "linecolor": grid, "tickfont": {"color": dim}, "automargin": True}
+    return go.Figure(
+        layout={
+            "template": f"mantine_{scheme}",
+            "uirevision": revision,  # constant, so that zoom and hidden legend entries survive every update
+            "paper_bgcolor": "rgba(0,0,0,0)",
+            "plot_bgcolor": "rgba(0,0,0,0)",
+            "font": {"family": FONT, "size": 12, "color": ink},
+            "margin": {"l": 8, "r": 8, "t": 30, "b": 8},
+            "legend": {
+                "orientation": "h",
+                "x": 0,
+                "y": 1,
+                "xanchor": "left",
+                "yanchor": "bottom",
+                "title": {"text": ""},
+            },
+            "xaxis": axis | {"showgrid": False},
+            "yaxis": axis | {"tickprefix": "$", "tickformat": "~s", "rangemode": "tozero"},
+            "hoverlabel": {"font": {"family": FONT}},
+        }
+    )
+
+
+def bars(rows: pd.DataFrame, counted: str, scheme: str, revision: str) -> go.Figure:
+    """One bar per row (label, value, count, is_final) with its count on top; rows that are not final are hatched."""
+    figure = _figure(scheme, revision)
+    colour = BAR[scheme]
+    for is_final, name, hatch in ((True, "final", ""), (False, "provisional: still filling", "/")):
+        part = rows[rows["is_final"] == is_final]
+        figure.add_bar(
+            name=name,
+            x=[escaped(label) for label in part["label"]],
+            y=part["value"].tolist(),
+            text=[f"{number:,}" for number in part["count"]],
+            textposition="outside",
+            cliponaxis=False,
+            marker={
+                "color": colour,
+                "line": {"color": colour, "width": 1},
+                "pattern": {"shape": hatch, "size": 6, "solidity": 0.35, "fillmode": "replace", "fgcolor": colour},
+            },
+            hovertemplate=f"%{{x}}: $%{{y:,.0f}}<br>{escaped(counted)}: %{{text}}<br>{name}<extra></extra>",
+        )
+    figure.update_layout(barmode="overlay", bargap=0.25, showlegend=True)
+    labels = [escaped(label) for label in rows["label"]]
+    figure.update_xaxes(type="category", categoryorder="array", categoryarray=labels)
+    return figure
+
+
+def lines(rows: pd.DataFrame, groups: Sequence[object], scheme: str, revision: str) -> go.Figure:
+    """One line per group of rows (at, value, count, group, is_final, layer).
+
+    `groups` are all there could be, so that a group keeps its colour. Hollow points are provisional, diamonds served
+    by the batch layer.
+    """
+    figure = _figure(scheme, revision)
+    palette, hollow = PALETTE[scheme], _INK[scheme][3]
+    for group, part in rows.groupby("group", sort=True):
+        colour = palette[groups.index(group) % len(palette)]
+        same = sum(trace.line.color == colour for trace in figure.data)
+        figure.add_scatter(
+            name=f"{escaped(group)}s",
+            x=part["at"].tolist(),
+            y=part["value"].tolist(),
+            customdata=part[["count", "layer"]].to_numpy().tolist(),
+            mode="lines+markers",
+            line={"color": colour, "width": 2, "dash": DASHES[same % len(DASHES)]},
+            marker={
+                "size": 7,
+                "color": [colour if final else hollow for final in part["is_final"]],
+                "line": {"color": colour, "width": 2},
+                "symbol": ["diamond" if layer == "batch" else "circle" for layer in part["layer"]],
+            },
+            hovertemplate="%{x|%H:%M} UTC: $%{y:,.0f}<br>%{customdata[0]:,} in it, served by %{customdata[1]}",
+        )
+    figure.update_layout(showlegend=True)
+    figure.update_yaxes(rangemode="normal")
+    figure.update_xaxes(type="date", tickformat="%H:%M\n%b %d")
+    return figure

@@ -1,0 +1,156 @@
+"""The lambda flow as boxes: what each part does now, as pure functions of a DomainView."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dash import html
+from dash.development.base_component import Component
+
+from dashboard import text, tiles
+from dashboard.snapshot import DomainView, Source
+from dashboard.streams import QueryView, TopicView
+from lakehouse.serving import Reading
+
+EDGES = (
+    "producer>topic topic>speed-query topic>history-query speed-query>speed history-query>history "
+    "history-query>dead-letters history>recompute recompute>batch speed>page batch>page"
+)
+BEHIND_SECONDS = 30  # a query that is this far behind the topic is catching up
+
+
+@dataclass(frozen=True)
+class Box:
+    """A part of the flow: its layer, its state as colour and word, and what it says of itself."""
+
+    title: str
+    layer: str  # in, speed, batch, out
+    state: str  # ok, idle, warn, error, off
+    word: str
+    lines: Sequence[tuple[str, Any]] = ()
+
+
+def boxes(view: DomainView, source: Source) -> dict[str, Box]:
+    """Every part of the flow by the name that EDGES uses, in reading order."""
+    return {
+        "producer": _producer(view),
+        "topic": _topic(view.topic),
+        "speed-query": _query(view.queries["speed"], view.topic, "speed", source.speed_query),
+        "speed": _table(view.speed, source.speed.name, "speed", _windows(view)),
+        "history-query": _query(view.queries["history"], view.topic, "batch", source.history_query),
+        "history": _table(
+            view.history, source.history.name, "batch", [("streamed", text.count(view.history.streamed))]
+        ),
+        "dead-letters": _dead_letters(view.dead_letters),
+        "recompute": _recompute(view),
+        "batch": _table(view.batch, source.batch.name, "batch"),
+        "page": _page(view),
+    }
+
+
+def _producer(view: DomainView) -> Box:
+    lines = [("events/s", text.decimal(view.topic.rate)), ("newest", tiles.age(view.history.newest_event_at))]
+    if view.topic.error:
+        return Box("producer", "in", "off", "unknown", lines)
+    sending = bool(view.topic.rate)
+    return Box("producer", "in", "ok" if sending else "idle", "sending" if sending else "silent", lines)
+
+
+def _topic(topic: TopicView) -> Box:
+    lines = [("events", text.count(topic.events)), ("partitions", text.count(len(topic.ends) or None))]
+    if topic.error:
+        return Box(f"topic {topic.name}", "in", "error", "no answer", lines)
+    return Box(f"topic {topic.name}", "in", "ok", "answering", lines)
+
+
+def _query(query: QueryView, topic: TopicView, layer: str, name: str) -> Box:
+    behind = query.lag or 0
+    state, word = {"running": ("ok", "running"), "stopped": ("error", "stopped")}.get(
+        query.state, ("off", "not started")
+    )
+    if query.error:
+        state, word = "error", "damaged"
+    elif query.state == "running" and behind > BEHIND_SECONDS * max(topic.rate or 0, 10):
+        state, word = "warn", "catching up"
+    lines = [
+        ("lag", "unknown" if query.lag is None and query.state != "not started" else text.count(query.lag)),
+        ("rows/s", text.decimal(query.rows_per_second)),
+        ("batch", text.NOTHING if query.batch_id is None else f"#{query.batch_id:,}"),
+        ("took", text.seconds(query.batch_seconds)),
+    ]
+    return Box(f"{name} query", layer, state, word, lines)
+
+
+def _table(reading: Reading, name: str, layer: str, more: Sequence[tuple[str, Any]] = ()) -> Box:
+    lines = [("rows", text.count(reading.total)), *more, ("written", tiles.age(reading.committed_at))]
+    if reading.error:
+        return Box(name, layer, "error", "unreadable", lines)
+    if reading.state == "empty":
+        return Box(name, layer, "off", "empty", [("rows", "0")])
+    return Box(name, layer, "ok", "filled", lines)
+
+
+def _windows(view: DomainView) -> list[tuple[str, Any]]:
+    if view.speed.state == "empty":
+        return []
+    return [("provisional", text.count(int((~view.served["is_final"].astype(bool)).sum())))]
+
+
+def _dead_letters(reading: Reading) -> Box:
+    if reading.error:
+        return Box("dead letters", "batch", "error", "unreadable", [("rows", text.count(reading.total))])
+    if not reading.total:
+        return Box("dead letters", "batch", "ok", "none", [("rows", "0")])
+    reason = str(reading.frame["reason"].value_counts().index[0]) if len(reading.frame) else text.NOTHING
+    return Box("dead letters", "batch", "warn", "to look at", [("rows", text.count(reading.total)), ("mostly", reason)])
+
+
+def _recompute(view: DomainView) -> Box:
+    if view.parity.error:
+        return Box("recompute", "batch", "error", "unreadable")
+    if view.parity.state == "empty":
+        return Box("recompute", "batch", "off", "never run", [("runs", "nightly")])
+    differing = len(view.parity.frame)
+    lines = [("last run", tiles.age(view.parity.committed_at)), ("parity", agreement(view.parity))]
+    return Box("recompute", "batch", "warn" if differing else "ok", "differs" if differing else "agrees", lines)
+
+
+def agreement(parity: Reading) -> str:
+    """How far speed and batch layer agree: "118 of 120 windows agree; 2 differ by late, resent"."""
+    differing = len(parity.frame)
+    sentence = f"{text.count(parity.total - differing)} of {text.plural(parity.total, 'window')} agree"
+    if not differing:
+        return sentence
+    causes = {cause for causes in parity.frame["cause"] for cause in str(causes).split(" and ")}
+    differ = "differs" if differing == 1 else "differ"
+    return f"{sentence}; {differing} {differ} by {', '.join(sorted(causes))}"
+
+
+def _page(view: DomainView) -> Box:
+    layers = view.served["layer"].value_counts()
+    lines = [
+        ("data age", tiles.age(view.history.newest_event_at)),
+        ("from batch", text.count(layers.get("batch", 0))),
+        ("from speed", text.count(layers.get("speed", 0))),
+    ]
+    shown = len(view.served) > 0
+    return Box("this page", "out", "ok" if shown else "off", "serving" if shown else "nothing yet", lines)
+
+
+def drawing(domain: str, parts: dict[str, Box], moving: bool) -> list[Component]:
+    """The boxes as components; assets/flow.js draws the lines of EDGES between them."""
+    lines = html.Div(
+        className="flow-lines", **tiles.attributes(edges=EDGES, moving=str(moving).lower(), aria_hidden="true")
+    )
+    return [lines, *(_draw(domain, name, box) for name, box in parts.items())]
+
+
+def _draw(domain: str, name: str, box: Box) -> Component:
+    rows = [html.Div([html.Dt(label), html.Dd(value)]) for label, value in box.lines]
+    head = [html.Strong(box.title), html.Span(box.word, className="node-word")]
+    return html.Div(
+        [html.Div(head, className="node-head"), html.Dl(rows)],
+        id=f"flow-{domain}-{name}",
+        className=f"node node-{box.layer} at-{name}",
+        **tiles.attributes(state=box.state, node=name, layer=box.layer),
+    )

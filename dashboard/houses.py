@@ -1,0 +1,218 @@
+"""What the houses page shows of a snapshot, as pure functions: frames for the figures, rows for the tables."""
+
+from datetime import timedelta
+from typing import Any
+
+import pandas as pd
+import pyarrow.compute as pc
+from dash import html
+from dash.development.base_component import Component
+
+from dashboard import feed, flow, text, tiles
+from dashboard.snapshot import DomainView, Source
+from dashboard.tiles import TileState
+from jobs.houses import schema
+
+NO_SALES = "No sales yet. Start them: `./spark-submit.sh jobs/houses/produce.py`"
+NO_STREAM = (
+    "Sales are on the topic, but nothing has read them yet. Start the stream: `./spark-submit.sh jobs/houses/stream.py`"
+)
+NO_RECOMPUTE = "Nothing recomputed yet. Run: `./spark-submit.sh jobs/houses/recompute.py`"
+WINDOW = pd.Timedelta(schema.WINDOW).to_pytimedelta()
+BUSIEST = 4  # decades drawn while none is picked
+PARITY_ROWS = 50
+
+SOURCE = Source(
+    domain=schema.DOMAIN,
+    history=schema.HISTORY,
+    feed=("id", "price", "yr_built", "bedrooms", "bathrooms", "sqft_living", "zipcode", "event_at"),
+    speed=schema.AVERAGES,
+    batch=schema.AVERAGES_BATCH,
+    parity=schema.PARITY,
+    disagrees=pc.field("cause") != "equal",
+    history_query="history",
+    speed_query="averages",
+    window=WINDOW,
+    span=timedelta(hours=1),
+)
+
+
+def empty_notice(view: DomainView) -> str:
+    """Why nothing is shown and what to start."""
+    return NO_STREAM if view.topic.events else NO_SALES
+
+
+def windows_state(view: DomainView) -> TileState:
+    """The state of a tile that shows served windows."""
+    if view.batch.error and not view.speed.error:
+        return TileState("stale", text.with_code(view.batch.error), tiles.moment(view.as_of("speed", view.speed)))
+    if len(view.served) and view.speed.state == "empty":
+        return tiles.tile_state(view.batch, view.batch.committed_at, "")
+    return tiles.tile_state(view.speed, view.as_of("speed", view.speed), empty_notice(view))
+
+
+def last_windows(served: pd.DataFrame) -> pd.DataFrame:
+    """The newest window of each decade, oldest decade first."""
+    return served.sort_values("window_start").groupby("decade", as_index=False).tail(1).sort_values("decade")
+
+
+def bar_rows(last: pd.DataFrame) -> pd.DataFrame:
+    """The newest windows as `charts.bars` wants them."""
+    labels = last["decade"].astype(str) + "s"
+    return pd.DataFrame(
+        {"label": labels, "value": last["avg_price"], "count": last["sales"], "is_final": last["is_final"]}
+    )
+
+
+def line_rows(shown: pd.DataFrame) -> pd.DataFrame:
+    """Windows as `charts.lines` wants them."""
+    names = {"window_start": "at", "avg_price": "value", "sales": "count", "decade": "group"}
+    return shown.rename(columns=names)[["at", "value", "count", "group", "is_final", "layer"]]
+
+
+def decades(served: pd.DataFrame) -> list[int]:
+    """All decades there are, oldest first."""
+    return sorted(int(decade) for decade in served["decade"].unique())
+
+
+def picked(served: pd.DataFrame, chosen: list[str] | None) -> list[int]:
+    """The decades to draw: the chosen ones, else those with the most sales."""
+    wanted = [int(decade) for decade in chosen or [] if str(decade).isdigit()]
+    if wanted:
+        return wanted
+    return [int(decade) for decade in served.groupby("decade")["sales"].sum().nlargest(BUSIEST).index]
+
+
+def caption(last: pd.DataFrame) -> str:
+    """Which windows the bars stand for."""
+    start, end = last["window_start"].min(), last["window_end"].max()
+    provisional = int((~last["is_final"]).sum())
+    which = "Window" if end - start <= WINDOW else "Last windows between"
+    state = f"{provisional} of {len(last)} still filling" if provisional else "all final"
+    return f"{which} {text.bounds(start, end)} · {text.plural(last['sales'].sum(), 'sale')} · {state}"
+
+
+def quiet_note(view: DomainView, last: pd.DataFrame) -> Component:
+    """A note that the browser shows once no sale has come for longer than a window."""
+    newest = view.history.newest_event_at
+    minutes = int(WINDOW.total_seconds() // 60)
+    words = f"No sale for more than {minutes} minutes: with no newer sale the last windows stay provisional."
+    waits = newest is not None and not bool(last["is_final"].all())
+    after = (newest + WINDOW).isoformat() if newest is not None and waits else None
+    return html.P(words, className="note", hidden=True, **tiles.attributes(show_after=after))
+
+
+def last_window_table(last: pd.DataFrame) -> Component:
+    """The bars as a table."""
+    rows = [
+        html.Tr(
+            [
+                tiles.cell("window_start", text.clock(row.window_start), row.window_start.isoformat(), number=False),
+                tiles.cell("decade", f"{row.decade}s", row.decade, number=False),
+                tiles.cell("avg_price", text.money(row.avg_price), float(row.avg_price)),
+                tiles.cell("sales", text.count(row.sales), int(row.sales)),
+                tiles.cell("state", "final" if row.is_final else "provisional", number=False),
+            ],
+            **tiles.attributes(decade=str(row.decade)),
+        )
+        for row in tiles.records(last)
+    ]
+    heads = {"Window (UTC)": "text", "Decade": "text", "Average price": "number", "Sales": "number", "State": "text"}
+    return tiles.table("houses-last-window-table", heads, rows, "Last window of each decade")
+
+
+def window_rows(shown: pd.DataFrame) -> list[list[Any]]:
+    """The windows drawn, newest first, as the browser fills them into #houses-windows-table."""
+    return [
+        [row.window_start.isoformat(), int(row.decade), float(row.avg_price), int(row.sales), _state(row), row.layer]
+        for row in tiles.records(shown.sort_values(["window_start", "decade"], ascending=[False, True]))
+    ]
+
+
+def _state(row: Any) -> str:
+    return "final" if row.is_final else "provisional"
+
+
+def served_by(shown: pd.DataFrame) -> str:
+    """How many of the points come from which layer."""
+    layers = shown["layer"].value_counts()
+    return f"{layers.get('batch', 0):,} from the batch layer, {layers.get('speed', 0):,} from the speed layer"
+
+
+def feed_rows(view: DomainView) -> pd.DataFrame:
+    """The newest sales as the feed shows them, newest first."""
+    frame = feed.with_keys(view.history.frame)
+    return pd.DataFrame(
+        {
+            "key": frame["key"],
+            "time": [text.clock(moment) for moment in frame["event_at"]],
+            "id": frame["id"],
+            "price": [float(price) for price in frame["price"]],
+            "built": (frame["yr_built"] // 10 * 10).astype(str) + "s · " + frame["yr_built"].astype(str),
+            "beds": frame["bedrooms"],
+            "baths": frame["bathrooms"],
+            "sqft": frame["sqft_living"],
+            "zip": [str(int(zipcode)) if pd.notna(zipcode) else text.NOTHING for zipcode in frame["zipcode"]],
+        }
+    )
+
+
+def kpis(view: DomainView) -> list[Component]:
+    """The numbers on top."""
+    served, history = view.served, view.history
+    newest = served[served["window_start"] == served["window_start"].max()] if len(served) else served
+    sales = int(newest["sales"].sum())
+    average = newest["sum_cents"].sum() / 100 / sales if sales else None
+    window = text.bounds(newest["window_start"].iloc[0], newest["window_end"].iloc[0]) if sales else "no window yet"
+    provisional = int((~served["is_final"].astype(bool)).sum())
+    rate = text.decimal(view.topic.rate)
+    return [
+        tiles.kpi("houses-kpi-average", "Average price now", text.money(average), window),
+        tiles.kpi("houses-kpi-sales", "Sales in that window", text.count(sales), "all decades"),
+        tiles.kpi("houses-kpi-history", "Sales streamed so far", text.count(history.streamed), "in history"),
+        tiles.kpi("houses-kpi-rate", "Events per second", rate, tiles.rate_note(view.topic), _rate_state(view)),
+        tiles.kpi("houses-kpi-provisional", "Provisional rows", text.count(provisional), f"of {len(served):,} shown"),
+        tiles.kpi("houses-kpi-age", "Age of newest sale", tiles.age(history.newest_event_at), "by its own time"),
+    ]
+
+
+def _rate_state(view: DomainView) -> str:
+    return "error" if view.topic.error else "ready"
+
+
+def parity_body(view: DomainView) -> list[Component]:
+    """How far the layers agree, and the windows where they do not."""
+    rows = view.parity.frame.sort_values(["window_start", "decade"], ascending=False).head(PARITY_ROWS)
+    sentence = html.P(flow.agreement(view.parity), id="houses-parity-summary", className="summary")
+    if rows.empty:
+        return [sentence]
+    return [sentence, _parity_table(rows)]
+
+
+def _parity_table(rows: pd.DataFrame) -> Component:
+    heads = {"Window (UTC)": "text", "Speed": "number", "Batch": "number", "Difference": "number"}
+    body = [
+        html.Tr(
+            [
+                tiles.cell("window_start", _two(text.clock(row.window_start), f"{row.decade}s"), number=False),
+                tiles.cell("speed", _side(row.speed_avg_price, row.speed_sales), row.speed_avg_price),
+                tiles.cell("batch", _side(row.batch_avg_price, row.batch_sales), row.batch_avg_price),
+                tiles.cell("difference", _two(_amount(row.difference), row.cause or text.NOTHING), row.difference),
+            ],
+            **tiles.attributes(decade=str(row.decade), window=row.window_start.isoformat(), cause=row.cause or None),
+        )
+        for row in tiles.records(rows)
+    ]
+    return tiles.table("houses-parity-table", heads, body, "Windows where the layers differ, and why")
+
+
+def _two(first: str, second: str) -> list[Component]:
+    return [html.Div(first), html.Div(second, className="second")]
+
+
+def _side(average: float, sales: float) -> list[Component]:
+    return _two(_amount(average), "no row" if pd.isna(sales) else text.plural(sales, "sale"))
+
+
+def _amount(value: float) -> str:
+    return text.NOTHING if pd.isna(value) else text.money(value)

@@ -1,0 +1,106 @@
+"""The whole platform on one screen: the lambda flow of each domain, with live rates and the age of the data."""
+
+from typing import Any
+
+from dash import Input, Output, callback, html
+from dash.development.base_component import Component
+from dash.exceptions import PreventUpdate
+
+from dashboard import flow, snapshot, text, tiles
+from dashboard.snapshot import DomainView, Source
+from dashboard.tiles import TileState
+from lakehouse.serving import Reading
+
+NAME = "Overview"
+PATH = "/"
+ORDER = 0
+ICON = "flow"
+MEANING = (
+    "Every event goes two ways: at once into the windows of the speed layer, and into the history that the batch layer "
+    "recomputes them from."
+)
+
+
+def layout(**_query: str) -> Component:
+    """The page before the first snapshot: skeletons."""
+    loading = [
+        html.Div(tiles.loading_kpis(5), className="kpis"),
+        tiles.tile("overview-loading", "Flow", MEANING),
+    ]
+    intro = [html.H1("Overview"), html.P("From Kafka to this page: what moves, how fast, and how old it is.")]
+    return html.Div([html.Div(intro, className="intro"), html.Div(loading, id="overview")])
+
+
+@callback(Output("overview", "children"), Input("live", "data"))
+def update(_version: str | None) -> list[Component]:
+    """Every domain of the snapshot in force."""
+    current = snapshot.current()
+    if current is None:
+        raise PreventUpdate
+    as_of = tiles.moment(current.fresh_at())
+    return [
+        html.Div(domain_section(source, current.domains[source.domain.name], as_of), className="domain")
+        for source in snapshot.sources()
+    ]
+
+
+def domain_section(source: Source, view: DomainView, as_of: str | None) -> list[Component]:
+    """A domain's KPIs and its flow."""
+    domain = source.domain
+    drawn = flow.drawing(domain.name, flow.boxes(view, source), moving=bool(view.topic.rate))
+    tile = tiles.tile(
+        f"overview-{domain.name}",
+        domain.title,
+        MEANING,
+        html.Div(drawn, className="flow"),
+        _legend(),
+        now=TileState("ready", text.with_code(_notice(source, view)), as_of),
+    )
+    return [html.Div(kpis(domain.name, view), className="kpis"), tile]
+
+
+def _notice(source: Source, view: DomainView) -> str:
+    """What stands in the way of the flow, and the command that starts it."""
+    if view.topic.events == 0 and source.domain.produce:
+        return f"Nothing has been sent yet. Start it: `./spark-submit.sh {source.domain.produce[0]}`"
+    return view.topic.error
+
+
+def _legend() -> Component:
+    keys = [html.Span(f"{layer} layer", className=f"key key-{layer}") for layer in ("speed", "batch")]
+    return html.Div(keys, className="legend")
+
+
+def kpis(domain: str, view: DomainView) -> list[Component]:
+    """The five numbers on top."""
+    topic, history, dead = view.topic, view.history, view.dead_letters
+    broken = "error" if topic.error else "ready"
+    streamed = f"{text.count(history.streamed)} streamed"
+    name = f"overview-{domain}"
+    return [
+        tiles.kpi(
+            f"{name}-topic",
+            "Events on topic",
+            text.count(topic.events),
+            tiles.rate_note(topic, f"topic {topic.name}"),
+            broken,
+        ),
+        tiles.kpi(f"{name}-rate", "Events per second", text.decimal(topic.rate), tiles.rate_note(topic), broken),
+        tiles.kpi(f"{name}-history", "In history", *_rows(history, streamed)),
+        tiles.kpi(f"{name}-dead-letters", "Dead letters", *_rows(dead, _reasons(dead))),
+        tiles.kpi(f"{name}-age", "Age of newest event", tiles.age(history.newest_event_at), "by its own time"),
+    ]
+
+
+def _rows(reading: Reading, note: str) -> tuple[str, Any, str]:
+    if reading.error:
+        return text.count(reading.total) if reading.total else text.NOTHING, "cannot be read", "error"
+    return text.count(reading.total), note if reading.total else "none yet", "ready"
+
+
+def _reasons(dead: Reading) -> str:
+    """The commonest reasons among the newest dead letters (not counted over the whole table)."""
+    if dead.state != "ready":
+        return ""
+    common = dead.frame["reason"].value_counts().head(2)
+    return "; ".join(f"{number:,} × {reason}" for reason, number in common.items())

@@ -1,0 +1,182 @@
+"""One immutable, versioned snapshot of the lake, rebuilt every second by one thread; all tiles of a tick show the same.
+
+A page names the tables it lives on in its SOURCE; nothing here knows a domain.
+"""
+
+import itertools
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import pandas as pd
+import pyarrow.compute as pc
+
+from dashboard.streams import QueryView, TopicView, TopicWatch, query_view
+from lakehouse import serving
+from lakehouse.domain import Domain
+from lakehouse.serving import Reading, TableReader
+from lakehouse.tables import Table
+
+SECONDS = 1.0
+FEED_ROWS = 200
+
+
+@dataclass(frozen=True)
+class Source:
+    """The tables of a domain's speed and batch layers, by the part they play; `span` is how far back the page shows."""
+
+    domain: Domain
+    history: Table
+    feed: tuple[str, ...]
+    speed: Table
+    batch: Table
+    parity: Table
+    disagrees: pc.Expression
+    history_query: str
+    speed_query: str
+    window: timedelta
+    span: timedelta = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class DomainView:
+    """A domain at one moment. Equal to the one before exactly when nothing on a page would change."""
+
+    topic: TopicView
+    queries: Mapping[str, QueryView]
+    history: Reading
+    dead_letters: Reading
+    speed: Reading
+    batch: Reading
+    parity: Reading
+    served: pd.DataFrame = field(compare=False)
+
+    def as_of(self, query: str, reading: Reading) -> datetime | str | None:
+        """Up to when the rows of a query's table are complete; 'live' when nothing on the topic is left to read."""
+        view = self.queries[query]
+        if view.lag == 0:
+            return "live"
+        return max((at for at in (reading.committed_at, view.progressed_at) if at), default=None)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All domains at one moment; `version` is another one only when something has changed."""
+
+    version: str
+    taken_at: datetime
+    domains: Mapping[str, DomainView]
+
+    def fresh_at(self) -> datetime | str | None:
+        """Up to when everything shown is complete: 'live', a time, or None while no query has ever run."""
+        moments = [
+            view.as_of(name, view.speed if name == "speed" else view.history)
+            for view in self.domains.values()
+            for name, query in view.queries.items()
+            if query.state != "not started"
+        ]
+        times = [moment for moment in moments if isinstance(moment, datetime)]
+        return min(times, default="live" if "live" in moments else None)
+
+
+class _Watcher:
+    """Keeps the readers of one domain and looks through all of them at once."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        coordinates = ("topic", "partition", "offset", "recorded_at")
+        recent = serving.recent("window_start", source.span)
+        self.topic = TopicWatch(source.domain.topics[0].name)
+        self._history = TableReader(source.history, serving.newest(FEED_ROWS, (*source.feed, *coordinates)))
+        self._dead = TableReader(source.domain.dead_letters, serving.newest(1000, (*coordinates, "reason")))
+        self._speed = TableReader(source.speed, recent)
+        self._batch = TableReader(source.batch, recent)
+        self._parity = TableReader(source.parity, serving.matching(source.disagrees, limit=500))
+        self._served: tuple[Reading, Reading, pd.DataFrame] | None = None
+
+    def look(self, now: datetime) -> DomainView:
+        source, topic = self.source, self.topic.view()
+        speed, batch = self._speed.read(), self._batch.read()
+        roles = {"history": source.history_query, "speed": source.speed_query}
+        return DomainView(
+            topic=topic,
+            queries={role: query_view(source.domain.name, query, topic, now) for role, query in roles.items()},
+            history=self._history.read(),
+            dead_letters=self._dead.read(),
+            speed=speed,
+            batch=batch,
+            parity=self._parity.read(),
+            served=self._serve(speed, batch),
+        )
+
+    def _serve(self, speed: Reading, batch: Reading) -> pd.DataFrame:
+        if self._served is None or self._served[:2] != (speed, batch):
+            rows = serving.served(speed.frame, batch.frame, self.source.speed.keys)
+            shown = rows[rows["window_start"] >= rows["window_start"].max() - self.source.span]
+            self._served = speed, batch, shown.reset_index(drop=True)
+        return self._served[2]
+
+
+class Live:
+    """The snapshot in force and the thread that replaces it."""
+
+    def __init__(self, sources: Sequence[Source]) -> None:
+        self.sources = tuple(sources)
+        self._watchers = [_Watcher(source) for source in sources]
+        self._numbers = itertools.count(1)
+        self._boot = uuid.uuid4().hex[:8]  # so that a page outliving a restart does not take version 3 for its own
+        self.snapshot: Snapshot | None = None
+
+    def refresh(self) -> Snapshot:
+        """Look at everything once; the version stays when nothing has changed."""
+        now = datetime.now(UTC)
+        views = {watcher.source.domain.name: watcher.look(now) for watcher in self._watchers}
+        last = self.snapshot
+        same = last is not None and last.domains == views
+        version = last.version if last is not None and same else f"{self._boot}-{next(self._numbers)}"
+        self.snapshot = Snapshot(version, now, views)
+        return self.snapshot
+
+    def start(self) -> None:
+        """Begin to watch, in background threads that end with the process."""
+        for watcher in self._watchers:
+            watcher.topic.start()
+        threading.Thread(target=self._run, name="snapshot", daemon=True).start()
+
+    def _run(self) -> None:
+        while True:
+            began = time.monotonic()
+            try:
+                self.refresh()
+            except Exception:  # the page shows STALE with the age; the next look may succeed
+                logging.getLogger(__name__).exception("The snapshot could not be taken.")
+            time.sleep(max(0.1, SECONDS - (time.monotonic() - began)))
+
+
+_live = Live(())
+
+
+def use(live: Live) -> None:
+    """Make this the process's live view."""
+    global _live  # noqa: PLW0603
+    _live = live
+
+
+def sources() -> tuple[Source, ...]:
+    """The domains that are watched."""
+    return _live.sources
+
+
+def current() -> Snapshot | None:
+    """The snapshot in force; None until the first one is taken."""
+    return _live.snapshot
+
+
+def view(domain: str) -> DomainView | None:
+    """The domain in the snapshot in force."""
+    snapshot = current()
+    return snapshot.domains.get(domain) if snapshot else None

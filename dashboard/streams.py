@@ -1,0 +1,142 @@
+"""What the broker and the streaming queries say of themselves: events on the topic, lag, last batch."""
+
+import math
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from lakehouse import checkpoints, serving, state, topics
+from lakehouse.errors import LakeError
+from lakehouse.settings import settings
+
+SILENT_AFTER = 15.0  # seconds without a sign of life after which a query or the broker counts as gone
+Offsets = Mapping[tuple[str, int], int]
+
+
+@dataclass(frozen=True)
+class TopicView:
+    """A topic: the events it has ever been given, how many come per second now, and what is wrong if anything is."""
+
+    name: str
+    events: int | None = None
+    rate: float | None = None
+    ends: tuple[tuple[tuple[str, int], int], ...] = ()
+    starts: tuple[tuple[tuple[str, int], int], ...] = ()
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class QueryView:
+    """A streaming query; `state` is 'not started', 'running' or 'stopped', `lag` is None when the broker is silent."""
+
+    name: str
+    state: str = "not started"
+    batch_id: int | None = None
+    lag: int | None = None
+    rows_per_second: float | None = None
+    batch_seconds: float | None = None
+    progressed_at: datetime | None = None
+    error: str = ""
+
+
+class TopicWatch:
+    """Asks the broker for a topic's offsets in a thread of its own, so that a silent broker holds up nobody."""
+
+    def __init__(self, topic: str, seconds: float = 1.0) -> None:
+        self._view = TopicView(topic, error="The Kafka broker has not been asked yet.")
+        self._seconds = seconds
+        self._heard_at = time.monotonic()
+        self._meter = serving.RateMeter()
+        self._known: topics.TopicState | None = None
+        self._brokers = ""
+
+    def start(self) -> None:
+        """Ask every second until the process ends."""
+        threading.Thread(target=self._run, name=f"topic-{self._view.name}", daemon=True).start()
+
+    def view(self) -> TopicView:
+        """The last answer; an error when it is too old to be believed."""
+        silent = time.monotonic() - self._heard_at
+        if silent > SILENT_AFTER and not self._view.error:
+            return replace(self._view, rate=None, error="The Kafka broker does not answer.")
+        return self._view
+
+    def _run(self) -> None:
+        while True:
+            self.ask()
+            time.sleep(self._seconds)
+
+    def ask(self) -> None:
+        """One question to the broker; the answer, or what is wrong, is in `view()` afterwards."""
+        name = self._view.name
+        try:
+            ends = self._ends(name)
+        except LakeError as error:
+            self._fail(str(error))
+        except Exception:  # the client raises many types; for the reader they all mean this
+            self._fail("The Kafka broker does not answer. Check that it runs: `lake status`.")
+        else:
+            if ends is None:
+                self._fail(f"The broker has no topic {name} yet.")
+                return
+            self._heard_at = time.monotonic()
+            events = sum(ends.values())
+            rate = self._meter.add(events, self._heard_at)
+            starts = self._known.starts if self._known else {}
+            self._view = TopicView(
+                name, events, None if rate is None else round(rate, 1), _flat(name, ends), _flat(name, starts)
+            )
+
+    def _ends(self, name: str) -> dict[int, int] | None:
+        brokers = settings().brokers()
+        if self._known is None or brokers != self._brokers:
+            self._known, self._brokers = topics.state(brokers, name), brokers
+            return self._known.ends if self._known else None
+        return topics.end_offsets(brokers, name, self._known.ends)
+
+    def _fail(self, sentence: str) -> None:
+        self._known = None
+        self._view = replace(self._view, rate=None, error=sentence)
+
+
+def _flat(topic: str, offsets: Mapping[int, int]) -> tuple[tuple[tuple[str, int], int], ...]:
+    return tuple(((topic, partition), offset) for partition, offset in sorted(offsets.items()))
+
+
+def query_view(domain: str, query: str, topic: TopicView, now: datetime) -> QueryView:
+    """What the query's checkpoint and its progress file say; a damaged checkpoint is an error of this part only."""
+    try:
+        done = checkpoints.last_committed(checkpoints.path(domain, query))
+    except (OSError, ValueError, KeyError, TypeError):
+        return QueryView(query, "stopped", error=f"The checkpoint of {domain}/{query} cannot be read.")
+    progress = state.read_json(state.progress_file(domain, query))
+    beat = _time(progress.get("written_at"))
+    alive = beat is not None and (now - beat).total_seconds() < SILENT_AFTER
+    if done is None and beat is None:
+        return QueryView(query)
+    duration = _number((progress.get("durationMs") or {}).get("triggerExecution"))
+    return QueryView(
+        query,
+        state="running" if alive else "stopped",
+        batch_id=done.batch_id if done else None,
+        lag=None if topic.error else serving.lag(dict(topic.ends), dict(topic.starts), done),
+        rows_per_second=_number(progress.get("processedRowsPerSecond")) if alive else None,
+        batch_seconds=None if duration is None else duration / 1000,
+        progressed_at=_time(progress.get("timestamp")),
+    )
+
+
+def _number(value: Any) -> float | None:
+    """A finite number: Spark reports NaN and Infinity for a batch without time or rows."""
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
+
+
+def _time(value: Any) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(str(value).replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,0 +1,58 @@
+"""How numbers, times and sentences are written on a page."""
+
+import re
+from datetime import UTC, datetime
+
+from dash import html
+
+NOTHING = "–"
+
+
+def count(value: float | None) -> str:
+    """12,345"""
+    return NOTHING if value is None else f"{value:,.0f}"
+
+
+def plural(value: float, noun: str) -> str:
+    """1 sale, 2 sales"""
+    return f"{value:,.0f} {noun}" if value == 1 else f"{value:,.0f} {noun}s"
+
+
+def decimal(value: float | None) -> str:
+    """12.3"""
+    return NOTHING if value is None else f"{value:,.1f}"
+
+
+def money(value: float | None) -> str:
+    """$540,088"""
+    if value is None:
+        return NOTHING
+    return f"-${-value:,.0f}" if value < 0 else f"${value:,.0f}"
+
+
+def short_money(value: float) -> str:
+    """$540k, $1.2M"""
+    return f"${value / 1e6:.2f}M" if abs(value) >= 999_500 else f"${value / 1e3:.0f}k"
+
+
+def seconds(value: float | None) -> str:
+    """0.45 s"""
+    return NOTHING if value is None else f"{value:.2f} s"
+
+
+def clock(moment: datetime) -> str:
+    """12:03:21 of a time in UTC, with the date when it is not today."""
+    form = "%H:%M:%S" if moment.date() == datetime.now(UTC).date() else "%Y-%m-%d %H:%M:%S"
+    return f"{moment:{form}}"
+
+
+def bounds(start: datetime, end: datetime) -> str:
+    """12:02–12:04 UTC, with the date when it is not today."""
+    form = "%H:%M" if start.date() == datetime.now(UTC).date() else "%Y-%m-%d %H:%M"
+    return f"{start:{form}}–{end:%H:%M} UTC"
+
+
+def with_code(sentence: str) -> list[str | html.Code]:
+    """A sentence in which `backticks` are set as code."""
+    parts = re.split(r"`([^`]*)`", sentence)
+    return [html.Code(part) if number % 2 else part for number, part in enumerate(parts) if part]

@@ -1,0 +1,1 @@
+"""King County house sales: average price per decade built, live and recomputed."""

@@ -1,0 +1,159 @@
+"""Sales in a file -> initial history, sales to stream, and houses for sale whose prices are withheld."""
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import typer
+
+from jobs.houses import datasets
+from jobs.houses.schema import HISTORY
+from lakehouse import entry, tables
+from lakehouse.errors import RefusedError, UsageError
+from lakehouse.settings import ROOT
+
+COMMITTED = ROOT / "data/houses/house_prices.parquet"
+APP_ID = "houses-initial"
+
+
+class Loaded(Enum):
+    """What the history holds of an initial history."""
+
+    NONE = "none"
+    THIS = "this one"
+    ANOTHER = "another one"
+
+
+def main(
+    source: Annotated[Path, typer.Option("--input", help="Sales as .csv or .parquet.")] = COMMITTED,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same sets.")] = 42,
+    initial: Annotated[float, typer.Option(min=0, max=1, help="Fraction that is the initial history.")] = 0.4,
+    stream: Annotated[float, typer.Option(min=0, max=1, help="Fraction that is to be streamed.")] = 0.5,
+    for_sale: Annotated[float, typer.Option(min=0, max=1, help="Fraction for sale, its prices withheld.")] = 0.1,
+    load: Annotated[
+        bool, typer.Option("--load", help="Load the initial history into the Delta history, once.")
+    ] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the sets if there are any; build them if not.")] = False,
+) -> None:
+    """Split the sales into an initial history, sales to stream and houses for sale."""
+    if keep and (datasets.folder() / datasets.MANIFEST).exists():
+        [history] = datasets.read_sets(datasets.INITIAL)
+        typer.echo(f"Kept the data sets in {datasets.folder()}.")
+    else:
+        history = build(source, seed, fractions(initial, stream, for_sale), load)
+    if load:
+        load_history(history)
+
+
+def fractions(initial: float, stream: float, for_sale: float) -> dict[str, float]:
+    """The fractions by set. Raises UsageError when they do not add up to 1."""
+    if not abs(initial + stream + for_sale - 1) < 1e-9:  # not >=: NaN must not pass
+        total = f"{initial + stream + for_sale:.6g}"
+        raise UsageError(
+            f"--initial {initial:g}, --stream {stream:g} and --for-sale {for_sale:g} add up to {total}.",
+            "They must add up to 1: every sale goes into one of the three sets.",
+        )
+    return {datasets.INITIAL: initial, datasets.TO_STREAM: stream, datasets.FOR_SALE: for_sale}
+
+
+def build(source: Path, seed: int, shares: Mapping[str, float], load: bool) -> pa.Table:
+    """Build and publish the sets; the initial history is returned.
+
+    Raises RefusedError when it is to be loaded over another one.
+    """
+    sales = datasets.read_sales(source)
+    sets = datasets.split(sales, shares, seed)
+    if load:
+        refuse_another(sets[datasets.INITIAL])  # before anything is written
+    prices = sets[datasets.FOR_SALE].select(["id", "listed_at", "price"])
+    withheld = {datasets.FOR_SALE: sets[datasets.FOR_SALE].drop_columns("price"), datasets.FOR_SALE_PRICES: prices}
+    digest = hashlib.sha256(source.read_bytes()).hexdigest()
+    about = {"input": source.name, "input_sha256": digest, "seed": seed, "fractions": dict(shares)}
+    written = publish(sets | withheld, about)
+    rows = ", ".join(f"{part.num_rows:,} {name.replace('_', ' ')}" for name, part in sets.items())
+    typer.echo(f"{sales.num_rows:,} sales, seed {seed}: {rows}.")
+    typer.echo(f"{'Written to' if written else 'Already in'} {datasets.folder()}.")
+    return sets[datasets.INITIAL]
+
+
+def publish(sets: Mapping[str, pa.Table], about: Mapping[str, Any]) -> bool:
+    """Write the sets aside, then put each in its place; False when the same bytes are there already.
+
+    The manifest goes last and names each file's digest, so a reader between two renames sees that they do not match.
+    """
+    files = {name: _parquet(rows) for name, rows in sets.items()}
+    described = {
+        name: {"rows": sets[name].num_rows, "sha256": hashlib.sha256(content).hexdigest()}
+        for name, content in files.items()
+    }
+    contents = {f"{name}.parquet": content for name, content in files.items()}
+    contents[datasets.MANIFEST] = (json.dumps({**about, "sets": described}, indent=2) + "\n").encode()
+    folder = datasets.folder()
+    if all((folder / name).is_file() and (folder / name).read_bytes() == data for name, data in contents.items()):
+        return False
+    folder.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(dir=folder, prefix=".new-"))
+    try:
+        for name, content in contents.items():
+            (aside / name).write_bytes(content)
+        for name in contents:
+            (aside / name).replace(folder / name)
+    finally:
+        shutil.rmtree(aside)
+    return True
+
+
+def _parquet(rows: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.write_table(rows, sink, compression="zstd")
+    return bytes(sink.getvalue())
+
+
+def loaded(initial: pa.Table) -> Loaded:
+    """Whether the history holds this initial history, another one, or none yet."""
+    names = datasets.SALE_SCHEMA.names
+    held = tables.read(HISTORY, names, filters=[("source", "=", "initial")])
+    if not held.num_rows:
+        return Loaded.NONE
+    order = [(name, "ascending") for name in ("id", "listed_at", *names)]
+    same = held.select(names).cast(datasets.SALE_SCHEMA).sort_by(order).equals(initial.select(names).sort_by(order))
+    return Loaded.THIS if same else Loaded.ANOTHER
+
+
+def refuse_another(initial: pa.Table) -> None:
+    """Raises RefusedError when the history holds an initial history other than this one."""
+    if loaded(initial) is Loaded.ANOTHER:
+        raise RefusedError(
+            f"{HISTORY.path} already holds another initial history (of another seed, fractions or file); "
+            "loading this one too would count houses twice.",
+            "Give the options it was built with, or start over with `lake reset houses`.",
+        )
+
+
+def load_history(initial: pa.Table) -> None:
+    """Append the initial history to the Delta history, once. Raises RefusedError when it holds another one."""
+    refuse_another(initial)
+    rows = history_rows(initial)
+    if tables.append(tables.create(HISTORY), rows, app_id=APP_ID, version=0):
+        typer.echo(f"Loaded {rows.num_rows:,} sales into {HISTORY.path}.")
+    else:
+        typer.echo(f"Already loaded: {HISTORY.path} holds these {rows.num_rows:,} sales as its initial history.")
+
+
+def history_rows(initial: pa.Table) -> pa.Table:
+    """The sales as rows of the history: never on the stream, so without event time and Kafka coordinates."""
+    given = {name: initial[name] for name in initial.column_names}
+    given["source"] = pa.array(["initial"] * initial.num_rows, pa.string())
+    columns = [given.get(field.name, pa.nulls(initial.num_rows, field.type)) for field in HISTORY.arrow_schema]
+    return pa.table(columns, schema=HISTORY.arrow_schema)
+
+
+if __name__ == "__main__":
+    entry.run(main)

@@ -1,0 +1,98 @@
+"""The averages again, from the distinct sales of the whole history, and what the speed layer had made of them."""
+
+from typing import Annotated
+
+import typer
+from deltalake import DeltaTable
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from rich.console import Console
+from rich.table import Table as Grid
+
+from jobs.houses import transforms
+from jobs.houses.schema import AVERAGES, AVERAGES_BATCH, AVERAGES_BATCHES, DEAD_LETTERS, DOMAIN, HISTORY, PARITY, WINDOW
+from lakehouse import checkpoints, entry, sidecar, tables
+from lakehouse.locks import exclusive
+from lakehouse.session import spark_session
+from lakehouse.settings import settings
+
+
+def covered(spark: SparkSession, history: DataFrame) -> tuple[str | None, int | None]:
+    """Generation and id of the newest averages batch whose records are all in the history or the dead letters."""
+    where = ["topic", "partition"]
+    events = history.select(*where, "offset").union(tables.read_spark(spark, DEAD_LETTERS).select(*where, "offset"))
+    kept = events.groupBy(*where).agg(F.max("offset").alias("last"))
+    log = tables.read_spark(spark, AVERAGES_BATCHES).join(kept, where, "left")
+    whole = log.groupBy("generation", "batch_id").agg(
+        F.max("committed_at").alias("at"),
+        F.min(F.col("end_offset") <= F.coalesce("last", F.lit(-1)) + 1).alias("whole"),
+    )
+    newest = whole.where("whole").orderBy(F.desc("at"), F.desc("batch_id")).first()
+    return (newest["generation"], newest["batch_id"]) if newest else (None, None)
+
+
+def recompute(spark: SparkSession, window: str, slide: str | None) -> DataFrame:
+    """Write the batch averages and the parity with the speed rows, each in one commit; returns the parity rows."""
+    tables.create(HISTORY)
+    version = DeltaTable(HISTORY.path).version()  # pinned: the stream may go on appending
+    history = spark.read.format("delta").option("versionAsOf", version).load(str(HISTORY.path))
+    speed = tables.read_spark(spark, AVERAGES)
+    generation, batch_id = covered(spark, history)
+    stamp = {
+        "covered_generation": F.lit(generation).cast("string"),
+        "covered_batch_id": F.lit(batch_id).cast("bigint"),
+        "history_version": F.lit(version).cast("bigint"),
+        "recomputed_at": F.current_timestamp(),
+    }
+    averages = transforms.average_price(transforms.distinct_sales(history), window, slide)
+    tables.overwrite(averages.withColumns(stamp), AVERAGES_BATCH)
+    streamed = history.where(F.col("source") == "stream")
+    marked = transforms.with_watermark_before(
+        transforms.with_first(streamed), tables.read_spark(spark, AVERAGES_BATCHES)
+    )
+    counts = transforms.late_and_resent(marked, window, slide)
+    parity = transforms.compare_layers(speed, tables.read_spark(spark, AVERAGES_BATCH), counts)
+    tables.overwrite(parity.withColumn("recomputed_at", F.current_timestamp()), PARITY)
+    return tables.read_spark(spark, PARITY)
+
+
+def show(parity: DataFrame, limit: int = 10) -> None:
+    """Print how many windows agree, why the others differ, and the largest differences."""
+    console = Console(highlight=False)
+    by_cause = {row["cause"]: row["count"] for row in parity.groupBy("cause").count().collect()}
+    total = sum(by_cause.values())
+    causes = ", ".join(f"{cause} {count:,}" for cause, count in sorted(by_cause.items()) if cause != "equal")
+    console.print(f"{total:,} windows: {by_cause.get('equal', 0):,} equal{f', {causes}' if causes else ''}.")
+    differing = parity.where("cause != 'equal'").orderBy(F.desc(F.abs("difference"))).limit(limit).collect()
+    if not differing:
+        return
+    grid = Grid("window", "decade", "speed", "batch", "difference", "late", "resent", "cause", box=None, pad_edge=False)
+    for row in differing:
+        speed, batch = _money(row["speed_avg_price"]), _money(row["batch_avg_price"])
+        cells = [f"{row['window_start']:%Y-%m-%d %H:%M}", row["decade"], speed, batch, _money(row["difference"])]
+        grid.add_row(*[str(cell) for cell in [*cells, row["late"], row["resent"], row["cause"]]])
+    console.print(grid)
+
+
+def _money(dollars: float | None) -> str:
+    return "-" if dollars is None else f"{dollars:,.2f}"
+
+
+def main(
+    window: Annotated[str | None, typer.Option(help="Length of a window; the stream's own when not given.")] = None,
+    slide: Annotated[
+        str | None, typer.Option(help="Time between window starts; the stream's own when not given.")
+    ] = None,
+) -> None:
+    """Recompute the averages from the whole history. Works with Kafka stopped."""
+    recorded = sidecar.recorded(checkpoints.path(DOMAIN.name, "averages"))
+    window = window or recorded.get("window", WINDOW)
+    slide = slide or recorded.get("slide", window)
+    with exclusive(settings().run / f"{DOMAIN.name}.recompute.lock", "The recomputation"):
+        spark = spark_session(f"{DOMAIN.name}-recompute")
+        show(recompute(spark, window, slide))
+        spark.stop()
+
+
+if __name__ == "__main__":
+    entry.run(main)

@@ -1,0 +1,266 @@
+"""The domain's rules: pure functions, DataFrame -> DataFrame, the same for the stream and for batches."""
+
+from functools import reduce
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from jobs.houses.schema import COORDINATES, EARLIEST, FIELDS, HISTORY, MAX_AHEAD, MAX_VALUE_BYTES, Field
+
+_ISO = r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)?$"
+_MILLIS = r"^-?\d{1,15}$"
+_WHOLE_ID = r"^0*(\d+)(\.0+)?$"  # 0071 and 71.0 are the house 71
+_ID = "^[A-Za-z0-9_-]{1,64}$"
+_STRICT = {"allowNonNumericNumbers": "false", "allowSingleQuotes": "false", "columnNameOfCorruptRecord": "corrupt"}
+
+
+def _json_schema(numbers: str) -> str:
+    """The event within an envelope; `numbers` is the type in which numeric fields are read."""
+    kinds = {"INT": numbers, "DOUBLE": numbers, "DECIMAL(12,2)": numbers}
+    fields = ",".join(f"{f.name}:{'string' if f.name == 'waterfront' else kinds.get(f.kind, 'string')}" for f in FIELDS)
+    return f"event array<struct<{fields}>>, corrupt string"
+
+
+def _read_json(numbers: str) -> Column:
+    """The value read as JSON: `event`, an array of one when the value is one object, and `corrupt`, null when all of it
+    could be read. The envelope makes bytes after the object an error; from_json alone would ignore them.
+    """
+    value = F.col("value")
+    text = value.cast("string")
+    readable = F.when((F.octet_length(value) <= MAX_VALUE_BYTES) & F.is_valid_utf8(text), text)
+    return F.from_json(F.concat(F.lit('{"event":['), readable, F.lit("]}")), _json_schema(numbers), _STRICT)
+
+
+def parse_sales(records: DataFrame) -> DataFrame:
+    """Kafka records as typed sales, one row per record: HISTORY's columns, `key`, `value`, `is_valid`.
+
+    The columns of a record that is not valid are what could be read of it. Numbers may be loose: 3 or 3.0, and true or 1
+    for waterfront. A sale without `sold_at` has the record's timestamp as its event time.
+    """
+    coordinates = [F.col("topic"), F.col("partition"), F.col("offset"), F.col("timestamp").alias("recorded_at")]
+    read = records.select(*coordinates, "key", "value", _read_json("double").alias("read"))
+    read = read.withColumn("raw", F.when(F.size("read.event") == 1, F.col("read.event")[0]))
+    typed = [_typed(field, F.col("raw")[field.name]).alias(field.name) for field in FIELDS]
+    sales = read.select(*COORDINATES, "key", "value", "read", "raw", *typed)
+    sales = sales.withColumn("event_at", F.coalesce("sold_at", "recorded_at")).withColumn("source", F.lit("stream"))
+    return sales.withColumn("is_valid", _is_valid()).select(*HISTORY.columns, "key", "value", "is_valid")
+
+
+def _typed(field: Field, raw: Column) -> Column:
+    if field.name == "id":
+        return F.regexp_replace(raw, _WHOLE_ID, "$1")
+    if field.kind == "STRING":
+        return raw
+    if field.kind == "TIMESTAMP":
+        iso = F.when(raw.rlike(_ISO), raw.try_cast("timestamp"))
+        return F.coalesce(iso, F.when(raw.rlike(_MILLIS), F.timestamp_millis(raw.try_cast("bigint"))))
+    if field.name == "waterfront":
+        raw = F.when(raw == "true", 1.0).when(raw == "false", 0.0).otherwise(raw.try_cast("double"))
+    if field.kind == "INT":
+        return F.when(raw == F.floor(raw), raw).try_cast("int")
+    return raw.try_cast(field.kind)
+
+
+def _is_valid() -> Column:
+    whole = F.col("read.corrupt").isNull() & F.col("raw").isNotNull()
+    fields = [F.coalesce(_in_bounds(field), F.lit(False) if field.required else _absent(field)) for field in FIELDS]
+    times = [~broken for broken, _reason in _time_rules()]
+    return F.coalesce(reduce(Column.__and__, [whole, *fields, *times]), F.lit(False))
+
+
+def _absent(field: Field) -> Column:
+    return F.col("raw")[field.name].isNull()
+
+
+def _in_bounds(field: Field) -> Column:
+    """Whether the field keeps its bounds; null where there is no value of the right type."""
+    value = F.col(field.name)
+    if field.name == "id":
+        return value.rlike(_ID)
+    if field.kind == "STRING":
+        return F.length(value).between(1, 128)
+    if field.kind == "TIMESTAMP":
+        return F.when(value.isNotNull(), F.lit(True))
+    return value.between(F.lit(field.low), F.lit(field.high))
+
+
+def _time_rules() -> list[tuple[Column, str]]:
+    ahead = F.col("recorded_at") + F.expr(f"INTERVAL {MAX_AHEAD}")
+    return [
+        (F.col("event_at") < F.lit(EARLIEST).cast("timestamp"), f"event time before {EARLIEST}"),
+        (F.col("event_at") > ahead, f"sold_at: more than {MAX_AHEAD} after the record's timestamp"),
+    ]
+
+
+def valid_sales(parsed: DataFrame) -> DataFrame:
+    """The sales among parsed records, one row per valid record, with HISTORY's columns; resends are kept."""
+    return parsed.where("is_valid").select(*HISTORY.columns)
+
+
+def dead_letters(parsed: DataFrame) -> DataFrame:
+    """The records that are no valid sale, one row each: coordinates, the first rule it breaks, the bytes as they came.
+
+    Only here is the text of each field looked at, so that valid sales do not pay for it.
+    """
+    bad = parsed.where(~F.col("is_valid")).withColumn("read", _read_json("string"))
+    bad = bad.withColumn("raw", F.when(F.size("read.event") == 1, F.col("read.event")[0]))
+    reason = F.coalesce(*[F.when(broken, F.lit(reason)) for broken, reason in _reasons()], F.lit("not a sale"))
+    return bad.select(*COORDINATES, reason.alias("reason"), "key", "value")
+
+
+def _reasons() -> list[tuple[Column, str]]:
+    value = F.col("value")
+    return [
+        (value.isNull(), "null value"),
+        (F.octet_length(value) == 0, "empty value"),
+        (F.octet_length(value) > MAX_VALUE_BYTES, f"value larger than {MAX_VALUE_BYTES // 1024} KB"),
+        (~F.is_valid_utf8(value.cast("string")), "invalid UTF-8"),
+        (F.col("raw").isNull(), "malformed JSON: not one object"),
+        *(rule for field in FIELDS for rule in _field_reasons(field)),
+        *_time_rules(),
+    ]
+
+
+def _field_reasons(field: Field) -> list[tuple[Column, str]]:
+    kind = {"INT": "a whole number", "TIMESTAMP": "a time (ISO 8601 or epoch milliseconds)", "STRING": "text"}
+    reasons = [(_absent(field), f"{field.name}: missing")] if field.required else []
+    reasons.append(
+        (~_absent(field) & F.col(field.name).isNull(), f"{field.name}: not {kind.get(field.kind, 'a number')}")
+    )
+    bounds = "" if field.low is None else f" ({field.low:.12g} to {field.high:.12g})"
+    rule = {"id": "not 1 to 64 letters, digits, - or _", "event_id": "not 1 to 128 characters"}.get(field.name)
+    return [*reasons, (~_in_bounds(field), f"{field.name}: {rule or f'out of bounds{bounds}'}")]
+
+
+def with_decade(sales: DataFrame) -> DataFrame:
+    """Sales with `decade`, the decade the house was built in: 1955 -> 1950."""
+    return sales.withColumn("decade", (F.floor(F.col("yr_built") / 10) * 10).cast("int"))
+
+
+def average_price(sales: DataFrame, window: str, slide: str | None = None) -> DataFrame:
+    """Average price and number of sales, one row per (window_start, decade).
+
+    Prices are added as whole cents and divided once, so any recomputation gives the same double. A sale without event
+    time (the initial history) is in no window.
+    """
+    grouped = with_decade(sales).groupBy(F.window("event_at", window, slide).alias("w"), "decade")
+    sums = grouped.agg(
+        F.count(F.lit(1)).alias("sales"), F.sum((F.col("price") * 100).cast("bigint")).alias("sum_cents")
+    )
+    return sums.select(
+        F.col("w.start").alias("window_start"),
+        F.col("w.end").alias("window_end"),
+        "decade",
+        (F.col("sum_cents").cast("double") / (F.col("sales") * 100).cast("double")).alias("avg_price"),
+        "sales",
+        "sum_cents",
+    )
+
+
+def with_first(sales: DataFrame) -> DataFrame:
+    """Sales with `is_first`: true for the first record of each event_id, and for every record without one."""
+    order = Window.partitionBy("event_id").orderBy("recorded_at", "topic", "partition", "offset")
+    return sales.withColumn("is_first", F.col("event_id").isNull() | (F.row_number().over(order) == 1))
+
+
+def distinct_sales(sales: DataFrame) -> DataFrame:
+    """Sales less the resends: the first of each event_id; a sale without one stands for itself."""
+    return with_first(sales).where("is_first").drop("is_first")
+
+
+def with_watermark_before(sales: DataFrame, batch_log: DataFrame) -> DataFrame:
+    """Streamed sales with `watermark_before`, the watermark of the averages batch before the one that read each of them.
+
+    A sale was late for a window when window_end <= watermark_before. Null where the batch log does not know the sale.
+    """
+    previous = Window.partitionBy("generation", "topic", "partition").orderBy("batch_id")
+    batches = batch_log.withColumn("watermark_before", F.lag("watermark").over(previous))
+    marks = batches.where(F.col("end_offset") > F.col("start_offset")).select(
+        "topic",
+        "partition",
+        F.col("start_offset").alias("offset"),
+        F.struct("watermark_before", "end_offset").alias("mark"),
+    )
+    both = sales.withColumn("mark", F.lit(None).cast(marks.schema["mark"].dataType)).unionByName(
+        marks, allowMissingColumns=True
+    )
+    # A batch's mark comes before the sales from its start offset on, up to its end.
+    order = Window.partitionBy("topic", "partition").orderBy("offset", F.col("mark").isNull())
+    marked = both.withColumn("last", F.last("mark", ignorenulls=True).over(order)).where(F.col("mark").isNull())
+    known = F.col("last.end_offset") > F.col("offset")
+    return marked.withColumn("watermark_before", F.when(known, F.col("last.watermark_before"))).drop("mark", "last")
+
+
+def late_and_resent(sales: DataFrame, window: str, slide: str | None = None) -> DataFrame:
+    """Late and resent sales, one row per (window_start, decade), from sales with `watermark_before` and `is_first`.
+
+    `late` counts what the speed layer left out, `resent` what the batch layer leaves out; a late resend is in both.
+    """
+    placed = with_decade(sales).withColumn("w", F.window("event_at", window, slide))
+    late = (F.col("w.end") <= F.col("watermark_before")).cast("bigint")
+    resent = (~F.col("is_first")).cast("bigint")
+    counted = placed.groupBy("w", "decade").agg(
+        F.coalesce(F.sum(late), F.lit(0)).alias("late"), F.sum(resent).alias("resent")
+    )
+    return counted.select(F.col("w.start").alias("window_start"), "decade", "late", "resent")
+
+
+def compare_layers(speed: DataFrame, batch: DataFrame, counts: DataFrame) -> DataFrame:
+    """Speed row against batch row, one row per (window_start, decade) known to either, with the cause of a difference.
+
+    `difference` is the batch average less the speed average, in dollars. `cause` is `equal`, `late`, `resent`,
+    `late and resent`, `newer sales` (the speed row has since seen more), `speed only`, `batch only`, or `unexplained`.
+    """
+    ours = speed.select(
+        "window_start",
+        "decade",
+        F.col("window_end").alias("speed_end"),
+        F.col("sales").alias("speed_sales"),
+        F.col("sum_cents").alias("speed_cents"),
+        F.col("avg_price").alias("speed_avg_price"),
+        "generation",
+        "batch_id",
+    )
+    theirs = batch.select(
+        "window_start",
+        "decade",
+        "window_end",
+        F.col("sales").alias("batch_sales"),
+        F.col("sum_cents").alias("batch_cents"),
+        F.col("avg_price").alias("batch_avg_price"),
+        "covered_generation",
+        "covered_batch_id",
+    )
+    joined = ours.join(theirs, ["window_start", "decade"], "full").join(counts, ["window_start", "decade"], "left")
+    joined = joined.withColumn("window_end", F.coalesce("window_end", "speed_end"))
+    return joined.fillna(0, ["late", "resent"]).select(
+        "window_start",
+        "window_end",
+        "decade",
+        "speed_sales",
+        "batch_sales",
+        "speed_avg_price",
+        "batch_avg_price",
+        (F.col("batch_avg_price") - F.col("speed_avg_price")).alias("difference"),
+        "late",
+        "resent",
+        _cause().alias("cause"),
+    )
+
+
+def _cause() -> Column:
+    equal = (F.col("speed_sales") == F.col("batch_sales")) & (F.col("speed_cents") == F.col("batch_cents"))
+    newer = (F.col("generation") == F.col("covered_generation")) & (F.col("batch_id") > F.col("covered_batch_id"))
+    explained = F.col("batch_sales") - F.col("speed_sales") == F.col("late") - F.col("resent")
+    late, resent = F.col("late") > 0, F.col("resent") > 0
+    return (
+        F.when(F.col("speed_sales").isNull(), F.when(late, "late").otherwise("batch only"))
+        .when(F.col("batch_sales").isNull(), "speed only")
+        .when(newer, "newer sales")
+        .when(equal, "equal")
+        .when(~explained, "unexplained")
+        .when(late & resent, "late and resent")
+        .when(late, "late")
+        .when(resent, "resent")
+        .otherwise("unexplained")
+    )

@@ -1,0 +1,138 @@
+"""The embedded broker: the real Kafka in KRaft mode, on loopback, under var/kafka."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+from typing import IO
+
+from lakehouse import jars, java, state, topics
+from lakehouse.errors import LakeError, UnavailableError
+from lakehouse.settings import settings
+
+_PROPERTIES = """process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+controller.listener.names=CONTROLLER
+log.dirs={data}
+num.partitions=4
+auto.create.topics.enable=false
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=1
+transaction.state.log.replication.factor=1
+transaction.state.log.num.partitions=1
+transaction.state.log.min.isr=1
+group.initial.rebalance.delay.ms=0
+num.network.threads=2
+num.io.threads=4
+log.retention.hours=168
+"""
+_LOGGING = """status = error
+rootLogger.level = warn
+rootLogger.appenderRef.out.ref = out
+appender.out.type = Console
+appender.out.name = out
+appender.out.layout.type = PatternLayout
+appender.out.layout.pattern = %d{yyyy-MM-dd'T'HH:mm:ss.SSS'Z'}{UTC} %p %c{1} %m%n
+"""
+
+
+def free_port(wanted: int = 0) -> int:
+    """The wanted port when it is free on loopback, else one that is."""
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise UnavailableError("No free port was found on 127.0.0.1.", "End a process that listens there.")
+
+
+class Broker:
+    """A Kafka broker of our own; `start` returns when it answers and is known to be ours."""
+
+    def __init__(self, folder: Path | None = None, port: int | None = None) -> None:
+        self.folder = folder or settings().var / "kafka"
+        self.port = free_port(settings().kafka_port if port is None else port)
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """Where clients reach the broker."""
+        return f"127.0.0.1:{self.port}"
+
+    def command(self) -> list[str]:
+        """The broker's command line; its folder is made and formatted when that has not been done."""
+        program = java.find()
+        class_path = f"{jars.folder('broker')}/*"
+        properties = self._configure()
+        if not (self.folder / "data/meta.properties").exists():
+            self._format(program, class_path, properties)
+        options = [
+            f"-Xmx{settings().kafka_heap}",
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
+            "-Djava.awt.headless=true",
+        ]
+        options += [f"-Dlog4j2.configurationFile={self.folder}/log4j2.properties"]
+        return [program, *options, "-cp", class_path, "kafka.Kafka", str(properties)]
+
+    def _configure(self) -> Path:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        properties = self.folder / "server.properties"
+        values = {"port": self.port, "controller": free_port(), "data": self.folder / "data"}
+        properties.write_text(_PROPERTIES.format(**values))
+        (self.folder / "log4j2.properties").write_text(_LOGGING)
+        return properties
+
+    def _format(self, program: str, class_path: str, properties: Path) -> None:
+        tool = [program, "-Xshare:auto", "-XX:TieredStopAtLevel=1", "-cp", class_path, "kafka.tools.StorageTool"]
+        cluster = subprocess.run([*tool, "random-uuid"], capture_output=True, text=True, check=True).stdout.split()[-1]
+        done = subprocess.run(
+            [*tool, "format", "-t", cluster, "-c", str(properties)], capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise LakeError(f"Kafka's folder {self.folder} could not be formatted: {done.stderr.strip()[-300:]}.")
+
+    def cluster_id(self) -> str:
+        """The cluster id in the broker's own folder."""
+        lines = (self.folder / "data/meta.properties").read_text().splitlines()
+        return next(line.split("=", 1)[1] for line in lines if line.startswith("cluster.id="))
+
+    def ready(self) -> bool:
+        """Whether a broker answers at our address and is ours. Raises UnavailableError when it is another one."""
+        try:
+            answered = topics.check(self.bootstrap_servers, timeout=1.0)
+        except UnavailableError:
+            return False
+        if answered != self.cluster_id():
+            raise UnavailableError(
+                f"Another Kafka broker answers at {self.bootstrap_servers} (cluster {answered}).",
+                "Stop it, or set LAKE_KAFKA_PORT to a free port.",
+            )
+        return True
+
+    def announce(self) -> None:
+        """Tell other processes where the broker is."""
+        state.write_json(settings().broker_file, {"bootstrap_servers": self.bootstrap_servers})
+
+    def start(self, log: IO[bytes], timeout: float = 60.0) -> None:
+        """Start the broker and wait for it, for tests and benches; `lake up` supervises `command` itself."""
+        self.process = subprocess.Popen(self.command(), stdout=log, stderr=log, start_new_session=True)
+        until = time.monotonic() + timeout
+        while not self.ready():
+            if self.process.poll() is not None or time.monotonic() > until:
+                raise UnavailableError("The embedded Kafka broker did not start.", "`lake logs kafka` says why.")
+            time.sleep(0.1)
+
+    def stop(self) -> None:
+        """Stop the broker and wait until it has ended."""
+        if self.process and self.process.poll() is None:
+            os.kill(self.process.pid, signal.SIGTERM)
+            self.process.wait(30)

@@ -1,0 +1,63 @@
+"""What a streaming checkpoint on disk says: offsets read and watermark of each batch. No JVM needed.
+
+A checkpoint folder holds `metadata` (the query's id), `offsets/<batch>` (written before a batch runs) and
+`commits/<batch>` (written after it). An offsets file has a version line, a JSON line with `batchWatermarkMs`, and one
+JSON line per source: {topic: {partition: next offset}}.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from lakehouse.settings import settings
+
+Offsets = dict[tuple[str, int], int]
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class BatchPlan:
+    """A batch as its offsets file plans it: next offset of each (topic, partition) and the watermark it runs with."""
+
+    batch_id: int
+    ends: Offsets
+    watermark: datetime | None
+
+
+def path(domain: str, query: str) -> Path:
+    """The checkpoint folder of a query."""
+    return settings().checkpoints / domain / query
+
+
+def generation(checkpoint: Path) -> str:
+    """The id that the checkpoint was born with; it changes only when the checkpoint is made anew."""
+    return str(json.loads((checkpoint / "metadata").read_text())["id"])
+
+
+def plan(checkpoint: Path, batch_id: int) -> BatchPlan:
+    """What batch `batch_id` reads up to; batch -1 reads nothing."""
+    if batch_id < 0:
+        return BatchPlan(-1, {}, None)
+    _version, metadata, *sources = (checkpoint / "offsets" / str(batch_id)).read_text().splitlines()
+    millis = json.loads(metadata).get("batchWatermarkMs", 0)
+    ends = {
+        (topic, int(partition)): offset
+        for source in sources
+        if source != "-"
+        for topic, partitions in json.loads(source).items()
+        for partition, offset in partitions.items()
+    }
+    return BatchPlan(batch_id, ends, EPOCH + timedelta(milliseconds=millis) if millis else None)
+
+
+def last_committed(checkpoint: Path) -> BatchPlan | None:
+    """The newest batch that has been committed; None when there is none yet."""
+    done = _batch_ids(checkpoint / "commits")
+    return plan(checkpoint, max(done)) if done else None
+
+
+def _batch_ids(folder: Path) -> list[int]:
+    if not folder.is_dir():
+        return []
+    return [int(file.name) for file in folder.iterdir() if file.name.isdigit()]

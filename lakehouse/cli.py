@@ -1,0 +1,181 @@
+"""`lake`: starts, shows and stops the platform."""
+
+import json
+import shutil
+import subprocess
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table as Grid
+
+from lakehouse import entry, jars, java
+from lakehouse.domain import load, load_all
+from lakehouse.errors import LakeError, RefusedError, UsageError
+from lakehouse.settings import settings
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Starts, shows and stops the platform.",
+)
+dead_letters = typer.Typer(
+    no_args_is_help=True, help="Events that were no valid ones, with their bytes and the reason."
+)
+app.add_typer(dead_letters, name="dead-letters")
+console = Console(highlight=False, soft_wrap=True)
+
+Domains = Annotated[list[str] | None, typer.Argument(help="Domains; all of them when none is named.")]
+AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
+
+
+def main() -> None:
+    """The entry point of the `lake` command."""
+    entry.run_app(app)
+
+
+@app.command()
+def up(
+    domains: Domains = None,
+    produce: Annotated[bool, typer.Option(help="Also run the demo's producer.")] = True,
+) -> None:
+    """Start broker, streams, producer and dashboard; Ctrl-C stops all of it."""
+    from lakehouse import launch
+
+    launch.up(domains or [], produce)
+
+
+@app.command()
+def down() -> None:
+    """Stop everything that `lake up` started."""
+    from lakehouse import status
+
+    names = status.down()
+    console.print(f"Stopped: {', '.join(names)}." if names else "Nothing was running.")
+
+
+@app.command()
+def status(as_json: AsJson = False) -> None:
+    """Show processes with their memory, and addresses. Exit code 3 when nothing runs."""
+    from lakehouse.status import status as read_status
+
+    found = read_status()
+    if as_json:
+        print(json.dumps(found, indent=1))  # noqa: T201
+    elif not found["running"]:
+        console.print("The lake is not running. Start it: `lake up`.")
+    else:
+        console.print(_processes(found["processes"]))
+        for name in ("dashboard_url", "bootstrap_servers", "lake_root"):
+            console.print(f"{name.replace('_', ' ')}: {found[name]}")
+        for domain, url in found["spark_ui_urls"].items():
+            console.print(f"Spark UI of {domain}: {url}")
+    if not found["running"]:
+        raise typer.Exit(3)
+
+
+def _processes(processes: list[dict[str, Any]]) -> Grid:
+    grid = Grid("process", "pid", "state", "memory", "restarts", "last error", box=None, pad_edge=False)
+    for process in processes:
+        memory = f"{process['memory_mb']:,} MB" if process["memory_mb"] else "-"
+        cells = [process["name"], process["pid"], process["state"], memory, process["restarts"], process["last_error"]]
+        grid.add_row(*[str(cell) for cell in cells])
+    grid.add_row("total", "", "", f"{sum(process['memory_mb'] for process in processes):,} MB", "", "", style="bold")
+    return grid
+
+
+@app.command()
+def topics(domains: Domains = None, as_json: AsJson = False) -> None:
+    """Show partitions, end offsets, and the lag of each query: end offset less the last committed batch's."""
+    from lakehouse.status import topic_rows
+
+    rows = topic_rows(load_all(domains or []))
+    if as_json:
+        print(json.dumps(rows, indent=1))  # noqa: T201
+        return
+    queries = sorted({query for row in rows for query in row["lag"]})
+    lags = [f"lag {query}" for query in queries]
+    grid = Grid("topic", "partition", "start", "end", *lags, box=None, pad_edge=False)
+    for row in rows:
+        shown = ["-" if row["lag"].get(query) is None else f"{row['lag'][query]:,}" for query in queries]
+        grid.add_row(row["topic"], str(row["partition"]), f"{row['start']:,}", f"{row['end']:,}", *shown)
+    console.print(grid)
+
+
+@dead_letters.command("list")
+def list_dead_letters(
+    domain: Annotated[str | None, typer.Argument(help="A domain; all of them when none is named.")] = None,
+    limit: Annotated[int, typer.Option(help="How many of the newest to show.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Show how many dead letters there are by reason, and the newest of them."""
+    from lakehouse.deadletters import newest, reasons
+
+    tables = [found.dead_letters for found in load_all([domain] if domain else [])]
+    counts = {table.domain: reasons(table) for table in tables}
+    letters = [letter for table in tables for letter in newest(table, limit)]
+    if as_json:
+        print(json.dumps({"reasons": counts, "newest": letters}, indent=1, default=str))  # noqa: T201
+        return
+    if not letters:
+        console.print("No dead letters.")
+        return
+    grid = Grid("domain", "reason", "count", box=None, pad_edge=False)
+    for name, found in counts.items():
+        for reason, count in found.items():
+            grid.add_row(name, reason, f"{count:,}")
+    console.print(grid, "")
+    grid = Grid("recorded", "topic", "partition", "offset", "reason", "value", box=None, pad_edge=False)
+    for letter in letters:
+        where = [f"{letter['recorded_at']:%Y-%m-%d %H:%M:%S}", letter["topic"], letter["partition"], letter["offset"]]
+        grid.add_row(*[str(cell) for cell in where], letter["reason"], repr(letter["value_start"]))
+    console.print(grid)
+
+
+@app.command()
+def logs(
+    name: Annotated[
+        str | None, typer.Argument(help="A process as `lake status` names it; all when none is named.")
+    ] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on showing new lines.")] = False,
+    lines: Annotated[int, typer.Option("--lines", "-n", help="Lines of each log.")] = 20,
+) -> None:
+    """Show the logs of the processes."""
+    files = sorted(settings().log.glob(f"{name or '*'}.log"))
+    if not files:
+        known = ", ".join(file.stem for file in sorted(settings().log.glob("*.log"))) or "none yet"
+        raise UsageError(f"There is no log of {name or 'any process'}.", f"Logs: {known}.")
+    subprocess.run(["tail", "-n", str(lines), *(["-f"] if follow else []), *map(str, files)], check=False)
+
+
+@app.command()
+def reset(
+    domain: Annotated[str | None, typer.Argument(help="Only this domain; everything when none is named.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete what was written at run time: a domain's tables, checkpoints and data (its topic stays), or all of var."""
+    from lakehouse.status import running_processes
+
+    if running_processes():
+        raise RefusedError("The lake is running; its files cannot be deleted under it.", "Stop it first: `lake down`.")
+    var = settings().var
+    folders = (
+        [var / part / load(domain).name for part in ("lake", "checkpoints", "data", "models")] if domain else [var]
+    )
+    there = [folder for folder in folders if folder.exists()]
+    if not there:
+        console.print("There is nothing to delete.")
+        return
+    if not yes and not typer.confirm(f"Delete {', '.join(str(folder) for folder in there)}?"):
+        raise LakeError("Nothing was deleted.")
+    for folder in there:
+        shutil.rmtree(folder)
+    console.print("Deleted.")
+
+
+@app.command("fetch-jars")
+def fetch_jars() -> None:
+    """Fetch the jars named in conf/jars.lock that are not there yet, each held to its checksum."""
+    fetched = jars.fetch(java.find())
+    console.print(f"{fetched} jars fetched." if fetched else "All jars are there.")

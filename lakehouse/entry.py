@@ -1,0 +1,86 @@
+"""How a job starts and ends: typed options, one-sentence errors, exit codes, log lines."""
+
+import os
+import re
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import structlog
+import typer
+
+from lakehouse.errors import LakeError
+
+# What a library says -> what the user needs to know. The first match speaks.
+_KNOWN = (
+    (r"No space left on device|ENOSPC", "The disk is full.", "Free some space; the stream goes on where it stopped."),
+    (
+        r"TimeoutException.*(node assignment|describeTopics|listOffsets)|Broker transport failure|_ALL_BROKERS_DOWN",
+        "The Kafka broker does not answer.",
+        "Check that it runs (`lake status`) and that the address is right (--bootstrap-server).",
+    ),
+    (
+        r"Java gateway process exited|JAVA_GATEWAY_EXITED|java: not found",
+        "Spark's Java process did not start or has ended.",
+        "Check `java -version` (17 or 21 is needed) and the free memory.",
+    ),
+)
+
+
+def run(main: Callable[..., Any]) -> NoReturn:
+    """Run `main` with options from the command line; errors become one sentence on stderr and an exit code."""
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    app.command()(main)
+    run_app(app)
+
+
+def run_app(app: typer.Typer) -> NoReturn:
+    """Run a typer application the same way; `--debug` anywhere (or LAKE_DEBUG=1) shows the stack trace of an error."""
+    arguments = sys.argv[1:]
+    debug = "--debug" in arguments or os.environ.get("LAKE_DEBUG") == "1"
+    configure_logging(debug)
+    try:
+        app([argument for argument in arguments if argument != "--debug"], standalone_mode=True)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        if debug:
+            raise
+        sys.stdout.flush()
+        code, sentence = explain(error)
+        sys.stderr.write(f"Error: {sentence}\n")
+        sys.exit(code)
+    sys.exit(0)
+
+
+def explain(error: BaseException) -> tuple[int, str]:
+    """Exit code and sentence for an error: a LakeError's own, a known cause's, else the first line of its message."""
+    if isinstance(error, LakeError):
+        return error.exit_code, str(error)
+    text = str(error)
+    for pattern, what, fix in _KNOWN:
+        if re.search(pattern, text, re.DOTALL):
+            return 69, f"{what} {fix}"
+    first = next((line.strip() for line in text.splitlines() if line.strip()), "no message")
+    return 1, f"{type(error).__name__}: {first[:400]} (run again with --debug for the stack trace)"
+
+
+def configure_logging(debug: bool = False) -> None:
+    """Log lines to stderr: coloured on a terminal, JSON with LAKE_LOG_FORMAT=json, plain key=value otherwise."""
+    as_json = os.environ.get("LAKE_LOG_FORMAT") == "json"
+    renderer: Any = (
+        structlog.processors.JSONRenderer()
+        if as_json
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty() and "NO_COLOR" not in os.environ, pad_event_to=0)
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(10 if debug else 20),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )

@@ -1,0 +1,123 @@
+"""The jars that pyspark does not bring: fetched once by coordinates, each held to its checksum in conf/jars.lock."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from lakehouse.errors import LakeError, UnavailableError
+from lakehouse.settings import ROOT
+
+LOCK = ROOT / "conf/jars.lock"
+FOLDER = ROOT / "jars"
+_PARALLEL = 4  # Ivy works through its list one by one and mostly waits
+
+
+@dataclass(frozen=True)
+class Jar:
+    """A jar of a set (`spark` or `broker`) by its Maven coordinates, with its SHA-256."""
+
+    set: str
+    group: str
+    artifact: str
+    version: str
+    sha256: str
+
+    @property
+    def path(self) -> Path:
+        """Where the jar lies once fetched."""
+        return FOLDER / self.set / f"{self.artifact}-{self.version}.jar"
+
+
+def locked() -> list[Jar]:
+    """The jars named in conf/jars.lock."""
+    lines = (line.split() for line in LOCK.read_text().splitlines() if line and not line.startswith("#"))
+    parsed = ((set_, coordinates.split(":"), sha256) for set_, coordinates, sha256 in lines)
+    return [Jar(set_, group, artifact, version, sha256) for set_, (group, artifact, version), sha256 in parsed]
+
+
+def folder(set_: str) -> Path:
+    """The folder of a set of jars. Raises UnavailableError when one is missing."""
+    missing = [jar.path.name for jar in locked() if jar.set == set_ and not jar.path.exists()]
+    if missing:
+        raise UnavailableError(f"{len(missing)} jars are missing, {missing[0]} among them.", "Run `make setup`.")
+    return FOLDER / set_
+
+
+def fetch(java: str) -> int:
+    """Fetch what is missing or damaged; the number of jars fetched. Raises LakeError on a wrong checksum."""
+    wanted = [jar for jar in locked() if not (jar.path.exists() and _sha256(jar.path) == jar.sha256)]
+    if not wanted:
+        return 0
+    FOLDER.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=FOLDER) as aside:
+        chunks = [wanted[start::_PARALLEL] for start in range(_PARALLEL)]
+        with ThreadPoolExecutor(_PARALLEL) as pool:
+            jobs = [
+                pool.submit(_retrieve, java, chunk, Path(aside) / str(n)) for n, chunk in enumerate(chunks) if chunk
+            ]
+        for job in jobs:
+            job.result()
+        for n, chunk in enumerate(chunks):
+            for jar in chunk:
+                _admit(jar, Path(aside) / str(n) / jar.set / jar.path.name)
+    return len(wanted)
+
+
+def _retrieve(java: str, jars: list[Jar], into: Path) -> None:
+    """Let Ivy, which pyspark brings along, download the jars, without what they depend on."""
+    into.mkdir()
+    confs = "".join(f'<conf name="{name}"/>' for name in ("spark", "broker"))
+    wanted = "".join(
+        f'<dependency org="{jar.group}" name="{jar.artifact}" rev="{jar.version}" conf="{jar.set}->master"'
+        ' transitive="false"/>'
+        for jar in jars
+    )
+    module = f'<ivy-module version="2.0"><info organisation="lake" module="jars"/><configurations>{confs}'
+    (into / "ivy.xml").write_text(f"{module}</configurations><dependencies>{wanted}</dependencies></ivy-module>")
+    pyspark_jars = pyspark_home() / "jars"
+    ivy = os.pathsep.join(str(next(pyspark_jars.glob(name))) for name in ("ivy-*.jar", "commons-cli-*.jar"))
+    command = [java, "-cp", ivy, "org.apache.ivy.Main", "-cache", str(into / "cache"), "-ivy", str(into / "ivy.xml")]
+    command += ["-confs", "spark", "broker", "-types", "jar", "bundle"]
+    command += ["-retrieve", f"{into}/[conf]/[artifact]-[revision].[ext]"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = [
+            line.strip() for line in (done.stdout + done.stderr).splitlines() if "not found" in line or "ERROR" in line
+        ]
+        raise UnavailableError(
+            f"The jars could not be fetched: {said[0] if said else 'Ivy ended with an error'}.",
+            "Check the network (Maven Central must answer), then run `make setup` again.",
+        )
+
+
+def _admit(jar: Jar, fetched: Path) -> None:
+    if not fetched.exists():
+        raise UnavailableError(f"{jar.path.name} was not fetched.", "Run `make setup` again.")
+    got = _sha256(fetched)
+    if got != jar.sha256:
+        raise LakeError(
+            f"{jar.path.name} has checksum {got[:12]}…, conf/jars.lock says {jar.sha256[:12]}….",
+            "Do not use it: find out where it came from.",
+        )
+    jar.path.parent.mkdir(exist_ok=True)
+    shutil.move(fetched, jar.path)
+
+
+def pyspark_home() -> Path:
+    """Where pyspark is installed, found without importing it."""
+    import importlib.util
+
+    spec = importlib.util.find_spec("pyspark")
+    if spec is None or spec.origin is None:
+        raise UnavailableError("pyspark is not installed.", "Run `make setup`.")
+    return Path(spec.origin).parent
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,131 @@
+"""`lake up`: what runs for which domain, in which order, and the checklist it prints."""
+
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from rich.console import Console
+
+from lakehouse import jars, java, state, topics
+from lakehouse.broker import Broker, free_port
+from lakehouse.domain import Domain, load_all
+from lakehouse.errors import LakeError
+from lakehouse.locks import exclusive
+from lakehouse.settings import settings
+from lakehouse.status import running_processes
+from lakehouse.supervisor import Service, Supervisor
+
+console = Console(highlight=False)
+
+
+def up(names: Sequence[str], produce: bool) -> None:
+    """Start broker, streams, producers and dashboard of the domains; stop all of them on Ctrl-C or SIGTERM.
+
+    Raises LakeError with the reason when something cannot be started; what was started is stopped again.
+    """
+    domains = load_all(names)
+    with exclusive(settings().run / "lake.lock", "The lake"):
+        if left := running_processes():
+            names_left = ", ".join(process["name"] for process in left)
+            raise LakeError(f"Processes of an earlier run are still there: {names_left}.", "Stop them: `lake down`.")
+        about = {"domains": [domain.name for domain in domains], "started_at": datetime.now(UTC).isoformat()}
+        supervisor = Supervisor(lambda line: console.print(f"[yellow]![/] {line}"), about)
+        try:
+            _start(supervisor, domains, produce)
+            supervisor.run()
+        finally:
+            console.print("Stopping…")
+            supervisor.stop()
+            console.print("Stopped.")
+
+
+def _start(supervisor: Supervisor, domains: Sequence[Domain], produce: bool) -> None:
+    begun = time.monotonic()
+    _tick(f"Java: {java.find()}")
+    _tick(f"Jars: {len(list(jars.folder('spark').iterdir())) + len(list(jars.folder('broker').iterdir()))}, checked")
+    dashboard, url = _dashboard()
+    supervisor.start(dashboard)
+    if not _start_broker(supervisor):
+        return
+    for domain in domains:
+        topics.ensure(settings().brokers(), domain.topics)
+        if not _start_domain(supervisor, domain, produce):
+            return
+    if not supervisor.wait(dashboard):
+        return
+    supervisor.tell(dashboard_url=url)
+    _tick(f"Everything runs after {time.monotonic() - begun:.0f} s.")
+    console.print(
+        f"\n  Dashboard  [bold]{url}[/]\n  Stop       Ctrl-C, or `lake down`\n  Look       `lake status`, `lake topics`\n"
+    )
+
+
+def _start_broker(supervisor: Supervisor) -> bool:
+    if settings().bootstrap_servers != "embedded":
+        topics.check(settings().brokers())
+        supervisor.tell(bootstrap_servers=settings().brokers())
+        _tick(f"Kafka: {settings().brokers()}")
+        return True
+    broker = Broker()
+    service = Service("kafka", broker.command, ready=lambda _: broker.ready(), grace=30)
+    supervisor.start(service)
+    if not supervisor.wait(service):
+        return False
+    broker.announce()
+    supervisor.tell(bootstrap_servers=broker.bootstrap_servers)
+    _tick(f"Kafka: {broker.bootstrap_servers}")
+    return True
+
+
+def _start_domain(supervisor: Supervisor, domain: Domain, produce: bool) -> bool:
+    for script, *options in domain.prepare:
+        name = f"{domain.name}.{script.rsplit('/', 1)[-1].removesuffix('.py')}"
+        service = Service(name, lambda script=script, options=options: _job(script, *options), once=True)  # type: ignore[misc]
+        supervisor.start(service)
+        if not supervisor.wait(service):
+            return False
+    _tick(f"{domain.title}: data ready")
+    stream = Service(
+        f"{domain.name}.stream",
+        lambda: _job(f"jobs/{domain.name}/stream.py"),
+        ready=lambda service: _streaming(domain, service),
+    )
+    supervisor.start(stream)
+    if domain.produce and produce:  # beside the stream's start: events wait on the topic
+        supervisor.start(Service(f"{domain.name}.produce", lambda: _job(*domain.produce), once=True, grace=20))
+    if not supervisor.wait(stream):
+        return False
+    _tick(f"{domain.title}: queries {', '.join(domain.queries)} run")
+    return True
+
+
+def _job(script: str, *options: str) -> list[str]:
+    return [sys.executable, "-m", "lakehouse.submit", script, *options]
+
+
+def _streaming(domain: Domain, service: Service) -> bool:
+    """Whether each query of the domain has reported progress since the service was started."""
+    files = [state.progress_file(domain.name, query) for query in domain.queries]
+    return all(file.exists() and file.stat().st_mtime > service.started_at for file in files)
+
+
+def _dashboard() -> tuple[Service, str]:
+    host, port = settings().dashboard_host, free_port(settings().dashboard_port)
+    url = f"http://{host}:{port}"
+    command = [sys.executable, "-m", "dashboard.app", "--host", host, "--port", str(port)]
+    return Service("dashboard", lambda: command, ready=lambda _: _answers(f"{url}/health"), grace=10), url
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=1) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _tick(line: str) -> None:
+    console.print(f"[green]✓[/] {line}")

@@ -1,0 +1,229 @@
+"""Reading the lake for a page, without a JVM: the served rows, and tables that are read again only when they changed.
+
+A reader never raises: a missing table is `empty`; a damaged one is `error` with a sentence and keeps its last rows.
+"""
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+from deltalake import DeltaTable
+
+from lakehouse import tables
+from lakehouse.checkpoints import BatchPlan
+from lakehouse.tables import Table
+
+# (table, its open Delta table, one row per data file with its statistics) -> rows
+Loader = Callable[[Table, DeltaTable, pd.DataFrame], pa.Table]
+# Spark may write timestamps as INT96, which overflows pyarrow's default nanoseconds after 2262.
+_PARQUET = ds.ParquetFileFormat(read_options=ds.ParquetReadOptions(coerce_int96_timestamp_unit="us"))
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What a table said last; two readings are the same only if they are one object.
+
+    `total` and `streamed` (rows with a Kafka offset) count the whole table, `frame` holds the rows that were loaded.
+    """
+
+    state: str = "empty"  # empty, ready, error
+    frame: pd.DataFrame = field(default_factory=pd.DataFrame)
+    version: int = -1
+    total: int = 0
+    streamed: int = 0
+    newest_event_at: datetime | None = None
+    committed_at: datetime | None = None
+    error: str = ""
+
+
+class TableReader:
+    """Reads a table through `load` when its Delta version has changed, else answers with the same Reading again."""
+
+    def __init__(self, table: Table, load: Loader) -> None:
+        self.table = table
+        self._load = load
+        self._delta: DeltaTable | None = None
+        self._stamp: tuple[int, ...] | None = None
+        self._last = Reading(frame=_no_rows(table))
+
+    def read(self) -> Reading:
+        """The table's newest committed state."""
+        try:
+            self._last = self._read()
+        except Exception as error:  # whatever a damaged table makes a library raise, the page must live on
+            self._delta = None
+            sentence = f"The table {self.table.domain}.{self.table.name} cannot be read: {_first_line(error)}"
+            if self._last.error != sentence:
+                self._last = replace(self._last, state="error", error=sentence)
+        return self._last
+
+    def _read(self) -> Reading:
+        log = self.table.path / "_delta_log"
+        if self._delta is not None and self._stamp != _stamp(log, self._delta.version()):
+            self._delta = None  # deleted or made anew: what is held is not its past
+        if self._delta is not None:
+            if not _commit(log, self._delta.version() + 1).exists():
+                return self._last
+            self._delta.update_incremental()
+        elif tables.exists(self.table):
+            self._delta = DeltaTable(self.table.path)
+        else:
+            untouched = self._last.version == -1 and not self._last.error
+            return self._last if untouched else Reading(frame=_no_rows(self.table))
+        self._stamp = _stamp(log, self._delta.version())
+        return self._reading(self._delta)
+
+    def _reading(self, delta: DeltaTable) -> Reading:
+        files: pd.DataFrame = pa.table(delta.get_add_actions(flatten=True)).to_pandas()
+        rows = files["num_records"]
+        return Reading(
+            state="ready" if rows.sum() else "empty",
+            frame=self._load(self.table, delta, files).to_pandas() if rows.sum() else _no_rows(self.table),
+            version=delta.version(),
+            total=int(rows.sum()),
+            streamed=int((rows - files["null_count.offset"]).sum()) if "null_count.offset" in files else 0,
+            newest_event_at=_highest(files, "event_at"),
+            committed_at=datetime.fromtimestamp(self._stamp[0] / 1e9, UTC) if self._stamp else None,
+        )
+
+
+def recent(column: str, span: timedelta) -> Loader:
+    """Loads the rows whose `column` lies within `span` of the table's newest; idle tables so keep their last rows."""
+
+    def load(_table: Table, delta: DeltaTable, files: pd.DataFrame) -> pa.Table:
+        highest = _highest(files, column)
+        return delta.to_pyarrow_table(filters=[(column, ">=", highest - span)] if highest else None)
+
+    return load
+
+
+def matching(condition: pc.Expression, limit: int) -> Loader:
+    """Loads at most `limit` of the rows for which `condition` holds."""
+
+    def load(_table: Table, delta: DeltaTable, _files: pd.DataFrame) -> pa.Table:
+        return delta.to_pyarrow_dataset().scanner(filter=condition).head(limit)
+
+    return load
+
+
+def newest(limit: int, columns: Sequence[str], order: str = "recorded_at") -> Loader:
+    """Loads the `limit` rows with the highest `order`, newest first, opening only the files that can hold them.
+
+    Rows without a value in `order` (they never were on a topic) are left out. `columns` must have the coordinates.
+    """
+    sort_keys = [(order, "descending"), ("partition", "descending"), ("offset", "descending")]
+
+    def load(table: Table, _delta: DeltaTable, files: pd.DataFrame) -> pa.Table:
+        found = table.arrow_schema.empty_table().select(list(columns))
+        for file in _by_newest(files, order).itertuples():
+            if found.num_rows >= limit and file.bound < found[order][-1].as_py():
+                break
+            more = _last_rows(table, table.path / unquote(str(file.path)), columns, order, limit)
+            found = pa.concat_tables([found, more]).sort_by(sort_keys).slice(0, limit).combine_chunks()
+        return found
+
+    return load
+
+
+def _last_rows(table: Table, path: Path, columns: Sequence[str], order: str, limit: int) -> pa.Table:
+    """Rows of a file from its end, by whole row groups, at least `limit`: a compacted file is not read as a whole."""
+    found = table.arrow_schema.empty_table().select(list(columns))
+    for fragment in ds.dataset(str(path), schema=table.arrow_schema, format=_PARQUET).get_fragments():
+        for group in reversed(fragment.split_by_row_group()):
+            rows = group.to_table(schema=table.arrow_schema, columns=list(columns), filter=pc.field(order).is_valid())
+            found = pa.concat_tables([found, rows])
+            if found.num_rows >= limit:
+                break
+    return found
+
+
+def _by_newest(files: pd.DataFrame, order: str) -> pd.DataFrame:
+    """Files with rows from a topic, newest first by the highest `order` they can hold: never above its writing."""
+    written = pd.to_datetime(files["modification_time"], unit="ms", utc=True)
+    highest = files.get(f"max.{order}", pd.Series(pd.NaT, files.index))
+    bounded = files.assign(bound=pd.to_datetime(highest, utc=True).fillna(written))
+    without = files["num_records"] == files.get("null_count.offset", -1)
+    return bounded[~without].sort_values("bound", ascending=False)
+
+
+def _highest(files: pd.DataFrame, column: str) -> datetime | None:
+    if f"max.{column}" not in files:
+        return None
+    value = pd.to_datetime(files[f"max.{column}"], utc=True).max()
+    return None if pd.isna(value) else value.to_pydatetime()
+
+
+def _commit(log: Path, version: int) -> Path:
+    return log / f"{version:020}.json"
+
+
+def _stamp(log: Path, version: int) -> tuple[int, ...] | None:
+    """What tells this commit from one of a table made anew; an old commit may be left as a checkpoint only."""
+    for file in (_commit(log, version), log / f"{version:020}.checkpoint.parquet"):
+        if file.exists():
+            status = file.stat()
+            return status.st_mtime_ns, status.st_ino, status.st_size
+    return None
+
+
+def _no_rows(table: Table) -> pd.DataFrame:
+    frame: pd.DataFrame = table.arrow_schema.empty_table().to_pandas()
+    return frame
+
+
+def _first_line(error: BaseException) -> str:
+    line = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    return line[:200].rstrip(".") + "."
+
+
+def served(speed: pd.DataFrame, batch: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
+    """The served rows, one per key: the batch row where there is one, else the speed row.
+
+    A speed row that a newer averages batch changed after the batch row's last covered one is served instead, so that a
+    batch row taken while its window was open does not freeze the page. `layer` says which one it is. A batch row whose
+    window the speed layer does not have is final.
+    """
+    values = [column for column in speed.columns if column in batch.columns and column not in keys]
+    both = batch.merge(speed, on=list(keys), how="outer", suffixes=("_batch", "_speed"), indicator="where")
+    changed_later = (both["covered_generation"] == both["generation"]) & (both["batch_id"] > both["covered_batch_id"])
+    covered_nothing = both["covered_generation"].isna()
+    by_speed = (both["where"] == "right_only") | ((both["where"] == "both") & (changed_later | covered_nothing))
+    rows = both[list(keys)].copy()
+    for column in values:
+        chosen = both[f"{column}_batch"].where(~by_speed, both[f"{column}_speed"])
+        rows[column] = chosen.astype(speed[column].dtype)
+    rows["is_final"] = both["is_final"].isna() | both["is_final"].eq(True)
+    rows["layer"] = by_speed.map({True: "speed", False: "batch"})
+    return rows.sort_values(list(keys), ignore_index=True)
+
+
+class RateMeter:
+    """Events per second from a growing total, over the last `seconds`."""
+
+    def __init__(self, seconds: float = 10.0) -> None:
+        self._seconds = seconds
+        self._seen: deque[tuple[float, int]] = deque()
+
+    def add(self, total: int, at: float) -> float | None:
+        """The rate after this measurement, None until there are two; a falling total (new topic) starts afresh."""
+        if self._seen and total < self._seen[-1][1]:
+            self._seen.clear()
+        self._seen.append((at, total))
+        while len(self._seen) > 2 and self._seen[1][0] <= at - self._seconds:
+            self._seen.popleft()
+        (first_at, first), (last_at, last) = self._seen[0], self._seen[-1]
+        return (last - first) / (last_at - first_at) if last_at > first_at else None
+
+
+def lag(ends: Mapping[tuple[str, int], int], starts: Mapping[tuple[str, int], int], done: BatchPlan | None) -> int:
+    """Events on the topics that the last committed batch has not read."""
+    read: Mapping[Any, int] = done.ends if done else {}
+    return sum(max(0, end - read.get(where, starts.get(where, 0))) for where, end in ends.items())

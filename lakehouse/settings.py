@@ -1,0 +1,93 @@
+"""What differs between machines, read once: environment (LAKE_…) beats conf/platform.toml beats the default here."""
+
+import functools
+import json
+from pathlib import Path
+
+from pydantic import field_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from lakehouse.errors import UnavailableError
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Settings(BaseSettings):
+    """The platform's settings; paths are absolute."""
+
+    model_config = SettingsConfigDict(env_prefix="LAKE_", toml_file=ROOT / "conf/platform.toml", extra="forbid")
+
+    var: Path = Path("var")
+    bootstrap_servers: str = "embedded"
+    kafka_port: int = 9092
+    kafka_heap: str = "256m"
+    dashboard_host: str = "127.0.0.1"
+    dashboard_port: int = 8050
+
+    @field_validator("var")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return (ROOT / value.expanduser()).resolve()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment first, then conf/platform.toml."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    @property
+    def lake(self) -> Path:
+        """Root of the Delta tables: <lake>/<domain>/<table>."""
+        return self.var / "lake"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Root of the streaming checkpoints: <checkpoints>/<domain>/<query>."""
+        return self.var / "checkpoints"
+
+    @property
+    def run(self) -> Path:
+        """State of the running platform: pids, locks, the broker's address."""
+        return self.var / "run"
+
+    @property
+    def log(self) -> Path:
+        """One log file per process."""
+        return self.var / "log"
+
+    @property
+    def broker_file(self) -> Path:
+        """Where the embedded broker says how to reach it."""
+        return self.run / "broker.json"
+
+    def brokers(self) -> str:
+        """Bootstrap servers in force: the configured ones or the running embedded broker's.
+
+        Raises UnavailableError when the broker is the embedded one and it does not run.
+        """
+        if self.bootstrap_servers != "embedded":
+            return self.bootstrap_servers
+        try:
+            return str(json.loads(self.broker_file.read_text())["bootstrap_servers"])
+        except (OSError, ValueError, KeyError):
+            raise UnavailableError(
+                "No Kafka broker is known: the embedded broker is not running.",
+                "Start it with `lake up`, or set LAKE_BOOTSTRAP_SERVERS=host:port.",
+            ) from None
+
+
+@functools.cache
+def settings() -> Settings:
+    """The settings of this process."""
+    return Settings()

@@ -1,0 +1,35 @@
+"""Small JSON files under var/run that tell other processes what runs: written aside, then renamed."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from lakehouse.settings import settings
+
+
+def processes_file() -> Path:
+    """What `lake up` started: supervisor_pid, started_at, domains, bootstrap_servers, dashboard_url, processes."""
+    return settings().run / "processes.json"
+
+
+def progress_file(domain: str, query: str) -> Path:
+    """The last progress of a streaming query as Spark reports it, with `written_at`."""
+    return settings().run / "progress" / f"{domain}.{query}.json"
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Replace the file's content in one step."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    aside.write_text(json.dumps(value, indent=1, default=str))
+    aside.replace(path)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The file's content; empty when it is not there or not readable."""
+    try:
+        value = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,209 @@
+"""Starts processes in order, waits until each is ready, restarts what dies with back-off, stops all of them cleanly."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from lakehouse import state
+from lakehouse.errors import LakeError
+from lakehouse.settings import ROOT, settings
+
+MAX_FAILURES = 5
+STABLE_SECONDS = 60.0
+TICK = 0.2
+
+
+@dataclass
+class Service:
+    """A process to run. `ready` tells when it serves; `once` marks one that ends by itself when its work is done."""
+
+    name: str
+    command: Callable[[], list[str]]
+    ready: Callable[["Service"], bool] = lambda _service: True
+    once: bool = False
+    env: Mapping[str, str] = field(default_factory=dict)
+    timeout: float = 120.0
+    grace: float = 75.0
+
+    process: "subprocess.Popen[bytes] | None" = None
+    state: str = "not started"
+    restarts: int = 0
+    failures: int = 0
+    started_at: float = 0.0
+    retry_at: float = 0.0
+    last_error: str = ""
+
+    @property
+    def log_file(self) -> Path:
+        """Where the process's output goes."""
+        return settings().log / f"{self.name}.log"
+
+    def start(self) -> None:
+        """Start the process in a session of its own, so that a Ctrl-C in the terminal reaches only the supervisor."""
+        self.log_file.parent.mkdir(parents=True, exist_ok=True)
+        if self.log_file.exists() and self.log_file.stat().st_size > 20_000_000:
+            self.log_file.replace(self.log_file.with_suffix(".log.1"))
+        with self.log_file.open("ab") as log:
+            log.write(f"--- {self.name} started {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}\n".encode())
+            log.flush()
+            self.process = subprocess.Popen(
+                self.command(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                cwd=ROOT,
+                env={**os.environ, **self.env},
+            )
+        self.started_at, self.state = time.time(), "starting"
+
+    def last_lines(self, count: int = 3) -> str:
+        """The end of the process's log, for an error sentence."""
+        lines = self.log_file.read_text(errors="replace").splitlines() if self.log_file.exists() else []
+        told = [line for line in lines if line.startswith("Error:")] or lines
+        return " | ".join(told[-count:])[:600]
+
+
+class Supervisor:
+    """Runs services until told to stop; tells other processes what runs through var/run/processes.json."""
+
+    def __init__(self, say: Callable[[str], None], about: Mapping[str, Any]) -> None:
+        self._say = say
+        self._about = dict(about)
+        self._services: list[Service] = []
+        self._stop = False
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._asked_to_stop)
+
+    def _asked_to_stop(self, *_: object) -> None:
+        self._stop = True
+
+    @property
+    def stopping(self) -> bool:
+        """Whether a signal has asked for the end."""
+        return self._stop
+
+    def tell(self, **about: Any) -> None:
+        """Add to what other processes are told."""
+        self._about.update(about)
+        self._write_state()
+
+    def start(self, service: Service) -> None:
+        """Start a service without waiting for it."""
+        self._services.append(service)
+        service.start()
+        self._write_state()
+
+    def wait(self, service: Service) -> bool:
+        """Wait until it is ready (`once`: has ended well); False when stopped. Raises LakeError when it fails."""
+        until = time.monotonic() + service.timeout
+        while not self._stop:
+            assert service.process is not None
+            code = service.process.poll()
+            if code is not None and (code != 0 or not service.once):
+                raise LakeError(f"{service.name} ended with exit code {code}: {service.last_lines()}")
+            if code == 0 if service.once else service.ready(service):
+                service.state = "finished" if service.once else "running"
+                self._write_state()
+                return True
+            if time.monotonic() > until:
+                raise LakeError(
+                    f"{service.name} was not ready within {service.timeout:.0f} s.",
+                    f"`lake logs {service.name}` says more.",
+                )
+            time.sleep(TICK)
+        return False
+
+    def run(self) -> None:
+        """Watch the services until asked to stop."""
+        while not self._stop:
+            for service in self._services:
+                self._tend(service)
+            time.sleep(TICK)
+
+    def _tend(self, service: Service) -> None:
+        if service.state == "backing off":
+            if time.time() >= service.retry_at:
+                service.restarts += 1
+                service.start()
+                self._write_state()
+            return
+        if service.process is None or service.state in ("finished", "failed"):
+            return
+        code = service.process.poll()
+        if code is None:
+            if service.state == "starting" and service.ready(service):
+                service.state = "running"
+                self._write_state()
+            if service.failures and time.time() - service.started_at > STABLE_SECONDS:
+                service.failures = 0
+            return
+        self._ended(service, code)
+
+    def _ended(self, service: Service, code: int) -> None:
+        if code == 0 and service.once:
+            service.state = "finished"
+        else:
+            service.failures += 1
+            service.last_error = f"exit code {code}: {service.last_lines(1)}"
+            if service.failures >= MAX_FAILURES:
+                service.state = "failed"
+                self._say(
+                    f"{service.name} failed {MAX_FAILURES} times in a row and is left alone: {service.last_error}"
+                )
+            else:
+                wait = min(30.0, 2.0 ** (service.failures - 1))
+                service.state, service.retry_at = "backing off", time.time() + wait
+                self._say(f"{service.name} ended ({service.last_error}); starting it again in {wait:.0f} s.")
+        self._write_state()
+
+    def stop(self) -> None:
+        """Stop the services, last started first: SIGTERM to each one's own pid, SIGKILL to its session after its grace."""
+        for service in reversed(self._services):
+            self._stop_one(service)
+            service.state = "stopped"
+            self._write_state()
+        state.processes_file().unlink(missing_ok=True)
+        settings().broker_file.unlink(missing_ok=True)
+
+    def _stop_one(self, service: Service) -> None:
+        process = service.process
+        if process is None or process.poll() is not None:
+            return
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(service.grace)
+        except subprocess.TimeoutExpired:
+            self._say(f"{service.name} did not stop within {service.grace:.0f} s and is killed.")
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    def _write_state(self) -> None:
+        listed = [
+            {
+                "name": service.name,
+                "pid": service.process.pid if service.process else None,
+                "create_time": _create_time(service.process.pid) if service.process else None,
+                "state": service.state,
+                "restarts": service.restarts,
+                "started_at": datetime.fromtimestamp(service.started_at, UTC).isoformat(),
+                "last_error": service.last_error,
+            }
+            for service in self._services
+        ]
+        state.write_json(state.processes_file(), {**self._about, "supervisor_pid": os.getpid(), "processes": listed})
+
+
+def _create_time(pid: int) -> float | None:
+    try:
+        return psutil.Process(pid).create_time()
+    except psutil.NoSuchProcess:
+        return None

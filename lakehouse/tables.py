@@ -1,0 +1,163 @@
+"""Delta tables: what they hold, and reading and writing the small ones without a JVM.
+
+One table has one writer and one library. History is Spark's (`append_batch`); the small serving tables are written
+with `deltalake` from the driver (`append`, `upsert`), 30 ms where a Spark MERGE takes 1.3 s.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+
+from lakehouse.settings import settings
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+_ARROW_TYPES = {
+    "STRING": pa.string(),
+    "BINARY": pa.binary(),
+    "BOOLEAN": pa.bool_(),
+    "INT": pa.int32(),
+    "BIGINT": pa.int64(),
+    "DOUBLE": pa.float64(),
+    "DATE": pa.date32(),
+    "TIMESTAMP": pa.timestamp("us", tz="UTC"),
+}
+# Readers without a JVM cannot read deletion vectors.
+HISTORY_PROPERTIES = {"delta.enableDeletionVectors": "false", "delta.checkpointInterval": "50"}
+# A serving table gets several commits a second: keep an hour of its log.
+SERVING_PROPERTIES = {
+    "delta.enableDeletionVectors": "false",
+    "delta.checkpointInterval": "100",
+    "delta.logRetentionDuration": "interval 1 hours",
+    "delta.deletedFileRetentionDuration": "interval 1 hours",
+    "delta.enableExpiredLogCleanup": "true",
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A Delta table of a domain: its place in the lake, its columns (name to SQL type) and its key."""
+
+    domain: str
+    name: str
+    columns: Mapping[str, str]
+    keys: tuple[str, ...]
+    about: str
+    properties: Mapping[str, str]
+
+    @property
+    def path(self) -> Path:
+        """The table's folder."""
+        return settings().lake / self.domain / self.name
+
+    @property
+    def ddl(self) -> str:
+        """The columns as Spark writes a schema."""
+        return ", ".join(f"`{name}` {kind}" for name, kind in self.columns.items())
+
+    @property
+    def arrow_schema(self) -> pa.Schema:
+        """The columns as an Arrow schema."""
+        return pa.schema([(name, _arrow_type(kind)) for name, kind in self.columns.items()])
+
+
+def _arrow_type(kind: str) -> pa.DataType:
+    decimal = re.fullmatch(r"DECIMAL\((\d+),(\d+)\)", kind)
+    return pa.decimal128(int(decimal[1]), int(decimal[2])) if decimal else _ARROW_TYPES[kind]
+
+
+def create(table: Table) -> DeltaTable:
+    """The table, made empty when it is not there yet."""
+    table.path.mkdir(parents=True, exist_ok=True)
+    return DeltaTable.create(
+        table.path,
+        table.arrow_schema,
+        mode="ignore",
+        name=f"{table.domain}.{table.name}",
+        description=table.about,
+        configuration=dict(table.properties),
+    )
+
+
+def exists(table: Table) -> bool:
+    """Whether the table has been made."""
+    return (table.path / "_delta_log").is_dir() and DeltaTable.is_deltatable(str(table.path))
+
+
+def read(table: Table, columns: Sequence[str] | None = None, filters: Any = None) -> pa.Table:
+    """Rows of the table's newest version; no rows when the table does not exist yet."""
+    if not exists(table):
+        empty = table.arrow_schema.empty_table()
+        return empty.select(list(columns)) if columns else empty
+    return DeltaTable(table.path).to_pyarrow_table(columns=list(columns) if columns else None, filters=filters)
+
+
+def rows(table: Table, values: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """Python rows as an Arrow table with the table's schema."""
+    return pa.Table.from_pylist([dict(value) for value in values], schema=table.arrow_schema)
+
+
+def committed(delta: DeltaTable, app_id: str, version: int) -> bool:
+    """Whether this app has committed this version or a later one (deltalake records it, it does not enforce it)."""
+    last = delta.transaction_version(app_id)
+    return last is not None and last >= version
+
+
+def append(delta: DeltaTable, data: pa.Table, app_id: str, version: int) -> bool:
+    """Append once per (app_id, version); False when that version is already in the table."""
+    if committed(delta, app_id, version):
+        return False
+    write_deltalake(delta, data, mode="append", commit_properties=_transaction(app_id, version))
+    return True
+
+
+def upsert(delta: DeltaTable, data: pa.Table, keys: Sequence[str], app_id: str, version: int, bound: str = "") -> bool:
+    """Merge rows by their keys, once per (app_id, version); False when that version is already in the table.
+
+    `bound` is a predicate on `target` that lets the merge leave old files alone.
+    """
+    if committed(delta, app_id, version):
+        return False
+    predicate = " AND ".join([f"target.{key} = source.{key}" for key in keys] + ([bound] if bound else []))
+    merge = delta.merge(
+        data, predicate, source_alias="source", target_alias="target", commit_properties=_transaction(app_id, version)
+    )
+    merge.when_matched_update_all().when_not_matched_insert_all().execute()
+    return True
+
+
+def _transaction(app_id: str, version: int) -> CommitProperties:
+    return CommitProperties(app_transactions=[Transaction(app_id, version)])
+
+
+def maintain(delta: DeltaTable, keep: timedelta = timedelta(hours=1)) -> None:
+    """Compact a serving table's small files and drop those unused for longer than `keep`; for its one writer only."""
+    delta.optimize.compact()
+    delta.vacuum(int(keep.total_seconds() // 3600), dry_run=False, enforce_retention_duration=False)
+    delta.create_checkpoint()
+    delta.cleanup_metadata()
+
+
+def append_batch(frame: "DataFrame", table: Table, app_id: str, batch_id: int) -> None:
+    """Append a micro-batch with Spark, once per (app_id, batch_id): a replayed batch is skipped by Delta itself."""
+    writer = frame.select(*table.columns).write.format("delta").mode("append")
+    writer.option("txnAppId", app_id).option("txnVersion", batch_id).save(str(table.path))
+
+
+def overwrite(frame: "DataFrame", table: Table) -> None:
+    """Replace the table's rows in one commit, with Spark."""
+    create(table)
+    frame.select(*table.columns).coalesce(1).write.format("delta").mode("overwrite").save(str(table.path))
+
+
+def read_spark(spark: "SparkSession", table: Table) -> "DataFrame":
+    """The table's newest version as a Spark DataFrame."""
+    create(table)
+    return spark.read.format("delta").load(str(table.path))

@@ -1,0 +1,82 @@
+"""Kafka topics seen from outside Spark: make them, and read their offsets and ids."""
+
+import functools
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec  # type: ignore[attr-defined]
+
+from lakehouse.domain import Topic
+from lakehouse.errors import UnavailableError
+
+TIMEOUT = 10.0
+
+
+@dataclass(frozen=True)
+class TopicState:
+    """A topic as the broker knows it: its id and the first and next offset of each partition."""
+
+    name: str
+    topic_id: str
+    starts: dict[int, int]
+    ends: dict[int, int]
+
+
+@functools.lru_cache(maxsize=4)
+def admin(bootstrap_servers: str) -> AdminClient:
+    """An admin client (kept, since its futures die with it); its own log lines are silenced."""
+    return AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0, "socket.timeout.ms": 10_000})
+
+
+def check(bootstrap_servers: str, timeout: float = TIMEOUT) -> str:
+    """The cluster id of the broker that answers. Raises UnavailableError when none does."""
+    try:
+        metadata = admin(bootstrap_servers).list_topics(timeout=timeout)
+    except KafkaException:
+        raise UnavailableError(
+            f"No Kafka broker answers at {bootstrap_servers} (waited {timeout:.0f} s).",
+            "Start one with `lake up`, or give the right address with --bootstrap-server or LAKE_BOOTSTRAP_SERVERS.",
+        ) from None
+    return str(metadata.cluster_id)
+
+
+def ensure(bootstrap_servers: str, topics: Iterable[Topic]) -> None:
+    """Make the topics that are not there yet."""
+    client = admin(bootstrap_servers)
+    there = client.list_topics(timeout=TIMEOUT).topics
+    new = [
+        NewTopic(topic.name, topic.partitions, 1, config=dict(topic.config))
+        for topic in topics
+        if topic.name not in there
+    ]
+    for future in (client.create_topics(new) if new else {}).values():
+        future.result(TIMEOUT)
+
+
+def state(bootstrap_servers: str, topic: str) -> TopicState | None:
+    """Id and offsets of a topic; None when the broker has no such topic."""
+    client = admin(bootstrap_servers)
+    metadata = client.list_topics(topic, timeout=TIMEOUT).topics[topic]
+    if metadata.error is not None:
+        return None
+    starts = _offsets(client, topic, list(metadata.partitions), OffsetSpec.earliest())  # type: ignore[no-untyped-call]
+    ends = _offsets(client, topic, list(metadata.partitions), OffsetSpec.latest())  # type: ignore[no-untyped-call]
+    return TopicState(topic, _topic_id(client, topic), starts, ends)
+
+
+def end_offsets(bootstrap_servers: str, topic: str, partitions: Iterable[int]) -> dict[int, int]:
+    """The next offset of each partition: how many events it has ever been given."""
+    return _offsets(admin(bootstrap_servers), topic, list(partitions), OffsetSpec.latest())  # type: ignore[no-untyped-call]
+
+
+def _offsets(client: AdminClient, topic: str, partitions: list[int], spec: OffsetSpec) -> dict[int, int]:
+    futures = client.list_offsets({TopicPartition(topic, partition): spec for partition in partitions})
+    return {where.partition: future.result(TIMEOUT).offset for where, future in sorted(futures.items())}
+
+
+def _topic_id(client: AdminClient, topic: str) -> str:
+    from confluent_kafka import TopicCollection
+
+    futures = client.describe_topics(TopicCollection([topic]))
+    return str(futures[topic].result(TIMEOUT).topic_id)

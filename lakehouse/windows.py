@@ -1,0 +1,80 @@
+"""A serving table of windows: absolute values under a key, provisional until the watermark has passed their end."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from lakehouse import tables
+from lakehouse.streams import Batch, offsets_log
+from lakehouse.tables import Table
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+Row = dict[str, Any]
+MAINTAIN_EVERY = 500  # batches; some minutes, so that small files stay few
+
+
+class WindowWriter:
+    """The one writer of a table of windows and of its batch log.
+
+    `publish` sends the updated rows elsewhere (a topic); it returns what waits until they are acknowledged.
+    """
+
+    def __init__(
+        self, table: Table, batch_log: Table, publish: Callable[[Sequence[Row]], Callable[[], None]] | None = None
+    ) -> None:
+        self._table = table
+        self._delta = tables.create(table)
+        self._log_table = batch_log
+        self._log = tables.create(batch_log)
+        self._publish = publish
+        self._open = self._read_open()
+
+    def write(self, frame: "DataFrame", batch: Batch) -> None:
+        """Upsert a batch's updated windows, mark those that closed as final, and note the batch in the log."""
+        updated = [self._stamp(row.asDict(), batch) for row in frame.collect()]
+        acknowledged = self._publish(updated) if self._publish and updated else None
+        changed = [*updated, *self._closing(updated, batch)]
+        app_id = f"{batch.generation}:{self._table.name}"
+        if changed:
+            self._upsert(changed, app_id, batch.batch_id)
+        tables.append(self._log, tables.rows(self._log_table, offsets_log(batch)), app_id, batch.batch_id)
+        if acknowledged:
+            acknowledged()
+        if batch.batch_id % MAINTAIN_EVERY == MAINTAIN_EVERY - 1:
+            tables.maintain(self._delta)
+            tables.maintain(self._log)
+
+    def _upsert(self, changed: Sequence[Row], app_id: str, batch_id: int) -> None:
+        oldest = min(row["window_start"] for row in changed).isoformat()
+        data = tables.rows(self._table, changed)
+        bound = f"target.window_start >= '{oldest}'"
+        if tables.upsert(self._delta, data, self._table.keys, app_id, batch_id, bound):
+            for row in changed:
+                self._open.pop(self._key(row), None)
+                if not row["is_final"]:
+                    self._open[self._key(row)] = row
+        else:  # a replayed batch: the table already has it, and perhaps what we do not know
+            self._open = self._read_open()
+
+    def _stamp(self, row: Row, batch: Batch) -> Row:
+        bounds = {name: row[name].replace(tzinfo=UTC) for name in ("window_start", "window_end")}
+        final = batch.watermark is not None and bounds["window_end"] <= batch.watermark
+        origin = {"generation": batch.generation, "batch_id": batch.batch_id, "updated_at": datetime.now(UTC)}
+        return {**row, **bounds, "is_final": final, **origin}
+
+    def _closing(self, updated: Sequence[Row], batch: Batch) -> list[Row]:
+        watermark = batch.watermark
+        if watermark is None:
+            return []
+        touched = {self._key(row) for row in updated}
+        late = (row for key, row in self._open.items() if key not in touched and row["window_end"] <= watermark)
+        return [{**row, "is_final": True} for row in late]
+
+    def _key(self, row: Mapping[str, Any]) -> tuple[Any, ...]:
+        return tuple(row[name] for name in self._table.keys)
+
+    def _read_open(self) -> dict[tuple[Any, ...], Row]:
+        rows = tables.read(self._table, filters=[("is_final", "=", False)]).to_pylist()
+        return {self._key(row): row for row in rows}

@@ -1,0 +1,61 @@
+"""Fixtures by tier: a lake of one's own for all, a Spark session for `spark`, a broker for `e2e`."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lakehouse.settings import ROOT, settings
+
+
+def pytest_configure() -> None:
+    """Jobs run by tests never reach the lake of a running platform."""
+    os.environ.pop("LAKE_BOOTSTRAP_SERVERS", None)
+
+
+@pytest.fixture
+def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty var/ for this test."""
+    monkeypatch.setenv("LAKE_VAR", str(tmp_path / "var"))
+    settings.cache_clear()
+    yield tmp_path / "var"
+    settings.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[object]:
+    """One local Spark session with Delta and Kafka for the whole run, started as a job starts it."""
+    from lakehouse.session import spark_session, stop_jvm
+    from lakehouse.submit import environment
+
+    os.environ.update(
+        {name: value for name, value in environment([]).items() if name.startswith(("PYSPARK", "JAVA_HOME"))}
+    )
+    os.environ["PYSPARK_SUBMIT_ARGS"] = (
+        f"--master local[2] --conf spark.ui.enabled=false {os.environ['PYSPARK_SUBMIT_ARGS']}"
+    )
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    session = spark_session("tests")
+    yield session
+    stop_jvm(session)
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Kafka broker of our own on a free port; its bootstrap servers."""
+    from lakehouse.broker import Broker
+
+    folder = tmp_path_factory.mktemp("kafka")
+    broker = Broker(folder / "kafka", port=0)
+    with (folder / "kafka.log").open("wb") as log:
+        broker.start(log)
+        yield broker.bootstrap_servers
+        broker.stop()
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The repository."""
+    return ROOT

@@ -1,0 +1,59 @@
+"""The app: pages by discovery, health, and nothing in it that needs a JVM or another machine."""
+
+import subprocess
+import sys
+
+import flask
+import pytest
+
+from dashboard import app, snapshot
+from dashboard.snapshot import Live
+
+
+@pytest.fixture
+def client(monkeypatch: pytest.MonkeyPatch) -> flask.testing.FlaskClient:
+    monkeypatch.setattr(snapshot, "_live", Live(()))
+    return app.create_app().server.test_client()
+
+
+def test_pages_are_found_in_their_order() -> None:
+    assert [(page.NAME, page.PATH) for page in app.pages()] == [("Overview", "/"), ("Houses", "/houses")]
+
+
+def test_health_answers(client: flask.testing.FlaskClient) -> None:
+    response = client.get("/health")
+    assert (response.status_code, response.json) == (200, {"status": "ok"})
+
+
+@pytest.mark.parametrize("path", ["/", "/houses", "/_dash-layout", "/_dash-dependencies"])
+def test_every_page_is_served_and_locked_to_this_machine(client: flask.testing.FlaskClient, path: str) -> None:
+    response = client.get(path)
+    assert response.status_code == 200
+    assert "default-src 'self'" in response.headers["Content-Security-Policy"]
+    assert b"https://" not in response.data
+
+
+def test_the_beat_tells_the_version_of_the_snapshot(
+    client: flask.testing.FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert client.get("/beat").json["version"] is None
+    live = Live(())
+    monkeypatch.setattr(snapshot, "_live", live)
+    version = live.refresh().version
+    answers = [client.get("/beat").json for _ in range(2)]
+    assert [answer["version"] for answer in answers] == [version, version]
+
+
+def test_a_large_body_is_refused(client: flask.testing.FlaskClient) -> None:
+    body = b"x" * (2 * 1024 * 1024)
+    assert client.post("/_dash-update-component", data=body, content_type="application/json").status_code == 413
+
+
+def test_debug_is_off(client: flask.testing.FlaskClient) -> None:
+    assert client.application.debug is False
+
+
+def test_the_dashboard_imports_no_spark() -> None:
+    code = "import dashboard.app as a, sys; a.create_app(); print('pyspark' in sys.modules, 'py4j' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False False"

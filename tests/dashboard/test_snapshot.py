@@ -1,0 +1,81 @@
+"""One snapshot for all tiles: versioned, bounded, and alive when a part of it is not."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dashboard import houses, snapshot
+from dashboard.snapshot import Live
+from jobs.houses import schema
+
+Write = Callable[..., None]
+Build = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def live(lake: Path) -> Live:
+    return Live([houses.SOURCE])
+
+
+def test_an_empty_lake_is_a_snapshot_too(live: Live) -> None:
+    view = live.refresh().domains["houses"]
+    assert (view.speed.state, view.history.state, len(view.served)) == ("empty", "empty", 0)
+    assert live.refresh().fresh_at() is None
+
+
+def test_the_version_changes_only_when_something_has(live: Live, write: Write, sale: Build) -> None:
+    first = live.refresh().version
+    assert live.refresh().version == first
+    write(schema.HISTORY, sale(1))
+    second = live.refresh().version
+    assert second != first
+    assert live.refresh().version == second
+
+
+def test_another_process_has_other_versions(live: Live) -> None:
+    assert live.refresh().version != Live([houses.SOURCE]).refresh().version
+
+
+def test_the_batch_row_is_served_and_an_open_window_is_not_frozen(
+    live: Live, write: Write, average: Build, recomputed: Build
+) -> None:
+    write(schema.AVERAGES, average(0, price=100.0), average(1, price=100.0, batch_id=5, is_final=False))
+    write(schema.AVERAGES_BATCH, recomputed(0, price=90.0), recomputed(1, price=90.0))
+    served = live.refresh().domains["houses"].served
+    assert served[["avg_price", "layer", "is_final"]].values.tolist() == [
+        [90.0, "batch", True],
+        [100.0, "speed", False],
+    ]
+
+
+def test_only_recent_windows_are_held(live: Live, write: Write, average: Build) -> None:
+    write(schema.AVERAGES, *[average(number) for number in range(100)])
+    view = live.refresh().domains["houses"]
+    assert (view.speed.total, len(view.served)) == (100, 31)
+
+
+def test_the_feed_is_bounded_and_the_total_is_not(live: Live, write: Write, sale: Build) -> None:
+    write(schema.HISTORY, *[sale(number) for number in range(300)])
+    history = live.refresh().domains["houses"].history
+    assert (history.total, len(history.frame)) == (300, snapshot.FEED_ROWS)
+
+
+def test_a_damaged_table_is_an_error_of_its_part_only(
+    live: Live, write: Write, average: Build, sale: Build, lake: Path
+) -> None:
+    write(schema.AVERAGES, average(0))
+    write(schema.HISTORY, sale(1))
+    (lake / "lake/houses/averages/_delta_log/00000000000000000000.json").write_text("broken")
+    view = live.refresh().domains["houses"]
+    assert (view.speed.state, view.history.state) == ("error", "ready")
+    assert view.topic.error
+
+
+def test_pages_see_the_snapshot_in_force(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(snapshot, "_live", Live(()))
+    assert snapshot.view("houses") is None
+    snapshot.use(live)
+    live.refresh()
+    assert snapshot.view("houses") is live.snapshot.domains["houses"] if live.snapshot else False

@@ -1,0 +1,274 @@
+"""docker/compose.yaml and docker/Dockerfile hold what can be held without a Docker engine."""
+
+import re
+import shlex
+import tomllib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from jobs.houses.schema import DOMAIN
+from lakehouse import jars, java
+from lakehouse.settings import ROOT, Settings
+
+COMPOSE = (ROOT / "docker/compose.yaml").read_text()
+DOCKERFILE = (ROOT / "docker/Dockerfile").read_text()
+IGNORE = (ROOT / ".dockerignore").read_text()
+ONE_SHOT = {"prepare", "recompute", "ksqldb-script"}
+NO_HEALTH = ONE_SHOT | {"produce"}  # its exit is all that it has to tell
+OTHER_VARIABLES = {"LAKE_DEBUG", "LAKE_LOG_FORMAT", "LAKE_PYTHON"}  # read outside Settings
+Project = dict[str, Any]
+
+
+def _project() -> Project:
+    project: Project = yaml.safe_load(COMPOSE)
+    return project
+
+
+def _ours(project: Project) -> dict[str, Any]:
+    return {name: service for name, service in project["services"].items() if "build" in service}
+
+
+def _words(service: Project) -> list[str]:
+    """A service's command, the one inside `sh -c` too, as words."""
+    command = [str(word) for word in service.get("command", [])]
+    return shlex.split(command[2]) if command[:2] == ["/bin/sh", "-c"] else command
+
+
+def loose_images(project: Project) -> Iterator[str]:
+    """Images without a full version."""
+    for name, service in project["services"].items():
+        if not re.fullmatch(r"[\w/-]+:\d+\.\d+\.\d+", service["image"]):
+            yield f"{name}: {service['image']}"
+
+
+def open_ports(project: Project) -> Iterator[str]:
+    """Ports published beyond loopback, or twice."""
+    published = [
+        (name, str(port)) for name, service in project["services"].items() for port in service.get("ports", [])
+    ]
+    for name, port in published:
+        if not port.startswith("127.0.0.1:") or [other for _, other in published].count(port) > 1:
+            yield f"{name}: {port}"
+
+
+def soft_services(project: Project) -> Iterator[str]:
+    """Services that run with more rights, or a longer leash, than they need."""
+    for name, service in project["services"].items():
+        ours = name in _ours(project)
+        held = {
+            "capabilities": service.get("cap_drop") == ["ALL"] and "cap_add" not in service,
+            "new privileges": "no-new-privileges:true" in service.get("security_opt", []),
+            "no init": service.get("init") is True,
+            "memory": "mem_limit" in service,
+            "restart": "restart" in service,
+            "user": str(service.get("user", "lake" if ours else "root")) not in {"root", "0"},
+            "writable root": not ours or service.get("read_only") is True,
+            "privileged": not service.get("privileged"),
+        }
+        yield from (f"{name}: {what}" for what, good in held.items() if not good)
+
+
+def bad_waits(project: Project) -> Iterator[str]:
+    """Dependencies on what does not tell when it is ready, and services without a health check."""
+    services = project["services"]
+    for name, service in services.items():
+        if (name in NO_HEALTH) == ("healthcheck" in service):
+            yield f"{name}: healthcheck"
+        for other, wait in service.get("depends_on", {}).items():
+            wanted = "service_completed_successfully" if other in ONE_SHOT else "service_healthy"
+            if other not in services or wait["condition"] != wanted:
+                yield f"{name}: waits for {other}"
+
+
+def bad_mounts(project: Project) -> Iterator[str]:
+    """Volumes that are not declared and bind mounts of what is not there; state that no volume keeps."""
+    for name, service in project["services"].items():
+        for volume in service.get("volumes", []):
+            source = volume.split(":")[0]
+            known = (ROOT / "docker" / source).exists() if source.startswith(".") else source in project["volumes"]
+            if not known or (source.startswith(".") and not volume.endswith(":ro")):
+                yield f"{name}: {volume}"
+    for name, target in {
+        "kafka": "kafka:/var/lib/kafka/data",
+        "stream": "lake:/lake",
+        "spark-worker-1": "lake:/lake",
+    }.items():
+        if target not in project["services"][name].get("volumes", []):
+            yield f"{name}: {target} is not mounted"
+
+
+def missing_programs(project: Project) -> Iterator[str]:
+    """Scripts and modules that a command names and the repository has not."""
+    for name, service in _ours(project).items():
+        words = _words(service)
+        paths = [word for word in words if word.endswith((".py", ".sh"))]
+        modules = [f"{words[at + 1].replace('.', '/')}.py" for at, word in enumerate(words) if word == "-m"]
+        for path in paths + modules:
+            if not (ROOT / path).is_file():
+                yield f"{name}: {path}"
+        if not (paths or modules or any(word.startswith("org.apache.spark.") for word in words)):
+            yield f"{name}: runs nothing of ours"
+
+
+def wrong_addresses(project: Project) -> Iterator[str]:
+    """Variables that Settings does not know, and addresses that name no service or another port than it has."""
+    known = {f"LAKE_{name.upper()}" for name in Settings.model_fields} | OTHER_VARIABLES
+    for name, service in project["services"].items():
+        variables = {key: str(value) for key, value in service.get("environment", {}).items()}
+        yield from (f"{name}: {key}" for key in variables if key.startswith("LAKE_") and key not in known)
+        text = " ".join([*variables.values(), *_words(service), *map(str, service.get("entrypoint", []))])
+        for host, port in re.findall(r"\b([a-z][a-z0-9-]*):(\d{4})\b", text):
+            if host != "localhost" and (host, port) not in {
+                ("kafka", "9094"),
+                ("spark-master", "7077"),
+                ("ksqldb-server", "8088"),
+            }:
+                yield f"{name}: {host}:{port}"
+        driver = re.search(r"spark\.driver\.host=(\S+)", text)
+        if driver and driver[1] != name:
+            yield f"{name}: executors would call {driver[1]}"
+
+
+@pytest.mark.parametrize(
+    "check", [loose_images, open_ports, soft_services, bad_waits, bad_mounts, missing_programs, wrong_addresses]
+)
+def test_the_services_hold(check: Callable[[Project], Iterator[str]]) -> None:
+    assert list(check(_project())) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "check", "found"),
+    [
+        ("apache/kafka:4.3.1", "apache/kafka:latest", loose_images, "kafka: apache/kafka:latest"),
+        ("ksqldb-server:0.29.0", "ksqldb-server", loose_images, "ksqldb-server: confluentinc/ksqldb-server"),
+        ("127.0.0.1:8050:8050", "8050:8050", open_ports, "dashboard: 8050:8050"),
+        ("127.0.0.1:8082:8082", "127.0.0.1:8081:8081", open_ports, "spark-worker-2: 127.0.0.1:8081:8081"),
+        ("cap_drop: [ALL]", "cap_drop: []", soft_services, "stream: capabilities"),
+        ('security_opt: ["no-new-privileges:true"]', "security_opt: []", soft_services, "kafka: new privileges"),
+        ("  init: true", "  init: false", soft_services, "stream: no init"),
+        ("  read_only: true", "  read_only: false", soft_services, "dashboard: writable root"),
+        (
+            "    image: apache/kafka:4.3.1\n    user: appuser",
+            "    image: apache/kafka:4.3.1",
+            soft_services,
+            "kafka: user",
+        ),
+        (
+            "    image: apache/kafka:4.3.1\n",
+            "    image: k:1.1.1\n    privileged: true\n",
+            soft_services,
+            "kafka: privileged",
+        ),
+        (
+            "    mem_limit: 512m\n    restart: on-failure\n",
+            "    restart: on-failure\n",
+            soft_services,
+            "produce: memory",
+        ),
+        ("    restart: on-failure:5", "", soft_services, "ksqldb-script: restart"),
+        (
+            "prepare: {condition: service_completed_successfully}",
+            "prepare: {condition: service_started}",
+            bad_waits,
+            "stream: waits for prepare",
+        ),
+        ("    healthcheck: *health\n    # SIGTERM", "    # SIGTERM", bad_waits, "stream: healthcheck"),
+        (
+            "houses/houses.ksql:/",
+            "houses/other.ksql:/",
+            bad_mounts,
+            "ksqldb-script: ../jobs/houses/other.ksql:/scripts/houses.ksql:ro",
+        ),
+        ('["kafka:/var/lib/kafka/data"]', "[]", bad_mounts, "kafka: kafka:/var/lib/kafka/data is not mounted"),
+        ("  lake: {}", "", bad_mounts, "stream: lake:/lake"),
+        ("jobs/houses/stream.py", "jobs/houses/streams.py", missing_programs, "stream: jobs/houses/streams.py"),
+        ("dashboard.app", "dashboard.server", missing_programs, "dashboard: dashboard/server.py"),
+        ("LAKE_VAR:", "LAKE_FOLDER:", wrong_addresses, "stream: LAKE_FOLDER"),
+        (
+            "LAKE_BOOTSTRAP_SERVERS: kafka:9094",
+            "LAKE_BOOTSTRAP_SERVERS: kafka:9092",
+            wrong_addresses,
+            "produce: kafka:9092",
+        ),
+        (
+            "spark.driver.host=recompute",
+            "spark.driver.host=stream",
+            wrong_addresses,
+            "recompute: executors would call stream",
+        ),
+    ],
+)
+def test_what_would_not_hold_is_noticed(
+    monkeypatch: pytest.MonkeyPatch, old: str, new: str, check: Callable[[Project], Iterator[str]], found: str
+) -> None:
+    assert old in COMPOSE
+    monkeypatch.setitem(globals(), "COMPOSE", COMPOSE.replace(old, new))
+    assert found in list(check(_project()))
+
+
+def test_the_jobs_are_run_as_the_domain_says() -> None:
+    commands = [_words(service) for service in _ours(_project()).values()]
+    for job in (*DOMAIN.prepare, DOMAIN.produce, ("jobs/houses/stream.py",), ("jobs/houses/recompute.py",)):
+        assert [command[-len(job) :] for command in commands].count(list(job)) == 1
+
+
+def test_health_is_asked_where_the_service_listens() -> None:
+    for name, service in _ours(_project()).items():
+        if "healthcheck" in service:
+            port = re.findall(r"localhost:(\d+)", service["environment"]["HEALTH_URL"])[0]
+            assert service["ports"] == [f"127.0.0.1:{port}:{port}"], name
+            listens = [*_words(service), str(service["environment"].get("WORKER_UI_PORT"))]
+            assert port in listens or port == "4040", name  # 4040 is Spark's own default
+
+
+def test_the_broker_takes_what_the_topics_are_given() -> None:
+    kafka = _project()["services"]["kafka"]
+    largest = max(int(dict(topic.config).get("max.message.bytes", "0")) for topic in DOMAIN.topics)
+    assert int(kafka["environment"]["KAFKA_MESSAGE_MAX_BYTES"]) >= largest
+    assert kafka["environment"]["KAFKA_ADVERTISED_LISTENERS"] == "INTERNAL://kafka:9094,HOST://localhost:9092"
+    [version] = {jar.version for jar in jars.locked() if jar.artifact == "kafka_2.13"}
+    assert kafka["image"] == f"apache/kafka:{version}"  # the same broker as the embedded one
+
+
+def test_our_image_is_named_by_the_version() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert {service["image"] for service in _ours(_project()).values()} == {f"lake:{version}"}
+
+
+def _instructions(text: str) -> list[tuple[str, str]]:
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    joined = re.sub(r"\\\n\s*", "", "\n".join(lines)).splitlines()
+    return [(word, rest) for word, _, rest in (line.partition(" ") for line in joined)]
+
+
+def test_the_image_is_built_as_make_setup_does() -> None:
+    steps = " && ".join(rest for word, rest in _instructions(DOCKERFILE) if word == "RUN").split(" && ")
+    for source, flags in {
+        "-r requirements-build.txt": ["--require-hashes"],
+        "-r requirements.txt": ["--require-hashes", "--no-build-isolation"],
+        "-e .": ["--no-deps", "--no-build-isolation"],
+    }.items():
+        [step] = [step for step in steps if step.strip().endswith(source)]
+        [recipe] = [line for line in (ROOT / "Makefile").read_text().splitlines() if line.endswith(source)]
+        assert all(flag in step and flag in recipe for flag in flags), step
+    assert steps[-1] == ".venv/bin/lake fetch-jars"
+    assert int(re.findall(r"openjdk-(\d+)-jre-headless", DOCKERFILE)[0]) in java.SUPPORTED
+
+
+def test_the_image_is_pinned_and_has_no_root() -> None:
+    instructions = _instructions(DOCKERFILE)
+    assert [rest for word, rest in instructions if word == "FROM"] == ["python:3.11.14-slim-bookworm"]
+    assert instructions[-1] == ("USER", "lake")
+    assert "useradd --uid 10001" in DOCKERFILE
+    assert not re.search(r"\b(ADD|curl|wget|sudo)\b|https?://", DOCKERFILE)
+
+
+def test_what_is_copied_exists_and_is_let_through() -> None:
+    copied = [source for word, rest in _instructions(DOCKERFILE) if word == "COPY" for source in rest.split()[:-1]]
+    let_through = [line.removeprefix("!") for line in IGNORE.splitlines() if line.startswith("!")]
+    assert sorted(copied) == sorted(let_through)
+    assert all((ROOT / source).exists() for source in copied)
+    assert IGNORE.splitlines().index("*") < IGNORE.splitlines().index(f"!{let_through[0]}")

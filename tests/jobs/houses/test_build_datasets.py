@@ -1,0 +1,104 @@
+"""The data sets: their fractions, how they are published, and that the initial history is loaded once."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow.compute as pc
+import pytest
+
+from jobs.houses import build_datasets, datasets
+from jobs.houses.schema import HISTORY
+from lakehouse import tables
+from lakehouse.errors import DataError, RefusedError, UsageError
+from lakehouse.settings import settings
+
+
+@pytest.fixture(autouse=True)
+def var(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Everything written goes to a folder of the test's own."""
+    monkeypatch.setenv("LAKE_VAR", str(tmp_path / "var"))
+    settings.cache_clear()
+    yield tmp_path / "var"
+    settings.cache_clear()
+
+
+def build(seed: int = 42, load: bool = False, keep: bool = False) -> None:
+    build_datasets.main(seed=seed, load=load, keep=keep)
+
+
+@pytest.mark.parametrize("shares", [(0.4, 0.5, 0.2), (0.1, 0.1, 0.1), (float("nan"), 0.5, 0.5)])
+def test_fractions_must_add_up_to_1(shares: tuple[float, float, float]) -> None:
+    with pytest.raises(UsageError, match="They must add up to 1"):
+        build_datasets.fractions(*shares)
+
+
+class TestPublishing:
+    def test_the_price_is_withheld_in_a_file_of_its_own(self) -> None:
+        build()
+        for_sale, prices = datasets.read_sets(datasets.FOR_SALE, datasets.FOR_SALE_PRICES)
+        assert "price" not in for_sale.column_names
+        assert prices.column_names == ["id", "listed_at", "price"]
+        assert prices.select(["id", "listed_at"]).equals(for_sale.select(["id", "listed_at"]))
+        assert prices["price"].null_count == 0
+
+    def test_the_same_seed_and_input_leave_the_files_alone(self, capsys: pytest.CaptureFixture[str]) -> None:
+        build()
+        before = {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in datasets.folder().iterdir()}
+        build()
+        after = {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in datasets.folder().iterdir()}
+        assert before == after
+        assert len(after) == 5
+        assert "Already in" in capsys.readouterr().out
+
+    def test_a_damaged_set_is_refused_by_its_reader_and_written_again(self) -> None:
+        build()
+        path = datasets.folder() / "initial.parquet"
+        path.write_bytes(path.read_bytes()[:-1] + b"!")
+        with pytest.raises(DataError, match=r"not of the same build .*build_datasets\.py"):
+            datasets.read_sets(datasets.INITIAL)
+        build()
+        assert datasets.read_sets(datasets.INITIAL)[0].num_rows == 8645
+
+    def test_sets_that_were_never_built_are_missed_with_the_command(self) -> None:
+        with pytest.raises(DataError, match=r"`\./spark-submit\.sh jobs/houses/build_datasets\.py`"):
+            datasets.read_sets(datasets.TO_STREAM)
+
+    def test_keep_leaves_sets_of_another_seed(self) -> None:
+        build(seed=7)
+        manifest = (datasets.folder() / datasets.MANIFEST).read_text()
+        build(keep=True)
+        assert (datasets.folder() / datasets.MANIFEST).read_text() == manifest
+
+
+class TestLoading:
+    def test_the_initial_history_is_loaded_once(self, capsys: pytest.CaptureFixture[str]) -> None:
+        build(load=True)
+        build(load=True)
+        [initial] = datasets.read_sets(datasets.INITIAL)
+        held = tables.read(HISTORY)
+        assert held.num_rows == initial.num_rows == 8645
+        assert pc.sum(held["price"]).as_py() == pc.sum(initial["price"]).as_py()
+        assert held["source"].unique().to_pylist() == ["initial"]
+        for column in ("sold_at", "event_id", "event_at", "topic", "partition", "offset", "recorded_at"):
+            assert held[column].null_count == held.num_rows
+        assert "Already loaded" in capsys.readouterr().out
+
+    def test_another_initial_history_is_refused_before_anything_is_written(self) -> None:
+        build(load=True)
+        manifest = (datasets.folder() / datasets.MANIFEST).read_text()
+        with pytest.raises(RefusedError, match="`lake reset houses`"):
+            build(seed=7, load=True)
+        assert (datasets.folder() / datasets.MANIFEST).read_text() == manifest
+        assert tables.read(HISTORY, ["id"]).num_rows == 8645
+
+    def test_sets_of_another_seed_are_not_loaded_over_it_either(self) -> None:
+        build(load=True)
+        build(seed=7)
+        with pytest.raises(RefusedError):
+            build(keep=True, load=True)
+
+    def test_sales_streamed_earlier_do_not_count_as_an_initial_history(self) -> None:
+        row = {"id": "1", "price": None, "source": "stream", "topic": "houses", "partition": 0, "offset": 0}
+        tables.append(tables.create(HISTORY), tables.rows(HISTORY, [row]), app_id="a stream", version=0)
+        build(load=True)
+        assert tables.read(HISTORY, ["id"]).num_rows == 8646

@@ -1,0 +1,241 @@
+"""The domain's rules over a few telling records each."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from chispa.dataframe_comparer import assert_df_equality
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from jobs.houses import transforms
+from jobs.houses.schema import HISTORY
+from tests.jobs.houses.sales import NOON, RECORDS, at, event, plain, record
+
+pytestmark = pytest.mark.spark
+
+
+def parse(spark: SparkSession, *values: Any) -> DataFrame:
+    """The values as records at offsets 0, 1, …, parsed."""
+    return transforms.parse_sales(spark.createDataFrame([record(v, n) for n, v in enumerate(values)], RECORDS))
+
+
+GOOD = [
+    event(),
+    plain(),
+    event(waterfront=True),
+    event(waterfront=1.0, bedrooms=3.0, yr_built=1955.0),
+    event(waterfront="1"),
+    event(id=7129300520),
+    event(id="0071"),
+    event(sold_at=1795348800000),
+    event(sold_at="2026-11-22T13:00:00.5+01:00"),
+    event(sold_at="2026-11-22 12:00"),
+    event(sold_at=None),
+    event(sold_at=at(300)),  # five minutes after noon: within bounds of a record stamped a second past it
+    event(sold_at="2001-01-01T00:00:00Z"),  # very late, yet a sale
+    event(grade=None, event_id=None, listed_at=None),
+    event(unknown={"deep": [1, 2]}),
+    event(price=0.01),
+    event(event_id="<b>x</b>"),
+]
+
+
+def test_good_sales_are_valid(spark: SparkSession) -> None:
+    parsed = parse(spark, *GOOD).cache()
+    assert transforms.dead_letters(parsed).select("offset", "reason").collect() == []
+    assert transforms.valid_sales(parsed).count() == len(GOOD)
+
+
+BAD: list[tuple[Any, str]] = [
+    (None, "null value"),
+    (b"", "empty value"),
+    (b"x" * 1_000_000, "value larger than 256 KB"),
+    (json.dumps(event()).encode() + b" " * 300_000, "value larger than 256 KB"),
+    (b'{"id":"\xff\xfe"}', "invalid UTF-8"),
+    (b'{"id":', "malformed JSON: not one object"),
+    (b"[]", "malformed JSON: not one object"),
+    (b"null", "malformed JSON: not one object"),
+    (b'"text"', "malformed JSON: not one object"),
+    (json.dumps(event()).encode() + b"}", "malformed JSON: not one object"),
+    (json.dumps(event()).encode() * 2, "malformed JSON: not one object"),
+    (json.dumps(event()).replace("221900", "NaN").encode(), "malformed JSON: not one object"),
+    (b"{}", "id: missing"),
+    (event(price="NaN"), "price: not a number"),
+    (event(price="221900 dollars"), "price: not a number"),
+    (event(price=None), "price: missing"),
+    (event(price=-1), "price: out of bounds (0.01 to 100000000)"),
+    (event(price=0), "price: out of bounds (0.01 to 100000000)"),
+    (event(price=1e12), "price: not a number"),
+    (json.dumps(event()).replace("221900", "1e999").encode(), "price: not a number"),
+    (event(price=200_000_000), "price: out of bounds (0.01 to 100000000)"),
+    (event(bedrooms=3.5), "bedrooms: not a whole number"),
+    (event(bedrooms=[3]), "bedrooms: not a whole number"),
+    (event(yr_built=0), "yr_built: out of bounds (1800 to 2100)"),
+    (event(yr_built=3000), "yr_built: out of bounds (1800 to 2100)"),
+    (event(grade="good"), "grade: not a whole number"),
+    (event(grade=99), "grade: out of bounds (1 to 13)"),
+    (event(id="../../etc"), "id: not 1 to 64 letters, digits, - or _"),
+    (event(event_id="x" * 200), "event_id: not 1 to 128 characters"),
+    (event(sold_at="2099-01-01T00:00:00Z"), "sold_at: more than 5 minutes after the record's timestamp"),
+    (event(sold_at=at(302)), "sold_at: more than 5 minutes after the record's timestamp"),
+    (event(sold_at="1999-12-31T23:59:59Z"), "event time before 2000-01-01"),
+    (event(sold_at="now"), "sold_at: not a time (ISO 8601 or epoch milliseconds)"),
+    (event(sold_at="2026-02-30T00:00:00Z"), "sold_at: not a time (ISO 8601 or epoch milliseconds)"),
+    (event(sold_at=99999999999999999), "sold_at: not a time (ISO 8601 or epoch milliseconds)"),
+    (event(listed_at="yesterday"), "listed_at: not a time (ISO 8601 or epoch milliseconds)"),
+]
+
+
+def test_bad_records_are_dead_letters_with_their_bytes_and_reason(spark: SparkSession) -> None:
+    parsed = parse(spark, *[value for value, _reason in BAD])
+    assert transforms.valid_sales(parsed).count() == 0
+    letters = sorted(transforms.dead_letters(parsed).collect(), key=lambda row: row["offset"])
+    assert [row["reason"] for row in letters] == [reason for _value, reason in BAD]
+    sent = [record(value)[-1] for value, _reason in BAD]
+    assert [row["value"] for row in letters] == sent
+    assert [row["offset"] for row in letters] == list(range(len(BAD)))
+
+
+def test_a_record_is_either_a_sale_or_a_dead_letter(spark: SparkSession) -> None:
+    values = [*GOOD, *[value for value, _reason in BAD]]
+    parsed = parse(spark, *values)
+    good = {row["offset"] for row in transforms.valid_sales(parsed).collect()}
+    bad = {row["offset"] for row in transforms.dead_letters(parsed).collect()}
+    assert not good & bad
+    assert good | bad == set(range(len(values)))
+
+
+def test_a_valid_sale_has_typed_columns_coordinates_and_event_time(spark: SparkSession) -> None:
+    sale, short = sorted(
+        transforms.valid_sales(parse(spark, event(id="0071"), plain())).collect(), key=lambda r: r["offset"]
+    )
+    assert list(sale.asDict()) == list(HISTORY.columns)
+    assert (sale["id"], str(sale["price"]), sale["bathrooms"], sale["yr_built"]) == ("71", "221900.00", 1.0, 1955)
+    assert sale["event_at"].replace(tzinfo=UTC) == NOON
+    assert (sale["topic"], sale["partition"], sale["offset"], sale["source"]) == ("houses", 0, 0, "stream")
+    assert short["sold_at"] is None
+    assert short["event_at"] == short["recorded_at"]
+
+
+def sales(spark: SparkSession, rows: list[tuple[Any, ...]]) -> DataFrame:
+    """Sales as (event_at seconds past noon or None, yr_built, price, event_id, offset)."""
+    typed = [(None if s is None else NOON.timestamp() + s, y, str(p), e, o) for s, y, p, e, o in rows]
+    frame = spark.createDataFrame(typed, "event_at double, yr_built int, price string, event_id string, offset bigint")
+    return frame.select(
+        F.timestamp_millis((F.col("event_at") * 1000).cast("bigint")).alias("event_at"),
+        "yr_built",
+        F.col("price").cast("decimal(12,2)").alias("price"),
+        "event_id",
+        "offset",
+        F.lit("houses").alias("topic"),
+        F.lit(0).alias("partition"),
+        F.timestamp_millis((F.col("offset") + 1_000_000) * 1000).alias("recorded_at"),
+    )
+
+
+def test_averages_are_per_window_and_decade_and_divided_once(spark: SparkSession) -> None:
+    frame = sales(
+        spark,
+        [
+            (0, 1955, "0.10", "a", 0),
+            (119.999, 1959, "0.20", "b", 1),  # last moment of the window
+            (120, 1955, "1.00", "c", 2),  # the next window
+            (0, 1960, "7.77", None, 3),  # the next decade
+            (None, 1955, "9.99", None, 4),  # initial history: in no window
+        ],
+    )
+    got = transforms.average_price(frame, "2 minutes").select(
+        "window_start", "decade", "avg_price", "sales", "sum_cents"
+    )
+    noon, later = datetime(2026, 11, 22, 12, 0), datetime(2026, 11, 22, 12, 2)  # noqa: DTZ001 (Spark's UTC, naive)
+    expected = spark.createDataFrame(
+        [(noon, 1950, 30 / 200, 2, 30), (later, 1950, 1.0, 1, 100), (noon, 1960, 7.77, 1, 777)],
+        "window_start timestamp, decade int, avg_price double, sales bigint, sum_cents bigint",
+    )
+    assert_df_equality(got, expected, ignore_row_order=True, ignore_nullable=True)
+
+
+def test_sliding_windows_count_a_sale_in_each_window_it_falls_into(spark: SparkSession) -> None:
+    got = transforms.average_price(sales(spark, [(65, 1955, "1.00", "a", 0)]), "2 minutes", "1 minute").collect()
+    assert sorted(row["window_start"].minute for row in got) == [0, 1]
+
+
+def test_distinct_keeps_the_first_of_each_event_id_and_all_without_one(spark: SparkSession) -> None:
+    frame = sales(
+        spark,
+        [
+            (0, 1955, "2.00", "a", 5),
+            (0, 1955, "1.00", "a", 3),  # the first of a
+            (0, 1955, "3.00", None, 1),
+            (0, 1955, "3.00", None, 2),  # no id: stands for itself
+        ],
+    )
+    assert sorted(row["offset"] for row in transforms.distinct_sales(frame).collect()) == [1, 2, 3]
+
+
+LOG = "generation string, batch_id bigint, topic string, partition int, start_offset bigint, end_offset bigint, watermark timestamp"
+
+
+def test_late_is_what_the_batch_before_had_closed(spark: SparkSession) -> None:
+    frame = sales(
+        spark,
+        [
+            (0, 1955, "1.00", "a", 0),
+            (130, 1955, "1.00", "b", 1),
+            (10, 1955, "5.00", "c", 2),  # read in batch 2; batch 1 ran with the watermark past 12:02: late
+            (130, 1955, "1.00", "b", 3),  # resent
+            (10, 1955, "9.00", "d", 4),  # not in the log: nothing can be said
+        ],
+    )
+    stamp = datetime(2026, 11, 22, 12, 2)  # noqa: DTZ001
+    log = spark.createDataFrame(
+        [
+            ("g", 0, "houses", 0, 0, 2, None),
+            ("g", 1, "houses", 0, 2, 2, stamp),  # an empty batch
+            ("g", 2, "houses", 0, 2, 4, stamp),
+        ],
+        LOG,
+    )
+    marked = transforms.with_watermark_before(transforms.with_first(frame), log)
+    counts = {
+        (row["window_start"].minute, row["decade"]): (row["late"], row["resent"])
+        for row in transforms.late_and_resent(marked, "2 minutes").collect()
+    }
+    assert counts == {(0, 1950): (1, 0), (2, 1950): (0, 1)}
+
+
+PARITY = [
+    # speed (sales, cents), batch, late, resent, batches that the speed row is ahead, cause
+    ((2, 200), (2, 200), 0, 0, 0, "equal"),
+    ((2, 200), (3, 300), 1, 0, 0, "late"),
+    ((3, 300), (2, 200), 0, 1, 0, "resent"),
+    ((3, 300), (3, 350), 1, 1, 0, "late and resent"),
+    ((2, 200), (3, 300), 0, 0, 0, "unexplained"),
+    ((2, 200), (2, 250), 0, 0, 0, "unexplained"),
+    (None, (1, 100), 1, 0, 0, "late"),
+    ((1, 100), None, 0, 0, 0, "speed only"),
+    ((5, 500), (2, 200), 0, 0, 1, "newer sales"),
+]
+
+
+def test_parity_names_the_cause(spark: SparkSession) -> None:
+    schema = (
+        "window_start timestamp, window_end timestamp, decade int, sales bigint, sum_cents bigint, avg_price double"
+    )
+    bounds = (datetime(2026, 11, 22, 12, 0), datetime(2026, 11, 22, 12, 2))  # noqa: DTZ001
+    ours, theirs, counts = [], [], []
+    for decade, (speed, batch, late, resent, ahead, _cause) in enumerate(PARITY):
+        if speed:
+            ours.append((*bounds, decade, *speed, speed[1] / 100 / speed[0], "g", 6 + ahead))
+        if batch:
+            theirs.append((*bounds, decade, *batch, batch[1] / 100 / batch[0], "g", 6))
+        counts.append((bounds[0], decade, late, resent))
+    parity = transforms.compare_layers(
+        spark.createDataFrame(ours, f"{schema}, generation string, batch_id bigint"),
+        spark.createDataFrame(theirs, f"{schema}, covered_generation string, covered_batch_id bigint"),
+        spark.createDataFrame(counts, "window_start timestamp, decade int, late bigint, resent bigint"),
+    ).collect()
+    assert {row["decade"]: row["cause"] for row in parity} == {n: case[-1] for n, case in enumerate(PARITY)}
+    assert {row["decade"]: row["difference"] for row in parity}[3] == 350 / 100 / 3 - 1.0

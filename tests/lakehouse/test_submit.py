@@ -1,0 +1,88 @@
+"""How a job is started: flags, Java, jars, errors."""
+
+import os
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from lakehouse import jars, java, submit
+from lakehouse.errors import LakeError, UnavailableError, UsageError
+
+
+def test_flags_before_the_script_are_sparks_and_those_after_it_the_jobs() -> None:
+    flags, script, options = submit.split(
+        ["--conf", "a=b", "--py-files", "x.py", "jobs/houses/stream.py", "--query", "history"]
+    )
+    assert flags == ["--conf", "a=b", "--py-files", "x.py"]
+    assert script.name == "stream.py"
+    assert options == ["--query", "history"]
+
+
+@pytest.mark.parametrize("arguments", [[], ["--master", "local"], ["jobs/houses/no.py"]])
+def test_no_job_is_a_usage_error(arguments: list[str]) -> None:
+    with pytest.raises(UsageError):
+        submit.split(arguments)
+
+
+def test_given_flags_come_after_ours_so_that_they_win(root: Path) -> None:
+    flags = submit.spark_flags(["--master", "spark://m:7077", "--conf", "x=y"])
+    assert flags[-4:] == ["--master", "spark://m:7077", "--conf", "x=y"]
+    assert "--jars" in flags  # executors elsewhere need the jars
+    assert "--driver-class-path" in submit.spark_flags([])
+
+
+def fake_java(folder: Path, version: str) -> Path:
+    """A java that only tells its version."""
+    program = folder / "bin/java"
+    program.parent.mkdir(parents=True)
+    program.write_text(f"#!/bin/sh\necho 'openjdk version \"{version}\"' >&2\n")
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    return folder
+
+
+@pytest.mark.parametrize("version", ["1.8.0_392", "11.0.22", "25.0.1"])
+def test_an_unfit_java_is_refused_with_the_versions_that_fit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    monkeypatch.setenv("JAVA_HOME", str(fake_java(tmp_path, version)))
+    with pytest.raises(UnavailableError, match=r"cannot run Spark 4\. Install Java 17 or 21"):
+        java.find()
+
+
+def test_a_fit_java_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JAVA_HOME", str(fake_java(tmp_path, "21.0.5")))
+    assert java.find() == str(tmp_path / "bin/java")
+
+
+def test_a_missing_java_is_one_sentence_without_a_trace(root: Path, tmp_path: Path) -> None:
+    env = {**os.environ, "JAVA_HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
+    done = subprocess.run(
+        [root / "spark-submit.sh", "jobs/houses/stream.py"],
+        capture_output=True,
+        text=True,
+        env=env,
+        check=False,
+        cwd="/",
+    )
+    assert done.returncode == 69
+    assert done.stderr.startswith("Error: Java is missing")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_jar_with_another_checksum_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jars, "FOLDER", tmp_path)
+    jar = jars.Jar("spark", "g", "a", "1", "0" * 64)
+    fetched = tmp_path / "a-1.jar"
+    fetched.write_bytes(b"something else")
+    with pytest.raises(LakeError, match=r"has checksum .* conf/jars.lock says 000000000000"):
+        jars._admit(jar, fetched)
+    assert not jar.path.exists()
+
+
+def test_the_lock_names_each_jar_once_with_a_checksum() -> None:
+    locked = jars.locked()
+    assert len({jar.path for jar in locked}) == len(locked)
+    assert all(len(jar.sha256) == 64 for jar in locked)
+    assert {jar.set for jar in locked} == {"spark", "broker"}

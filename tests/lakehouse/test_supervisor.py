@@ -1,0 +1,130 @@
+"""The supervisor with real processes that start, die and stop."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from lakehouse import state, status
+from lakehouse.errors import LakeError, RefusedError
+from lakehouse.locks import exclusive
+from lakehouse.supervisor import Service, Supervisor
+
+pytestmark = pytest.mark.usefixtures("lake")
+POLITE = """
+import signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+print('up', flush=True)
+time.sleep(600)
+"""
+
+
+def python(code: str) -> Callable[[], list[str]]:
+    return lambda: [sys.executable, "-c", code]
+
+
+@pytest.fixture
+def supervisor() -> Iterator[Supervisor]:
+    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+    supervisor = Supervisor(lambda line: None, {"domains": []})
+    yield supervisor
+    supervisor.stop()
+    for number, handler in zip((signal.SIGTERM, signal.SIGINT), before, strict=True):
+        signal.signal(number, handler)
+
+
+def up(service: Service) -> bool:
+    return "up" in service.log_file.read_text()
+
+
+def run_until(supervisor: Supervisor, condition: Callable[[], bool], seconds: float = 20) -> bool:
+    """Let the supervisor watch in this thread until the condition holds."""
+
+    def end() -> None:
+        until = time.monotonic() + seconds
+        while not condition() and time.monotonic() < until:
+            time.sleep(0.05)
+        supervisor._asked_to_stop()
+
+    threading.Thread(target=end, daemon=True).start()
+    supervisor.run()
+    return condition()
+
+
+def test_it_waits_until_a_service_is_ready_and_tells_others(supervisor: Supervisor) -> None:
+    service = Service("polite", python(POLITE), ready=up)
+    supervisor.start(service)
+    assert supervisor.wait(service)
+    told = json.loads(state.processes_file().read_text())["processes"]
+    assert [(process["name"], process["state"]) for process in told] == [("polite", "running")]
+    assert [process["name"] for process in status.running_processes()] == ["polite"]
+
+
+def test_a_service_that_dies_at_its_start_is_an_error_with_its_own_words(supervisor: Supervisor) -> None:
+    service = Service("broken", python("import sys; sys.exit('Error: no cheese.')"), ready=up)
+    supervisor.start(service)
+    with pytest.raises(LakeError, match="broken ended with exit code 1: Error: no cheese"):
+        supervisor.wait(service)
+
+
+def test_a_service_that_is_killed_is_started_again(supervisor: Supervisor) -> None:
+    service = Service("polite", python(POLITE), ready=up)
+    supervisor.start(service)
+    assert supervisor.wait(service)
+    assert service.process
+    os.kill(service.process.pid, signal.SIGKILL)
+    assert run_until(supervisor, lambda: service.restarts == 1 and service.state == "running")
+
+
+def test_a_service_that_fails_again_and_again_is_left_alone(
+    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lakehouse.supervisor.MAX_FAILURES", 2)
+    service = Service("broken", python("import sys; sys.exit('Error: no cheese.')"))
+    supervisor.start(service)
+    assert run_until(supervisor, lambda: service.state == "failed")
+    assert service.restarts == 1
+    assert "no cheese" in service.last_error
+
+
+def test_work_that_is_done_is_not_started_again(supervisor: Supervisor) -> None:
+    service = Service("once", python("pass"), once=True)
+    supervisor.start(service)
+    assert run_until(supervisor, lambda: service.state == "finished")
+    assert service.restarts == 0
+
+
+def test_stop_ends_all_and_kills_what_does_not_listen(supervisor: Supervisor) -> None:
+    stubborn = (
+        "import signal,time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
+    )
+    services = [Service("polite", python(POLITE), ready=up), Service("stubborn", python(stubborn), ready=up, grace=0.5)]
+    for service in services:
+        supervisor.start(service)
+        assert supervisor.wait(service)
+    pids = [service.process.pid for service in services if service.process]
+    supervisor.stop()
+    assert not any(psutil.pid_exists(pid) for pid in pids)
+    assert not state.processes_file().exists()
+
+
+def test_a_second_holder_of_a_lock_is_refused_with_the_pid_of_the_first(tmp_path: Path) -> None:
+    with exclusive(tmp_path / "x.lock", "The lake"):
+        code = f"""
+from pathlib import Path
+from lakehouse.locks import exclusive
+with exclusive(Path({str(tmp_path / "x.lock")!r}), "The lake"): pass
+"""
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        assert f"The lake is already running (pid {os.getpid()})" in done.stderr
+    with exclusive(tmp_path / "x.lock", "The lake"):
+        pass
+    assert issubclass(RefusedError, LakeError)

@@ -1,0 +1,53 @@
+"""Small Delta tables written and read without a JVM."""
+
+from pathlib import Path
+
+import pytest
+
+from lakehouse import tables
+from lakehouse.tables import SERVING_PROPERTIES, Table
+
+SCORES = Table(
+    "games", "scores", {"player": "STRING", "points": "BIGINT"}, ("player",), "points by player", SERVING_PROPERTIES
+)
+pytestmark = pytest.mark.usefixtures("lake")
+
+
+def rows(**points: int) -> list[dict[str, object]]:
+    return [{"player": player, "points": value} for player, value in points.items()]
+
+
+def content() -> dict[str, int]:
+    return {row["player"]: row["points"] for row in tables.read(SCORES).to_pylist()}
+
+
+def test_a_table_that_is_not_there_reads_as_empty() -> None:
+    assert not tables.exists(SCORES)
+    assert tables.read(SCORES, ["points"]).column_names == ["points"]
+
+
+def test_upsert_replaces_by_key_and_inserts_the_rest() -> None:
+    delta = tables.create(SCORES)
+    assert tables.upsert(delta, tables.rows(SCORES, rows(ann=1, bob=2)), SCORES.keys, "app", 0)
+    assert tables.upsert(delta, tables.rows(SCORES, rows(bob=5, eve=9)), SCORES.keys, "app", 1)
+    assert content() == {"ann": 1, "bob": 5, "eve": 9}
+
+
+def test_a_replayed_version_changes_nothing() -> None:
+    delta = tables.create(SCORES)
+    assert tables.append(delta, tables.rows(SCORES, rows(ann=1)), "app", 3)
+    assert not tables.append(delta, tables.rows(SCORES, rows(ann=1)), "app", 3)
+    assert not tables.append(tables.create(SCORES), tables.rows(SCORES, rows(ann=1)), "app", 2)
+    assert not tables.upsert(delta, tables.rows(SCORES, rows(ann=7)), SCORES.keys, "app", 3)
+    assert tables.append(delta, tables.rows(SCORES, rows(bob=1)), "another", 0)
+    assert content() == {"ann": 1, "bob": 1}
+
+
+def test_maintenance_leaves_few_files_and_all_rows(lake: Path) -> None:
+    delta = tables.create(SCORES)
+    for version in range(20):
+        tables.append(delta, tables.rows(SCORES, rows(**{f"p{version}": version})), "app", version)
+    tables.maintain(delta)
+    assert len(delta.file_uris()) == 1
+    assert len(content()) == 20
+    assert not tables.append(tables.create(SCORES), tables.rows(SCORES, rows(late=1)), "app", 19)

@@ -1,0 +1,119 @@
+"""The serving table of windows: provisional, final, replayed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from lakehouse import tables
+from lakehouse.streams import Batch
+from lakehouse.tables import SERVING_PROPERTIES, Table
+from lakehouse.windows import WindowWriter
+
+NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+COLUMNS = {"window_start": "TIMESTAMP", "window_end": "TIMESTAMP", "zone": "INT", "units": "BIGINT"}
+ORIGIN = {"is_final": "BOOLEAN", "generation": "STRING", "batch_id": "BIGINT", "updated_at": "TIMESTAMP"}
+UNITS = Table("line", "units", {**COLUMNS, **ORIGIN}, ("window_start", "zone"), "units", SERVING_PROPERTIES)
+LOG_COLUMNS = {"generation": "STRING", "batch_id": "BIGINT", "topic": "STRING", "partition": "INT"}
+LOG_COLUMNS |= {"start_offset": "BIGINT", "end_offset": "BIGINT", "watermark": "TIMESTAMP", "committed_at": "TIMESTAMP"}
+LOG = Table("line", "units_batches", LOG_COLUMNS, ("generation", "batch_id"), "log", SERVING_PROPERTIES)
+pytestmark = pytest.mark.usefixtures("lake")
+
+
+@dataclass
+class Row:
+    """A collected row, as far as the writer needs one."""
+
+    values: dict[str, Any]
+
+    def asDict(self) -> dict[str, Any]:
+        return self.values
+
+
+class Frame:
+    """Collected rows under the name by which a batch is handed over: (minute, zone, units)."""
+
+    def __init__(self, *rows: tuple[int, int, int]) -> None:
+        naive = NOON.replace(tzinfo=None)
+        self._rows = [
+            Row(
+                {
+                    "window_start": naive + timedelta(minutes=minute),
+                    "window_end": naive + timedelta(minutes=minute + 2),
+                    "zone": zone,
+                    "units": units,
+                }
+            )
+            for minute, zone, units in rows
+        ]
+
+    def collect(self) -> Sequence[Row]:
+        return self._rows
+
+
+def batch(number: int, watermark_minute: float | None) -> Batch:
+    watermark = None if watermark_minute is None else NOON + timedelta(minutes=watermark_minute)
+    return Batch("gen", number, {("t", 0): number}, {("t", 0): number + 1}, watermark)
+
+
+def content() -> dict[tuple[int, int], tuple[int, bool, int]]:
+    return {
+        ((row["window_start"] - NOON).seconds // 60, row["zone"]): (row["units"], row["is_final"], row["batch_id"])
+        for row in tables.read(UNITS).to_pylist()
+    }
+
+
+def write(writer: WindowWriter, frame: Frame, at: Batch) -> None:
+    writer.write(frame, at)  # type: ignore[arg-type]
+
+
+def test_a_row_is_final_once_the_watermark_has_passed_its_end_even_on_an_empty_batch() -> None:
+    writer = WindowWriter(UNITS, LOG)
+    write(writer, Frame((0, 1, 5), (2, 1, 3)), batch(0, None))
+    assert content() == {(0, 1): (5, False, 0), (2, 1): (3, False, 0)}
+    write(writer, Frame(), batch(1, 1.99))
+    assert content()[(0, 1)] == (5, False, 0)
+    write(writer, Frame(), batch(2, 2))  # an empty batch
+    assert content() == {(0, 1): (5, True, 0), (2, 1): (3, False, 0)}
+
+
+def test_a_window_updated_in_the_batch_that_closes_it_is_final_with_its_new_value() -> None:
+    writer = WindowWriter(UNITS, LOG)
+    write(writer, Frame((0, 1, 5)), batch(0, None))
+    write(writer, Frame((0, 1, 6)), batch(1, 2))
+    assert content() == {(0, 1): (6, True, 1)}
+
+
+def test_a_new_writer_finishes_what_an_earlier_one_left_open() -> None:
+    write(WindowWriter(UNITS, LOG), Frame((0, 1, 5)), batch(0, None))
+    write(WindowWriter(UNITS, LOG), Frame(), batch(1, 2))
+    assert content() == {(0, 1): (5, True, 0)}
+
+
+def test_a_replayed_batch_is_harmless_and_is_still_published() -> None:
+    published: list[int] = []
+
+    def publish(rows: Sequence[Any]) -> Any:
+        published.append(len(rows))
+        return lambda: None
+
+    write(WindowWriter(UNITS, LOG, publish), Frame((0, 1, 5)), batch(0, None))
+    writer = WindowWriter(UNITS, LOG, publish)
+    write(writer, Frame((0, 1, 5)), batch(0, None))
+    write(writer, Frame(), batch(1, 2))
+    assert content() == {(0, 1): (5, True, 0)}
+    assert published == [1, 1]
+    assert tables.read(LOG).num_rows == 2
+
+
+def test_the_batch_log_says_what_each_batch_read() -> None:
+    writer = WindowWriter(UNITS, LOG)
+    write(writer, Frame((0, 1, 5)), batch(0, None))
+    write(writer, Frame(), batch(1, 2))
+    logged = sorted(tables.read(LOG).to_pylist(), key=lambda row: row["batch_id"])
+    assert [(row["start_offset"], row["end_offset"], row["watermark"]) for row in logged] == [
+        (0, 1, None),
+        (1, 2, NOON + timedelta(minutes=2)),
+    ]
