@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
-from dash import dcc
+from dash import ClientsideFunction, Input, Output, State, clientside_callback, dcc
 from dash import html as dash_html
 from dash.development.base_component import Component
 
@@ -27,9 +27,19 @@ def escaped(value: object) -> str:
 
 
 def graph(graph_id: str) -> Component:
-    """The place of a figure; the box around it gives it its height."""
+    """The place of a figure; the box around it gives it its height. Callbacks write to `figure_of` it."""
     config: Any = {"displaylogo": False, "responsive": True, "modeBarButtonsToRemove": ["select2d", "lasso2d"]}
-    return dash_html.Div(dcc.Graph(id=graph_id, config=config), className="chart")
+    return dash_html.Div([dcc.Graph(id=graph_id, config=config), dcc.Store(id=f"{graph_id}-figure")], className="chart")
+
+
+def figure_of(graph_id: str) -> Output:
+    """Where a callback puts a graph's figure; the browser carries zoom and hidden lines over into it.
+
+    Plotly's uirevision alone does not: after a zoom Dash redraws the graph with the range as if the app had set it.
+    """
+    place = Output(graph_id, "figure"), Input(f"{graph_id}-figure", "data"), State(graph_id, "id")
+    clientside_callback(ClientsideFunction("lake", "keepView"), *place)
+    return Output(f"{graph_id}-figure", "data")
 
 
 def _figure(scheme: str, revision: str) -> go.Figure:
@@ -38,7 +48,7 @@ def _figure(scheme: str, revision: str) -> go.Figure:
     return go.Figure(
         layout={
             "template": f"mantine_{scheme}",
-            "uirevision": revision,  # constant, so that zoom and hidden legend entries survive every update
+            "uirevision": revision,  # constant, so that the browser knows whose zoom and hidden lines it may keep
             "paper_bgcolor": "rgba(0,0,0,0)",
             "plot_bgcolor": "rgba(0,0,0,0)",
             "font": {"family": FONT, "size": 12, "color": ink},

@@ -58,9 +58,8 @@ def _start(supervisor: Supervisor, domains: Sequence[Domain], produce: bool) -> 
         return
     supervisor.tell(dashboard_url=url)
     _tick(f"Everything runs after {time.monotonic() - begun:.0f} s.")
-    console.print(
-        f"\n  Dashboard  [bold]{url}[/]\n  Stop       Ctrl-C, or `lake down`\n  Look       `lake status`, `lake topics`\n"
-    )
+    console.print(f"\n  Dashboard  [bold]{url}[/]")
+    console.print("  Stop       Ctrl-C, or `lake down`\n  Look       `lake status`, `lake topics`\n")
 
 
 def _start_broker(supervisor: Supervisor) -> bool:

@@ -82,6 +82,9 @@ class TableReader:
         return self._reading(self._delta)
 
     def _reading(self, delta: DeltaTable) -> Reading:
+        missing = set(self.table.columns) - {column.name for column in delta.schema().fields}
+        if missing:
+            raise ValueError(f"it has no column {', '.join(sorted(missing))}")
         files: pd.DataFrame = pa.table(delta.get_add_actions(flatten=True)).to_pandas()
         rows = files["num_records"]
         return Reading(
@@ -193,7 +196,8 @@ def served(speed: pd.DataFrame, batch: pd.DataFrame, keys: Sequence[str]) -> pd.
     """
     values = [column for column in speed.columns if column in batch.columns and column not in keys]
     both = batch.merge(speed, on=list(keys), how="outer", suffixes=("_batch", "_speed"), indicator="where")
-    changed_later = (both["covered_generation"] == both["generation"]) & (both["batch_id"] > both["covered_batch_id"])
+    covered = pd.to_numeric(both["covered_batch_id"])
+    changed_later = (both["covered_generation"] == both["generation"]) & (pd.to_numeric(both["batch_id"]) > covered)
     covered_nothing = both["covered_generation"].isna()
     by_speed = (both["where"] == "right_only") | ((both["where"] == "both") & (changed_later | covered_nothing))
     rows = both[list(keys)].copy()

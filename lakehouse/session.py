@@ -1,10 +1,8 @@
 """The Spark session of a job: its name and the Delta extension, nothing a user would tune."""
 
+import functools
 import os
-import signal
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from lakehouse.errors import UsageError
@@ -22,23 +20,15 @@ def spark_session(name: str) -> "SparkSession":
     """The session, with Delta as a table format. Raises UsageError outside spark-submit.sh."""
     if "PYSPARK_SUBMIT_ARGS" not in os.environ:
         raise UsageError("This job needs Spark.", "Run it as `./spark-submit.sh jobs/<domain>/<job>.py`.")
+    from pyspark import java_gateway
     from pyspark.sql import SparkSession
 
-    with _sigterm_ignored():
-        builder = SparkSession.builder.appName(name)
-        for key, value in DELTA.items():
-            builder = builder.config(key, value)
-        return builder.getOrCreate()
-
-
-@contextmanager
-def _sigterm_ignored() -> Iterator[None]:
-    """A JVM born while SIGTERM is ignored ignores it too, so a signal to the process group cannot kill it mid-batch."""
-    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    # A JVM in a session of its own: a signal to our process group (Ctrl-C, timeout) cannot kill it in mid-batch.
+    java_gateway.Popen = functools.partial(subprocess.Popen, start_new_session=True)  # type: ignore[attr-defined, assignment]
+    builder = SparkSession.builder.appName(name)
+    for key, value in DELTA.items():
+        builder = builder.config(key, value)
+    return builder.getOrCreate()
 
 
 def stop_jvm(spark: "SparkSession", grace: float = 20.0) -> None:

@@ -109,7 +109,7 @@ def topic_rows(domains: Sequence[Domain]) -> list[dict[str, Any]]:
 
 
 def down(timeout: float = 120.0) -> list[str]:
-    """Stop what `lake up` started; the names of the processes that ran. Raises LakeError when they do not end in time."""
+    """Stop what `lake up` started; the names of what ran. Raises LakeError when they do not end in time."""
     known = state.read_json(state.processes_file())
     alive = running_processes()
     supervisor = known.get("supervisor_pid")

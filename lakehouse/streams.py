@@ -1,6 +1,7 @@
 """Runs streaming queries: a checkpoint and a lock each, FAIR pools, batches that know their offsets, a clean stop."""
 
 import functools
+import itertools
 import json
 import signal
 import threading
@@ -82,14 +83,26 @@ def read_topic(spark: "SparkSession", bootstrap_servers: str, topic: str) -> "Da
     return spark.readStream.format("kafka").options(**options).load()
 
 
+class StopSignal:
+    """Whether SIGTERM or Ctrl-C has asked for the end. Made first thing, so that a signal during the start counts."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._ask)
+
+    def _ask(self, *_: object) -> None:
+        self.asked = True  # a plain flag: taking a lock in a signal handler can wait for ever
+
+
 class Runner:
     """Starts queries and stops them between two batches when asked to."""
 
-    def __init__(self, spark: "SparkSession", bootstrap_servers: str, topic: str) -> None:
+    def __init__(self, spark: "SparkSession", bootstrap_servers: str, topic: str, stop: StopSignal) -> None:
         self._spark = spark
+        self._stop = stop
         self._bootstrap_servers = bootstrap_servers
         self._topic = topic
-        self._stopping = threading.Event()
         self._written: dict[str, int] = {}
         self._writing: set[str] = set()
 
@@ -98,8 +111,6 @@ class Runner:
 
         Raises LakeError when a query fails; the others are then stopped between two batches.
         """
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self._stopping.set())
         with ExitStack() as locks:
             for query in queries:
                 locks.enter_context(exclusive(query.checkpoint.with_suffix(".lock"), f"Query {query.full_name}"))
@@ -125,27 +136,29 @@ class Runner:
         return writer.trigger(processingTime=query.pace if trigger == NO_PAUSE else trigger).start()
 
     def _batch(self, query: Query, frame: "DataFrame", batch_id: int) -> None:
-        if self._stopping.is_set():
-            threading.Event().wait()  # the batch before is committed, this one has written nothing: the end
         self._writing.add(query.full_name)
         try:
+            if self._stop.asked:
+                self._writing.discard(query.full_name)
+                threading.Event().wait()  # the batch before is committed, this one has written nothing: the end
             query.write(frame, describe_batch(query.checkpoint, batch_id))
             self._written[query.full_name] = batch_id
         finally:
             self._writing.discard(query.full_name)
 
     def _watch(self, running: list[tuple[Query, "StreamingQuery"]]) -> LakeError | None:
-        while not self._stopping.is_set():
-            for query, active in running:
-                self._report(query, active)
-                error = active.exception()
-                if error is not None:
+        """Report progress each second until asked to stop or all have ended; the error of a query that failed."""
+        for tick in itertools.count():
+            active = [query for _, query in running if query.isActive]
+            for query, stream in running:
+                if tick % 5 == 0 or not active:
+                    self._report(query, stream)
+                if error := stream.exception():
                     log.error("query failed", query=query.full_name, error=str(error))
-                    self._stopping.set()
                     return query_failed(query, str(error))
-            if not any(active.isActive for _, active in running):
-                return None
-            self._stopping.wait(0.5)
+            if self._stop.asked or not active:
+                break
+            time.sleep(0.2)
         return None
 
     def _report(self, query: Query, active: "StreamingQuery") -> None:
@@ -158,7 +171,7 @@ class Runner:
 
     def _quiesce(self, queries: Sequence[Query], grace: float = 60.0) -> None:
         """Wait until every batch that has written is committed; later ones are held before they write."""
-        self._stopping.set()
+        self._stop.asked = True
         until = time.monotonic() + grace
         while time.monotonic() < until and not all(self._is_quiet(query) for query in queries):
             time.sleep(0.02)

@@ -45,7 +45,8 @@ def spark_flags(given: list[str]) -> list[str]:
 
 
 def _is_local(given: list[str]) -> bool:
-    master = next((given[at + 1] for at, flag in enumerate(given[:-1]) if flag == "--master"), None)
+    words = [word for flag in given for word in flag.split("=", 1)] if given else []
+    master = next((words[at + 1] for at, word in enumerate(words[:-1]) if word in ("--master", "spark.master")), None)
     if master is None:
         defaults = (line.split() for line in (ROOT / "conf/spark-defaults.conf").read_text().splitlines())
         master = next((line[1] for line in defaults if line[:1] == ["spark.master"]), "local[*]")

@@ -4,7 +4,7 @@ import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec  # type: ignore[attr-defined]
 
 from lakehouse.domain import Topic
@@ -51,7 +51,11 @@ def ensure(bootstrap_servers: str, topics: Iterable[Topic]) -> None:
         if topic.name not in there
     ]
     for future in (client.create_topics(new) if new else {}).values():
-        future.result(TIMEOUT)
+        try:
+            future.result(TIMEOUT)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:  # another process made it just now
+                raise
 
 
 def state(bootstrap_servers: str, topic: str) -> TopicState | None:

@@ -1,4 +1,4 @@
-/* Theme, navigation, and the one table too long to be sent as components. */
+/* Theme, navigation, what a figure keeps when it is renewed, and the one table too long to be sent as components. */
 (function () {
   'use strict';
   const KEY = 'mantine-color-scheme-value'; // Mantine's own key, so that it starts with the stored choice
@@ -37,6 +37,19 @@
 
   const closed = () => false;
 
+  function keepView(figure, id) {
+    if (!figure) return window.dash_clientside.no_update;
+    const shown = document.querySelector('#' + id + ' .js-plotly-plot');
+    if (!shown || !shown.layout || shown.layout.uirevision !== figure.layout.uirevision) return figure;
+    ['xaxis', 'yaxis'].forEach((axis) => {
+      const { autorange, range } = shown.layout[axis] || {};
+      if (autorange === false && range) Object.assign(figure.layout[axis], { autorange, range: [...range] });
+    });
+    const hidden = new Set(shown.data.filter((line) => line.visible === 'legendonly').map((line) => line.name));
+    figure.data.forEach((line) => { if (hidden.has(line.name)) line.visible = 'legendonly'; });
+    return figure;
+  }
+
   function cell(row, field, text, value) {
     const td = row.querySelector('[data-field="' + field + '"]') || row.appendChild(document.createElement('td'));
     td.dataset.field = field;
@@ -68,5 +81,5 @@
   }
 
   window.dash_clientside = window.dash_clientside || {};
-  window.dash_clientside.lake = Object.assign(window.dash_clientside.lake || {}, { theme, navigation, closed, windowRows });
+  window.dash_clientside.lake = Object.assign(window.dash_clientside.lake || {}, { theme, navigation, closed, keepView, windowRows });
 })();

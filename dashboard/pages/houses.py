@@ -126,7 +126,7 @@ def update_kpis(_version: str | None) -> list[Component]:
 
 
 @callback(
-    Output("houses-last-window-bars", "figure"),
+    charts.figure_of("houses-last-window-bars"),
     Output("houses-last-window-caption", "children"),
     Output("houses-last-window-note", "children"),
     Output("houses-last-window-rows", "children"),
@@ -146,7 +146,7 @@ def update_last_window(_version: str | None, scheme: str | None) -> tuple[Any, .
 
 
 @callback(
-    Output("houses-windows-lines", "figure"),
+    charts.figure_of("houses-windows-lines"),
     Output("houses-windows-layers", "children"),
     Output("houses-windows-data", "data"),
     Output("houses-decades", "data"),

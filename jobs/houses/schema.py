@@ -164,6 +164,6 @@ DOMAIN = Domain(
     tables=(HISTORY, DEAD_LETTERS, AVERAGES, AVERAGES_BATCHES, AVERAGES_BATCH, PARITY),
     queries=("history", "averages"),
     dead_letters=DEAD_LETTERS,
-    prepare=(("jobs/houses/build_datasets.py", "--load"),),
+    prepare=(("jobs/houses/build_datasets.py", "--load", "--keep"),),
     produce=("jobs/houses/produce.py", "--rate", "20"),
 )

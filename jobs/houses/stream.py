@@ -25,7 +25,7 @@ from jobs.houses.updates import publisher
 from lakehouse import entry, tables, topics
 from lakehouse.session import spark_session
 from lakehouse.settings import settings
-from lakehouse.streams import Batch, Query, Runner, read_topic
+from lakehouse.streams import Batch, Query, Runner, StopSignal, read_topic
 from lakehouse.windows import WindowWriter
 
 
@@ -89,13 +89,14 @@ def main(
     bootstrap_server: Annotated[str | None, typer.Option(help="Kafka's host:port.")] = None,
 ) -> None:
     """Run the streaming queries until SIGTERM, which finishes the batch and exits 0."""
+    stop = StopSignal()
     bootstrap_servers = bootstrap_server or settings().brokers()
     topics.check(bootstrap_servers)
     topics.ensure(bootstrap_servers, DOMAIN.topics)
     spark = spark_session(f"{DOMAIN.name}-stream")
     names = query or list(QueryName)
     queries = build(spark, names, bootstrap_servers, window=window, slide=slide, lateness=lateness)
-    Runner(spark, bootstrap_servers, SALES.name).run(queries, trigger)
+    Runner(spark, bootstrap_servers, SALES.name, stop).run(queries, trigger)
 
 
 if __name__ == "__main__":

@@ -34,8 +34,8 @@ def _read_json(numbers: str) -> Column:
 def parse_sales(records: DataFrame) -> DataFrame:
     """Kafka records as typed sales, one row per record: HISTORY's columns, `key`, `value`, `is_valid`.
 
-    The columns of a record that is not valid are what could be read of it. Numbers may be loose: 3 or 3.0, and true or 1
-    for waterfront. A sale without `sold_at` has the record's timestamp as its event time.
+    The columns of a record that is not valid are what could be read of it. Numbers may be loose: 3 or 3.0, and true or
+    1 for waterfront. A sale without `sold_at` has the record's timestamp as its event time.
     """
     coordinates = [F.col("topic"), F.col("partition"), F.col("offset"), F.col("timestamp").alias("recorded_at")]
     read = records.select(*coordinates, "key", "value", _read_json("double").alias("read"))
@@ -169,7 +169,7 @@ def distinct_sales(sales: DataFrame) -> DataFrame:
 
 
 def with_watermark_before(sales: DataFrame, batch_log: DataFrame) -> DataFrame:
-    """Streamed sales with `watermark_before`, the watermark of the averages batch before the one that read each of them.
+    """Streamed sales with `watermark_before`: the watermark of the averages batch before the one that read them.
 
     A sale was late for a window when window_end <= watermark_before. Null where the batch log does not know the sale.
     """

@@ -16,8 +16,8 @@ FLUSH_SECONDS = 30.0
 def update_message(row: Mapping[str, Any]) -> tuple[bytes, bytes]:
     """Key and value of an updated window.
 
-    The key is KSQL's for a windowed table with KEY_FORMAT='KAFKA': the decade as a 4-byte integer and the window's start
-    as 8 bytes of epoch milliseconds. The value holds absolute numbers; window bounds are epoch milliseconds.
+    The key is KSQL's for a windowed table with KEY_FORMAT='KAFKA': the decade as a 4-byte integer and the window's
+    start as 8 bytes of epoch milliseconds. The value holds absolute numbers; window bounds are epoch milliseconds.
     """
     start, end = _millis(row["window_start"]), _millis(row["window_end"])
     value = {

@@ -3,15 +3,15 @@
 import subprocess
 import sys
 
-import flask
 import pytest
+from flask.testing import FlaskClient
 
 from dashboard import app, snapshot
 from dashboard.snapshot import Live
 
 
 @pytest.fixture
-def client(monkeypatch: pytest.MonkeyPatch) -> flask.testing.FlaskClient:
+def client(monkeypatch: pytest.MonkeyPatch) -> FlaskClient:
     monkeypatch.setattr(snapshot, "_live", Live(()))
     return app.create_app().server.test_client()
 
@@ -20,22 +20,20 @@ def test_pages_are_found_in_their_order() -> None:
     assert [(page.NAME, page.PATH) for page in app.pages()] == [("Overview", "/"), ("Houses", "/houses")]
 
 
-def test_health_answers(client: flask.testing.FlaskClient) -> None:
+def test_health_answers(client: FlaskClient) -> None:
     response = client.get("/health")
     assert (response.status_code, response.json) == (200, {"status": "ok"})
 
 
 @pytest.mark.parametrize("path", ["/", "/houses", "/_dash-layout", "/_dash-dependencies"])
-def test_every_page_is_served_and_locked_to_this_machine(client: flask.testing.FlaskClient, path: str) -> None:
+def test_every_page_is_served_and_locked_to_this_machine(client: FlaskClient, path: str) -> None:
     response = client.get(path)
     assert response.status_code == 200
     assert "default-src 'self'" in response.headers["Content-Security-Policy"]
     assert b"https://" not in response.data
 
 
-def test_the_beat_tells_the_version_of_the_snapshot(
-    client: flask.testing.FlaskClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_beat_tells_the_version_of_the_snapshot(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
     assert client.get("/beat").json["version"] is None
     live = Live(())
     monkeypatch.setattr(snapshot, "_live", live)
@@ -44,12 +42,12 @@ def test_the_beat_tells_the_version_of_the_snapshot(
     assert [answer["version"] for answer in answers] == [version, version]
 
 
-def test_a_large_body_is_refused(client: flask.testing.FlaskClient) -> None:
+def test_a_large_body_is_refused(client: FlaskClient) -> None:
     body = b"x" * (2 * 1024 * 1024)
     assert client.post("/_dash-update-component", data=body, content_type="application/json").status_code == 413
 
 
-def test_debug_is_off(client: flask.testing.FlaskClient) -> None:
+def test_debug_is_off(client: FlaskClient) -> None:
     assert client.application.debug is False
 
 

@@ -27,7 +27,7 @@ def look(lake: Path) -> Callable[[], DomainView]:
 
 
 def as_json(component: Component | list[Component]) -> str:
-    return json.dumps(component, cls=PlotlyJSONEncoder)
+    return json.dumps(component, cls=PlotlyJSONEncoder, ensure_ascii=False)
 
 
 def test_the_last_window_of_each_decade_is_its_own(look: Any, write: Write, average: Build) -> None:
@@ -46,7 +46,7 @@ def test_the_table_has_the_unrounded_numbers(look: Any, write: Write, average: B
     write(schema.AVERAGES, average(0, 1990, price=123456.789, sales=3))
     table = as_json(houses.last_window_table(houses.last_windows(look().served)))
     assert '"data-decade": "1990"' in table
-    assert '"data-field": "avg_price", "data-value": "123456.789"' in table
+    assert '"data-value": "123456.789"' in table
     assert "$123,457" in table
 
 
@@ -136,7 +136,7 @@ def test_an_empty_flow_is_off_and_says_so(look: Any) -> None:
 
 def test_the_overview_counts_history_and_dead_letters(look: Any, write: Write, sale: Build) -> None:
     nowhere = {"topic": None, "partition": None, "offset": None, "recorded_at": None}
-    write(schema.HISTORY, sale(1), sale(2), sale(3, **nowhere))
+    write(schema.HISTORY, sale(1), sale(2), sale(3) | nowhere)
     dead = [sale(number) | {"reason": reason} for number, reason in ((1, "bad"), (2, "bad"), (3, "worse"))]
     write(
         schema.DEAD_LETTERS,

@@ -19,6 +19,7 @@ IGNORE = (ROOT / ".dockerignore").read_text()
 ONE_SHOT = {"prepare", "recompute", "ksqldb-script"}
 NO_HEALTH = ONE_SHOT | {"produce"}  # its exit is all that it has to tell
 OTHER_VARIABLES = {"LAKE_DEBUG", "LAKE_LOG_FORMAT", "LAKE_PYTHON"}  # read outside Settings
+PORTS = {"kafka": "9094", "spark-master": "7077", "ksqldb-server": "8088"}  # as the services reach each other
 Project = dict[str, Any]
 
 
@@ -121,11 +122,7 @@ def wrong_addresses(project: Project) -> Iterator[str]:
         yield from (f"{name}: {key}" for key in variables if key.startswith("LAKE_") and key not in known)
         text = " ".join([*variables.values(), *_words(service), *map(str, service.get("entrypoint", []))])
         for host, port in re.findall(r"\b([a-z][a-z0-9-]*):(\d{4})\b", text):
-            if host != "localhost" and (host, port) not in {
-                ("kafka", "9094"),
-                ("spark-master", "7077"),
-                ("ksqldb-server", "8088"),
-            }:
+            if PORTS.get(host, port) != port or host not in {*PORTS, "localhost"}:
                 yield f"{name}: {host}:{port}"
         driver = re.search(r"spark\.driver\.host=(\S+)", text)
         if driver and driver[1] != name:
@@ -150,55 +147,20 @@ def test_the_services_hold(check: Callable[[Project], Iterator[str]]) -> None:
         ('security_opt: ["no-new-privileges:true"]', "security_opt: []", soft_services, "kafka: new privileges"),
         ("  init: true", "  init: false", soft_services, "stream: no init"),
         ("  read_only: true", "  read_only: false", soft_services, "dashboard: writable root"),
-        (
-            "    image: apache/kafka:4.3.1\n    user: appuser",
-            "    image: apache/kafka:4.3.1",
-            soft_services,
-            "kafka: user",
-        ),
-        (
-            "    image: apache/kafka:4.3.1\n",
-            "    image: k:1.1.1\n    privileged: true\n",
-            soft_services,
-            "kafka: privileged",
-        ),
-        (
-            "    mem_limit: 512m\n    restart: on-failure\n",
-            "    restart: on-failure\n",
-            soft_services,
-            "produce: memory",
-        ),
+        ("    user: appuser", "    user: root", soft_services, "kafka: user"),
+        ("    user: appuser", "    privileged: true", soft_services, "kafka: privileged"),
+        ("    mem_limit: 512m", "", soft_services, "produce: memory"),
         ("    restart: on-failure:5", "", soft_services, "ksqldb-script: restart"),
-        (
-            "prepare: {condition: service_completed_successfully}",
-            "prepare: {condition: service_started}",
-            bad_waits,
-            "stream: waits for prepare",
-        ),
+        ("service_completed_successfully", "service_started", bad_waits, "stream: waits for prepare"),
         ("    healthcheck: *health\n    # SIGTERM", "    # SIGTERM", bad_waits, "stream: healthcheck"),
-        (
-            "houses/houses.ksql:/",
-            "houses/other.ksql:/",
-            bad_mounts,
-            "ksqldb-script: ../jobs/houses/other.ksql:/scripts/houses.ksql:ro",
-        ),
+        ("houses/houses.ksql:/", "houses/other.ksql:/", bad_mounts, "ksqldb-script: ../jobs/houses/other.ksql"),
         ('["kafka:/var/lib/kafka/data"]', "[]", bad_mounts, "kafka: kafka:/var/lib/kafka/data is not mounted"),
         ("  lake: {}", "", bad_mounts, "stream: lake:/lake"),
         ("jobs/houses/stream.py", "jobs/houses/streams.py", missing_programs, "stream: jobs/houses/streams.py"),
         ("dashboard.app", "dashboard.server", missing_programs, "dashboard: dashboard/server.py"),
         ("LAKE_VAR:", "LAKE_FOLDER:", wrong_addresses, "stream: LAKE_FOLDER"),
-        (
-            "LAKE_BOOTSTRAP_SERVERS: kafka:9094",
-            "LAKE_BOOTSTRAP_SERVERS: kafka:9092",
-            wrong_addresses,
-            "produce: kafka:9092",
-        ),
-        (
-            "spark.driver.host=recompute",
-            "spark.driver.host=stream",
-            wrong_addresses,
-            "recompute: executors would call stream",
-        ),
+        ("SERVERS: kafka:9094", "SERVERS: kafka:9092", wrong_addresses, "produce: kafka:9092"),
+        ("host=recompute", "host=stream", wrong_addresses, "recompute: executors would call stream"),
     ],
 )
 def test_what_would_not_hold_is_noticed(
@@ -206,7 +168,7 @@ def test_what_would_not_hold_is_noticed(
 ) -> None:
     assert old in COMPOSE
     monkeypatch.setitem(globals(), "COMPOSE", COMPOSE.replace(old, new))
-    assert found in list(check(_project()))
+    assert any(wrong.startswith(found) for wrong in check(_project()))
 
 
 def test_the_jobs_are_run_as_the_domain_says() -> None:

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -185,6 +186,14 @@ def test_a_lost_data_file_is_an_error_until_it_is_back(write: Callable[..., None
     assert reader.read().state == "error"
     file.with_suffix(".lost").rename(file)
     assert (reader.read().state, reader.read().error) == ("ready", "")
+
+
+@pytest.mark.usefixtures("lake")
+def test_a_table_without_a_column_says_which() -> None:
+    others = {name: kind for name, kind in EVENTS.columns.items() if name != "note"}
+    tables.create(replace(EVENTS, columns=others))
+    reading = TableReader(EVENTS, serving.newest(5, COLUMNS)).read()
+    assert reading.error == "The table demo.events cannot be read: it has no column note."
 
 
 def test_a_table_made_anew_is_not_taken_for_the_old_one(write: Callable[..., None], lake: Path) -> None:

@@ -31,6 +31,8 @@ def test_given_flags_come_after_ours_so_that_they_win(root: Path) -> None:
     assert flags[-4:] == ["--master", "spark://m:7077", "--conf", "x=y"]
     assert "--jars" in flags  # executors elsewhere need the jars
     assert "--driver-class-path" in submit.spark_flags([])
+    assert "--jars" in submit.spark_flags(["--master=spark://m:7077"])
+    assert "--jars" in submit.spark_flags(["--conf", "spark.master=spark://m:7077"])
 
 
 def fake_java(folder: Path, version: str) -> Path:

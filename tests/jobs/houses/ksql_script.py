@@ -146,11 +146,8 @@ class _Reader:
         return " ".join(self.peek(place - self.at).strip("`") for place in range(start, self.at))
 
     def comment_above(self) -> str:
-        before = self.text[: self.tokens[self.at][2]].rstrip().splitlines()
-        lines: list[str] = []
-        while before and before[-1].startswith("--"):
-            lines.insert(0, before.pop().removeprefix("--").strip())
-        return " ".join(lines)
+        above = re.search(r"(?:^--.*\n)*\Z", self.text[: self.tokens[self.at][2]].rstrip() + "\n", re.MULTILINE)
+        return " ".join(line.removeprefix("--").strip() for line in above[0].splitlines()) if above else ""
 
     def wrong(self, wanted: str) -> KsqlSyntaxError:
         line = self.text.count("\n", 0, self.tokens[self.at][2]) + 1

@@ -187,14 +187,14 @@ class TestPace:
     def test_an_error_that_ends_the_producer_ends_the_run(self, clock: SimpleNamespace) -> None:
         error = KafkaException(KafkaError(KafkaError._FATAL, "fenced", fatal=True))
         run = sender(FakeProducer(clock, error=error))
-        run.run(produce.draw(SALES, 1, repeats=True))
-        assert run.progress.failed == run.progress.sent > 0
+        run.run(islice(produce.draw(SALES, 1, repeats=True), 3 * produce.SLICE))
+        assert 0 < run.progress.failed == run.progress.sent <= produce.SLICE
         assert "fenced" in run.progress.first_error
 
 
 class TestFailure:
     def test_failed_deliveries_are_reported_and_make_it_fail(
-        self, closed_port: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+        self, closed_port: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
     ) -> None:
         build_datasets.main()
         monkeypatch.setattr(produce.topics, "check", lambda brokers: "a broker that dies after this")
@@ -203,11 +203,20 @@ class TestFailure:
         with pytest.raises(LakeError, match="20 of 20 sales were not delivered; the first: partition") as error:
             produce.main(rate=0, count=20, bootstrap_server=closed_port, delivery_timeout=1)
         assert error.value.exit_code == 1
-        shown = capsys.readouterr()
+        shown = capfd.readouterr()
         assert "sent 20  acknowledged 0  failed 20" in shown.out
         assert shown.err.count("Not delivered: partition") == produce.SHOWN_ERRORS
-        assert shown.err.count("No broker answers") == 1
         assert "%3|" not in shown.err  # librdkafka's own lines
+
+    def test_an_outage_is_told_once_and_the_next_one_again(self, capsys: pytest.CaptureFixture[str]) -> None:
+        progress = produce.Progress()
+        away = KafkaError(KafkaError._ALL_BROKERS_DOWN)
+        for _ in range(3):
+            progress.on_error(away)
+        assert capsys.readouterr().err.count("No broker answers") == 1
+        progress.report(None, None)
+        progress.on_error(away)
+        assert capsys.readouterr().err.count("No broker answers") == 1
 
     def test_a_report_that_stays_out_is_a_failure(self, closed_port: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(produce, "STOP_FLUSH", 0.3)

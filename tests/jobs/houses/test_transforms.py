@@ -175,7 +175,10 @@ def test_distinct_keeps_the_first_of_each_event_id_and_all_without_one(spark: Sp
     assert sorted(row["offset"] for row in transforms.distinct_sales(frame).collect()) == [1, 2, 3]
 
 
-LOG = "generation string, batch_id bigint, topic string, partition int, start_offset bigint, end_offset bigint, watermark timestamp"
+LOG = (
+    "generation string, batch_id bigint, topic string, partition int, start_offset bigint, end_offset bigint, "
+    "watermark timestamp"
+)
 
 
 def test_late_is_what_the_batch_before_had_closed(spark: SparkSession) -> None:
