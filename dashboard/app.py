@@ -11,7 +11,6 @@ from types import ModuleType
 from typing import Annotated, Any
 
 import dash
-import dash_mantine_components as dmc
 import flask
 import typer
 import waitress
@@ -56,7 +55,6 @@ def pages() -> list[ModuleType]:
 
 def create_app() -> dash.Dash:
     """The application with every page registered; it shows whatever `snapshot.use` has put in force."""
-    dmc.add_figure_templates()
     app = dash.Dash(
         "dashboard",
         assets_folder=str(Path(__file__).parent / "assets"),

@@ -4,12 +4,14 @@ import html
 from collections.abc import Sequence
 from typing import Any
 
+import dash_mantine_components as dmc
 import pandas as pd
 import plotly.graph_objects as go
 from dash import ClientsideFunction, Input, Output, State, clientside_callback, dcc
 from dash import html as dash_html
 from dash.development.base_component import Component
 
+dmc.add_figure_templates()  # mantine_light and mantine_dark
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 # After Okabe and Ito: told apart by colour-blind readers too; brighter on dark.
 PALETTE = {

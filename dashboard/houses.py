@@ -32,7 +32,6 @@ SOURCE = Source(
     disagrees=pc.field("cause") != "equal",
     history_query="history",
     speed_query="averages",
-    window=WINDOW,
     span=timedelta(hours=1),
 )
 
@@ -113,7 +112,7 @@ def last_window_table(last: pd.DataFrame) -> Component:
                 tiles.cell("sales", text.count(row.sales), int(row.sales)),
                 tiles.cell("state", "final" if row.is_final else "provisional", number=False),
             ],
-            **tiles.attributes(decade=str(row.decade)),
+            **tiles.attributes(decade=str(row.decade), window=row.window_start.isoformat()),
         )
         for row in tiles.records(last)
     ]

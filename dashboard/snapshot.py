@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 import pyarrow.compute as pc
 
-from dashboard.streams import QueryView, TopicView, TopicWatch, query_view
+from dashboard.streams import ProcessView, QueryView, TopicView, TopicWatch, process_views, query_view
 from lakehouse import serving
 from lakehouse.domain import Domain
 from lakehouse.serving import Reading, TableReader
@@ -38,8 +38,7 @@ class Source:
     disagrees: pc.Expression
     history_query: str
     speed_query: str
-    window: timedelta
-    span: timedelta = timedelta(hours=1)
+    span: timedelta
 
 
 @dataclass(frozen=True)
@@ -70,6 +69,7 @@ class Snapshot:
     version: str
     taken_at: datetime
     domains: Mapping[str, DomainView]
+    processes: tuple[ProcessView, ...] = ()
 
     def fresh_at(self) -> datetime | str | None:
         """Up to when everything shown is complete: 'live', a time, or None while no query has ever run."""
@@ -136,9 +136,10 @@ class Live:
         now = datetime.now(UTC)
         views = {watcher.source.domain.name: watcher.look(now) for watcher in self._watchers}
         last = self.snapshot
-        same = last is not None and last.domains == views
+        processes = process_views()
+        same = last is not None and (last.domains, last.processes) == (views, processes)
         version = last.version if last is not None and same else f"{self._boot}-{next(self._numbers)}"
-        self.snapshot = Snapshot(version, now, views)
+        self.snapshot = Snapshot(version, now, views, processes)
         return self.snapshot
 
     def start(self) -> None:

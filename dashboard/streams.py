@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from lakehouse import checkpoints, serving, state, topics
+from lakehouse import checkpoints, serving, state, status, topics
 from lakehouse.errors import LakeError
 from lakehouse.settings import settings
 
@@ -40,6 +40,30 @@ class QueryView:
     batch_seconds: float | None = None
     progressed_at: datetime | None = None
     error: str = ""
+
+
+@dataclass(frozen=True)
+class ProcessView:
+    """A process of `lake up`: its state as the supervisor wrote it, or 'stopped' when it is gone without a word."""
+
+    name: str
+    state: str
+    restarts: int = 0
+    last_error: str = ""
+
+
+def process_views() -> tuple[ProcessView, ...]:
+    """What the last `lake up` started, in its order; none when nothing was started that way."""
+    alive = {process.get("name") for process in status.running_processes()}
+    listed = state.read_json(state.processes_file()).get("processes") or []
+    return tuple(_process(process, process.get("name") in alive) for process in listed)
+
+
+def _process(process: Mapping[str, Any], alive: bool) -> ProcessView:
+    told = str(process.get("state") or "")
+    ended = told if told in ("finished", "failed", "backing off") else "stopped"
+    restarts, error = int(process.get("restarts") or 0), str(process.get("last_error") or "")
+    return ProcessView(str(process.get("name")), told if alive else ended, restarts, error)
 
 
 class TopicWatch:

@@ -49,7 +49,7 @@ def tile(
                     ),
                 ]
             ),
-            html.P(meaning, className="meaning"),
+            html.P(text.with_code(meaning), className="meaning"),
             html.P(now.notice, id=f"{tile_id}-notice", className="notice", role="status"),
             html.Div(className="skeleton", **attributes(aria_hidden="true")),
             html.Div(list(body), className="tile-body"),

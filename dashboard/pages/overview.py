@@ -1,5 +1,6 @@
 """The whole platform on one screen: the lambda flow of each domain, with live rates and the age of the data."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from dash import Input, Output, callback, html
@@ -8,6 +9,7 @@ from dash.exceptions import PreventUpdate
 
 from dashboard import flow, snapshot, text, tiles
 from dashboard.snapshot import DomainView, Source
+from dashboard.streams import ProcessView
 from dashboard.tiles import TileState
 from lakehouse.serving import Reading
 
@@ -19,6 +21,9 @@ MEANING = (
     "Every event goes two ways: at once into the windows of the speed layer, and into the history that the batch layer "
     "recomputes them from."
 )
+
+READY = TileState("ready", [], None)
+PROCESS_STATES = {"running": "ok", "ready": "ok", "finished": "idle", "stopped": "error", "failed": "error"}
 
 
 def layout(**_query: str) -> Component:
@@ -38,10 +43,32 @@ def update(_version: str | None) -> list[Component]:
     if current is None:
         raise PreventUpdate
     as_of = tiles.moment(current.fresh_at())
-    return [
+    sections = [
         html.Div(domain_section(source, current.domains[source.domain.name], as_of), className="domain")
         for source in snapshot.sources()
     ]
+    return [*sections, *processes(current.processes)]
+
+
+def processes(views: Sequence[ProcessView]) -> list[Component]:
+    """What `lake up` runs, one line each; nothing when the parts were started by hand."""
+    if not views:
+        return []
+    items = [
+        html.Li(
+            [html.Span(view.name), html.Span(_process_word(view), className="node-word")],
+            **tiles.attributes(state=PROCESS_STATES.get(view.state, "warn"), process=view.name),
+        )
+        for view in views
+    ]
+    meaning = "Started and kept running by `lake up`."
+    return [tiles.tile("overview-processes", "Processes", meaning, html.Ul(items, className="processes"), now=READY)]
+
+
+def _process_word(view: ProcessView) -> str:
+    restarts = f", {text.plural(view.restarts, 'restart')}" if view.restarts else ""
+    error = f": {view.last_error}" if view.last_error and view.state != "running" else ""
+    return f"{view.state}{restarts}{error}"
 
 
 def domain_section(source: Source, view: DomainView, as_of: str | None) -> list[Component]:

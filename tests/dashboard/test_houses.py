@@ -13,6 +13,7 @@ from plotly.utils import PlotlyJSONEncoder
 from dashboard import feed, flow, houses
 from dashboard.pages import overview
 from dashboard.snapshot import DomainView, Live
+from dashboard.streams import ProcessView
 from jobs.houses import schema
 
 Write = Callable[..., None]
@@ -145,3 +146,11 @@ def test_the_overview_counts_history_and_dead_letters(look: Any, write: Write, s
     shown = as_json(overview.kpis("houses", look()))
     assert "2 streamed" in shown
     assert "2 × bad; 1 × worse" in shown
+
+
+def test_processes_are_listed_with_their_trouble() -> None:
+    shown = as_json(
+        overview.processes([ProcessView("kafka", "running"), ProcessView("stream", "failed", 1, "no disk")])
+    )
+    assert "failed, 1 restart: no disk" in shown
+    assert overview.processes([]) == []

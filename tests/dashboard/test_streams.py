@@ -1,14 +1,16 @@
 """What the broker and the queries say of themselves, also when they say nothing."""
 
 import json
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from dashboard import streams
-from dashboard.streams import TopicView, TopicWatch, query_view
+from dashboard.streams import ProcessView, TopicView, TopicWatch, process_views, query_view
 from lakehouse import checkpoints, state, topics
 from lakehouse.settings import Settings
 from lakehouse.topics import TopicState
@@ -111,3 +113,17 @@ def test_an_answer_too_old_to_be_believed_is_an_error(monkeypatch: pytest.Monkey
     assert watch.view().error == ""
     clock[0] = 60.0
     assert (watch.view().events, watch.view().error) == (5, "The Kafka broker does not answer.")
+
+
+@pytest.mark.usefixtures("lake")
+def test_processes_keep_their_order_and_a_vanished_one_is_stopped() -> None:
+    assert process_views() == ()
+    own = {"name": "kafka", "pid": os.getpid(), "create_time": psutil.Process().create_time(), "state": "running"}
+    gone = {"name": "stream", "pid": 2**22 + 1, "create_time": 1.0, "state": "running", "restarts": 2}
+    done = {"name": "load", "pid": None, "create_time": None, "state": "finished"}
+    state.write_json(state.processes_file(), {"processes": [own, gone, done]})
+    assert process_views() == (
+        ProcessView("kafka", "running"),
+        ProcessView("stream", "stopped", restarts=2),
+        ProcessView("load", "finished"),
+    )

@@ -1,0 +1,83 @@
+"""`make bench`: how fast and how large the platform is, measured on this machine, one table. `--full` takes longer."""
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import statistics
+import sys
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from lakehouse.settings import ROOT
+from tests.bench import measure
+
+console = Console(highlight=False, soft_wrap=True)
+KEPT = ROOT / "var/bench"
+
+
+def quantile(values: list[float], share: float) -> float:
+    """The value below which that share of the values lies."""
+    return sorted(values)[min(len(values) - 1, int(share * len(values)))]
+
+
+def spread(values: list[float], unit: str) -> str:
+    """Median with the smallest and largest value."""
+    return f"{statistics.median(values):.2f} {unit} ({min(values):.2f} to {max(values):.2f}, n={len(values)})"
+
+
+def main() -> None:
+    """Measure, print a table, keep the figures as JSON under var/bench."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--full", action="store_true", help="longer runs, more repeats")
+    full = parser.parse_args().full
+    grid = Table("what", "reach", "measured", box=None, pad_edge=False)
+    figures: dict[str, Any] = {}
+
+    starts = measure.starts(repeats=5 if full else 3)
+    figures["start_seconds"] = starts
+    grid.add_row("Spark process started to first batch committed", "≤ 8 s", spread(starts, "s"))
+
+    table, topic = measure.latencies(seconds=180 if full else 60)
+    figures["latency_table_seconds"] = {"p50": quantile(table, 0.5), "p95": quantile(table, 0.95), "sales": len(table)}
+    figures["latency_topic_seconds"] = {"p50": quantile(topic, 0.5), "p95": quantile(topic, 0.95), "sales": len(topic)}
+    for name, reach, values in (
+        ("serving table", "p50 ≤ 1 s, p95 ≤ 2 s", table),
+        ("topic", "p95 ≤ 1 s", topic),
+    ):
+        measured = f"p50 {quantile(values, 0.5):.2f} s, p95 {quantile(values, 0.95):.2f} s, n={len(values):,}"
+        grid.add_row(f"sale acknowledged to average visible, 200/s: {name}", reach, measured)
+
+    load = measure.sustained(rate=20_000, seconds=120 if full else 45)
+    figures["sustained"] = load
+    measured = (
+        f"sent {load['sent_per_second']:,.0f}/s, lag {load['lag_at_end']:,}, done {load['drained_after']:.1f} s later"
+    )
+    grid.add_row("both queries at 20,000 sales/s", "keep up", measured)
+
+    memory = measure.memory(seconds=180 if full else 75)
+    figures["memory_mb"] = memory
+    parts = ", ".join(f"{name} {size:,}" for name, size in memory.items() if size)
+    grid.add_row("`lake up houses`, PSS", "≤ 2,600 MB", f"{sum(memory.values()):,} MB ({parts})")
+
+    console.print(grid)
+    keep(figures)
+
+
+def keep(figures: dict[str, Any]) -> None:
+    """Keep the figures with what they were measured on."""
+    machine = {"cores": os.cpu_count(), "machine": platform.machine(), "python": platform.python_version()}
+    KEPT.mkdir(parents=True, exist_ok=True)
+    file = KEPT / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"
+    file.write_text(json.dumps({**machine, **figures}, indent=1))
+    console.print(f"Kept in {file.relative_to(ROOT)}.")
+
+
+if __name__ == "__main__":
+    if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
+        sys.exit("Error: Java is missing. Install Java 17 or 21.")
+    main()

@@ -1,0 +1,72 @@
+"""The layout that lets a new domain be a new folder: what each domain must have, and who may import whom."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from lakehouse import domain
+from lakehouse.settings import ROOT
+
+REQUIRED = ("schema.py", "transforms.py", "produce.py", "stream.py")
+MAY_IMPORT = {"lakehouse": {"lakehouse"}, "dashboard": {"dashboard", "jobs", "lakehouse"}}
+OURS = {"lakehouse", "jobs", "dashboard", "tests"}
+DISCOVERY = {("lakehouse/domain.py", "jobs")}  # finds the domains there are; names none
+
+
+def imports(file: Path) -> set[str]:
+    """Modules of ours that the file imports, by their full names."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return {name for name in found if name.split(".", 1)[0] in OURS}
+
+
+@pytest.mark.parametrize("name", domain.domains())
+def test_a_domain_has_all_its_parts(name: str) -> None:
+    places = [ROOT / "jobs" / name / part for part in REQUIRED]
+    places += [ROOT / "dashboard/pages" / f"{name}.py", ROOT / "tests/jobs" / name, ROOT / "data" / name]
+    missing = [str(place.relative_to(ROOT)) for place in places if not place.exists()]
+    assert not missing, f"domain {name} lacks {', '.join(missing)}"
+    loaded = domain.load(name)
+    assert loaded.name == name
+    assert all(table.domain == name for table in loaded.tables)
+
+
+@pytest.mark.parametrize("folder", sorted(MAY_IMPORT))
+def test_imports_go_one_way(folder: str) -> None:
+    wrong = [
+        f"{file.relative_to(ROOT)} imports {name}"
+        for file in (ROOT / folder).rglob("*.py")
+        for name in imports(file)
+        if name.split(".", 1)[0] not in MAY_IMPORT[folder] and (str(file.relative_to(ROOT)), name) not in DISCOVERY
+    ]
+    assert not wrong
+
+
+def test_no_domain_imports_another_or_the_dashboard() -> None:
+    for name in domain.domains():
+        for file in (ROOT / "jobs" / name).glob("*.py"):
+            foreign = {
+                found
+                for found in imports(file)
+                if found.split(".")[0] != "lakehouse" and not f"{found}.".startswith(f"jobs.{name}.")
+            }
+            assert foreign <= {"jobs"}, f"{file.relative_to(ROOT)} imports {foreign}"
+
+
+def test_the_dashboard_knows_of_a_domain_only_its_names() -> None:
+    for file in (ROOT / "dashboard").rglob("*.py"):
+        reached = {name for name in imports(file) if name.startswith("jobs.") and name.count(".") >= 2}
+        assert {".".join(name.split(".")[2:3]) for name in reached} <= {"schema"}, file.relative_to(ROOT)
+
+
+def test_the_history_is_never_vacuumed_early() -> None:
+    """No file switches off Delta's check of the retention of a history table."""
+    for folder in ("lakehouse", "jobs", "conf"):
+        for file in (ROOT / folder).rglob("*.*"):
+            if file.suffix in (".py", ".conf", ".toml"):
+                assert "retentionDurationCheck" not in file.read_text(), file.relative_to(ROOT)
