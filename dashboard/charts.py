@@ -35,7 +35,7 @@ def graph(graph_id: str) -> Component:
 
 
 def figure_of(graph_id: str) -> Output:
-    """Where a callback puts a graph's figure; the browser carries zoom and hidden lines over into it.
+    """Where a callback puts a graph's figure; the browser carries the zoom over into it.
 
     Plotly's uirevision alone does not: after a zoom Dash redraws the graph with the range as if the app had set it.
     """
@@ -50,7 +50,7 @@ def _figure(scheme: str, revision: str) -> go.Figure:
     return go.Figure(
         layout={
             "template": f"mantine_{scheme}",
-            "uirevision": revision,  # constant, so that the browser knows whose zoom and hidden lines it may keep
+            "uirevision": revision,  # constant, so that zoom and hidden lines survive every update
             "paper_bgcolor": "rgba(0,0,0,0)",
             "plot_bgcolor": "rgba(0,0,0,0)",
             "font": {"family": FONT, "size": 12, "color": ink},

@@ -15,6 +15,7 @@ from lakehouse.entry import configure_logging, explain
 from lakehouse.errors import LakeError, UsageError
 from lakehouse.settings import ROOT
 
+ARCHIVE = jars.FOLDER / "spark.jsa"  # class-data-sharing archive: `lake make-archive`
 _TAKES_PY = ("--py-files", "--files")  # flags whose value may end in .py
 USAGE = "Usage: ./spark-submit.sh [Spark's flags] jobs/<domain>/<job>.py [the job's options]"
 
@@ -59,8 +60,10 @@ def _java_options() -> str:
     The validity rules make one long generated method; without DontCompileHugeMethods off, the JIT leaves it interpreted
     (measured: 31,000 instead of 60,000 sales/s).
     """
-    archive = jars.FOLDER / "spark.jsa"
-    shared = f" -XX:SharedArchiveFile={archive} -Xshare:auto" if archive.exists() else ""
+    if making := os.environ.get("LAKE_MAKE_ARCHIVE"):
+        shared = f" -XX:ArchiveClassesAtExit={making}"
+    else:
+        shared = f" -XX:SharedArchiveFile={ARCHIVE} -Xshare:auto" if ARCHIVE.exists() else ""
     return f"-XX:+UseParallelGC -XX:-UsePerfData -XX:-DontCompileHugeMethods{shared}"
 
 

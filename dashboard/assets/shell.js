@@ -37,6 +37,7 @@
 
   const closed = () => false;
 
+  // Hidden lines Plotly keeps by itself while uirevision stays; the zoom it does not under Dash.
   function keepView(figure, id) {
     if (!figure) return window.dash_clientside.no_update;
     const shown = document.querySelector('#' + id + ' .js-plotly-plot');
@@ -45,8 +46,6 @@
       const { autorange, range } = shown.layout[axis] || {};
       if (autorange === false && range) Object.assign(figure.layout[axis], { autorange, range: [...range] });
     });
-    const hidden = new Set(shown.data.filter((line) => line.visible === 'legendonly').map((line) => line.name));
-    figure.data.forEach((line) => { if (hidden.has(line.name)) line.visible = 'legendonly'; });
     return figure;
   }
 
