@@ -58,7 +58,8 @@ def publisher(bootstrap_servers: str, topic: str) -> Callable[[Sequence[Mapping[
 
         for row in rows:
             key, value = update_message(row)
-            headers = [("batch_id", str(row["batch_id"]).encode())]  # which batch said so, for whoever traces a number
+            # Which batch said so, for whoever traces a number.
+            headers: dict[str, str | bytes | None] = {"batch_id": str(row["batch_id"])}
             producer.produce(topic, value, key, on_delivery=delivered, headers=headers)
         producer.poll(0)
 
