@@ -206,9 +206,7 @@ def test_a_narrow_page_has_no_horizontal_scrollbar(page: Page) -> None:
         expect(page.locator(".tile[data-state='ready']").first).to_be_visible()
         for width in (1024, 768, 390):
             page.set_viewport_size({"width": width, "height": 844})
-            page.wait_for_timeout(700)
-            assert page.evaluate(widest) <= width, (path, width)
-            assert page.evaluate("document.documentElement.scrollWidth") <= width, (path, width)
+            wait_until(page, f"{widest} <= {width} && document.documentElement.scrollWidth <= {width}")
 
 
 @pytest.mark.usefixtures("sales")

@@ -1,0 +1,49 @@
+"""A class-data-sharing archive: the JVM maps Spark's classes from a file instead of loading and verifying each of them.
+
+It fits one Java and one class path; where it does not, the JVM goes on without it.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from lakehouse import topics
+from lakehouse.broker import Broker
+from lakehouse.domain import Domain
+from lakehouse.errors import LakeError
+from lakehouse.submit import ARCHIVE
+
+
+def make(domain: Domain) -> Path:
+    """The archive, made by a short run of the domain's real stream in a folder of its own. Raises LakeError."""
+    with tempfile.TemporaryDirectory(prefix="lake-archive-") as folder:
+        made = Path(folder) / "spark.jsa"
+        broker = Broker(Path(folder) / "kafka", port=0)
+        env = {**os.environ, "LAKE_VAR": f"{folder}/var", "LAKE_BOOTSTRAP_SERVERS": broker.bootstrap_servers}
+        with (Path(folder) / "kafka.log").open("wb") as log:
+            broker.start(log)
+        try:
+            topics.ensure(broker.bootstrap_servers, domain.topics)
+            for job in (*domain.prepare, (*domain.produce, "--rate", "0", "--count", "1000")):
+                _run(env, *job)
+            env["LAKE_MAKE_ARCHIVE"] = str(made)
+            _run(env, f"jobs/{domain.name}/stream.py", "--trigger", "available-now")
+        finally:
+            broker.stop()
+        if not made.exists():
+            raise LakeError(
+                "Java wrote no class-data-sharing archive.", "Spark starts without it, some seconds slower."
+            )
+        aside = ARCHIVE.with_suffix(".new")
+        aside.write_bytes(made.read_bytes())
+        aside.replace(ARCHIVE)
+    return ARCHIVE
+
+
+def _run(env: dict[str, str], *job: str) -> None:
+    command = [sys.executable, "-m", "lakehouse.submit", *job]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise LakeError(f"{job[0]} ended with exit code {done.returncode}: {done.stderr.strip()[-300:]}")
