@@ -32,8 +32,8 @@ from lakehouse.windows import WindowWriter
 class QueryName(StrEnum):
     """The streaming queries of the domain."""
 
-    history = "history"
     averages = "averages"
+    history = "history"
 
 
 def history_query(records: DataFrame) -> Query:
