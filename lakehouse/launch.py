@@ -97,7 +97,8 @@ def _start_domain(supervisor: Supervisor, domain: Domain, produce: bool) -> bool
         supervisor.start(Service(f"{domain.name}.produce", lambda: _job(*domain.produce), once=True, grace=20))
     if not supervisor.wait(stream):
         return False
-    _tick(f"{domain.title}: queries {', '.join(domain.queries)} run")
+    ui = state.read_json(state.spark_file(domain.name)).get("ui") or "off"
+    _tick(f"{domain.title}: queries {', '.join(domain.queries)} run, Spark UI: {ui}")
     return True
 
 

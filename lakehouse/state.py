@@ -18,6 +18,11 @@ def progress_file(domain: str, query: str) -> Path:
     return settings().run / "progress" / f"{domain}.{query}.json"
 
 
+def spark_file(domain: str) -> Path:
+    """The address of the Spark UI of the domain's stream: {"ui": url}."""
+    return settings().run / f"{domain}.spark.json"
+
+
 def write_json(path: Path, value: Any) -> None:
     """Replace the file's content in one step."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -60,7 +60,7 @@ def status() -> dict[str, Any]:
 
 
 def _spark_ui_urls(known: dict[str, Any]) -> dict[str, str]:
-    files = {domain: state.read_json(settings().run / f"{domain}.spark.json") for domain in known.get("domains", [])}
+    files = {domain: state.read_json(state.spark_file(domain)) for domain in known.get("domains", [])}
     return {domain: file["ui"] for domain, file in files.items() if file.get("ui")}
 
 

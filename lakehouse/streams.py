@@ -117,6 +117,7 @@ class Runner:
                 sidecar.check(query.checkpoint, query.full_name, self._dependencies(query))
             running = []
             for query in queries:
+                state.write_json(state.spark_file(query.domain), {"ui": self._spark.sparkContext.uiWebUrl})
                 running.append((query, self._start(query, trigger)))
                 if query is not queries[-1]:
                     self._await_first_batch(running[-1][1])
