@@ -52,7 +52,7 @@ lint: setup-dev ## ruff and mypy
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-archive: setup ## Make Spark start faster: a class-data-sharing archive of its classes (optional, 124 MB)
+archive: setup ## Make Spark start faster: a class-data-sharing archive of its classes (optional, 220 MB)
 	@$(BIN)/lake make-archive
 
 bench: setup-dev ## Measure speed and size; ARGS="--full" takes its time
