@@ -1,18 +1,21 @@
 """`lake`: starts, shows and stops the platform."""
 
-import json
 import shutil
 import subprocess
-from typing import Annotated, Any
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table as Grid
 
-from lakehouse import entry, jars, java
+from lakehouse import domain as discovery
+from lakehouse import entry, modelcli, schedulecli
 from lakehouse.domain import load, load_all
 from lakehouse.errors import LakeError, RefusedError, UsageError
 from lakehouse.settings import settings
+from lakehouse.terminal import console, grid, print_json
+
+if TYPE_CHECKING:
+    from rich.table import Table as Grid
 
 app = typer.Typer(
     add_completion=False,
@@ -24,15 +27,39 @@ dead_letters = typer.Typer(
     no_args_is_help=True, help="Events that were no valid ones, with their bytes and the reason."
 )
 app.add_typer(dead_letters, name="dead-letters")
-console = Console(highlight=False, soft_wrap=True)
+app.add_typer(modelcli.app, name="models")
+app.add_typer(schedulecli.app, name="schedule")
 
 Domains = Annotated[list[str] | None, typer.Argument(help="Domains; all of them when none is named.")]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
 
 def main() -> None:
-    """The entry point of the `lake` command."""
-    entry.run_app(app)
+    """The entry point of the `lake` command: the platform's own commands and those that domains bring."""
+    add_domain_commands()
+    entry.run_app(app, logs=False)
+
+
+def add_domain_commands() -> None:
+    """Add what domains bring in commands.py; the broken commands of one leave all others usable."""
+    for name in discovery.domains():
+        try:
+            brought = discovery.commands(name)
+            if brought and (taken := _names(brought) & _names(app)):
+                raise UsageError(f"There is a command `{min(taken)}` already.")
+        except Exception as error:
+            sys.stderr.write(f"Warning: the commands of domain {name} cannot be used: {entry.explain(error)[1]}\n")
+            continue
+        if brought:
+            app.add_typer(brought)
+
+
+def _names(of: typer.Typer) -> set[str]:
+    """Names of the commands and groups, also of those added from other domains."""
+    own = {command.name or command.callback.__name__ for command in of.registered_commands if command.callback}
+    groups = {group.name for group in of.registered_groups if group.name}
+    merged = [_names(group.typer_instance) for group in of.registered_groups if not group.name and group.typer_instance]
+    return own.union(groups, *merged)
 
 
 @app.command()
@@ -52,7 +79,7 @@ def down() -> None:
     from lakehouse import status
 
     names = status.down()
-    console.print(f"Stopped: {', '.join(names)}." if names else "Nothing was running.")
+    console().print(f"Stopped: {', '.join(names)}." if names else "Nothing was running.")
 
 
 @app.command()
@@ -62,27 +89,27 @@ def status(as_json: AsJson = False) -> None:
 
     found = read_status()
     if as_json:
-        print(json.dumps(found, indent=1))  # noqa: T201
+        print_json(found)
     elif not found["running"]:
-        console.print("The lake is not running. Start it: `lake up`.")
+        console().print("The lake is not running. Start it: `lake up`.")
     else:
-        console.print(_processes(found["processes"]))
+        console().print(_processes(found["processes"]))
         for name in ("dashboard_url", "bootstrap_servers", "lake_root"):
-            console.print(f"{name.replace('_', ' ')}: {found[name]}")
+            console().print(f"{name.replace('_', ' ')}: {found[name]}")
         for domain, url in found["spark_ui_urls"].items():
-            console.print(f"Spark UI of {domain}: {url}")
+            console().print(f"Spark UI of {domain}: {url}")
     if not found["running"]:
         raise typer.Exit(3)
 
 
-def _processes(processes: list[dict[str, Any]]) -> Grid:
-    grid = Grid("process", "pid", "state", "memory", "restarts", "last error", box=None, pad_edge=False)
+def _processes(processes: list[dict[str, Any]]) -> "Grid":
+    shown = grid("process", "pid", "state", "memory", "restarts", "last error")
     for process in processes:
         memory = f"{process['memory_mb']:,} MB" if process["memory_mb"] else "-"
         cells = [process["name"], process["pid"], process["state"], memory, process["restarts"], process["last_error"]]
-        grid.add_row(*[str(cell) for cell in cells])
-    grid.add_row("total", "", "", f"{sum(process['memory_mb'] for process in processes):,} MB", "", "", style="bold")
-    return grid
+        shown.add_row(*[str(cell) for cell in cells])
+    shown.add_row("total", "", "", f"{sum(process['memory_mb'] for process in processes):,} MB", "", "", style="bold")
+    return shown
 
 
 @app.command()
@@ -92,15 +119,15 @@ def topics(domains: Domains = None, as_json: AsJson = False) -> None:
 
     rows = topic_rows(load_all(domains or []))
     if as_json:
-        print(json.dumps(rows, indent=1))  # noqa: T201
+        print_json(rows)
         return
     queries = sorted({query for row in rows for query in row["lag"]})
     lags = [f"lag {query}" for query in queries]
-    grid = Grid("topic", "partition", "start", "end", *lags, box=None, pad_edge=False)
+    shown = grid("topic", "partition", "start", "end", *lags)
     for row in rows:
-        shown = ["-" if row["lag"].get(query) is None else f"{row['lag'][query]:,}" for query in queries]
-        grid.add_row(row["topic"], str(row["partition"]), f"{row['start']:,}", f"{row['end']:,}", *shown)
-    console.print(grid)
+        behind = ["-" if row["lag"].get(query) is None else f"{row['lag'][query]:,}" for query in queries]
+        shown.add_row(row["topic"], str(row["partition"]), f"{row['start']:,}", f"{row['end']:,}", *behind)
+    console().print(shown)
 
 
 @dead_letters.command("list")
@@ -116,21 +143,26 @@ def list_dead_letters(
     counts = {table.domain: reasons(table) for table in tables}
     letters = [letter for table in tables for letter in newest(table, limit)]
     if as_json:
-        print(json.dumps({"reasons": counts, "newest": letters}, indent=1, default=str))  # noqa: T201
+        print_json({"reasons": counts, "newest": letters})
         return
     if not letters:
-        console.print("No dead letters.")
+        console().print("No dead letters.")
         return
-    grid = Grid("domain", "reason", "count", box=None, pad_edge=False)
-    for name, found in counts.items():
-        for reason, count in found.items():
-            grid.add_row(name, reason, f"{count:,}")
-    console.print(grid, "")
-    grid = Grid("recorded", "topic", "partition", "offset", "reason", "value", box=None, pad_edge=False)
-    for letter in letters:
-        where = [f"{letter['recorded_at']:%Y-%m-%d %H:%M:%S}", letter["topic"], letter["partition"], letter["offset"]]
-        grid.add_row(*[str(cell) for cell in where], letter["reason"], repr(letter["value_start"]))
-    console.print(grid)
+    by_reason = [(name, reason, f"{n:,}") for name, found in counts.items() for reason, n in found.items()]
+    console().print(grid("domain", "reason", "count", rows=by_reason), "")
+    console().print(
+        grid(
+            *("recorded", "topic", "partition", "offset", "reason", "value"),
+            rows=[
+                (
+                    f"{letter['recorded_at']:%Y-%m-%d %H:%M:%S}",
+                    *(letter[name] for name in ("topic", "partition", "offset", "reason")),
+                    repr(letter["value_start"]),
+                )
+                for letter in letters
+            ],
+        )
+    )
 
 
 @app.command()
@@ -165,20 +197,22 @@ def reset(
     )
     there = [folder for folder in folders if folder.exists()]
     if not there:
-        console.print("There is nothing to delete.")
+        console().print("There is nothing to delete.")
         return
     if not yes and not typer.confirm(f"Delete {', '.join(str(folder) for folder in there)}?"):
         raise LakeError("Nothing was deleted.")
     for folder in there:
         shutil.rmtree(folder)
-    console.print("Deleted.")
+    console().print("Deleted.")
 
 
 @app.command("fetch-jars")
 def fetch_jars() -> None:
     """Fetch the jars named in conf/jars.lock that are not there yet, each held to its checksum."""
+    from lakehouse import jars, java
+
     fetched = jars.fetch(java.find())
-    console.print(f"{fetched} jars fetched." if fetched else "All jars are there.")
+    console().print(f"{fetched} jars fetched." if fetched else "All jars are there.")
 
 
 @app.command("make-archive")
@@ -187,4 +221,7 @@ def make_archive() -> None:
     from lakehouse import archive
 
     made = archive.make(load_all()[0])
-    console.print(f"{made.name}: {made.stat().st_size / 1e6:,.0f} MB.")
+    console().print(f"{made.name}: {made.stat().st_size / 1e6:,.0f} MB.")
+
+
+app.command("nightly")(schedulecli.nightly)

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lakehouse.errors import UsageError
+from lakehouse.errors import LakeError, UsageError
 
 if TYPE_CHECKING:
+    import typer
+
     from lakehouse.tables import Table
 
 
@@ -27,7 +29,8 @@ class Domain:
     """A domain as the launcher sees it.
 
     `queries` are the streaming queries of `stream.py` in the order shown; `prepare` lists the jobs that run once before
-    the stream (script and arguments), `produce` the arguments of the demo's producer.
+    the stream (script and arguments), `later` those that run once when everything is up, `produce` the arguments of
+    the demo's producer.
     """
 
     name: str
@@ -38,6 +41,7 @@ class Domain:
     dead_letters: "Table"
     prepare: tuple[tuple[str, ...], ...] = ()
     produce: tuple[str, ...] = ()
+    later: tuple[tuple[str, ...], ...] = ()
 
 
 def domains() -> list[str]:
@@ -58,3 +62,20 @@ def load(name: str) -> Domain:
 def load_all(names: Sequence[str] = ()) -> list[Domain]:
     """The named domains, or all of them."""
     return [load(name) for name in names or domains()]
+
+
+def commands(name: str) -> "typer.Typer | None":
+    """The commands that the domain brings for `lake`: the `app` of its commands.py, if it has one.
+
+    Imports nothing else of the domain. Raises LakeError when the file has no such `app`.
+    """
+    import jobs
+
+    packages = [f"{folder}/{name}" for folder in jobs.__path__]
+    if "commands" not in {module.name for module in pkgutil.iter_modules(packages)}:
+        return None
+    module = importlib.import_module(f"jobs.{name}.commands")
+    if not callable(getattr(getattr(module, "app", None), "command", None)):
+        raise LakeError(f"jobs/{name}/commands.py has no `app`.", "Give it one: `app = typer.Typer()`.")
+    app: typer.Typer = module.app
+    return app

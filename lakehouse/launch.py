@@ -57,6 +57,9 @@ def _start(supervisor: Supervisor, domains: Sequence[Domain], produce: bool) -> 
     if not supervisor.wait(dashboard):
         return
     supervisor.tell(dashboard_url=url)
+    for domain in domains:
+        for job in domain.later:
+            supervisor.start(_once(domain, job))
     _tick(f"Everything runs after {time.monotonic() - begun:.0f} s.")
     console.print(f"\n  Dashboard  [bold]{url}[/]")
     console.print("  Stop       Ctrl-C, or `lake down`\n  Look       `lake status`, `lake topics`\n")
@@ -80,9 +83,8 @@ def _start_broker(supervisor: Supervisor) -> bool:
 
 
 def _start_domain(supervisor: Supervisor, domain: Domain, produce: bool) -> bool:
-    for script, *options in domain.prepare:
-        name = f"{domain.name}.{script.rsplit('/', 1)[-1].removesuffix('.py')}"
-        service = Service(name, lambda script=script, options=options: _job(script, *options), once=True)  # type: ignore[misc]
+    for job in domain.prepare:
+        service = _once(domain, job)
         supervisor.start(service)
         if not supervisor.wait(service):
             return False
@@ -100,6 +102,11 @@ def _start_domain(supervisor: Supervisor, domain: Domain, produce: bool) -> bool
     ui = state.read_json(state.spark_file(domain.name)).get("ui") or "off"
     _tick(f"{domain.title}: queries {', '.join(domain.queries)} run, Spark UI: {ui}")
     return True
+
+
+def _once(domain: Domain, job: Sequence[str]) -> Service:
+    name = f"{domain.name}.{job[0].rsplit('/', 1)[-1].removesuffix('.py')}"
+    return Service(name, lambda: _job(*job), once=True)
 
 
 def _job(script: str, *options: str) -> list[str]:

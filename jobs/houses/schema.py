@@ -157,13 +157,30 @@ PARITY = Table(
     properties=HISTORY_PROPERTIES,
 )
 
+PRICES = Table(
+    "houses",
+    "prices",
+    {
+        "model_version": "STRING",
+        "id": "STRING",
+        "price": "DOUBLE",
+        "low": "DOUBLE",
+        "high": "DOUBLE",
+        "predicted_at": "TIMESTAMP",
+    },
+    keys=("model_version", "id"),
+    about="price and 80 % interval of every house for sale, by each published model version",
+    properties=HISTORY_PROPERTIES,
+)
+
 DOMAIN = Domain(
     name="houses",
     title="House sales",
     topics=(SALES, AVERAGE_UPDATES),
-    tables=(HISTORY, DEAD_LETTERS, AVERAGES, AVERAGES_BATCHES, AVERAGES_BATCH, PARITY),
+    tables=(HISTORY, DEAD_LETTERS, AVERAGES, AVERAGES_BATCHES, AVERAGES_BATCH, PARITY, PRICES),
     queries=("averages", "history"),
     dead_letters=DEAD_LETTERS,
     prepare=(("jobs/houses/build_datasets.py", "--load", "--keep"),),
     produce=("jobs/houses/produce.py", "--rate", "20"),
+    later=(("jobs/houses/train.py", "--if-none"),),
 )

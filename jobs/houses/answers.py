@@ -1,0 +1,174 @@
+"""An answer: a house's price, what it is made of, and what it rests on. No JVM: numpy and the standard library only."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from jobs.houses import comparables, features, housing
+from jobs.houses.export import Fit
+from jobs.houses.features import COMPARABLES, LOCATION
+from jobs.houses.housing import FACTS
+from lakehouse.errors import UsageError
+
+if TYPE_CHECKING:
+    from jobs.houses.pricing import Model
+
+LABELS = {
+    "bedrooms": "Bedrooms", "bathrooms": "Bathrooms", "sqft_living": "Living area, sq ft", "sqft_lot": "Lot, sq ft",
+    "floors": "Floors", "waterfront": "Waterfront", "view": "View, 0 to 4", "yr_built": "Year built",
+    "condition": "Condition, 1 to 5", "grade": "Grade, 1 to 13", "sqft_above": "Above ground, sq ft",
+    "sqft_basement": "Basement, sq ft", "yr_renovated": "Year renovated", "sqft_living15": "Neighbours' living area",
+    "sqft_lot15": "Neighbours' lots", "listed_day": "Time of listing", LOCATION: "Location",
+    COMPARABLES: "Comparable sales",
+}  # fmt: skip
+SHOWN_COMPARABLES = 5
+
+
+class Contribution(NamedTuple):
+    """How many dollars one fact moves the price away from that of the average house."""
+
+    name: str
+    label: str
+    value_text: str
+    dollars: float
+
+
+class Comparable(NamedTuple):
+    """An earlier sale near the house; `weight` is its share in the mean of the comparable sales."""
+
+    id: str
+    price: float
+    km: float
+    sqft_living: float
+    grade: float
+    yr_built: float
+    bedrooms: float
+    bathrooms: float
+    listed_on: str | None
+    weight: float
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A price with its 80 % interval in dollars, and what it rests on; `baseline` and contributions add up to it."""
+
+    id: str
+    price: float
+    low: float
+    high: float
+    version: str
+    cut_off: str | None
+    trained_at: str
+    for_sale: bool
+    sold_price: float | None
+    listed_on: str | None
+    facts: dict[str, float | None]
+    changed: dict[str, float]
+    imputed: list[str]
+    baseline: float
+    contributions: list[Contribution] = field(default_factory=list)
+    comparables: list[Comparable] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The answer as JSON takes it."""
+        told = asdict(self)
+        told["contributions"] = [part._asdict() for part in self.contributions]
+        told["comparables"] = [sale._asdict() for sale in self.comparables]
+        return told
+
+
+def answer(model: "Model", house_id: str, changes: Mapping[str, float]) -> Answer:
+    """The version's answer for a house."""
+    at = model.row(house_id)
+    original = model.known.houses.take(slice(at, at + 1))
+    house = replace(original, facts={**original.facts, **_changed(changes)})
+    numbers, zips = model.fit.parts(house)
+    log_price = float(model.fit.intercept + numbers.sum() + zips[0])
+    price, baseline = math.exp(log_price), math.exp(model.fit.baseline)
+    full = housing.fill(house.facts, model.fit.basis)
+    sold_price = float(original.prices[0])
+    interval = model.manifest["interval"]
+    return Answer(
+        id=house_id,
+        price=price,
+        low=price * interval["low"],
+        high=price * interval["high"],
+        version=model.version,
+        cut_off=model.manifest["cut_off"],
+        trained_at=model.manifest["trained_at"],
+        for_sale=bool(model.known.for_sale[at]),
+        sold_price=None if math.isnan(sold_price) else sold_price,
+        listed_on=_day(float(original.facts["listed_day"][0])),
+        facts={name: None if np.isnan(house.facts[name][0]) else float(house.facts[name][0]) for name in FACTS},
+        changed=dict(changes),
+        imputed=[name for name in FACTS if np.isnan(house.facts[name][0])],
+        baseline=baseline,
+        contributions=contributions(model.fit, numbers[0], float(zips[0]), price, full),
+        comparables=_comparables(model.fit, house.ids, full),
+    )
+
+
+def _changed(changes: Mapping[str, float]) -> dict[str, housing.Floats]:
+    for name, value in changes.items():
+        if name not in FACTS or not math.isfinite(value):
+            raise UsageError(f"{name}={value} is no fact of a house with a number.", f"Facts: {', '.join(FACTS)}.")
+    return {name: np.array([float(value)]) for name, value in changes.items()}
+
+
+def contributions(
+    fit: Fit, numbers: Any, zip_part: float, price: float, facts: Mapping[str, Any]
+) -> list[Contribution]:
+    """Dollars by fact, largest first; with the baseline they add up to the price.
+
+    The model adds log prices. A difference of logs becomes dollars by the logarithmic mean of price and baseline
+    (Ang, The LMDI approach to decomposition analysis, 2005), so that nothing is left over.
+    """
+    baseline = math.exp(fit.baseline)
+    mean = baseline if math.isclose(price, baseline) else (price - baseline) / (math.log(price) - fit.baseline)
+    logs: dict[str, float] = {LOCATION: zip_part - fit.zip_mean}
+    for (_, fact), part in zip(features.feature_names(fit.basis), numbers - fit.means * fit.coefficients, strict=True):
+        logs[fact] = logs.get(fact, 0.0) + float(part)
+    found = [Contribution(name, LABELS[name], _value(name, facts), log * mean) for name, log in logs.items()]
+    return sorted(found, key=lambda part: -abs(part.dollars))
+
+
+def _value(name: str, facts: Mapping[str, Any]) -> str:
+    if name == LOCATION:
+        return f"zip code {int(facts['zipcode'][0]):05d}"
+    if name == COMPARABLES:
+        return "nearest earlier sales"
+    value = float(facts[name][0])
+    if name == "listed_day":
+        return _day(value) or ""
+    if name in ("waterfront", "yr_renovated") and not value:
+        return "no" if name == "waterfront" else "never"
+    return f"{value:g}" if name.startswith("yr_") or value < 1000 else f"{value:,.0f}"
+
+
+def _comparables(fit: Fit, ids: Any, facts: Mapping[str, Any], limit: int = SHOWN_COMPARABLES) -> list[Comparable]:
+    """The comparable sales that weigh most for the house (the first of `ids`)."""
+    near, sold = comparables.neighbours(ids, facts, fit.basis), fit.basis.sold
+    best = [at for at in np.argsort(-near.weights[0])[:limit] if near.weights[0][at] > 0]
+    found = []
+    for place in best:
+        row = int(near.rows[0][place])
+        fact = {name: float(column[row]) for name, column in sold.facts.items()}
+        found.append(
+            Comparable(
+                id=str(sold.ids[row]),
+                price=float(sold.prices[row]),
+                km=float(near.km[0][place]),
+                **{name: fact[name] for name in ("sqft_living", "grade", "yr_built", "bedrooms", "bathrooms")},
+                listed_on=_day(fact["listed_day"]),
+                weight=float(near.weights[0][place]),
+            )
+        )
+    return found
+
+
+def _day(days: float) -> str | None:
+    return None if math.isnan(days) else str(date(1970, 1, 1) + timedelta(days=int(days)))

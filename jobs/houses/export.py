@@ -1,0 +1,151 @@
+"""A fitted model as data: coefficients and what its features are made from. Prices without Spark; numpy only."""
+
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jobs.houses import features, housing
+from jobs.houses.housing import FACTS, Basis, Floats, Houses
+from lakehouse.errors import DataError
+
+FORMAT = 1
+EXPORT, JUDGED, SPARK, HOUSES = "export.json", "judged.json", "spark", "houses.npz"
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A linear model of the log price: one coefficient per numeric feature and one per zip code."""
+
+    basis: Basis
+    intercept: float
+    coefficients: Floats
+    zip_coefficients: Floats  # in the order of basis.zips; a zip code never seen has none
+    means: Floats  # of the numeric features over the training sales
+    zip_mean: float  # mean zip coefficient over them
+
+    def parts(self, houses: Houses) -> tuple[Floats, Floats]:
+        """Features times coefficients, one row per house, and the coefficient of each house's zip code."""
+        facts = housing.fill(houses.facts, self.basis)
+        numbers = features.numbers(houses.ids, facts, self.basis)
+        codes = housing.zip_names(facts["zipcode"])
+        places = np.searchsorted(self.basis.zips, codes).clip(max=len(self.basis.zips) - 1)
+        known = self.basis.zips[places] == codes
+        return numbers * self.coefficients, np.where(known, self.zip_coefficients[places], 0.0)
+
+    def prices(self, houses: Houses) -> Floats:
+        """Dollars, one per house."""
+        numbers, zips = self.parts(houses)
+        dollars: Floats = np.exp(self.intercept + numbers.sum(axis=1) + zips)
+        return dollars
+
+    @property
+    def baseline(self) -> float:
+        """Log price of the average house of the training sales."""
+        return float(self.intercept + self.means @ self.coefficients + self.zip_mean)
+
+    def as_json(self) -> str:
+        """Everything but the sold houses, which are kept in one file for all fits of a version."""
+        basis = self.basis
+        return json.dumps(
+            {
+                "format": FORMAT,
+                "label": "log(price)",
+                "intercept": self.intercept,
+                "features": [
+                    {"name": name, "explains": fact, "coefficient": float(self.coefficients[at]), "mean": float(mean)}
+                    for at, ((name, fact), mean) in enumerate(
+                        zip(features.feature_names(basis), self.means, strict=True)
+                    )
+                ],
+                "zips": {
+                    str(name): {"coefficient": float(coefficient), "lat": float(lat), "long": float(long)}
+                    for name, coefficient, (lat, long) in zip(
+                        basis.zips, self.zip_coefficients, basis.centres, strict=True
+                    )
+                },
+                "zip_mean": self.zip_mean,
+                "fills": dict(basis.fills),
+                "days": list(basis.days),
+            },
+            indent=1,
+        )
+
+
+def from_json(text: str, sold: Houses) -> Fit:
+    """A fit as `as_json` wrote it, with the sold houses it compares with. Raises DataError for another format."""
+    told: Mapping[str, Any] = json.loads(text)
+    if told.get("format") != FORMAT:
+        raise DataError(
+            f"The model's export has format {told.get('format')}; this program reads {FORMAT}.", "Train again."
+        )
+    zips = told["zips"]
+    basis = Basis(
+        told["fills"],
+        np.array(list(zips), dtype=np.str_),
+        np.array([(entry["lat"], entry["long"]) for entry in zips.values()]).reshape(-1, 2),
+        (told["days"][0], told["days"][1]),
+        sold,
+    )
+    filled = Basis(
+        basis.fills,
+        basis.zips,
+        basis.centres,
+        basis.days,
+        Houses(sold.ids, housing.fill(sold.facts, basis), sold.prices),
+    )
+    fit = Fit(
+        filled,
+        told["intercept"],
+        np.array([entry["coefficient"] for entry in told["features"]]),
+        np.array([entry["coefficient"] for entry in zips.values()]),
+        np.array([entry["mean"] for entry in told["features"]]),
+        told["zip_mean"],
+    )
+    expected = [name for name, _ in features.feature_names(filled)]
+    if [entry["name"] for entry in told["features"]] != expected:
+        raise DataError(
+            "The model was trained with other features than this program makes.",
+            "Train again: `./spark-submit.sh jobs/houses/train.py`.",
+        )
+    return fit
+
+
+@dataclass(frozen=True)
+class KnownHouses:
+    """Every house a version knows, ordered by id, one row each: its latest listing, sold or not.
+
+    A house without a price (for sale, or not sold yet when the model was trained) is no comparable sale.
+    """
+
+    houses: Houses
+    for_sale: housing.Flags
+
+    @property
+    def sold(self) -> Houses:
+        """The houses with a price: what comparable sales are taken from."""
+        return self.houses.take(~np.isnan(self.houses.prices))
+
+    def judged(self) -> Houses:
+        """The sold houses that the judged fit may see."""
+        sold = self.sold
+        return sold.take(np.array([not housing.is_hold_out(str(house)) for house in sold.ids], dtype=bool))
+
+    def save(self, path: Path) -> None:
+        """Write as compressed numpy arrays without pickles."""
+        facts = np.stack([self.houses.facts[name] for name in FACTS])
+        with path.open("wb") as file:
+            np.savez_compressed(
+                file, ids=self.houses.ids, facts=facts, prices=self.houses.prices, for_sale=self.for_sale
+            )
+
+
+def load_houses(data: bytes) -> KnownHouses:
+    """The houses of a version, from the bytes of its file."""
+    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+        facts = dict(zip(FACTS, arrays["facts"], strict=True))
+        return KnownHouses(Houses(arrays["ids"], facts, arrays["prices"]), arrays["for_sale"])

@@ -1,0 +1,84 @@
+"""How good a fit is: errors on houses it has never seen, its 80 % interval, and whether it may go live."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from jobs.houses.export import Fit
+from jobs.houses.housing import Floats, Houses
+
+LOW, HIGH = 0.1, 0.9  # an 80 % interval
+WORSE = 0.02  # relative: how much larger than the live model's a new model's MAPE may be
+Metrics = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a new model goes live, and why."""
+
+    goes_live: bool
+    reason: str
+
+
+def metrics(fit: Fit, houses: Houses, sales: Floats) -> tuple[Metrics, dict[str, float]]:
+    """Errors in dollars over the sales of houses the fit has not seen, and its interval as factors on the price.
+
+    r2, mape and median_ape (fractions), rmse (dollars), each sale counted; `coverage` is the share of sales inside an
+    interval calibrated on the other half of the houses.
+    """
+    predicted = fit.prices(houses)
+    apart = np.abs(predicted - houses.prices) / houses.prices
+    mean = np.average(houses.prices, weights=sales)
+    unexplained = np.average((predicted - houses.prices) ** 2, weights=sales)
+    spread = np.average((houses.prices - mean) ** 2, weights=sales)
+    ratios = np.log(houses.prices / predicted)
+    low, high = interval(ratios, sales)
+    found = {
+        "r2": 1 - unexplained / spread if spread else float("nan"),
+        "mape": np.average(apart, weights=sales),
+        "median_ape": quantile(apart, sales, 0.5),
+        "rmse": np.sqrt(unexplained),
+        "coverage": coverage(ratios, sales, houses.ids),
+    }
+    return {name: float(value) for name, value in found.items()}, {"low": np.exp(low), "high": np.exp(high)}
+
+
+def quantile(values: Floats, weights: Floats, share: float) -> float:
+    """The value below which this share of the weights lies."""
+    order = np.argsort(values)
+    reached = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(reached, share * reached[-1]).clip(max=len(values) - 1)])
+
+
+def interval(ratios: Floats, sales: Floats) -> tuple[float, float]:
+    """The log ratios of actual to predicted price between which 80 % of the sales lie (split conformal prediction:
+    Lei et al., Distribution-Free Predictive Inference for Regression, 2018).
+    """
+    more = 1 + 1 / len(ratios)  # a house yet to come counts as one more
+    share = max(0.0, 1 - (1 - LOW) * more), min(1.0, HIGH * more)
+    return quantile(ratios, sales, share[0]), quantile(ratios, sales, share[1])
+
+
+def coverage(ratios: Floats, sales: Floats, ids: Any) -> float:
+    """The share of sales inside the interval of the other half of the houses, both ways round."""
+    first = np.array([sum(str(house).encode()) % 2 == 0 for house in ids])
+    if first.all() or not first.any():
+        return float("nan")
+    inside = np.zeros(len(ratios), dtype=bool)
+    for half in (first, ~first):
+        low, high = interval(ratios[~half], sales[~half])
+        inside[half] = (ratios[half] >= low) & (ratios[half] <= high)
+    return float(np.average(inside, weights=sales))
+
+
+def judge(new: Metrics, live: Metrics | None, live_version: str | None) -> Verdict:
+    """Whether the new model goes live: unless its MAPE is more than 2 % (relative) worse than the live one's."""
+    mape = f"MAPE {new['mape']:.2%}"
+    if live is None:
+        return Verdict(True, f"{mape} on the hold-out; there was no live model to compare with.")
+    change = new["mape"] / live["mape"] - 1
+    compared = f"{mape} against {live['mape']:.2%} of {live_version} on the same sales ({change:+.1%})"
+    if change > WORSE:
+        return Verdict(False, f"{compared}: more than {WORSE:.0%} worse, so {live_version} stays.")
+    return Verdict(True, f"{compared}.")

@@ -1,0 +1,146 @@
+"""The error known afterwards: prices of houses for sale against what they then were sold for on the stream. No JVM."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import unquote
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from deltalake import DeltaTable
+
+from jobs.houses.schema import DOMAIN, HISTORY, PRICES
+from lakehouse import tables
+from lakehouse.models import Registry
+
+NEWEST = 50
+_SALE = ["id", "price", "event_at", "source"]
+
+
+class Sold(NamedTuple):
+    """A house for sale that was sold, and the price that the then live version had given."""
+
+    id: str
+    sold_at: datetime
+    price: float
+    predicted: float
+    version: str
+
+    @property
+    def error(self) -> float:
+        """Relative to the price; positive when the prediction was too high."""
+        return self.predicted / self.price - 1
+
+
+class VersionError(NamedTuple):
+    """Live error of a version beside its error on the hold-out; fractions."""
+
+    version: str
+    sales: int
+    mape: float
+    hold_out_mape: float
+
+
+@dataclass(frozen=True)
+class LiveError:
+    """Live errors by version, newest version first, and the newest sales behind them."""
+
+    versions: tuple[VersionError, ...] = ()
+    newest: tuple[Sold, ...] = ()
+    error: str = ""
+
+
+class LiveErrors:
+    """Follows history, prices and the registry; reads only data files it has not read before."""
+
+    def __init__(self, registry: Registry | None = None) -> None:
+        self._registry = registry or Registry(DOMAIN.name)
+        self._seen: set[str] = set()
+        self._generation = ""
+        self._predicted: dict[tuple[str, str], float] = {}
+        self._sold: dict[str, Sold] = {}
+        self._waiting: dict[str, tuple[datetime, float]] = {}
+        self._last = LiveError()
+        self._state: tuple[object, ...] = ()
+
+    def read(self) -> LiveError:
+        """The errors known now; the same object while nothing has changed."""
+        try:
+            state = (self._registry.stamp(), *(_newest_commit(table.path) for table in (HISTORY, PRICES)))
+            if state != self._state:
+                self._follow()
+                self._last, self._state = self._summary(), state
+        except Exception as error:  # a damaged table must not stop the page
+            self._last = LiveError(self._last.versions, self._last.newest, f"The live error cannot be read: {error}")
+        return self._last
+
+    def _follow(self) -> None:
+        if not tables.exists(HISTORY) or not tables.exists(PRICES):
+            return
+        delta, prices = DeltaTable(HISTORY.path), DeltaTable(PRICES.path)
+        generation = f"{delta.metadata().id} {prices.metadata().id}"
+        if generation != self._generation:  # deleted and made anew
+            self.__init__(self._registry)  # type: ignore[misc]
+            self._generation = generation
+        for file in self._unread(prices):
+            rows = pq.read_table(file, columns=["model_version", "id", "price"])
+            keys = zip(rows["model_version"].to_pylist(), rows["id"].to_pylist(), strict=True)
+            self._predicted.update(zip(keys, rows["price"].to_pylist(), strict=True))
+        offered = pa.array(sorted({house for _, house in self._predicted}), pa.string())
+        for file in self._unread(delta):
+            self._add(pq.read_table(file, columns=_SALE), offered)
+        self._resolve()
+
+    def _unread(self, delta: DeltaTable) -> Iterator[Path]:
+        for name in pa.table(delta.get_add_actions(flatten=True))["path"].to_pylist():
+            path = Path(delta.table_uri.removeprefix("file://")) / unquote(name)
+            if str(path) not in self._seen:
+                yield path
+                self._seen.add(str(path))
+
+    def _add(self, rows: pa.Table, offered: pa.Array) -> None:
+        """Remember the first sale on the stream of each house that any version has priced."""
+        on_stream = rows.filter(pc.and_(pc.equal(rows["source"], "stream"), pc.is_in(rows["id"], offered)))
+        for row in on_stream.to_pylist():
+            sale = row["event_at"].astimezone(UTC), float(row["price"])
+            known = self._waiting.get(row["id"])
+            if known is None or sale[0] < known[0]:
+                self._waiting[row["id"]] = sale
+                self._sold.pop(row["id"], None)
+
+    def _resolve(self) -> None:
+        for house, (sold_at, price) in self._waiting.items():
+            version = self._registry.live_at(sold_at)
+            if house not in self._sold and version is not None:
+                predicted = self._predicted.get((version, house))
+                if predicted is not None:
+                    self._sold[house] = Sold(house, sold_at, price, predicted, version)
+
+    def _summary(self) -> LiveError:
+        by_version: dict[str, list[float]] = {}
+        for sale in self._sold.values():
+            by_version.setdefault(sale.version, []).append(abs(sale.error))
+        versions = [
+            VersionError(version, len(errors), float(np.mean(errors)), _hold_out(self._registry, version))
+            for version, errors in sorted(by_version.items(), reverse=True)
+        ]
+        newest = sorted(self._sold.values(), key=lambda sale: sale.sold_at, reverse=True)
+        return LiveError(tuple(versions), tuple(newest[:NEWEST]))
+
+
+def _hold_out(registry: Registry, version: str) -> float:
+    try:
+        return float(registry.manifest(version)["metrics"]["mape"])
+    except (KeyError, TypeError, json.JSONDecodeError):
+        return float("nan")
+
+
+def _newest_commit(table: Path) -> tuple[str, int]:
+    """Name and time of the newest commit file; cheap, and another one whenever the table has changed."""
+    commits = sorted((table / "_delta_log").glob("*.json")) if table.exists() else []
+    return (commits[-1].name, commits[-1].stat().st_mtime_ns) if commits else ("", 0)

@@ -1,0 +1,123 @@
+"""The model in Spark: training rows, features and the MLlib pipeline. Pure functions, DataFrame -> DataFrame."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+from pyspark.ml import Pipeline, PipelineModel
+from pyspark.ml.feature import OneHotEncoder, StringIndexer, VectorAssembler
+from pyspark.ml.functions import array_to_vector
+from pyspark.ml.regression import LinearRegression, LinearRegressionModel
+from pyspark.ml.stat import Summarizer
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from jobs.houses import features, housing
+from jobs.houses.export import Fit
+from jobs.houses.housing import FACTS, HOLD_OUT_PERCENT, Basis
+from lakehouse.errors import DataError
+
+REGULARISATION = 3e-4  # keeps the coefficients of rare zip codes and of overlapping features small
+_COLUMNS = [name for name in FACTS if name != "listed_day"]
+_FEATURED = "id string, zip string, numbers array<double>, log_price double, sales double"
+
+
+def sale_rows(distinct: DataFrame) -> DataFrame:
+    """Distinct sales as training rows: one per house, facts and price, with `sales`, how many such sales there were.
+
+    Ten equal sales of a house weigh as ten, and cost as one. `listed_day` counts days since 1970-01-01.
+    """
+    day = F.date_diff(F.col("listed_at").cast("date"), F.lit("1970-01-01").cast("date"))
+    facts = [F.col(name).cast("double").alias(name) for name in _COLUMNS]
+    rows = distinct.select(
+        "id", F.col("price").cast("double").alias("price"), *facts, day.cast("double").alias("listed_day")
+    )
+    return rows.groupBy("id", "price", *FACTS).agg(F.count(F.lit(1)).cast("double").alias("sales"))
+
+
+def is_hold_out() -> Column:
+    """The rule of `housing.is_hold_out` as a column."""
+    return F.crc32(F.col("id")) % 100 < HOLD_OUT_PERCENT
+
+
+def with_features(rows: DataFrame, basis: Basis) -> DataFrame:
+    """Training rows, or houses without a price, as what the pipeline takes; one row each.
+
+    Columns: id, zip, numbers (vector), log_price (null without a price), sales.
+    """
+
+    def compute(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            yield featured(batch, basis)
+
+    priced = rows if "price" in rows.columns else rows.withColumn("price", F.lit(None).cast("double"))
+    counted = priced if "sales" in rows.columns else priced.withColumn("sales", F.lit(1.0))
+    made = counted.select("id", "price", "sales", *FACTS).mapInArrow(compute, _FEATURED)
+    return made.withColumn("numbers", array_to_vector(F.col("numbers")))
+
+
+def featured(batch: pa.RecordBatch, basis: Basis) -> pa.RecordBatch:
+    """A batch of training rows with its features."""
+    houses = housing.columns(batch["id"].to_pylist(), {name: batch[name].to_pylist() for name in ("price", *FACTS)})
+    facts = housing.fill(houses.facts, basis)
+    numbers = features.numbers(houses.ids, facts, basis)
+    ends = np.arange(len(houses) + 1, dtype=np.int32) * numbers.shape[1]
+    log_prices = pa.array(np.log(houses.prices), mask=np.isnan(houses.prices))
+    return pa.RecordBatch.from_arrays(
+        [
+            batch["id"],
+            pa.array(housing.zip_names(facts["zipcode"]).tolist(), pa.string()),
+            pa.ListArray.from_arrays(pa.array(ends), pa.array(numbers.ravel())),
+            log_prices,
+            batch["sales"],
+        ],
+        names=["id", "zip", "numbers", "log_price", "sales"],
+    )
+
+
+def pipeline() -> Pipeline:
+    """Zip codes one-hot beside the numbers, then a linear regression of the log price weighted by `sales`."""
+    return Pipeline(
+        stages=[
+            StringIndexer(inputCol="zip", outputCol="zip_index", handleInvalid="keep", stringOrderType="alphabetAsc"),
+            OneHotEncoder(inputCol="zip_index", outputCol="zip_vector", handleInvalid="error", dropLast=True),
+            VectorAssembler(inputCols=["numbers", "zip_vector"], outputCol="features"),
+            LinearRegression(
+                featuresCol="features",
+                labelCol="log_price",
+                weightCol="sales",
+                solver="normal",
+                regParam=REGULARISATION,
+                elasticNetParam=0.0,
+            ),
+        ]
+    )
+
+
+def fit(rows: DataFrame, basis: Basis) -> tuple[PipelineModel, Fit]:
+    """The pipeline fitted to training rows, and the same model as data. Raises DataError when nothing was learnt."""
+    made = with_features(rows, basis).persist()
+    try:
+        fitted = pipeline().fit(made)
+        mean = Summarizer.mean(F.col("numbers"), F.col("sales"))
+        by_zip = made.groupBy("zip").agg(F.sum("sales").alias("sales"), mean.alias("mean")).collect()
+    finally:
+        made.unpersist()
+    shares = {row["zip"]: row["sales"] for row in by_zip}
+    means = np.average([row["mean"].toArray() for row in by_zip], axis=0, weights=list(shares.values()))
+    return fitted, as_data(fitted, basis, means, shares)
+
+
+def as_data(fitted: PipelineModel, basis: Basis, means: housing.Floats, shares: dict[str, float]) -> Fit:
+    """The fitted pipeline's coefficients, split as its assembler joined them."""
+    regression = fitted.stages[-1]
+    assert isinstance(regression, LinearRegressionModel)
+    coefficients = regression.coefficients.toArray()
+    if not np.isfinite(coefficients).all() or not coefficients.any():
+        raise DataError("The fit found no finite coefficients.", "The live model stays; look at the newest sales.")
+    split = len(features.feature_names(basis))
+    by_zip = dict(zip(fitted.stages[0].labels, coefficients[split:], strict=False))  # type: ignore[attr-defined]
+    of_zip = np.array([by_zip.get(str(name), 0.0) for name in basis.zips])
+    total = sum(shares.values())
+    zip_mean = sum(by_zip.get(name, 0.0) * count for name, count in shares.items()) / total
+    return Fit(basis, float(regression.intercept), coefficients[:split], of_zip, means, float(zip_mean))

@@ -1,0 +1,193 @@
+"""Train the price model on every sale so far, judge it on houses it has not seen, and publish it if it stands."""
+
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import pyarrow as pa
+import typer
+from deltalake import DeltaTable
+from pyspark.ml import PipelineModel
+from pyspark.sql import DataFrame, SparkSession
+
+from jobs.houses import export, housing, judge, known, model, transforms
+from jobs.houses.export import EXPORT, JUDGED, SPARK, Fit, KnownHouses
+from jobs.houses.housing import FACTS, Floats, Houses
+from jobs.houses.schema import DOMAIN, HISTORY, PRICES
+from lakehouse import entry, tables
+from lakehouse.errors import DataError
+from lakehouse.locks import exclusive
+from lakehouse.models import Registry
+from lakehouse.session import spark_session
+from lakehouse.settings import settings
+
+FEWEST_SALES, FEWEST_HELD_OUT = 300, 50
+EXACT = 1e-6  # relative: how far Spark's price and the export's may be apart
+
+
+def check(rows: pa.Table) -> None:
+    """Refuse sales that no sound model comes of. Raises DataError; the live model stays."""
+    prices = rows["price"].to_numpy()
+    held_out = sum(housing.is_hold_out(house) for house in rows["id"].to_pylist())
+    stays = "The live model stays; train again when there are more sales."
+    if rows.num_rows < FEWEST_SALES or held_out < FEWEST_HELD_OUT:
+        raise DataError(
+            f"Too few sales to train on: {rows.num_rows} different ones, {held_out} of them of hold-out houses; "
+            f"needed are {FEWEST_SALES} and {FEWEST_HELD_OUT}.",
+            stays,
+        )
+    if not np.isfinite(prices).all() or prices.min() <= 0:
+        raise DataError("A price in the history is not a positive number.", "The live model stays; repair the history.")
+    if np.ptp(prices) == 0:
+        raise DataError(f"All sales have the same price, {prices[0]:,.2f}: there is nothing to learn.", stays)
+
+
+def judged_metrics(fit: Fit, rows: pa.Table) -> tuple[judge.Metrics, dict[str, float]]:
+    """Errors and interval of a fit on the sales of hold-out houses among training rows."""
+    houses, sales = held_out(rows)
+    return judge.metrics(fit, houses, sales)
+
+
+def held_out(rows: pa.Table) -> tuple[Houses, Floats]:
+    """The sales of hold-out houses and how many of each there were."""
+    houses = known.sold_houses(rows)
+    mask = np.array([housing.is_hold_out(str(house)) for house in houses.ids], dtype=bool)
+    return houses.take(mask), rows["sales"].to_numpy()[mask]
+
+
+def live_judged(registry: Registry) -> tuple[str, Fit] | None:
+    """The live version and its judged fit."""
+    version = registry.live()
+    if version is None:
+        return None
+    registry.verify(version, [JUDGED, export.HOUSES])
+    folder = registry.path(version)
+    houses = export.load_houses((folder / export.HOUSES).read_bytes())
+    return version, export.from_json((folder / JUDGED).read_text(), houses.judged())
+
+
+def train(spark: SparkSession, registry: Registry) -> str:
+    """Fit, judge, publish or refuse; the version that was kept."""
+    began = time.monotonic()
+    delta_version = DeltaTable(HISTORY.path).version()
+    history = spark.read.format("delta").option("versionAsOf", delta_version).load(str(HISTORY.path))
+    sales = model.sale_rows(transforms.distinct_sales(history)).persist()
+    rows = sales.toArrow()
+    check(rows)
+    houses = known.known_houses(known.sold_houses(rows))
+    _, judged = model.fit(sales.where(~model.is_hold_out()), housing.fit_basis(houses.judged()))
+    metrics, interval = judged_metrics(judged, rows)
+    live = live_judged(registry)
+    on_same_rows = judged_metrics(live[1], rows)[0] if live else None
+    verdict = judge.judge(metrics, on_same_rows, live[0] if live else None)
+    manifest = {
+        "outcome": "published" if verdict.goes_live else "refused",
+        "reason": verdict.reason,
+        "trained_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "delta_version": delta_version,
+        "rows": _counts(rows),
+        "metrics": metrics,
+        "interval": interval,
+        "live": {"version": live[0], **on_same_rows} if live and on_same_rows else None,
+        **_about(rows, houses),
+    }
+    with registry.aside() as folder:
+        (folder / JUDGED).write_text(judged.as_json())
+        houses.save(folder / export.HOUSES)
+        prices = publish(spark, sales, houses, folder) if verdict.goes_live else None
+        version = registry.keep(folder, {**manifest, "seconds": round(time.monotonic() - began, 1)})
+    if prices is not None:
+        record_prices(prices, version, interval)
+        registry.switch(version, verdict.reason)
+    return version
+
+
+def publish(spark: SparkSession, sales: DataFrame, houses: KnownHouses, folder: Path) -> pa.Table:
+    """Fit on every sale, write pipeline and export, load both back, and prove that they agree.
+
+    Returns id and price of every house for sale, as Spark has scored them.
+    """
+    fitted, fit = model.fit(sales, housing.fit_basis(houses.sold))
+    (folder / EXPORT).write_text(fit.as_json())
+    fitted.write().save(str(folder / SPARK))
+    loaded = export.from_json((folder / EXPORT).read_text(), export.load_houses(_bytes(folder)).sold)
+    offered = houses.houses.take(houses.for_sale) if houses.for_sale.any() else houses.sold.take(slice(0, 1000))
+    scored = score(spark, PipelineModel.load(str(folder / SPARK)), loaded, offered)
+    by_id = dict(zip(offered.ids.tolist(), loaded.prices(offered), strict=True))
+    apart = max(abs(price / by_id[house] - 1) for house, price in zip(*scored.to_pydict().values(), strict=True))
+    if scored.num_rows != len(offered) or not apart <= EXACT:
+        raise DataError(
+            f"Spark's prices and the export's differ by {apart:.1e} (at most {EXACT:.0e}) over {scored.num_rows} of "
+            f"{len(offered)} houses.",
+            "Nothing was published; this is a fault of jobs/houses/export.py or model.py.",
+        )
+    return scored if houses.for_sale.any() else scored.slice(0, 0)
+
+
+def _bytes(folder: Path) -> bytes:
+    return (folder / export.HOUSES).read_bytes()
+
+
+def score(spark: SparkSession, pipeline: PipelineModel, fit: Fit, houses: Houses) -> pa.Table:
+    """id and price in dollars of each house, by the pipeline in Spark."""
+    rows = spark.createDataFrame(known.as_rows(houses))
+    found = pipeline.transform(model.with_features(rows, fit.basis)).select("id", "prediction").toArrow()
+    return pa.table({"id": found["id"], "price": np.exp(found["prediction"].to_numpy())})
+
+
+def record_prices(prices: pa.Table, version: str, interval: dict[str, float]) -> None:
+    """Append the version's prices of the houses for sale, once."""
+    now = datetime.now(UTC)
+    rows = [
+        {**row, "low": row["price"] * interval["low"], "high": row["price"] * interval["high"]}
+        for row in prices.to_pylist()
+    ]
+    data = tables.rows(PRICES, [{**row, "model_version": version, "predicted_at": now} for row in rows])
+    tables.append(tables.create(PRICES), data, f"prices:{version}", int(version[1:]))
+
+
+def _counts(rows: pa.Table) -> dict[str, int]:
+    held = [housing.is_hold_out(house) for house in rows["id"].to_pylist()]
+    sales = rows["sales"].to_numpy()
+    of_held = int(sales[np.array(held)].sum())
+    return {
+        "sales": int(sales.sum()),
+        "distinct": rows.num_rows,
+        "training": int(sales.sum()) - of_held,
+        "hold_out": of_held,
+    }
+
+
+def _about(rows: pa.Table, houses: KnownHouses) -> dict[str, Any]:
+    """What the manifest says of the data: newest listing, features, facts that had to be filled in."""
+    newest = np.nanmax(houses.sold.facts["listed_day"])
+    cut_off = None if np.isnan(newest) else (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=float(newest))).date()
+    counted = {name: rows[name].null_count for name in FACTS}
+    return {
+        "cut_off": str(cut_off) if cut_off else None,
+        "features": [*FACTS],
+        "imputed": {name: count for name, count in counted.items() if count},
+        "houses": {"known": len(houses.houses), "for_sale": int(houses.for_sale.sum())},
+    }
+
+
+def main(
+    if_none: Annotated[bool, typer.Option("--if-none", help="Only when there is no live model yet.")] = False,
+) -> None:
+    """Train, judge and publish the price model. Exit code 0 also when the new model was refused as worse."""
+    registry = Registry(DOMAIN.name)
+    if if_none and registry.live():
+        return
+    with exclusive(settings().run / f"{DOMAIN.name}.train.lock", "The training"):
+        tables.create(HISTORY)
+        spark = spark_session(f"{DOMAIN.name}-train")
+        version = train(spark, registry)
+        spark.stop()
+    told = registry.manifest(version)
+    typer.echo(f"{version} {told['outcome']}: {told['reason']}")
+
+
+if __name__ == "__main__":
+    entry.run(main)

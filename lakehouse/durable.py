@@ -1,0 +1,54 @@
+"""Files that outlast a crash: written through to the disk, replaced in one step, held to their checksums."""
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+def sync(path: Path) -> None:
+    """Have the disk hold what was written to the file, or the folder's list of names."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_tree(folder: Path) -> None:
+    """Have the disk hold the folder and everything in it."""
+    for path in folder.rglob("*"):
+        sync(path)
+    sync(folder)
+
+
+def replace_json(path: Path, value: Any) -> None:
+    """Replace the file's content in one step: a reader, or a machine that comes up again, finds the old or the new."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    aside.write_text(json.dumps(value, indent=1))
+    sync(aside)
+    aside.replace(path)
+    sync(path.parent)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock file while the block runs; waits for another process to be done."""
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def files(folder: Path) -> list[str]:
+    """Every file in the folder, as sorted paths relative to it."""
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def sha256(path: Path) -> str:
+    """The file's SHA-256."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

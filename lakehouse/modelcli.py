@@ -1,0 +1,145 @@
+"""`lake models`: the versions of a model, which is live and why, and the way back."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from lakehouse import comparison, models
+from lakehouse.domain import domains
+from lakehouse.errors import DataError, UnavailableError, UsageError
+from lakehouse.manifests import best
+from lakehouse.models import Registry
+from lakehouse.terminal import console, grid, print_json
+
+app = typer.Typer(no_args_is_help=True, help="Versions of a model: list, show, compare, roll back.")
+
+Domain = Annotated[str | None, typer.Option("--domain", help="The domain, when more than one has models.")]
+Version = Annotated[str, typer.Argument(help="A version, for example v0001.")]
+AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
+
+
+def _registry(domain: str | None) -> Registry:
+    """The registry of the named domain, else of the only one that has models."""
+    known = models.domains()
+    if domain is not None and domain not in {*known, *domains()}:
+        raise UsageError(f"There is no domain {domain!r}.", f"Domains: {', '.join(domains())}.")
+    if domain is None and len(known) > 1:
+        raise UsageError(f"Several domains have models: {', '.join(known)}.", "Name one: --domain NAME.")
+    if not known or (domain is not None and domain not in known):
+        train = f"./spark-submit.sh jobs/{domain or '<domain>'}/train.py"
+        raise UnavailableError(f"There is no model{f' of {domain}' if domain else ''} yet.", f"Train one: `{train}`.")
+    return Registry(domain or known[0])
+
+
+def _row(manifest: Mapping[str, Any], live: str | None, best_ever: str | None) -> dict[str, Any]:
+    version, metrics, rows = manifest["version"], manifest.get("metrics") or {}, manifest.get("rows") or {}
+    return {
+        "version": version,
+        "outcome": manifest.get("outcome"),
+        "live": version == live,
+        "best": version == best_ever,
+        "mape": metrics.get("mape"),
+        "r2": metrics.get("r2"),
+        "rows": rows.get("distinct", rows.get("training")),
+        "cut_off": manifest.get("cut_off"),
+        "trained_at": manifest.get("trained_at") or manifest.get("created_at"),
+        "reason": manifest.get("reason"),
+    }
+
+
+@app.command("list")
+def list_versions(domain: Domain = None, as_json: AsJson = False) -> None:
+    """Show all versions, newest first: published or refused, live, best ever, errors, rows, and why."""
+    registry = _registry(domain)
+    manifests = registry.versions()
+    live, best_ever = registry.live(), best(manifests)
+    rows = [_row(manifest, live, best_ever) for manifest in reversed(manifests)]
+    if as_json:
+        print_json(rows)
+        return
+    text = comparison.text
+    shown = [
+        (
+            row["version"],
+            row["outcome"],
+            " ".join(mark for mark in ("live", "best") if row[mark]),
+            *(text(name, row[name]) for name in ("mape", "r2", "rows")),
+            text("cut_off", row["cut_off"])[:10],
+            text("trained_at", row["trained_at"])[:16].replace("T", " "),
+        )
+        for row in rows
+    ]
+    table = grid("version", "outcome", "", "MAPE", "R2", "rows", "sales to", "trained at (UTC)", rows=shown)
+    table.collapse_padding = True  # 80 columns hold it
+    console().print(table, "")
+    console().print(grid("version", "reason", rows=[(row["version"], row["reason"] or "-") for row in rows]))
+    if live is None:
+        console().print("None is live.")
+
+
+@app.command()
+def show(version: Version, domain: Domain = None, as_json: AsJson = False) -> None:
+    """Show all that is known of a version: metrics, rows, features, its files, and when it went live."""
+    registry = _registry(domain)
+    manifest = registry.manifest(version)
+    switches = [switch._asdict() for switch in registry.switches() if switch.version == version]
+    damage = _damage(registry, version)
+    if as_json:
+        is_live = version == registry.live()
+        print_json({**manifest, "is_live": is_live, "damage": damage, "switches": switches})
+        return
+    facts = comparison.flat(manifest)
+    console().print(grid("", version, rows=[(name, comparison.text(name, value)) for name, value in facts.items()]))
+    sound = f"All {len(manifest['checksums'])} files are as they were written."
+    console().print(f"\n{damage or sound}")
+    if not switches:
+        console().print("It never went live.")
+        return
+    console().print("\nWent live:")
+    rows = [(f"{switch['at']:%Y-%m-%d %H:%M:%S}", switch["by"], switch["reason"]) for switch in switches]
+    console().print(grid("at (UTC)", "by", "reason", rows=rows))
+    console().print("It is live." if version == registry.live() else f"{registry.live()} is live now.")
+
+
+def _damage(registry: Registry, version: str) -> str | None:
+    try:
+        registry.verify(version)
+    except DataError as error:
+        return str(error)
+    return None
+
+
+@app.command()
+def compare(
+    first: Annotated[str, typer.Argument(help="A version.")],
+    second: Annotated[str, typer.Argument(help="The version to compare with it.")],
+    domain: Domain = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show two versions side by side, and by how much the second differs from the first."""
+    registry = _registry(domain)
+    lines = comparison.compare(registry.manifest(first), registry.manifest(second))
+    if as_json:
+        both = {version: {line.name: line.values[at] for line in lines} for at, version in enumerate((first, second))}
+        differences = {line.name: line.difference for line in lines if line.values[0] != line.values[1]}
+        print_json({"versions": both, "differences": differences})
+        return
+    rows = [(line.name, *(comparison.text(line.name, value) for value in line.values), line.shown) for line in lines]
+    console().print(grid("", first, second, "difference", rows=rows))
+
+
+@app.command()
+def rollback(
+    reason: Annotated[str, typer.Option(help="Why; kept with the switch.")],
+    to: Annotated[str | None, typer.Option(help="The version to go live; the one live before when not given.")] = None,
+    domain: Domain = None,
+) -> None:
+    """Let an earlier version go live. Running services take it up within seconds."""
+    registry = _registry(domain)
+    try:
+        before = registry.live()
+    except DataError:
+        before = None
+    version = registry.rollback(reason, to)
+    console().print(f"{version} of {registry.domain} is live{f', {before} was' if before else ''}.")

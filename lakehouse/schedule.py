@@ -1,0 +1,144 @@
+"""The nightly run, and its block in the user's crontab (conf/crontab is the template)."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+
+from lakehouse.domain import domains
+from lakehouse.errors import DataError, LakeError, UnavailableError, UsageError
+from lakehouse.locks import exclusive
+from lakehouse.settings import ROOT, settings
+
+TEMPLATE = ROOT / "conf/crontab"
+JOBS = ("recompute.py", "train.py")  # of each domain that has them, in this order
+HANDED_ON = ("LAKE_VAR", "LAKE_BOOTSTRAP_SERVERS", "JAVA_HOME")  # cron starts with an almost empty environment
+CRONS_PATH = "/usr/bin:/bin"
+_LARGE = 5_000_000  # bytes; a longer log is begun anew, the old one kept beside it
+
+
+def log_file() -> Path:
+    """What the nightly jobs print."""
+    return settings().log / "nightly.log"
+
+
+def jobs(names: Sequence[str] = ()) -> list[Path]:
+    """The nightly jobs of the named domains, or of all. Raises UsageError when there are none."""
+    if unknown := sorted(set(names) - set(domains())):
+        raise UsageError(f"There is no domain {unknown[0]!r}.", f"Domains: {', '.join(domains())}.")
+    files = [ROOT / "jobs" / name / job for name in names or domains() for job in JOBS]
+    found = [file for file in files if file.is_file()]
+    if not found:
+        raise UsageError(f"There is nothing to run nightly: no {' or '.join(JOBS)} in {', '.join(names) or 'jobs/'}.")
+    return found
+
+
+def nightly(scripts: Sequence[Path]) -> None:
+    """Run the jobs one after the other, with their output in the log.
+
+    One that fails does not keep the next from running. Raises LakeError naming the failed ones, RefusedError when
+    another nightly run is under way.
+    """
+    with exclusive(settings().run / "nightly.lock", "The nightly run"):
+        file = log_file()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if file.exists() and file.stat().st_size > _LARGE:
+            file.replace(file.with_suffix(".log.1"))
+        with file.open("ab", buffering=0) as log:
+            failed = [said for script in scripts if (said := _run(script, log))]
+    if failed:
+        raise LakeError(f"The nightly run failed: {'; '.join(failed)}.", f"Log: {file}")
+
+
+def _run(script: Path, log: BinaryIO) -> str:
+    """Run one job; empty when it succeeded, else its name, its exit code and the last error it told."""
+    name = f"{script.parent.name}/{script.name}"
+    began, at = time.monotonic(), log.seek(0, os.SEEK_END)
+    log.write(f"--- {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC {name} starts\n".encode())
+    command = [sys.executable, "-m", "lakehouse.submit", str(script)]
+    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    env = {**os.environ, "PYTHONPATH": path}
+    done = subprocess.run(command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False)
+    log.write(f"--- {name} ended with {done.returncode} after {time.monotonic() - began:.0f} s\n".encode())
+    return f"{name} (exit code {done.returncode}{_last_error(at)})" if done.returncode else ""
+
+
+def _last_error(start: int) -> str:
+    with log_file().open("rb") as log:
+        log.seek(start)
+        lines = log.read().decode(errors="replace").splitlines()
+    said = [line.removeprefix("Error: ") for line in lines if line.startswith("Error: ")]
+    return f": {said[-1][:300].rstrip('.')}" if said else ""
+
+
+def block() -> str:
+    """The lines for the crontab, with the paths of this checkout."""
+    handed = [f"{name}={shlex.quote(value)}" for name, value in _handed_on().items()]
+    lake = [shlex.quote(str(Path(sys.executable).parent / "lake")), "nightly"]
+    command = " ".join([f"cd {shlex.quote(str(ROOT))} &&", *handed, *lake])
+    if "\n" in command:
+        raise DataError("A path or setting with a line break cannot go into a crontab.")
+    return TEMPLATE.read_text().format(root=ROOT, command=command.replace("%", r"\%"))  # cron reads % as a line break
+
+
+def _handed_on() -> dict[str, str]:
+    """What the run needs of this environment, with the place of a Java that cron's short PATH would not find."""
+    found = {name: os.environ[name] for name in HANDED_ON if os.environ.get(name)}
+    java = shutil.which("java")
+    if java and "JAVA_HOME" not in found and not shutil.which("java", path=CRONS_PATH):
+        found["JAVA_HOME"] = str(Path(java).resolve().parent.parent)
+    return found
+
+
+def install(remove: bool = False) -> bool:
+    """Put our block into the user's crontab, or take it out; other lines stay. False when nothing had to change."""
+    before = _crontab()
+    after = replaced(before, "" if remove else block())
+    if after == before:
+        return False
+    done = subprocess.run(["crontab", "-"], input=after, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise UnavailableError(f"crontab did not take the lines: {_first(done.stderr)}", "`lake schedule print`.")
+    return True
+
+
+def replaced(text: str, new: str) -> str:
+    """The crontab with this checkout's block replaced by the new one. Raises DataError when half a block is there."""
+    begin, end = (f"# lake: {word} {ROOT}" for word in ("begin", "end"))
+    lines = text.split("\n")
+    if (lines.count(begin), lines.count(end)) not in ((0, 0), (1, 1)):
+        raise DataError(
+            "The crontab holds a part of the lake's block, or two of them.",
+            f"Mend the lines from `{begin}` to `{end}` with `crontab -e`.",
+        )
+    if begin not in lines:
+        kept = text if not text or text.endswith("\n") else f"{text}\n"
+        return kept + new if new else text
+    first, last = lines.index(begin), lines.index(end)
+    if last < first:
+        raise DataError(f"The crontab's `{end}` comes before its `{begin}`.", "Mend it with `crontab -e`.")
+    return "\n".join([*lines[:first], *new.split("\n")[:-1], *lines[last + 1 :]])
+
+
+def _crontab() -> str:
+    if not shutil.which("crontab"):
+        raise UnavailableError(
+            "There is no cron on this machine (no program `crontab`).",
+            "Install one, or have another scheduler run what `lake schedule print` shows.",
+        )
+    env = {**os.environ, "LC_ALL": "C"}
+    done = subprocess.run(["crontab", "-l"], capture_output=True, text=True, check=False, env=env)
+    if done.returncode and not re.search(r"no crontab|No such file", done.stderr):
+        raise UnavailableError(f"crontab does not show its lines: {_first(done.stderr)}", "Nothing was changed.")
+    return "" if done.returncode else done.stdout
+
+
+def _first(text: str) -> str:
+    return next((line.strip() for line in text.splitlines() if line.strip()), "it gave no reason") + "."

@@ -1,0 +1,32 @@
+"""`lake schedule` and `lake nightly`: what cron runs, and putting it there."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from lakehouse import schedule
+
+app = typer.Typer(no_args_is_help=True, help="The nightly run in your crontab: print, install, remove.")
+
+
+@app.command("print")
+def show() -> None:
+    """Print the crontab lines with the paths of this checkout."""
+    sys.stdout.write(schedule.block())
+
+
+@app.command()
+def install(remove: Annotated[bool, typer.Option("--remove", help="Take the lines out again.")] = False) -> None:
+    """Put the lines into your crontab in place of earlier ones; all other lines stay."""
+    if not schedule.install(remove):
+        typer.echo("The crontab has no lines of this checkout." if remove else "The crontab has these lines already.")
+    else:
+        typer.echo("Removed from your crontab." if remove else "In your crontab: every night at 02:15.")
+
+
+def nightly(
+    domain: Annotated[str | None, typer.Argument(help="Only this domain; all of them when none.")] = None,
+) -> None:
+    """Recompute, then train. Silent when all went well, else one line and a non-zero exit code."""
+    schedule.nightly(schedule.jobs([domain] if domain else []))

@@ -1,0 +1,153 @@
+"""Training in Spark: one real run from the data sets to a published version, its gate and its refusals."""
+
+import json
+import math
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyspark.ml import PipelineModel
+from pyspark.sql import SparkSession
+
+from jobs.houses import build_datasets, export, housing, known, model, train
+from jobs.houses.build_datasets import COMMITTED
+from jobs.houses.housing import FACTS
+from jobs.houses.pricing import Model
+from jobs.houses.schema import HISTORY, PRICES
+from lakehouse import tables
+from lakehouse.errors import DataError
+from lakehouse.models import Registry
+from lakehouse.settings import settings
+
+pytestmark = pytest.mark.spark
+
+
+@pytest.fixture(scope="module")
+def trained(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    """A lake with the initial history, and the version that the first training published."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LAKE_VAR", str(tmp_path_factory.mktemp("var")))
+        settings.cache_clear()
+        history = build_datasets.build(COMMITTED, 42, build_datasets.fractions(0.4, 0.5, 0.1), True)
+        build_datasets.load_history(history)
+        registry = Registry("houses")
+        train.train(spark, registry)
+        yield registry
+    settings.cache_clear()
+
+
+def test_the_model_is_as_good_as_promised(trained: Registry) -> None:
+    told = trained.manifest("v0001")
+    assert told["outcome"] == "published"
+    assert trained.live() == "v0001"
+    assert told["metrics"]["r2"] >= 0.86
+    assert told["metrics"]["mape"] <= 0.133
+    assert 0.76 <= told["metrics"]["coverage"] <= 0.84
+    assert told["rows"]["training"] + told["rows"]["hold_out"] == told["rows"]["sales"] == 8645
+
+
+def test_spark_and_export_agree_on_every_house_for_sale(spark: SparkSession, trained: Registry) -> None:
+    published = Model(trained, "v0001")
+    offered = published.known.houses.take(published.known.for_sale)
+    pipeline = PipelineModel.load(str(trained.path("v0001") / export.SPARK))
+    scored = train.score(spark, pipeline, published.fit, offered)
+    ours = dict(zip(offered.ids.tolist(), published.fit.prices(offered).tolist(), strict=True))
+    assert scored.num_rows == len(offered) > 2000
+    for house, price in zip(scored["id"].to_pylist(), scored["price"].to_pylist(), strict=True):
+        assert math.isclose(price, ours[house], rel_tol=1e-6)
+
+
+def test_every_house_for_sale_is_priced_in_the_table(trained: Registry) -> None:
+    rows = tables.read(PRICES).to_pylist()
+    published = Model(trained, "v0001")
+    assert {row["id"] for row in rows} == set(published.known.houses.ids[published.known.for_sale].tolist())
+    assert all(row["model_version"] == "v0001" and row["low"] < row["price"] < row["high"] for row in rows)
+
+
+def test_the_judged_fit_has_seen_no_hold_out_house(trained: Registry) -> None:
+    published = Model(trained, "v0001")
+    assert not any(housing.is_hold_out(str(house)) for house in published.known.judged().ids)
+    assert any(housing.is_hold_out(str(house)) for house in published.known.sold.ids)
+
+
+def test_a_worse_model_is_refused_and_kept(spark: SparkSession, trained: Registry, monkeypatch: Any) -> None:
+    monkeypatch.setattr(model, "REGULARISATION", 5.0)  # a fit that has learnt next to nothing
+    version = train.train(spark, trained)
+    told = trained.manifest(version)
+    assert told["outcome"] == "refused"
+    assert "worse, so v0001 stays" in told["reason"]
+    assert told["live"]["mape"] == pytest.approx(trained.manifest("v0001")["metrics"]["mape"])
+    assert trained.live() == "v0001"
+    assert not (trained.path(version) / export.SPARK).exists()
+
+
+def test_a_publication_that_disagrees_with_its_export_is_none(
+    spark: SparkSession, trained: Registry, monkeypatch: Any
+) -> None:
+    before = {path.name for path in trained.folder.iterdir()}
+    honest = export.Fit.as_json
+
+    def skewed(fit: export.Fit) -> str:
+        told = json.loads(honest(fit))
+        told["intercept"] += 1e-5
+        return json.dumps(told)
+
+    monkeypatch.setattr(export.Fit, "as_json", skewed)
+    with pytest.raises(DataError, match="differ by"):
+        train.train(spark, trained)
+    assert {path.name for path in trained.folder.iterdir()} == before
+    assert trained.live() == "v0001"
+
+
+def test_sales_are_counted_once_each_and_sold_at_is_no_feature(spark: SparkSession) -> None:
+    sale = dict.fromkeys(HISTORY.columns) | {"id": "1", "price": 100, "sqft_living": 10}
+    sales = [sale, {**sale, "sold_at": datetime(2026, 1, 1)}, {**sale, "price": 200}]  # noqa: DTZ001
+    rows = model.sale_rows(
+        spark.createDataFrame([tuple(s.values()) for s in sales], HISTORY.ddl.replace("DECIMAL(12,2)", "INT"))
+    )
+    assert sorted((row["price"], row["sales"]) for row in rows.collect()) == [(100.0, 2.0), (200.0, 1.0)]
+    assert "sold_at" not in rows.columns
+
+
+def test_the_hold_out_rule_is_the_same_in_spark(spark: SparkSession) -> None:
+    ids = [str(number) for number in range(1_000_000_000, 1_000_002_000)]
+    rows = spark.createDataFrame([(house,) for house in ids], "id string")
+    theirs = {row["id"] for row in rows.where(model.is_hold_out()).collect()}
+    assert theirs == {house for house in ids if housing.is_hold_out(house)}
+
+
+def _rows(prices: list[float]) -> pa.Table:
+    count = len(prices)
+    columns: dict[str, Any] = {name: np.ones(count) for name in FACTS}
+    return pa.table({"id": [str(n) for n in range(count)], "price": prices, **columns, "sales": np.ones(count)})
+
+
+@pytest.mark.parametrize(
+    ("prices", "words"),
+    [
+        ([], "Too few sales"),
+        ([100.0], "Too few sales"),
+        ([100.0] * 1000, "same price"),
+        ([100.0] * 999 + [math.nan], "not a positive number"),
+        ([100.0] * 999 + [-1.0], "not a positive number"),
+    ],
+)
+def test_sales_that_teach_nothing_are_refused(prices: list[float], words: str) -> None:
+    with pytest.raises(DataError, match=words):
+        train.check(_rows(prices))
+
+
+def test_known_houses_take_the_latest_listing(lake: Path) -> None:
+    sold = housing.columns(
+        ["1", "2", "1"],
+        {name: [1.0, 1.0, 2.0] for name in FACTS} | {"listed_day": [10.0, 5.0, 20.0], "price": [1.0, 2.0, 3.0]},
+    )
+    found = known.known_houses(sold)
+    assert found.houses.ids.tolist() == ["1", "2"]
+    assert found.houses.prices.tolist() == [3.0, 2.0]
+    assert found.houses.facts["grade"].tolist() == [2.0, 1.0]
+    assert not found.for_sale.any()
