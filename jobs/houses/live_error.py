@@ -64,7 +64,6 @@ class LiveErrors:
         self._generation = ""
         self._predicted: dict[tuple[str, str], float] = {}
         self._sold: dict[str, Sold] = {}
-        self._waiting: dict[str, tuple[datetime, float]] = {}
         self._last = LiveError()
         self._state: tuple[object, ...] = ()
 
@@ -94,7 +93,6 @@ class LiveErrors:
         offered = pa.array(sorted({house for _, house in self._predicted}), pa.string())
         for file in self._unread(delta):
             self._add(pq.read_table(file, columns=_SALE), offered)
-        self._resolve()
 
     def _unread(self, delta: DeltaTable) -> Iterator[Path]:
         for name in pa.table(delta.get_add_actions(flatten=True))["path"].to_pylist():
@@ -104,22 +102,15 @@ class LiveErrors:
                 self._seen.add(str(path))
 
     def _add(self, rows: pa.Table, offered: pa.Array) -> None:
-        """Remember the first sale on the stream of each house that any version has priced."""
+        """Keep the first sale on the stream of each house after the then live version had priced it."""
         on_stream = rows.filter(pc.and_(pc.equal(rows["source"], "stream"), pc.is_in(rows["id"], offered)))
         for row in on_stream.to_pylist():
-            sale = row["event_at"].astimezone(UTC), float(row["price"])
-            known = self._waiting.get(row["id"])
-            if known is None or sale[0] < known[0]:
-                self._waiting[row["id"]] = sale
-                self._sold.pop(row["id"], None)
-
-    def _resolve(self) -> None:
-        for house, (sold_at, price) in self._waiting.items():
+            house, sold_at = row["id"], row["event_at"].astimezone(UTC)
             version = self._registry.live_at(sold_at)
-            if house not in self._sold and version is not None:
-                predicted = self._predicted.get((version, house))
-                if predicted is not None:
-                    self._sold[house] = Sold(house, sold_at, price, predicted, version)
+            predicted = self._predicted.get((version or "", house))
+            known = self._sold.get(house)
+            if version and predicted is not None and (known is None or sold_at < known.sold_at):
+                self._sold[house] = Sold(house, sold_at, float(row["price"]), predicted, version)
 
     def _summary(self) -> LiveError:
         by_version: dict[str, list[float]] = {}

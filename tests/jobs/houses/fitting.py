@@ -50,7 +50,7 @@ def fitted(basis: Basis, factor: float = 1.0) -> Fit:
 def publish(registry: Registry, houses: Houses | None = None, switch: bool = True, factor: float = 1.0) -> str:
     """Write a version without a Spark pipeline and let it go live; the version."""
     everything = known(real_houses() if houses is None else houses)
-    judged = fitted(housing.fit_basis(everything.judged()), factor)
+    judged = fitted(housing.fit_basis(everything.judged()))
     held = real_houses().take(np.array([housing.is_hold_out(str(house)) for house in real_houses().ids]))
     metrics, interval = judge.metrics(judged, held, np.ones(len(held)))
     manifest = {

@@ -1,0 +1,93 @@
+"""Live error: which sale counts for which version, read bit by bit."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from deltalake import write_deltalake
+
+from jobs.houses.live_error import LiveErrors
+from jobs.houses.schema import HISTORY, PRICES
+from lakehouse import tables
+from lakehouse.models import Registry
+from tests.jobs.houses import fitting
+
+
+@pytest.fixture
+def registry(lake: Path) -> Registry:
+    """Two versions, the second one live."""
+    found = Registry("houses")
+    for _ in range(2):
+        fitting.publish(found)
+    return found
+
+
+def predict(version: str, **prices: float) -> None:
+    """Write a version's prices of houses for sale."""
+    now = datetime.now(UTC)
+    rows = [
+        {"model_version": version, "id": house, "price": price, "low": 0.0, "high": 0.0, "predicted_at": now}
+        for house, price in prices.items()
+    ]
+    write_deltalake(tables.create(PRICES), tables.rows(PRICES, rows), mode="append")
+
+
+def sell(house: str, price: int, at: datetime, **changed: Any) -> None:
+    """Write a sale into the history."""
+    row = {"id": house, "price": Decimal(price), "event_at": at, "source": "stream"} | changed
+    write_deltalake(tables.create(HISTORY), tables.rows(HISTORY, [row]), mode="append")
+
+
+def test_a_sale_counts_for_the_version_that_was_live_then(registry: Registry) -> None:
+    first, second = registry.switches()
+    predict("v0001", a=110.0, b=90.0)
+    predict("v0002", a=100.0, b=100.0)
+    errors = LiveErrors(registry)
+    assert errors.read().versions == ()
+    sell("a", 100, first.at + (second.at - first.at) / 2)
+    sell("b", 80, second.at + timedelta(seconds=1))
+    found = errors.read()
+    assert [(row.version, row.sales, round(row.mape, 6)) for row in found.versions] == [
+        ("v0002", 1, 0.25),
+        ("v0001", 1, 0.1),
+    ]
+    assert found.versions[0].hold_out_mape == registry.manifest("v0002")["metrics"]["mape"]
+    assert [sale.id for sale in found.newest] == ["b", "a"]
+    assert errors.read() is found, "nothing has changed, so nothing is read"
+
+
+def test_only_the_first_sale_of_a_house_for_sale_on_the_stream_counts(registry: Registry) -> None:
+    now = registry.switches()[-1].at
+    predict("v0002", a=100.0)
+    sell("a", 200, now + timedelta(seconds=9))
+    errors = LiveErrors(registry)
+    assert errors.read().newest[0].price == 200.0
+    sell("a", 100, now + timedelta(seconds=5))
+    sell("other", 100, now)
+    sell("a", 50, now - timedelta(days=400))
+    sell("a", 50, now, source="initial")
+    [sale] = errors.read().newest
+    assert sale.price == 100.0
+
+
+def test_tables_made_anew_are_read_anew(registry: Registry, lake: Path) -> None:
+    import shutil
+
+    now = registry.switches()[-1].at + timedelta(seconds=1)
+    predict("v0002", a=100.0)
+    sell("a", 100, now)
+    errors = LiveErrors(registry)
+    assert errors.read().newest[0].price == 100.0
+    shutil.rmtree(HISTORY.path)
+    sell("a", 50, now)
+    assert errors.read().newest[0].price == 50.0
+
+
+def test_a_damaged_table_is_a_sentence(registry: Registry) -> None:
+    predict("v0002", a=100.0)
+    sell("a", 100, registry.switches()[-1].at)
+    for file in HISTORY.path.glob("*.parquet"):
+        file.write_bytes(b"no parquet")
+    assert "cannot be read" in LiveErrors(registry).read().error
