@@ -7,10 +7,10 @@ UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test unit lint archive bench lock clean
+.PHONY: help setup setup-dev demo test unit lint archive bench bench-model lock clean
 
 help: ## Show what there is to make
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 $(BIN)/uv: requirements-build.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Error: Python 3.11 or newer is needed; $$($(PYTHON) --version) was found. Set PYTHON=..." >&2; exit 1; }
@@ -57,6 +57,9 @@ archive: setup ## Make Spark start faster: a class-data-sharing archive of its c
 
 bench: setup-dev ## Measure speed and size; ARGS="--full" takes its time
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+bench-model: setup-dev ## Measure how good the price model is, over five seeds of the split
+	@$(BIN)/python -m tests.bench --model
 
 lock: $(BIN)/uv ## Pin every dependency again, with hashes
 	@for name in requirements requirements-dev requirements-build; do \

@@ -148,6 +148,12 @@ def _last_rows(table: Table, path: Path, columns: Sequence[str], order: str, lim
     return found
 
 
+def read_file(table: Table, path: Path, columns: Sequence[str]) -> pa.Table:
+    """Columns of one data file of the table, in the table's types, whichever library wrote it."""
+    found = ds.dataset(str(path), schema=table.arrow_schema, format=_PARQUET)
+    return found.to_table(columns=list(columns))
+
+
 def _by_newest(files: pd.DataFrame, order: str) -> pd.DataFrame:
     """Files with rows from a topic, newest first by the highest `order` they can hold: never above its writing."""
     written = pd.to_datetime(files["modification_time"], unit="ms", utc=True)

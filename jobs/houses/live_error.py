@@ -11,11 +11,10 @@ from urllib.parse import unquote
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from deltalake import DeltaTable
 
 from jobs.houses.schema import DOMAIN, HISTORY, PRICES
-from lakehouse import tables
+from lakehouse import serving, tables
 from lakehouse.models import Registry
 
 NEWEST = 50
@@ -87,12 +86,12 @@ class LiveErrors:
             self.__init__(self._registry)  # type: ignore[misc]
             self._generation = generation
         for file in self._unread(prices):
-            rows = pq.read_table(file, columns=["model_version", "id", "price"])
+            rows = serving.read_file(PRICES, file, ["model_version", "id", "price"])
             keys = zip(rows["model_version"].to_pylist(), rows["id"].to_pylist(), strict=True)
             self._predicted.update(zip(keys, rows["price"].to_pylist(), strict=True))
         offered = pa.array(sorted({house for _, house in self._predicted}), pa.string())
         for file in self._unread(delta):
-            self._add(pq.read_table(file, columns=_SALE), offered)
+            self._add(serving.read_file(HISTORY, file, _SALE), offered)
 
     def _unread(self, delta: DeltaTable) -> Iterator[Path]:
         for name in pa.table(delta.get_add_actions(flatten=True))["path"].to_pylist():

@@ -187,6 +187,9 @@ def main(
         spark.stop()
     told = registry.manifest(version)
     typer.echo(f"{version} {told['outcome']}: {told['reason']}")
+    if told["imputed"]:
+        counted = ", ".join(f"{name} in {count:,}" for name, count in told["imputed"].items())
+        typer.echo(f"Facts filled in, of {told['rows']['distinct']:,} different sales: {counted}.")
 
 
 if __name__ == "__main__":

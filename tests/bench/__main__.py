@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lakehouse.settings import ROOT
-from tests.bench import measure
+from tests.bench import measure, model
 
 console = Console(highlight=False, soft_wrap=True)
 KEPT = ROOT / "var/bench"
@@ -34,7 +34,12 @@ def main() -> None:
     """Measure, print a table, keep the figures as JSON under var/bench."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--full", action="store_true", help="longer runs, more repeats")
-    full = parser.parse_args().full
+    parser.add_argument("--model", action="store_true", help="only how good the price model is")
+    options = parser.parse_args()
+    if options.model:
+        show_model()
+        return
+    full = options.full
     grid = Table("what", "reach", "measured", box=None, pad_edge=False)
     figures: dict[str, Any] = {}
 
@@ -66,6 +71,17 @@ def main() -> None:
 
     console.print(grid)
     keep(figures)
+
+
+def show_model() -> None:
+    """Metrics of the price model by seed, and their medians."""
+    found = model.quality(seeds=5)
+    grid = Table("seed", *found[0], box=None, pad_edge=False)
+    for seed, row in enumerate(found, start=1):
+        grid.add_row(str(seed), *(f"{value:,.4g}" for value in row.values()))
+    grid.add_row("median", *(f"{value:,.4g}" for value in model.medians(found).values()), style="bold")
+    console.print(grid)
+    keep({"model": found})
 
 
 def keep(figures: dict[str, Any]) -> None:

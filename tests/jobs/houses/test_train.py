@@ -47,6 +47,7 @@ def test_the_model_is_as_good_as_promised(trained: Registry) -> None:
     assert told["metrics"]["r2"] >= 0.86
     assert told["metrics"]["mape"] <= 0.133
     assert 0.76 <= told["metrics"]["coverage"] <= 0.84
+    assert told["houses"]["known"] == 21_436, "any house of the file can be asked for"
     assert told["rows"]["training"] + told["rows"]["hold_out"] == told["rows"]["sales"] == 8645
 
 
