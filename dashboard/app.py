@@ -23,10 +23,11 @@ from lakehouse import entry
 from lakehouse.errors import UnavailableError
 from lakehouse.settings import settings
 
-# Nothing may come from, or go to, another machine; Dash's own start-up script is inline.
+# Nothing may come from, or go to, another machine; Dash's own start-up script is inline, the map's worker a blob.
 _POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data: blob:; font-src 'self' data:; object-src 'none'; base-uri 'self'; frame-ancestors 'none'"
+    "img-src 'self' data: blob:; font-src 'self' data:; worker-src 'self' blob:; object-src 'none'; base-uri 'self'; "
+    "frame-ancestors 'none'"
 )
 # The stored theme is put on the page before anything is painted, so that a dark page does not flash white.
 _INDEX = """<!DOCTYPE html>
@@ -74,6 +75,9 @@ def create_app() -> dash.Dash:
     app.layout = frame.shell(pages())
     app.server.config["MAX_CONTENT_LENGTH"] = 1024 * 1024
     _add_routes(app.server)
+    for page in pages():
+        if hasattr(page, "add_routes"):
+            page.add_routes(app.server)
     return app
 
 

@@ -20,7 +20,7 @@ PALETTE = {
 }
 DASHES = ("solid", "dash", "dot")
 BAR = {"light": "#228be6", "dark": "#4dabf7"}
-_INK = {"light": ("#212529", "#6c757d", "#e9ecef", "#ffffff"), "dark": ("#e9ecef", "#a6a7ab", "#3b3d42", "#25262b")}
+INK = {"light": ("#212529", "#6c757d", "#e9ecef", "#ffffff"), "dark": ("#e9ecef", "#a6a7ab", "#3b3d42", "#25262b")}
 
 
 def escaped(value: object) -> str:
@@ -28,9 +28,10 @@ def escaped(value: object) -> str:
     return html.escape(str(value), quote=False)
 
 
-def graph(graph_id: str) -> Component:
+def graph(graph_id: str, **options: Any) -> Component:
     """The place of a figure; the box around it gives it its height. Callbacks write to `figure_of` it."""
     config: Any = {"displaylogo": False, "responsive": True, "modeBarButtonsToRemove": ["select2d", "lasso2d"]}
+    config |= options
     return dash_html.Div([dcc.Graph(id=graph_id, config=config), dcc.Store(id=f"{graph_id}-figure")], className="chart")
 
 
@@ -44,8 +45,9 @@ def figure_of(graph_id: str) -> Output:
     return Output(f"{graph_id}-figure", "data")
 
 
-def _figure(scheme: str, revision: str) -> go.Figure:
-    ink, dim, grid, _paper = _INK[scheme]
+def blank(scheme: str, revision: str) -> go.Figure:
+    """A figure without traces: dollars upwards, `revision` constant for as long as zoom is to be kept."""
+    ink, dim, grid, _paper = INK[scheme]
     axis = {"gridcolor": grid, "zerolinecolor": grid, "linecolor": grid, "tickfont": {"color": dim}, "automargin": True}
     return go.Figure(
         layout={
@@ -72,7 +74,7 @@ def _figure(scheme: str, revision: str) -> go.Figure:
 
 def bars(rows: pd.DataFrame, counted: str, scheme: str, revision: str) -> go.Figure:
     """One bar per row (label, value, count, is_final) with its count on top; rows that are not final are hatched."""
-    figure = _figure(scheme, revision)
+    figure = blank(scheme, revision)
     colour = BAR[scheme]
     for is_final, name, hatch in ((True, "final", ""), (False, "provisional: still filling", "/")):
         part = rows[rows["is_final"] == is_final]
@@ -102,8 +104,8 @@ def lines(rows: pd.DataFrame, groups: Sequence[object], scheme: str, revision: s
     `groups` are all there could be, so that a group keeps its colour. Hollow points are provisional, diamonds served
     by the batch layer.
     """
-    figure = _figure(scheme, revision)
-    palette, hollow = PALETTE[scheme], _INK[scheme][3]
+    figure = blank(scheme, revision)
+    palette, hollow = PALETTE[scheme], INK[scheme][3]
     for group, part in rows.groupby("group", sort=True):
         colour = palette[groups.index(group) % len(palette)]
         same = sum(trace.line.color == colour for trace in figure.data)

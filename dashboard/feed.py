@@ -6,7 +6,8 @@ from typing import Any
 import dash_ag_grid as dag
 import pandas as pd
 
-_MONEY = {"function": "d3.format('$,.0f')(params.value)"}
+_MONEY = {"function": "params.value == null ? '–' : d3.format('$,.0f')(params.value)"}
+_CHANGE = {"function": "params.value == null ? '–' : d3.format('+.1%')(params.value)"}
 _COUNT = {"function": "params.value == null ? '–' : d3.format(',')(params.value)"}
 _THEME = (
     "themeQuartz.withParams({accentColor: 'var(--mantine-primary-color-filled)', "
@@ -17,8 +18,9 @@ _THEME = (
 
 
 def column(field: str, title: str, width: int, kind: str = "text") -> dict[str, Any]:
-    """A column; `kind` is text, money or number."""
-    formats = {"money": {"valueFormatter": _MONEY}, "number": {"valueFormatter": _COUNT}}
+    """A column; `kind` is text, money, number or change (a fraction shown as percent with its sign)."""
+    kinds = {"money": _MONEY, "number": _COUNT, "change": _CHANGE}
+    formats = {name: {"valueFormatter": formatter} for name, formatter in kinds.items()}
     right = {} if kind == "text" else {"type": "rightAligned"}
     return {"field": field, "headerName": title, "minWidth": width, "flex": width, **right, **formats.get(kind, {})}
 
@@ -49,11 +51,16 @@ def with_keys(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(key=coordinates[0] + "-" + coordinates[1] + "-" + coordinates[2])
 
 
-def transaction(rows: pd.DataFrame, shown: Sequence[str]) -> dict[str, Any] | None:
-    """What turns the list of the keys `shown` into `rows` (newest first); None when it already is."""
+def transaction(rows: pd.DataFrame, shown: Sequence[str], renew: bool = False) -> dict[str, Any] | None:
+    """What turns the list of the keys `shown` into `rows` (newest first); None when it already is.
+
+    With `renew` the rows already shown are sent again, as their values may have changed.
+    """
     known, keys = set(shown), set(rows["key"])
     added = rows[~rows["key"].isin(known)]
     gone = [{"key": key} for key in shown if key not in keys]
-    if added.empty and not gone:
+    kept = rows[rows["key"].isin(known)].to_dict("records") if renew else []
+    if added.empty and not gone and not kept:
         return None
-    return {"add": added.to_dict("records"), "addIndex": 0, "remove": gone, "async": True}
+    change = {"add": added.to_dict("records"), "addIndex": 0, "remove": gone, "async": True}
+    return change | ({"update": kept} if kept else {})

@@ -1,14 +1,15 @@
 """What the houses page shows of a snapshot, as pure functions: frames for the figures, rows for the tables."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
 import pandas as pd
 import pyarrow.compute as pc
-from dash import html
+from dash import dcc, html
 from dash.development.base_component import Component
 
-from dashboard import feed, flow, text, tiles
+from dashboard import feed, flow, houses_pricing, text, tiles
 from dashboard.snapshot import DomainView, Source
 from dashboard.tiles import TileState
 from jobs.houses import schema
@@ -33,6 +34,7 @@ SOURCE = Source(
     history_query="history",
     speed_query="averages",
     span=timedelta(hours=1),
+    extra={"models": houses_pricing.read_models, "live_error": houses_pricing.read_live_error},
 )
 
 
@@ -138,15 +140,19 @@ def served_by(shown: pd.DataFrame) -> str:
     return f"{layers.get('batch', 0):,} from the batch layer, {layers.get('speed', 0):,} from the speed layer"
 
 
-def feed_rows(view: DomainView) -> pd.DataFrame:
-    """The newest sales as the feed shows them, newest first."""
+def feed_rows(view: DomainView, predicted: Mapping[str, float | None]) -> pd.DataFrame:
+    """The newest sales as the feed shows them, newest first, beside the price that the live model gives the house."""
     frame = feed.with_keys(view.history.frame)
+    prices = [float(price) for price in frame["price"]]
+    guesses = [predicted.get(house) for house in frame["id"]]
     return pd.DataFrame(
         {
             "key": frame["key"],
             "time": [text.clock(moment) for moment in frame["event_at"]],
             "id": frame["id"],
-            "price": [float(price) for price in frame["price"]],
+            "price": prices,
+            "predicted": pd.Series(guesses, index=frame.index, dtype=object),
+            "off": pd.Series([_off(*both) for both in zip(guesses, prices, strict=True)], frame.index, dtype=object),
             "built": (frame["yr_built"] // 10 * 10).astype(str) + "s · " + frame["yr_built"].astype(str),
             "beds": frame["bedrooms"],
             "baths": frame["bathrooms"],
@@ -154,6 +160,20 @@ def feed_rows(view: DomainView) -> pd.DataFrame:
             "zip": [str(int(zipcode)) if pd.notna(zipcode) else text.NOTHING for zipcode in frame["zipcode"]],
         }
     )
+
+
+def feed_model(version: str) -> list[Any]:
+    """Which version predicted the prices in the feed, or how to get one."""
+    if not version:
+        return text.with_code(f"No predicted prices: {houses_pricing.NO_MODEL}")
+    return [
+        f"Predicted by {version}, which may have been trained on the sale itself. ",
+        dcc.Link("Models", href="/models"),
+    ]
+
+
+def _off(guess: float | None, price: float) -> float | None:
+    return None if guess is None or price <= 0 else round(guess / price - 1, 4)
 
 
 def kpis(view: DomainView) -> list[Component]:

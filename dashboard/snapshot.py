@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -27,7 +27,10 @@ FEED_ROWS = 200
 
 @dataclass(frozen=True)
 class Source:
-    """The tables of a domain's speed and batch layers, by the part they play; `span` is how far back the page shows."""
+    """The tables of a domain's speed and batch layers, by the part they play; `span` is how far back the page shows.
+
+    `extra` names whatever else the domain's pages live on; each is read once per snapshot and compared for equality.
+    """
 
     domain: Domain
     history: Table
@@ -39,6 +42,7 @@ class Source:
     history_query: str
     speed_query: str
     span: timedelta
+    extra: Mapping[str, Callable[[], object]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,7 @@ class DomainView:
     batch: Reading
     parity: Reading
     served: pd.DataFrame = field(compare=False)
+    extra: Mapping[str, object] = field(default_factory=dict)
 
     def as_of(self, query: str, reading: Reading) -> datetime | str | None:
         """Up to when the rows of a query's table are complete; 'live' when nothing on the topic is left to read."""
@@ -111,7 +116,15 @@ class _Watcher:
             batch=batch,
             parity=self._parity.read(),
             served=self._serve(speed, batch),
+            extra={name: self._extra(name, read) for name, read in source.extra.items()},
         )
+
+    def _extra(self, name: str, read: Callable[[], object]) -> object:
+        try:
+            return read()
+        except Exception:  # one part that cannot be read must not stop the others
+            logging.getLogger(__name__).exception("%s of %s cannot be read.", name, self.source.domain.name)
+            return None
 
     def _serve(self, speed: Reading, batch: Reading) -> pd.DataFrame:
         if self._served is None or self._served[:2] != (speed, batch):

@@ -30,6 +30,27 @@ def money(value: float | None) -> str:
     return f"-${-value:,.0f}" if value < 0 else f"${value:,.0f}"
 
 
+def signed_money(value: float) -> str:
+    """+$12,300, -$4,200"""
+    return money(value) if value < 0 else f"+{money(value)}"
+
+
+def percent(value: float | None) -> str:
+    """12.3 % of a fraction"""
+    return NOTHING if value is None else f"{value * 100:.1f} %"
+
+
+def signed_percent(value: float) -> str:
+    """+3.2 % of a fraction"""
+    return f"{value * 100:+.1f} %"
+
+
+def signed_short_money(value: float) -> str:
+    """+$12.3k, -$450"""
+    size = f"{abs(value) / 1e3:.1f}k" if abs(value) < 99_950 else short_money(abs(value)).removeprefix("$")
+    return f"{'-' if value < 0 else '+'}${size if abs(value) >= 999.5 else f'{abs(value):.0f}'}"
+
+
 def short_money(value: float) -> str:
     """$540k, $1.2M"""
     return f"${value / 1e6:.2f}M" if abs(value) >= 999_500 else f"${value / 1e3:.0f}k"

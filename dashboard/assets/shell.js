@@ -41,11 +41,23 @@
   function keepView(figure, id) {
     if (!figure) return window.dash_clientside.no_update;
     const shown = document.querySelector('#' + id + ' .js-plotly-plot');
+    if (figure.layout.map) return keepMap(figure, shown);
     if (!shown || !shown.layout || shown.layout.uirevision !== figure.layout.uirevision) return figure;
     ['xaxis', 'yaxis'].forEach((axis) => {
       const { autorange, range } = shown.layout[axis] || {};
       if (autorange === false && range) Object.assign(figure.layout[axis], { autorange, range: [...range] });
     });
+    return figure;
+  }
+
+  // A map is drawn anew where it was; first it is drawn to fit, which on a phone is half the size.
+  function keepMap(figure, shown) {
+    const now = shown && shown._fullLayout;
+    if (now && now.map && now.uirevision === figure.layout.uirevision) {
+      Object.assign(figure.layout.map, { center: { ...now.map.center }, zoom: now.map.zoom });
+    } else if (window.innerWidth < 700) {
+      figure.layout.map.zoom -= 1;
+    }
     return figure;
   }
 

@@ -8,7 +8,7 @@ from dash.dependencies import ClientsideFunction
 from dash.development.base_component import Component
 from dash.exceptions import PreventUpdate
 
-from dashboard import charts, feed, houses, snapshot, text, tiles
+from dashboard import charts, feed, houses, houses_pricing, snapshot, text, tiles
 from dashboard.snapshot import DomainView
 
 NAME = "Houses"
@@ -20,6 +20,8 @@ _FEED = [
     feed.column("time", "Time (UTC)", 92),
     feed.column("id", "House", 102),
     feed.column("price", "Price", 98, "money"),
+    feed.column("predicted", "Predicted", 98, "money"),
+    feed.column("off", "Differs", 72, "change"),
     feed.column("built", "Built", 104),
     feed.column("beds", "Beds", 52, "number"),
     feed.column("baths", "Baths", 56, "number"),
@@ -40,8 +42,8 @@ def layout(decade: str = "", **_query: str) -> Component:
                 [
                     _last_window_tile(),
                     _windows_tile(chosen),
-                    html.Div(_feed_tile(), className="wider"),
-                    html.Div(_parity_tile(), className="narrower"),
+                    html.Div(_feed_tile(), className="all"),
+                    html.Div(_parity_tile(), className="all"),
                 ],
                 className="grid",
             ),
@@ -96,9 +98,11 @@ def _feed_tile() -> Component:
     return tiles.tile(
         "houses-feed",
         "Live sales",
-        f"The newest {snapshot.FEED_ROWS} sales in history, newest first.",
+        f"The newest {snapshot.FEED_ROWS} sales in history, newest first, and the price that the live model gives.",
+        html.P(id="houses-feed-model", className="caption"),
         feed.grid("houses-feed-grid", _FEED, 420),
         dcc.Store(id="houses-feed-keys", data=[]),
+        dcc.Store(id="houses-feed-version", data=""),
     )
 
 
@@ -175,22 +179,26 @@ def update_windows(
 @callback(
     Output("houses-feed-grid", "rowTransaction"),
     Output("houses-feed-keys", "data"),
+    Output("houses-feed-version", "data"),
+    Output("houses-feed-model", "children"),
     *tiles.outputs("houses-feed"),
     Input("live", "data"),
     State("houses-feed-keys", "data"),
+    State("houses-feed-version", "data"),
 )
-def update_feed(_version: str | None, keys: list[str]) -> tuple[Any, ...]:
+def update_feed(_version: str | None, keys: list[str], priced_by: str) -> tuple[Any, ...]:
     """What is new in the feed and what has left it."""
     view = _view()
     reading = view.history
     state = tiles.tile_state(reading, view.as_of("history", reading), houses.empty_notice(view))
     if state.state == "ready" and reading.frame.empty:  # the initial history is there, no sale has come yet
         state = tiles.TileState("empty", text.with_code(houses.empty_notice(view)), None)
-    rows = houses.feed_rows(view)
-    change = feed.transaction(rows, keys)
+    version, predicted = houses_pricing.shared().predicted(reading.frame["id"])
+    rows = houses.feed_rows(view, predicted)
+    change = feed.transaction(rows, keys, renew=version != priced_by)
     if change is None:
-        return no_update, no_update, *state
-    return change, list(rows["key"]), *state
+        return no_update, no_update, version, houses.feed_model(version), *state
+    return change, list(rows["key"]), version, houses.feed_model(version), *state
 
 
 @callback(Output("houses-parity-body", "children"), *tiles.outputs("houses-parity"), Input("live", "data"))

@@ -1,6 +1,6 @@
-"""A lake of house sales written by a test, and the domain's view of it."""
+"""A lake of house sales written by a test, a model of them, and the dashboard over it in a browser."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -8,10 +8,15 @@ from typing import Any
 
 import pytest
 from deltalake import write_deltalake
+from playwright.sync_api import Page, expect, sync_playwright
 
 from jobs.houses import schema
 from lakehouse import tables
+from lakehouse.models import Registry
 from lakehouse.tables import Table
+from tests.browser import launch
+from tests.dashboard.served import App, is_local
+from tests.jobs.houses import fitting
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 WINDOW = timedelta(minutes=2)
@@ -81,3 +86,34 @@ def compared() -> Callable[..., Row]:
         return row | {"difference": difference, "late": 0, "resent": 0, "cause": cause, "recomputed_at": NOON}
 
     return build
+
+
+@pytest.fixture
+def publish(lake: Path) -> Callable[..., str]:
+    """Publishes a small model of real sales in the lake and lets it go live; `factor` makes its prices higher."""
+    return lambda **options: fitting.publish(Registry("houses"), **options)
+
+
+@pytest.fixture
+def app(lake: Path) -> Iterator[App]:
+    running = App(lake)
+    yield running
+    running.process.kill()
+    running.process.wait()
+
+
+@pytest.fixture
+def page(app: App) -> Iterator[Page]:
+    """A page of which every console error and every request to elsewhere fails the test."""
+    complaints: list[str] = []
+    with sync_playwright() as playwright:
+        browser = launch(playwright)
+        page = browser.new_page(viewport={"width": 1440, "height": 900}, base_url=app.url)
+        page.on("console", lambda line: complaints.append(line.text) if line.type == "error" else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda request: complaints.append(request.url) if not is_local(request.url, app) else None)
+        page.set_default_timeout(30_000)
+        expect.set_options(timeout=30_000)
+        yield page
+        browser.close()
+    assert [complaint for complaint in complaints if "ERR_CONNECTION_REFUSED" not in complaint] == []

@@ -17,7 +17,8 @@ def client(monkeypatch: pytest.MonkeyPatch) -> FlaskClient:
 
 
 def test_pages_are_found_in_their_order() -> None:
-    assert [(page.NAME, page.PATH) for page in app.pages()] == [("Overview", "/"), ("Houses", "/houses")]
+    houses = [("Houses", "/houses"), ("Price", "/price"), ("Models", "/models"), ("Map", "/map")]
+    assert [(page.NAME, page.PATH) for page in app.pages()] == [("Overview", "/"), *houses]
 
 
 def test_health_answers(client: FlaskClient) -> None:
@@ -25,7 +26,9 @@ def test_health_answers(client: FlaskClient) -> None:
     assert (response.status_code, response.json) == (200, {"status": "ok"})
 
 
-@pytest.mark.parametrize("path", ["/", "/houses", "/_dash-layout", "/_dash-dependencies"])
+@pytest.mark.parametrize(
+    "path", ["/", "/houses", "/price?id=1&grade=9", "/models", "/map", "/_dash-layout", "/_dash-dependencies"]
+)
 def test_every_page_is_served_and_locked_to_this_machine(client: FlaskClient, path: str) -> None:
     response = client.get(path)
     assert response.status_code == 200

@@ -59,4 +59,4 @@ def test_a_decade_keeps_its_colour_when_another_one_is_left_out() -> None:
 def test_figures_follow_the_theme_and_keep_the_zoom(scheme: str) -> None:
     for figure in (charts.bars(bar_rows(), "sales", scheme, "r"), charts.lines(line_rows(), [1980, 1990], scheme, "r")):
         assert figure.layout.uirevision == "r"
-        assert figure.layout.font.color == charts._INK[scheme][0]
+        assert figure.layout.font.color == charts.INK[scheme][0]

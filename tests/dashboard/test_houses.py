@@ -95,9 +95,10 @@ def test_a_table_that_breaks_is_stale_with_its_last_rows(look: Any, write: Write
 
 def test_the_feed_is_newest_first_with_plain_values(look: Any, write: Write, sale: Build) -> None:
     write(schema.HISTORY, sale(1), sale(2, id="<img src=x>", zipcode=None))
-    rows = houses.feed_rows(look())
+    rows = houses.feed_rows(look(), {"house1": 550_000.0, "<img src=x>": None})
     assert rows["key"].tolist() == ["houses-0-2", "houses-0-1"]
     assert rows.iloc[0][["id", "price", "built", "zip"]].tolist() == ["<img src=x>", 500_000.0, "1990s · 1994", "–"]
+    assert rows[["predicted", "off"]].values.tolist() == [[None, None], [550_000.0, 0.1]]
     json.dumps(feed.transaction(rows, []))
 
 
@@ -106,6 +107,12 @@ def test_only_what_is_new_is_sent_and_only_what_is_old_removed() -> None:
     change = feed.transaction(rows, ["b", "a"])
     assert change == {"add": [{"key": "c", "id": 3}], "addIndex": 0, "remove": [{"key": "a"}], "async": True}
     assert feed.transaction(rows, ["c", "b"]) is None
+
+
+def test_rows_already_shown_are_sent_again_when_the_model_is_another() -> None:
+    rows = pd.DataFrame({"key": ["b"], "predicted": [3.0]})
+    change = feed.transaction(rows, ["b"], renew=True)
+    assert change == {"add": [], "addIndex": 0, "remove": [], "async": True, "update": [{"key": "b", "predicted": 3.0}]}
 
 
 def test_agreement_is_a_sentence_with_the_causes(look: Any, write: Write, compared: Build) -> None:

@@ -1,82 +1,19 @@
-"""Both pages in a real browser, over a lake that the test writes and changes."""
+"""The sales pages in a real browser, over a lake that the test writes and changes."""
 
-import os
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from jobs.houses import schema
-from lakehouse.settings import ROOT
+from tests.dashboard.served import App, wait_until
 
 pytestmark = pytest.mark.e2e
 Write = Callable[..., None]
 Build = Callable[..., dict[str, Any]]
 MARKUP = "<img src=x onerror=window.harm=1>"
-
-
-class App:
-    """The dashboard as its own process; it can be ended and started again on the same port."""
-
-    def __init__(self, var: Path) -> None:
-        self._environment = os.environ | {"LAKE_VAR": str(var)}
-        self.port = 0
-        self.start()
-
-    def start(self) -> None:
-        command = [sys.executable, "-m", "dashboard.app", "--port", str(self.port)]
-        self.process = subprocess.Popen(command, cwd=ROOT, env=self._environment, stdout=subprocess.PIPE, text=True)
-        assert self.process.stdout is not None
-        self.port = int(self.process.stdout.readline().rsplit(":", 1)[1])
-        self.url = f"http://127.0.0.1:{self.port}"
-
-    def stop(self) -> int:
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=10)
-
-
-@pytest.fixture
-def app(lake: Path) -> Iterator[App]:
-    running = App(lake)
-    yield running
-    running.process.kill()
-    running.process.wait()
-
-
-@pytest.fixture
-def page(app: App) -> Iterator[Page]:
-    """A page of which every console error and every request to elsewhere fails the test."""
-    complaints: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1440, "height": 900}, base_url=app.url)
-        page.on("console", lambda line: complaints.append(line.text) if line.type == "error" else None)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", lambda request: complaints.append(request.url) if not _local(request.url, app) else None)
-        page.set_default_timeout(30_000)
-        expect.set_options(timeout=30_000)
-        yield page
-        browser.close()
-    assert [complaint for complaint in complaints if "ERR_CONNECTION_REFUSED" not in complaint] == []
-
-
-def wait_until(page: Page, condition: str, seconds: float = 30) -> None:
-    """Poll a condition; Playwright's wait_for_function would evaluate a string, which the page's policy forbids."""
-    end = time.monotonic() + seconds
-    while not page.evaluate(condition):
-        assert time.monotonic() < end, f"not true within {seconds} s: {condition}"
-        page.wait_for_timeout(100)
-
-
-def _local(url: str, app: App) -> bool:
-    return url.startswith((app.url, "data:", "blob:"))
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """One snapshot for all tiles: versioned, bounded, and alive when a part of it is not."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -79,3 +80,20 @@ def test_pages_see_the_snapshot_in_force(live: Live, monkeypatch: pytest.MonkeyP
     snapshot.use(live)
     live.refresh()
     assert snapshot.view("houses") is live.snapshot.domains["houses"] if live.snapshot else False
+
+
+def test_what_a_page_lives_on_besides_is_read_once_and_makes_a_new_version(lake: Path) -> None:
+    told: list[int] = []
+
+    def read() -> int:
+        told.append(0)
+        return len(told) // 3
+
+    live = Live([replace(houses.SOURCE, extra={"count": read})])
+    versions = [live.refresh().version for _ in range(3)]
+    assert (len(told), versions[0] == versions[1], versions[1] == versions[2]) == (3, True, False)
+
+
+def test_a_part_that_cannot_be_read_does_not_stop_the_others(lake: Path) -> None:
+    live = Live([replace(houses.SOURCE, extra={"bad": lambda: 1 / 0, "good": lambda: 7})])
+    assert live.refresh().domains["houses"].extra == {"bad": None, "good": 7}

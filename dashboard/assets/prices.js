@@ -1,0 +1,45 @@
+/* The price page and the map: the address bar follows the view, a link is copied, a point leads to its house. */
+(function () {
+  'use strict';
+  const noUpdate = () => window.dash_clientside.no_update;
+  const dollarless = (value) => value.toLocaleString('en-US', { maximumFractionDigits: 2 });
+
+  // Without a new entry in the history and without Dash taking it for a new page.
+  function viewAddress(address) {
+    const parts = String(address || '').split('?');
+    if (parts[0] && parts[0] === window.location.pathname && address !== window.location.pathname + window.location.search) {
+      window.history.replaceState(window.history.state, '', address);
+    }
+    return noUpdate();
+  }
+
+  function sliderText(value, id) {
+    if (value === undefined || value === null) return noUpdate();
+    if (id.name.startsWith('sqft')) return dollarless(value) + ' sq ft';
+    if (id.name === 'waterfront') return value ? 'yes' : 'no';
+    return String(value);
+  }
+
+  async function copyLink(_clicks, address) {
+    const whole = new URL(address, window.location.href).href;
+    try {
+      await navigator.clipboard.writeText(whole);
+    } catch (_error) { // no permission, or no secure context: the old way
+      const box = document.getElementById('price-link');
+      box.value = whole;
+      box.select();
+      document.execCommand('copy');
+      box.value = address;
+    }
+    setTimeout(() => window.dash_clientside.set_props('price-copy', { children: 'Copy' }), 2000);
+    return 'Copied';
+  }
+
+  function openHouse(clicked) {
+    const house = clicked && clicked.points && clicked.points[0] && clicked.points[0].customdata;
+    return house ? '/price?id=' + encodeURIComponent(house) : noUpdate();
+  }
+
+  window.dash_clientside = window.dash_clientside || {};
+  window.dash_clientside.lake = Object.assign(window.dash_clientside.lake || {}, { viewAddress, sliderText, copyLink, openHouse });
+})();

@@ -1,0 +1,116 @@
+"""Figures of models and their answers: what makes up a price, and how versions compare."""
+
+from collections.abc import Iterable, Sequence
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from dashboard import charts, text
+from dashboard.charts import escaped
+
+SHOWN_PARTS = 10  # parts drawn one by one; the table names all of them
+
+
+def waterfall(
+    baseline: float, parts: Sequence[tuple[str, float]], price: float, scheme: str, revision: str
+) -> go.Figure:
+    """From the baseline over each part, in dollars, to the price; the smallest parts are drawn as one."""
+    drawn = _drawn(parts)
+    names = ["Baseline", *(name for name, _dollars in drawn), "Price"]
+    dollars = [baseline, *(amount for _name, amount in drawn), price]
+    labels = [text.short_money(baseline), *map(text.signed_short_money, (amount for _, amount in drawn))]
+    labels.append(text.short_money(price))
+    palette = charts.PALETTE[scheme]
+    figure = charts.blank(scheme, revision)
+    figure.add_waterfall(
+        orientation="h",
+        measure=["absolute", *["relative"] * len(drawn), "total"],
+        y=[escaped(name) for name in names],
+        x=dollars,
+        text=labels,
+        textposition="outside",
+        cliponaxis=False,
+        increasing={"marker": {"color": palette[0]}},
+        decreasing={"marker": {"color": palette[1]}},
+        totals={"marker": {"color": charts.INK[scheme][1]}},
+        connector={"line": {"color": charts.INK[scheme][1], "width": 1, "dash": "dot"}},
+        customdata=[text.money(baseline), *(text.signed_money(amount) for _, amount in drawn), text.money(price)],
+        hovertemplate="%{y}: %{customdata}<extra></extra>",
+    )
+    ends = _running(baseline, drawn)
+    spread = max(ends) - min(ends) or abs(price) or 1.0
+    low = min(ends) - 0.4 * spread
+    figure.update_xaxes(tickprefix="$", tickformat="~s", range=[max(0.0, low), max(ends) + 0.25 * spread], nticks=5)
+    figure.update_yaxes(tickprefix="", tickformat="", autorange="reversed", showgrid=False, rangemode="normal")
+    figure.update_layout(showlegend=False, margin={"t": 8}, waterfallgap=0.35)
+    return figure
+
+
+def _drawn(parts: Sequence[tuple[str, float]]) -> list[tuple[str, float]]:
+    """The parts by size, the largest first; what is over SHOWN_PARTS as one."""
+    ordered = sorted(parts, key=lambda part: -abs(part[1]))
+    if len(ordered) <= SHOWN_PARTS + 1:
+        return ordered
+    rest = ordered[SHOWN_PARTS:]
+    return [*ordered[:SHOWN_PARTS], (f"{len(rest)} smaller ones", sum(dollars for _name, dollars in rest))]
+
+
+def _running(baseline: float, parts: Sequence[tuple[str, float]]) -> list[float]:
+    """The levels that the waterfall passes."""
+    levels = [baseline]
+    for _name, dollars in parts:
+        levels.append(levels[-1] + dollars)
+    return levels
+
+
+def versions(rows: pd.DataFrame, scheme: str, revision: str) -> go.Figure:
+    """MAPE above and R2 below, by version (version, mape, r2, live_mape, outcome); refused versions are hollow."""
+    figure = charts.blank(scheme, revision)
+    blue, orange, green = charts.PALETTE[scheme][:3]
+    names = [escaped(version) for version in rows["version"]]
+    hollow = charts.INK[scheme][3]
+    for column, colour, axis, name, form in (
+        ("mape", blue, "y", "hold-out MAPE", ".1%"),
+        ("r2", green, "y2", "hold-out R²", ".3f"),
+    ):
+        figure.add_scatter(
+            name=name,
+            x=names,
+            y=rows[column].tolist(),
+            yaxis=axis,
+            customdata=rows["outcome"].tolist(),
+            mode="lines+markers",
+            line={"color": colour, "width": 2},
+            marker={
+                "size": 9,
+                "line": {"color": colour, "width": 2},
+                "color": [colour if outcome == "published" else hollow for outcome in rows["outcome"]],
+            },
+            hovertemplate=f"%{{x}}, %{{customdata}}: %{{y:{form}}}",
+        )
+    figure.add_scatter(
+        name="live MAPE",
+        x=names,
+        y=rows["live_mape"].tolist(),
+        mode="markers",
+        marker={"size": 11, "symbol": "diamond", "color": orange},
+        hovertemplate="%{x}: %{y:.1%} on houses sold since",
+    )
+    plain = {"tickprefix": "", "rangemode": "normal", "nticks": 5}
+    mape, r2 = _range([*rows["mape"], *rows["live_mape"]]), _range(rows["r2"])
+    figure.update_layout(
+        showlegend=True,
+        yaxis=plain | {"domain": [0.56, 1], "range": mape, "tickformat": ".1%", "title": {"text": "MAPE"}},
+        yaxis2=figure.layout.yaxis.to_plotly_json()
+        | plain
+        | {"domain": [0, 0.44], "range": r2, "tickformat": ".3f", "title": {"text": "R²"}},
+    )
+    figure.update_xaxes(type="category", anchor="free", position=0)
+    return figure
+
+
+def _range(values: Iterable[float | None]) -> list[float]:
+    """An axis that holds the values with some air, at least two hundredths high."""
+    known = [value for value in values if value is not None]
+    air = max(0.25 * (max(known) - min(known)), 0.01) if known else 1.0
+    return [min(known) - air, max(known) + air] if known else [0.0, 1.0]

@@ -1,0 +1,235 @@
+"""What the price page shows of an answer, as pure functions: numbers on top, sentences, tables, links."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypedDict
+from urllib.parse import quote, urlencode
+
+from dash import dcc, html
+from dash.development.base_component import Component
+
+from dashboard import text, tiles
+from dashboard.houses_facts import fact_text, label
+from dashboard.tiles import TileState
+from jobs.houses.answers import Answer, Comparable
+from jobs.houses.pricing import Found, Pricer
+
+PATH = "/price"
+MODELS_PATH = "/models"
+
+
+class Asked(TypedDict):
+    """What the address asks for, and sentences on what of it cannot be used."""
+
+    id: str
+    changes: dict[str, float]
+    ignored: list[str]
+
+
+@dataclass(frozen=True)
+class View:
+    """The house as it is, and as it would be with the changes."""
+
+    original: Answer
+    now: Answer
+    changes: Mapping[str, float]
+
+    def digest(self) -> str:
+        """Another one exactly when something on the page would change."""
+        told = json.dumps([self.original.as_dict(), self.now.as_dict(), dict(self.changes)], sort_keys=True)
+        return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+def look(pricer: Pricer, asked: Asked, chosen: Mapping[str, float], afresh: bool) -> View | None:
+    """The answer for the sliders as they stand (`chosen`, none yet at first); None when no house is asked for.
+
+    Facts that the address changes and no slider shows stay changed, unless the page was set back (`afresh`).
+    """
+    if not asked["id"]:
+        pricer.model()
+        return None
+    original = pricer.price(asked["id"])
+    wanted = {**({} if afresh else asked["changes"]), **chosen}
+    changes = {name: value for name, value in wanted.items() if original.facts.get(name) != value}
+    return View(original, pricer.price(asked["id"], changes) if changes else original, changes)
+
+
+def address(house_id: str, changes: Mapping[str, float]) -> str:
+    """The address of exactly this view."""
+    return f"{PATH}?{urlencode({'id': house_id})}{'&' if changes else ''}{_query(changes)}"
+
+
+def api_address(house_id: str, changes: Mapping[str, float]) -> str:
+    """Where the same answer is to be had as JSON."""
+    query = f"?{_query(changes)}" if changes else ""
+    return f"/api/houses/{quote(house_id, safe='')}/price{query}"
+
+
+def _query(changes: Mapping[str, float]) -> str:
+    return urlencode({name: f"{value:.10g}" for name, value in changes.items()})
+
+
+def house_link(house_id: str) -> Component:
+    """A link to a house's price."""
+    return dcc.Link(house_id, href=address(house_id, {}))
+
+
+def found_list(found: Sequence[Found], searched: str) -> list[Component]:
+    """The houses that match what was typed so far."""
+    if not found:
+        return (
+            [html.P(f"No house has an id that starts with {searched[:40]}.", className="caption")] if searched else []
+        )
+    items = [
+        html.Li(
+            dcc.Link(
+                [
+                    html.Strong(house.id),
+                    html.Span(house.about, className="second"),
+                    html.Span("for sale" if house.for_sale else "sold", className="badge"),
+                ],
+                href=address(house.id, {}),
+            ),
+            **tiles.attributes(house=house.id),
+        )
+        for house in found
+    ]
+    return [html.Ul(items, className="found", **tiles.attributes(aria_label="Houses found"))]
+
+
+def nothing_asked(examples: Sequence[Found]) -> list[Any]:
+    """What to do on a page that no house was asked for on."""
+    links: list[Any] = ["Type the first digits of a house's id above"]
+    for number, house in enumerate(examples):
+        links += [", or take " if number == 0 else ", ", house_link(house.id)]
+    return [*links, "."]
+
+
+def unknown(sentence: str, nearest: Sequence[str]) -> list[Any]:
+    """An unknown house: the sentence, and the ids most like it as links."""
+    links: list[Any] = [*text.with_code(sentence)]
+    for number, house in enumerate(nearest):
+        links += [" Ids like it: " if number == 0 else ", ", house_link(house)]
+    return links
+
+
+def kpis(original: Answer, now: Answer) -> list[Component]:
+    """The answer in numbers; `now` is the what-if, or the original itself."""
+    changed_price = now.price != original.price
+    note = f"without changes {text.money(original.price)}" if changed_price else "as the house is"
+    version = dcc.Link(now.version, href=MODELS_PATH)
+    return [
+        tiles.kpi("price-kpi-price", "Price", _exact(text.money(now.price), now.price), note),
+        tiles.kpi("price-kpi-interval", "80 % interval", _interval(now), "8 of 10 houses sell within theirs"),
+        tiles.kpi("price-kpi-sold", *_sold(original)),
+        tiles.kpi("price-kpi-version", "Model version", version, f"sales up to {str(now.cut_off)[:10]}"),
+    ]
+
+
+def _exact(shown: str, value: float) -> Component:
+    return html.Span(shown, **tiles.attributes(value=str(value)))
+
+
+def _interval(answer: Answer) -> Component:
+    low, high = (text.short_money(value) for value in (answer.low, answer.high))
+    return html.Span(f"{low} – {high}", **tiles.attributes(low=str(answer.low), high=str(answer.high)))
+
+
+def _sold(answer: Answer) -> tuple[str, Any, str]:
+    if answer.sold_price is None:
+        return ("Market", "For sale" if answer.for_sale else "Not sold yet", "no price is known")
+    apart = text.signed_percent(answer.price / answer.sold_price - 1)
+    return "Sold for", _exact(text.money(answer.sold_price), answer.sold_price), f"the model says {apart}"
+
+
+def what_if_line(original: Answer, now: Answer, changes: Mapping[str, float]) -> list[Any]:
+    """The changed price beside the original one."""
+    if not changes:
+        return [html.Strong(text.money(original.price)), " as the house is. Move a slider to change it."]
+    difference = now.price - original.price
+    return [
+        html.Span(text.money(original.price), className="second"),
+        " → ",
+        html.Strong(text.money(now.price), **tiles.attributes(value=str(now.price))),
+        f" ({text.signed_money(difference)}, {text.signed_percent(difference / original.price)})",
+    ]
+
+
+def changes_line(original: Answer, changes: Mapping[str, float]) -> str:
+    """Which facts differ, in words."""
+    parts = [
+        f"{label(name)}: {fact_text(name, original.facts.get(name))} → {fact_text(name, value)}"
+        for name, value in changes.items()
+    ]
+    return "; ".join(parts)
+
+
+def imputed_line(answer: Answer) -> str:
+    """Which facts the house lacks."""
+    if not answer.imputed:
+        return ""
+    names = ", ".join(label(name).lower() for name in answer.imputed)
+    return f"Not known of this house, so a typical value stands in: {names}."
+
+
+def contribution_table(answer: Answer) -> Component:
+    """Every part of the price; they add up to it."""
+    rows = [_part("baseline", "Baseline", "the average house sold", answer.baseline, signed=False)]
+    ordered = sorted(answer.contributions, key=lambda part: -abs(part.dollars))
+    rows += [_part(part.name, part.label, part.value_text, part.dollars) for part in ordered]
+    rows.append(_part("price", "Price", "", answer.price, signed=False))
+    heads = {"Because of": "text", "Value": "text", "Dollars": "number"}
+    return tiles.table("price-contributions-table", heads, rows, "What the price is made of")
+
+
+def _part(name: str, title: str, value: str, dollars: float, signed: bool = True) -> Component:
+    shown = text.signed_money(dollars) if signed else text.money(dollars)
+    cells = [tiles.cell("name", title, number=False), tiles.cell("value", value, number=False)]
+    return html.Tr([*cells, tiles.cell("dollars", shown, dollars)], **tiles.attributes(part=name))
+
+
+def comparable_table(comparables: Sequence[Comparable]) -> Component:
+    """The sales that the price leans on most."""
+    rows = [
+        html.Tr(
+            [
+                tiles.cell("id", house_link(sale.id), sale.id, number=False),
+                tiles.cell("price", text.money(sale.price), sale.price),
+                tiles.cell("km", f"{sale.km:.1f} km", sale.km),
+                tiles.cell("sqft_living", fact_text("sqft_living", sale.sqft_living), sale.sqft_living),
+                tiles.cell("grade", f"{sale.grade:g}", sale.grade),
+                tiles.cell("rooms", f"{sale.bedrooms:g} / {sale.bathrooms:g}"),
+                tiles.cell("yr_built", f"{sale.yr_built:g}", sale.yr_built),
+                tiles.cell("listed_on", str(sale.listed_on), number=False),
+                tiles.cell("weight", text.percent(sale.weight), sale.weight),
+            ],
+            **tiles.attributes(house=sale.id),
+        )
+        for sale in comparables
+    ]
+    numbers = ("Sold for", "Away", "Living area", "Grade", "Bd / ba", "Built")
+    heads = {"House": "text", **dict.fromkeys(numbers, "number"), "Listed": "text", "Weight": "number"}
+    return tiles.table("price-comparables-table", heads, rows, "Comparable sales")
+
+
+def fact_table(answer: Answer) -> Component:
+    """Every fact that the price rests on."""
+    rows = [
+        html.Tr(
+            [
+                tiles.cell("name", label(name), number=False),
+                tiles.cell("value", fact_text(name, value), value),
+                tiles.cell("known", "typical value" if name in answer.imputed else "known", number=False),
+            ],
+            **tiles.attributes(fact=name),
+        )
+        for name, value in answer.facts.items()
+    ]
+    return tiles.table("price-facts-table", {"Fact": "text", "Value": "number", "": "text"}, rows, "Facts of the house")
+
+
+def ready(answer: Answer) -> TileState:
+    """The state of a tile that shows the answer, as old as its model."""
+    return TileState("ready", [], tiles.moment(answer.trained_at))

@@ -1,0 +1,166 @@
+"""The prices behind the houses pages: one Pricer per process, the versions, and what-if facts in an address."""
+
+import math
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jobs.houses import schema
+from jobs.houses.live_error import LiveError, LiveErrors
+from jobs.houses.pricing import Model, Pricer
+from lakehouse import manifests
+from lakehouse.errors import LakeError, UsageError
+from lakehouse.models import Registry, Switch
+from lakehouse.settings import settings
+
+NO_MODEL = "There is no model yet. Train one: `./spark-submit.sh jobs/houses/train.py`"
+DOMAIN = schema.DOMAIN.name
+_NOT_FACTS = ("id", "price", "listed_at", "sold_at", "event_id")
+_LISTED_DAY = schema.Field("listed_day", "INT", low=0, high=100_000)
+FACTS = {item.name: item for item in schema.FIELDS if item.name not in _NOT_FACTS} | {"listed_day": _LISTED_DAY}
+CACHED = 20_000
+
+
+@dataclass(frozen=True)
+class ModelsView:
+    """Every version's manifest, oldest first, and which is live. Equal to the one before when nothing has changed."""
+
+    live: str | None = None
+    versions: tuple[Mapping[str, Any], ...] = ()
+    switches: tuple[Switch, ...] = ()
+    error: str = ""
+
+    @property
+    def best(self) -> str | None:
+        """The version with the smallest hold-out error of those ever published."""
+        return manifests.best(self.versions)
+
+
+def metric(manifest: Mapping[str, Any], name: str) -> float | None:
+    """A metric of a version; None where it has none that is a number."""
+    value = (manifest.get("metrics") or {}).get(name)
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
+
+
+@dataclass(frozen=True)
+class Everywhere:
+    """Every house that a version knows, and what it says of each."""
+
+    model: Model
+    predicted: np.ndarray[Any, Any]
+
+
+@dataclass
+class Shared:
+    """What all pages of this process share: the pricer, the reader of live errors, and prices already asked for."""
+
+    pricer: Pricer = field(default_factory=Pricer)
+    live_errors: LiveErrors = field(default_factory=LiveErrors)
+    registry: Registry = field(default_factory=lambda: Registry(DOMAIN))
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _all: "Everywhere | None" = None
+    _seen: tuple[Any, ModelsView] | None = None
+    _priced: tuple[str, dict[str, float | None]] = ("", {})
+
+    def everywhere(self) -> "Everywhere":
+        """Every house the live version knows, with its price; worked out once per version. Raises LakeError."""
+        model = self.pricer.model()
+        with self._lock:
+            if self._all is None or self._all.model is not model:
+                self._all = Everywhere(model, model.fit.prices(model.known.houses))
+            return self._all
+
+    def models(self) -> ModelsView:
+        """The versions, read again only when a version was added or another one went live."""
+        stamp = self.registry.stamp(), _changed_at(self.registry.folder)
+        if self._seen is None or self._seen[0] != stamp:
+            self._seen = stamp, self._read()
+        return self._seen[1]
+
+    def _read(self) -> ModelsView:
+        versions = tuple(self.registry.versions())
+        try:
+            return ModelsView(self.registry.live(), versions, tuple(self.registry.switches()))
+        except LakeError as error:
+            return ModelsView(None, versions, error=str(error))
+
+    def predicted(self, ids: Iterable[str]) -> tuple[str, Mapping[str, float | None]]:
+        """The live version and its price for each id (None for an unknown house); '' and nothing without a model."""
+        try:
+            version = self.pricer.model().version
+            known = self._priced[1] if self._priced[0] == version else {}
+            wanted = [house for house in dict.fromkeys(ids) if house not in known]
+            if wanted:
+                kept = known if len(known) + len(wanted) <= CACHED else {}
+                known = {**kept, **dict.fromkeys(wanted), **self.pricer.price_many(wanted)}
+            self._priced = version, known
+        except LakeError:
+            return "", {}
+        return version, known
+
+
+def _changed_at(folder: Path) -> int:
+    try:
+        return folder.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+@cache
+def _shared(_lake: Path) -> Shared:
+    return Shared()
+
+
+def shared() -> Shared:
+    """The one of this process (and of the lake it looks at)."""
+    return _shared(settings().var)
+
+
+def read_models() -> ModelsView:
+    """The versions, for the snapshot."""
+    return shared().models()
+
+
+def read_live_error() -> LiveError:
+    """The live errors, for the snapshot."""
+    return shared().live_errors.read()
+
+
+def parse_changes(query: Mapping[str, str | Sequence[str]]) -> dict[str, float]:
+    """What-if facts by name from the parameters of an address. Raises UsageError naming the first that cannot be."""
+    changes = {}
+    for name, value in query.items():
+        if name not in FACTS:
+            raise UsageError(f"{name} is no fact of a house.", f"A price can be asked for other {', '.join(FACTS)}.")
+        if not isinstance(value, str):
+            raise UsageError(f"{name} is given more than once.", "Give each fact once.")
+        changes[name] = _number(FACTS[name], value)
+    return changes
+
+
+def _number(fact: schema.Field, value: str) -> float:
+    try:
+        number = float(value)
+    except ValueError:
+        number = math.nan
+    low, high = fact.low, fact.high
+    if not math.isfinite(number) or (low is not None and number < low) or (high is not None and number > high):
+        raise UsageError(f"{fact.name} must be a number from {low:g} to {high:g}; got {value[:40]!r}.")
+    return number
+
+
+def usable(query: Mapping[str, str | Sequence[str]]) -> tuple[dict[str, float], list[str]]:
+    """The what-if facts of an address that can be used, and a sentence on each that cannot."""
+    changes: dict[str, float] = {}
+    ignored = []
+    for name, value in query.items():
+        try:
+            changes |= parse_changes({name: value})
+        except UsageError as error:
+            ignored.append(f"Left out of the address: {error.what}")
+    return changes, ignored

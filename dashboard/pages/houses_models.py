@@ -1,0 +1,120 @@
+"""The versions of the house price model: how good each is, why it is live or not, and how it does on real sales."""
+
+from typing import Any
+
+from dash import Input, Output, callback, html, no_update
+from dash.development.base_component import Component
+from dash.exceptions import PreventUpdate
+
+from dashboard import charts, charts_models, houses, houses_models, snapshot, tiles
+from dashboard.snapshot import DomainView
+
+NAME = "Models"
+PATH = "/models"
+ORDER = 12
+ICON = "models"
+DAY = 26 * 3600  # retrained nightly
+
+
+def layout(**_query: str) -> Component:
+    """The page before its first data."""
+    intro = [html.H1("Models"), html.P("House prices: every version that was trained, and what became of it.")]
+    return html.Div(
+        [
+            html.Div(intro, className="intro"),
+            html.Div(tiles.loading_kpis(6), id="models-kpis", className="kpis"),
+            html.Div(
+                [_trend_tile(), _live_error_tile(), html.Div(_versions_tile(), className="all")], className="grid"
+            ),
+        ]
+    )
+
+
+def _trend_tile() -> Component:
+    return tiles.tile(
+        "models-trend",
+        "Error by version",
+        "On houses that the version never saw. Hollow points were refused; a diamond is the error on real sales since.",
+        charts.graph("models-trend-lines"),
+        stale_after=DAY,
+    )
+
+
+def _live_error_tile() -> Component:
+    return tiles.tile(
+        "models-live-error",
+        "Live error",
+        "Houses priced while for sale and sold since on the stream: the price that was predicted against the one paid.",
+        html.Div(id="models-live-error-rows"),
+        html.H3("Newest of them"),
+        html.Div(id="models-newest-rows"),
+    )
+
+
+def _versions_tile() -> Component:
+    return tiles.tile(
+        "models-versions",
+        "Versions",
+        "A new version goes live unless it is clearly worse than the live one on the same houses. "
+        "`lake models list | show | compare | rollback` does the same on the command line.",
+        html.Div(id="models-versions-rows"),
+        html.Details([html.Summary("Which version went live when"), html.Div(id="models-switches-rows")]),
+        stale_after=DAY,
+    )
+
+
+def _view() -> DomainView:
+    view = snapshot.view(houses.SOURCE.domain.name)
+    if view is None:
+        raise PreventUpdate
+    return view
+
+
+@callback(Output("models-kpis", "children"), Input("live", "data"))
+def update_kpis(_version: str | None) -> list[Component]:
+    """The live version in numbers."""
+    view = _view()
+    return houses_models.kpis(houses_models.models(view), houses_models.live_error(view))
+
+
+@callback(
+    charts.figure_of("models-trend-lines"),
+    *tiles.outputs("models-trend"),
+    Input("live", "data"),
+    Input("scheme", "data"),
+)
+def update_trend(_version: str | None, scheme: str | None) -> tuple[Any, ...]:
+    """Metrics over the versions."""
+    view = _view()
+    found = houses_models.models(view)
+    rows = houses_models.version_frame(found, houses_models.live_error(view))
+    figure = charts_models.versions(rows, scheme, "models-trend") if scheme and len(rows) else no_update
+    return figure, *houses_models.models_state(found)
+
+
+@callback(
+    Output("models-versions-rows", "children"),
+    Output("models-switches-rows", "children"),
+    *tiles.outputs("models-versions"),
+    Input("live", "data"),
+)
+def update_versions(_version: str | None) -> tuple[Any, ...]:
+    """The versions and the switches between them."""
+    found = houses_models.models(_view())
+    return houses_models.version_table(found), houses_models.switch_table(found), *houses_models.models_state(found)
+
+
+@callback(
+    Output("models-live-error-rows", "children"),
+    Output("models-newest-rows", "children"),
+    *tiles.outputs("models-live-error"),
+    Input("live", "data"),
+)
+def update_live_error(_version: str | None) -> tuple[Any, ...]:
+    """The error on houses sold since they were priced."""
+    view = _view()
+    found, errors = houses_models.models(view), houses_models.live_error(view)
+    state = houses_models.live_error_state(found, errors)
+    if errors is None:
+        return no_update, no_update, *state
+    return houses_models.live_error_table(errors, found.live), houses_models.newest_table(errors.newest), *state

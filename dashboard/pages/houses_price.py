@@ -1,0 +1,199 @@
+"""The price of one house: searched by id, explained, compared, and changed with what-if sliders."""
+
+from typing import Any
+
+from dash import (
+    ALL,
+    MATCH,
+    ClientsideFunction,
+    Input,
+    Output,
+    State,
+    callback,
+    clientside_callback,
+    ctx,
+    dcc,
+    html,
+    no_update,
+)
+from dash.development.base_component import Component
+from dash.exceptions import PreventUpdate
+
+from dashboard import (
+    charts,
+    charts_models,
+    houses_api,
+    houses_facts,
+    houses_price,
+    houses_pricing,
+    price_tiles,
+    text,
+    tiles,
+)
+from dashboard.houses_price import Asked
+from dashboard.tiles import TileState
+from jobs.houses.pricing import UnknownHouseError
+from lakehouse.errors import LakeError
+
+NAME = "Price"
+PATH = houses_price.PATH
+ORDER = 11
+ICON = "price"
+add_routes = houses_api.add_routes
+
+
+def layout(**query: str) -> Component:
+    """The page before its answer; `?id=7129300520&grade=9` asks for a house with another grade."""
+    given = query.pop("id", "")
+    house = (given if isinstance(given, str) else given[-1]).strip()
+    changes, ignored = houses_pricing.usable(query)
+    asked = {"id": house, "changes": changes, "ignored": ignored}
+    intro = [html.H1("Price of a house"), html.P("What the live model says a house sells for, and why.")]
+    parts = [price_tiles.what_if(), price_tiles.contributions(), price_tiles.comparables()]
+    return html.Div(
+        [
+            html.Div(intro, className="intro"),
+            dcc.Store(id="price-asked", data=asked),
+            dcc.Store(id="price-shown", data=""),
+            html.Div([price_tiles.search(house), price_tiles.answer(), *parts], className="grid price-grid"),
+        ]
+    )
+
+
+TILES = ("price-answer", "price-what-if", "price-contributions", "price-comparables")
+STATES = [output for tile in TILES for output in tiles.outputs(tile)]
+
+
+@callback(Output("price-found", "children"), Input("price-search", "value"), State("price-asked", "data"))
+def search(typed: str | None, asked: Asked) -> list[Component]:
+    """Houses whose id starts with what is typed."""
+    wanted = (typed or "").strip()
+    if not wanted or wanted == asked["id"]:
+        return []
+    try:
+        return houses_price.found_list(houses_pricing.shared().pricer.search(wanted), wanted)
+    except LakeError as error:
+        return [html.P(text.with_code(str(error)), className="caption")]
+
+
+@callback(
+    Output("price-sliders", "children"),
+    Input("live", "data"),
+    Input("price-reset", "n_clicks"),
+    State("price-asked", "data"),
+    State("price-sliders", "children"),
+)
+def build_sliders(_version: str | None, resets: int, asked: Asked, built: Any) -> list[Component]:
+    """The sliders at the house's own values or those of the address; built once, and anew by the reset button."""
+    if not asked["id"] or (built and not ctx.triggered_id == "price-reset"):
+        raise PreventUpdate
+    try:
+        original = houses_pricing.shared().pricer.price(asked["id"])
+    except LakeError:
+        raise PreventUpdate from None
+    return houses_facts.sliders(original, {} if resets else asked["changes"])
+
+
+@callback(
+    charts.figure_of("price-waterfall"),
+    Output("price-kpis", "children"),
+    Output("price-imputed", "children"),
+    Output("price-what-if-line", "children"),
+    Output("price-what-if-changes", "children"),
+    Output("price-contributions-rows", "children"),
+    Output("price-comparables-rows", "children"),
+    Output("price-facts-rows", "children"),
+    Output("price-link", "value"),
+    Output("price-json", "href"),
+    Output("price-shown", "data"),
+    *STATES,
+    Input("live", "data"),
+    Input("scheme", "data"),
+    Input({"type": "what-if", "name": ALL}, "value"),
+    State({"type": "what-if", "name": ALL}, "id"),
+    State("price-reset", "n_clicks"),
+    State("price-asked", "data"),
+    State("price-shown", "data"),
+)
+def update(
+    _version: str | None,
+    scheme: str | None,
+    values: list[float],
+    ids: list[dict[str, str]],
+    resets: int,
+    asked: Asked,
+    shown: str,
+) -> tuple[Any, ...]:
+    """Everything that the answer changes; nothing while it is the one shown."""
+    chosen = {slider["name"]: value for slider, value in zip(ids, values, strict=True)}
+    try:
+        view = houses_price.look(houses_pricing.shared().pricer, asked, chosen, resets > 0)
+    except LakeError as error:
+        return _states(_trouble(error), _elsewhere(error))
+    if view is None:
+        return _states(TileState("empty", houses_price.nothing_asked(_examples()), None), "No house is asked for yet.")
+    digest = f"{scheme} {view.digest()}"
+    if not scheme or digest == shown:
+        raise PreventUpdate
+    now = view.now
+    parts = [(part.label, part.dollars) for part in now.contributions]
+    figure = charts_models.waterfall(now.baseline, parts, now.price, scheme, f"price-{now.id}")
+    link = houses_price.address(now.id, view.changes)
+    state = houses_price.ready(now)
+    first = TileState("ready", " ".join(asked["ignored"]), state.as_of)
+    return (
+        figure,
+        houses_price.kpis(view.original, now),
+        houses_price.imputed_line(now),
+        houses_price.what_if_line(view.original, now, view.changes),
+        houses_price.changes_line(view.original, view.changes),
+        houses_price.contribution_table(now),
+        houses_price.comparable_table(now.comparables),
+        houses_price.fact_table(now),
+        link,
+        houses_price.api_address(now.id, view.changes),
+        digest,
+        *first,
+        *[part for _tile in TILES[1:] for part in state],
+    )
+
+
+def _states(first: TileState, others: str) -> tuple[Any, ...]:
+    other = TileState("empty" if first.state == "empty" else "error", text.with_code(others), None)
+    return (*[no_update] * 10, "", *first, *[part for _tile in TILES[1:] for part in other])
+
+
+def _trouble(error: LakeError) -> TileState:
+    if isinstance(error, UnknownHouseError):
+        return TileState("error", houses_price.unknown(error.what, error.nearest), None)
+    missing = houses_pricing.shared().models().live is None and not houses_pricing.shared().models().error
+    return TileState("empty" if missing else "error", text.with_code(str(error)), None)
+
+
+def _elsewhere(error: LakeError) -> str:
+    return "There is no such house." if isinstance(error, UnknownHouseError) else str(error)
+
+
+def _examples() -> list[Any]:
+    try:
+        return houses_pricing.shared().pricer.search("7129300520", 1) or houses_pricing.shared().pricer.search("", 1)
+    except LakeError:
+        return []
+
+
+clientside_callback(
+    ClientsideFunction("lake", "viewAddress"), Output("price-link", "title"), Input("price-link", "value")
+)
+clientside_callback(
+    ClientsideFunction("lake", "copyLink"),
+    Output("price-copy", "children"),
+    Input("price-copy", "n_clicks"),
+    State("price-link", "value"),
+    prevent_initial_call=True,
+)
+clientside_callback(
+    ClientsideFunction("lake", "sliderText"),
+    Output({"type": "what-if-value", "name": MATCH}, "children"),
+    Input({"type": "what-if", "name": MATCH}, "value"),
+    State({"type": "what-if", "name": MATCH}, "id"),
+)

@@ -1,0 +1,251 @@
+"""What the price page, the models page and the map say, as pure functions over a small real model."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from dash.development.base_component import Component
+from plotly.utils import PlotlyJSONEncoder
+
+from dashboard import (
+    charts_models,
+    houses,
+    houses_facts,
+    houses_map,
+    houses_models,
+    houses_price,
+    houses_pricing,
+    text,
+)
+from dashboard.houses_price import Asked
+from dashboard.snapshot import Live
+from jobs.houses.live_error import LiveError, Sold, VersionError
+from jobs.houses.pricing import Pricer, UnknownHouseError
+from lakehouse.models import Registry
+from tests.jobs.houses import fitting
+
+Publish = Callable[..., str]
+HOUSE = str(fitting.real_houses().ids[7])
+FOR_SALE = str(fitting.real_houses().ids[-1])
+
+
+def as_json(part: Component | list[Any]) -> str:
+    return json.dumps(part, cls=PlotlyJSONEncoder, ensure_ascii=False)
+
+
+def asked(house: str, **changes: float) -> Asked:
+    return {"id": house, "changes": changes, "ignored": []}
+
+
+def test_a_view_has_only_the_changes_that_change_something(publish: Publish) -> None:
+    publish()
+    pricer = Pricer()
+    own = pricer.price(HOUSE).facts["grade"]
+    view = houses_price.look(pricer, asked(HOUSE, lat=47.5), {"grade": own, "condition": 5.0}, afresh=False)
+    assert view is not None
+    assert view.changes == {"lat": 47.5, "condition": 5.0}
+    assert view.now.price == pricer.price(HOUSE, {"lat": 47.5, "condition": 5.0}).price
+    back = houses_price.look(pricer, asked(HOUSE, lat=47.5), {"grade": own}, afresh=True)
+    assert back is not None
+    assert (back.changes, back.now) == ({}, back.original)
+
+
+def test_a_view_without_a_house_still_asks_for_a_model(publish: Publish) -> None:
+    publish()
+    assert houses_price.look(Pricer(), asked(""), {}, afresh=False) is None
+    with pytest.raises(UnknownHouseError):
+        houses_price.look(Pricer(), asked("none"), {}, afresh=False)
+
+
+def test_the_address_is_of_exactly_this_view(publish: Publish) -> None:
+    address = houses_price.address("71 29", {"grade": 9.0, "bathrooms": 2.25})
+    assert address == "/price?id=71+29&grade=9&bathrooms=2.25"
+    changes, ignored = houses_pricing.usable({"grade": "9", "bathrooms": "2.25", "colour": "red", "view": "x"})
+    assert changes == {"grade": 9.0, "bathrooms": 2.25}
+    assert ["colour is no fact" in ignored[0], "view must be a number from 0 to 4" in ignored[1]] == [True, True]
+
+
+def test_the_numbers_on_top_are_those_of_the_answer(publish: Publish) -> None:
+    publish()
+    answer = Pricer().price(HOUSE)
+    shown = as_json(houses_price.kpis(answer, answer))
+    assert f'"data-value": "{answer.price}"' in shown
+    assert (f'"data-low": "{answer.low}"' in shown, f'"data-high": "{answer.high}"' in shown) == (True, True)
+    assert f'"data-value": "{answer.sold_price}"' in shown
+    assert text.signed_percent(answer.price / answer.sold_price - 1) in shown
+    assert "v0001" in shown
+    offered = Pricer().price(FOR_SALE)
+    assert "For sale" in as_json(houses_price.kpis(offered, offered))
+
+
+def test_the_table_adds_up_to_the_price(publish: Publish) -> None:
+    publish()
+    answer = Pricer().price(HOUSE)
+    rows = json.loads(as_json(houses_price.contribution_table(answer)))
+    body = rows["props"]["children"]["props"]["children"][2]["props"]["children"]
+    dollars = [float(row["props"]["children"][2]["props"]["data-value"]) for row in body]
+    assert sum(dollars[:-1]) == pytest.approx(dollars[-1])
+    assert dollars[-1] == answer.price
+
+
+def test_the_waterfall_ends_at_the_price_and_draws_small_parts_as_one() -> None:
+    parts = [(f"part {number}", float(number)) for number in range(1, 16)]
+    figure = charts_models.waterfall(1000.0, [*parts, ("<b>bad</b>", -500.0)], 620.0, "light", "r")
+    bars = figure.data[0]
+    assert (bars.measure[0], bars.measure[-1], bars.x[-1]) == ("absolute", "total", 620.0)
+    assert sum(bars.x[:-1]) == pytest.approx(620.0)
+    assert len(bars.x) == charts_models.SHOWN_PARTS + 3
+    assert "&lt;b&gt;bad&lt;/b&gt;" in bars.y
+    assert "6 smaller ones" in bars.y
+
+
+def test_imputed_facts_are_named(publish: Publish) -> None:
+    original = fitting.real_houses()
+    facts = {**original.facts, "condition": np.where(original.ids == HOUSE, np.nan, original.facts["condition"])}
+    publish(houses=type(original)(original.ids, facts, original.prices))
+    answer = Pricer().price(HOUSE)
+    assert "condition, 1 to 5" in houses_price.imputed_line(answer)
+    assert "typical value" in as_json(houses_price.fact_table(answer))
+    assert len(houses_facts.sliders(answer, {})) == len(houses_facts.SLIDERS)
+
+
+def test_a_slider_holds_the_houses_own_value(publish: Publish) -> None:
+    publish()
+    answer = Pricer().price(HOUSE)
+    shown = as_json(houses_facts.sliders(answer, {"sqft_living": 12_000.0, "grade": 11.0}))
+    assert '"max": 12000.0' in shown
+    assert '"value": 11.0' in shown
+    assert '"thumbLabel": "Bathrooms"' in shown
+
+
+def test_an_unknown_house_leads_to_those_like_it() -> None:
+    shown = as_json(houses_price.unknown("No house has the id '<b>'.", ["712", "713"]))
+    assert '"href": "/price?id=712"' in shown
+    assert "No house has the id '<b>'." in shown
+
+
+def test_predicted_prices_are_asked_for_once(publish: Publish, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish()
+    shared = houses_pricing.Shared()
+    version, prices = shared.predicted([HOUSE, "none"])
+    assert (version, prices["none"]) == ("v0001", None)
+    assert prices[HOUSE] == pytest.approx(Pricer().price(HOUSE).price)
+    monkeypatch.setattr(shared.pricer, "price_many", lambda _ids: pytest.fail("asked again"))
+    assert shared.predicted([HOUSE, "none"])[1] == prices
+
+
+def test_without_a_model_nothing_is_predicted_and_the_command_is_named(lake: Path) -> None:
+    assert houses_pricing.Shared().predicted([HOUSE]) == ("", {})
+    assert "jobs/houses/train.py" in as_json(houses.feed_model(""))
+    state = houses_models.models_state(houses_pricing.Shared().models())
+    assert state.state == "empty"
+    assert "./spark-submit.sh jobs/houses/train.py" in as_json(list(state.notice))
+
+
+def test_the_snapshot_follows_versions_and_rollback(publish: Publish) -> None:
+    publish()
+    live = Live([houses.SOURCE])
+    first = live.refresh()
+    assert live.refresh().version == first.version
+    publish(factor=1.5)
+    second = live.refresh()
+    found = houses_models.models(second.domains["houses"])
+    assert (found.live, found.best, len(found.versions)) == ("v0002", "v0001", 2)
+    assert second.version != first.version
+    Registry("houses").rollback("too high")
+    found = houses_models.models(live.refresh().domains["houses"])
+    assert found.live == "v0001"
+    first_row = as_json(houses_models.version_table(found)).split('"data-version": "v0002"')[1]
+    assert ("badge-live" in first_row, "badge-best" in first_row) == (True, True)
+    assert "too high" in as_json(houses_models.switch_table(found))
+
+
+def test_a_damaged_version_is_shown_as_such(publish: Publish) -> None:
+    publish()
+    (Registry("houses").path(publish()) / "manifest.json").write_text("{")
+    found = houses_pricing.Shared().models()
+    assert '"data-outcome": "damaged"' in as_json(houses_models.version_table(found))
+    assert len(houses_models.version_frame(found, None)) == 1
+
+
+def test_a_damaged_registry_keeps_the_versions(publish: Publish) -> None:
+    publish()
+    Registry("houses").file.write_text("{")
+    found = houses_pricing.Shared().models()
+    state = houses_models.models_state(found)
+    assert (state.state, len(found.versions), found.live) == ("stale", 1, None)
+    assert "rollback" in as_json(list(state.notice))
+
+
+def test_live_error_stands_beside_the_hold_out_error(publish: Publish) -> None:
+    publish()
+    sold = Sold(HOUSE, datetime(2026, 5, 1, 12, tzinfo=UTC), 400_000.0, 440_000.0, "v0001")
+    errors = LiveError((VersionError("v0001", 3, 0.1, 0.125),), (sold,))
+    found = houses_pricing.Shared().models()
+    table = as_json(houses_models.live_error_table(errors, "v0001"))
+    assert ("10.0 %" in table, "12.5 %" in table) == (True, True)
+    newest = as_json(houses_models.newest_table(errors.newest))
+    assert ("+10.0 %" in newest, f"/price?id={HOUSE}" in newest) == (True, True)
+    assert "3 houses sold since" in as_json(houses_models.kpis(found, errors))
+    frame = houses_models.version_frame(found, errors)
+    assert frame["live_mape"].tolist() == [0.1]
+    assert charts_models.versions(frame, "dark", "r").data[2].y == (0.1,)
+
+
+@pytest.mark.parametrize(
+    ("errors", "state"),
+    [
+        (LiveError(), "empty"),
+        (LiveError(error="The live error cannot be read."), "error"),
+        (LiveError((VersionError("v0001", 1, 0.1, 0.1),), error="The live error cannot be read."), "stale"),
+        (None, "error"),
+    ],
+)
+def test_the_live_error_tile_has_four_states(publish: Publish, errors: LiveError | None, state: str) -> None:
+    publish()
+    assert houses_models.live_error_state(houses_pricing.Shared().models(), errors).state == state
+
+
+def test_the_map_tells_sold_from_for_sale_and_filters(publish: Publish) -> None:
+    publish()
+    found = houses_pricing.Shared().everywhere()
+    everything = houses_map.houses(found, houses_map.ALL, "")
+    assert houses_map.caption(everything).endswith("sold, 0 not sold yet, 50 for sale")
+    offered = houses_map.houses(found, houses_map.FOR_SALE, "")
+    assert (len(offered.ids), FOR_SALE in offered.ids) == (50, True)
+    at = offered.ids.tolist().index(FOR_SALE)
+    assert offered.prices[at] == pytest.approx(Pricer().price(FOR_SALE).price)
+    zipcode = houses_map.zips(found)[0]
+    there = houses_map.houses(found, houses_map.ALL, zipcode)
+    assert set(there.zips) == {float(zipcode)}
+    assert len(houses_map.houses(found, houses_map.ALL, "00000").ids) == 0
+
+
+def test_the_map_asks_nobody_for_tiles_and_is_small(publish: Publish) -> None:
+    publish()
+    shown = houses_map.houses(houses_pricing.Shared().everywhere(), houses_map.ALL, "")
+    figure = houses_map.figure(shown, "dark", "r")
+    style = figure.layout.map.style
+    assert (list(style["sources"]), "glyphs" in style, "sprite" in style) == (["nothing"], False, False)
+    assert all(style.values())  # Plotly would leave out what is empty, and the map would break
+    assert len(figure.to_json()) < 60 * len(shown.ids) + 20_000
+    points = sum(len(trace.lat) for trace in figure.data if trace.hoverinfo != "skip")
+    assert points == len(shown.ids)
+    assert f'"data-house": "{shown.ids[np.argmax(shown.prices)]}"' in as_json(houses_map.table(shown))
+
+
+def test_an_empty_map_can_be_drawn(publish: Publish) -> None:
+    publish()
+    none = houses_map.houses(houses_pricing.Shared().everywhere(), houses_map.ALL, "00000")
+    assert houses_map.figure(none, "light", "r").layout.map.zoom == 8
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(12_345.0, "+$12.3k"), (-450.2, "-$450"), (-1_250_000.0, "-$1.25M"), (150_000.0, "+$150k")]
+)
+def test_short_dollars_have_their_sign(value: float, shown: str) -> None:
+    assert text.signed_short_money(value) == shown
