@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -42,17 +43,25 @@ def spark() -> Iterator[object]:
     stop_jvm(session)
 
 
-@pytest.fixture(scope="session")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A Kafka broker of our own on a free port; its bootstrap servers."""
+@contextmanager
+def running_broker(folder: Path) -> Iterator[str]:
+    """A Kafka broker of our own on a free port, with nothing in it; its bootstrap servers."""
     from lakehouse.broker import Broker
 
-    folder = tmp_path_factory.mktemp("kafka")
     broker = Broker(folder / "kafka", port=0)
     with (folder / "kafka.log").open("wb") as log:
         broker.start(log)
-        yield broker.bootstrap_servers
-        broker.stop()
+        try:
+            yield broker.bootstrap_servers
+        finally:
+            broker.stop()
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A broker for the tests that do not mind what others have sent."""
+    with running_broker(tmp_path_factory.mktemp("kafka")) as bootstrap_servers:
+        yield bootstrap_servers
 
 
 @pytest.fixture(scope="session")

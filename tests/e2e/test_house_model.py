@@ -22,10 +22,18 @@ from lakehouse import topics
 from lakehouse.broker import free_port
 from lakehouse.settings import ROOT
 from tests.browser import launch
+from tests.conftest import running_broker
 from tests.e2e.test_houses import Platform, answers, read_topic, rows_of, wait_for
 
 pytestmark = pytest.mark.e2e
 SOLD = 40
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """An empty broker: this test counts what is on the topic."""
+    with running_broker(tmp_path_factory.mktemp("kafka")) as bootstrap_servers:
+        yield bootstrap_servers
 
 
 @pytest.fixture(scope="module")

@@ -24,6 +24,7 @@ from playwright.sync_api import Browser, sync_playwright
 from lakehouse.broker import free_port
 from lakehouse.settings import ROOT
 from tests.browser import launch
+from tests.conftest import running_broker
 
 pytestmark = pytest.mark.e2e
 SALES = 2000
@@ -57,6 +58,13 @@ class Platform:
         out, err = job.communicate(timeout=300)
         assert job.returncode == 0, err
         return out
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """An empty broker: this test counts what is on the topic."""
+    with running_broker(tmp_path_factory.mktemp("kafka")) as bootstrap_servers:
+        yield bootstrap_servers
 
 
 @pytest.fixture(scope="module")
