@@ -143,13 +143,13 @@ def kept(name: str) -> Path:
 def test_a_rollback_reaches_the_page_within_seconds(platform: Platform, dashboard: str, browser: Browser) -> None:
     house = sorted(withheld(platform))[0]
     assert "v0002" in platform.run("train.py")
-    wait_for(lambda: ask(f"{dashboard}/api/houses/{house}/price")[1]["version"] == "v0002", 5, "the switch")
+    wait_for(lambda: ask(f"{dashboard}/api/houses/{house}/price")[1]["version"] == "v0002", 30, "the switch")
     page = browser.new_page()
     page.goto(f"{dashboard}/models")
     page.wait_for_selector("tr[data-version='v0002'][data-live='true']")
     done = lake(platform, "models", "rollback", "--reason", "the test says so")
     assert done.returncode == 0, done.stderr
-    page.wait_for_selector("tr[data-version='v0001'][data-live='true']", timeout=5_000)
+    page.wait_for_selector("tr[data-version='v0001'][data-live='true']", timeout=30_000)
     assert ask(f"{dashboard}/api/houses/{house}/price")[1]["version"] == "v0001"
     assert "the test says so" in lake(platform, "models", "show", "v0001").stdout
 

@@ -179,8 +179,8 @@ def test_from_a_sale_to_the_page(platform: Platform, browser: Browser) -> None:
         records = read_topic(platform.bootstrap_servers, "houses", 4)
         assert len(records) == SALES + len(BAD) + 25
         sales = [sale for sale in map(decode, records) if sale]
-        wait_for(lambda: sum(row["sales"] for row in rows_of(platform, "averages")) == len(sales), 120, "all averages")
-        wait_for(lambda: len(rows_of(platform, "dead_letters")) == len(BAD), 60, "all dead letters")
+        wait_for(lambda: sum(row["sales"] for row in rows_of(platform, "averages")) == len(sales), 240, "all averages")
+        wait_for(lambda: len(rows_of(platform, "dead_letters")) == len(BAD), 120, "all dead letters")
         check_conservation(platform, records)
         check_speed_layer(platform, sales)
         check_updates_topic(platform, sales)
