@@ -5,7 +5,7 @@ import pkgutil
 import signal
 import socket
 import sys
-import time
+from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any
@@ -17,7 +17,7 @@ import waitress
 from dash import html
 
 import dashboard.pages
-from dashboard import frame, snapshot
+from dashboard import frame, pulse, snapshot
 from dashboard.snapshot import Live
 from lakehouse import entry
 from lakehouse.errors import UnavailableError
@@ -29,13 +29,16 @@ _POLICY = (
     "img-src 'self' data: blob:; font-src 'self' data:; worker-src 'self' blob:; object-src 'none'; base-uri 'self'; "
     "frame-ancestors 'none'"
 )
-# The stored theme is put on the page before anything is painted, so that a dark page does not flash white.
+# The theme of the address, or else the stored one, is put on the page before anything is painted: a dark page does not
+# flash white.
 _INDEX = """<!DOCTYPE html>
 <html lang="en">
 <head>{%metas%}<title>{%title%}</title>{%favicon%}{%css%}
 <script>
 (function () {
-  var choice = localStorage.getItem('mantine-color-scheme-value') || 'auto';
+  var asked = new URLSearchParams(location.search).get('theme');
+  var known = ['auto', 'light', 'dark'].indexOf(asked) >= 0;
+  var choice = (known ? asked : localStorage.getItem('mantine-color-scheme-value')) || 'auto';
   var dark = choice === 'dark' || (choice === 'auto' && matchMedia('(prefers-color-scheme: dark)').matches);
   document.documentElement.setAttribute('data-mantine-color-scheme', dark ? 'dark' : 'light');
   document.documentElement.setAttribute('data-ag-theme-mode', dark ? 'dark' : 'light');
@@ -48,10 +51,18 @@ _register_page: Any = dash.register_page  # untyped in Dash
 
 
 def pages() -> list[ModuleType]:
-    """The page modules there are, in the order of the navigation."""
+    """The page modules of the navigation, in its order."""
+    return sorted((page for page in _modules() if hasattr(page, "ORDER")), key=lambda page: (page.ORDER, page.NAME))
+
+
+def detail_pages() -> list[ModuleType]:
+    """The page modules of single things, which have no ORDER and a variable in their path, as in /house/<house_id>."""
+    return [page for page in _modules() if not hasattr(page, "ORDER")]
+
+
+def _modules() -> list[ModuleType]:
     names = [module.name for module in pkgutil.iter_modules(dashboard.pages.__path__)]
-    found = [importlib.import_module(f"dashboard.pages.{name}") for name in names]
-    return sorted(found, key=lambda page: (page.ORDER, page.NAME))
+    return [importlib.import_module(f"dashboard.pages.{name}") for name in names]
 
 
 def create_app() -> dash.Dash:
@@ -69,8 +80,9 @@ def create_app() -> dash.Dash:
         meta_tags=[{"name": "viewport", "content": "width=device-width, initial-scale=1"}],
     )
     for page in pages():
-        title = f"{page.NAME} · Lakehouse"
-        _register_page(page.__name__, path=page.PATH, name=page.NAME, title=title, layout=page.layout)
+        _register(page, path=page.PATH)
+    for page in detail_pages():
+        _register(page, path_template=page.PATH)
     _register_page("not_found_404", path="/404", title="Not found · Lakehouse", layout=_not_found)
     app.layout = frame.shell(pages())
     app.server.config["MAX_CONTENT_LENGTH"] = 1024 * 1024
@@ -79,6 +91,11 @@ def create_app() -> dash.Dash:
         if hasattr(page, "add_routes"):
             page.add_routes(app.server)
     return app
+
+
+def _register(page: ModuleType, **path: str) -> None:
+    layout = frame.own_query(page.layout)
+    _register_page(page.__name__, name=page.NAME, title=f"{page.NAME} · Lakehouse", layout=layout, **path)
 
 
 def _not_found(**_query: str) -> html.Div:
@@ -92,18 +109,8 @@ def _add_routes(server: flask.Flask) -> None:
 
     @server.get("/beat")
     def beat() -> Any:
-        """What the page asks every tick: is there a newer snapshot, and how old is what it shows?"""
-        now = time.time()
-        current = snapshot.current()
-        if current is None:
-            return {"now": now, "version": None}
-        fresh_at = current.fresh_at()
-        return {
-            "now": now,
-            "version": current.version,
-            "taken_at": current.taken_at.timestamp(),
-            "fresh_at": fresh_at if fresh_at is None or isinstance(fresh_at, str) else fresh_at.isoformat(),
-        }
+        """What the page asks every tick: is there a newer snapshot, and what does the pill say?"""
+        return pulse.beat(snapshot.current(), snapshot.sources(), datetime.now(UTC))
 
     @server.after_request
     def harden(response: flask.Response) -> flask.Response:

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from dash import ClientsideFunction, Input, Output, State, clientside_callback, dcc
 from dash import html as dash_html
 from dash.development.base_component import Component
+from plotly.subplots import make_subplots
 
 dmc.add_figure_templates()  # mantine_light and mantine_dark
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
@@ -128,3 +129,24 @@ def lines(rows: pd.DataFrame, groups: Sequence[object], scheme: str, revision: s
     figure.update_yaxes(rangemode="normal")
     figure.update_xaxes(type="date", tickformat="%H:%M\n%b %d")
     return figure
+
+
+def multiples(rows: pd.DataFrame, groups: Sequence[object], scheme: str, revision: str) -> go.Figure:
+    """One small chart per group of rows as `lines` takes them, all with the same axes, so that they compare."""
+    whole = lines(rows, groups, scheme, revision)
+    across = 2 if len(whole.data) <= 4 else 3
+    down = max(1, -(-len(whole.data) // across))
+    titles = [str(trace.name) for trace in whole.data]
+    gaps = {"vertical_spacing": 0.36 / (down + 1), "horizontal_spacing": 0.04}
+    drawn = make_subplots(down, across, shared_xaxes="all", shared_yaxes="all", subplot_titles=titles, **gaps)
+    axes = whole.layout.xaxis.to_plotly_json(), whole.layout.yaxis.to_plotly_json()
+    for place, trace in enumerate(whole.data):
+        drawn.add_trace(trace.update(marker={"size": 4}), row=place // across + 1, col=place % across + 1)
+    drawn.update_annotations(font={"size": 12})
+    kept = ("template", "uirevision", "paper_bgcolor", "plot_bgcolor", "font", "margin", "hoverlabel")
+    drawn.update_layout({name: whole.layout[name] for name in kept}, showlegend=False)
+    drawn.update_xaxes(axes[0] | {"nticks": 3, "tickformat": "%H:%M"})
+    drawn.update_yaxes(axes[1] | {"nticks": 4})
+    for place in range(max(0, len(titles) - across), len(titles)):  # the lowest of each column has the times
+        drawn.update_xaxes(showticklabels=True, row=place // across + 1, col=place % across + 1)
+    return drawn

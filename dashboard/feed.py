@@ -5,6 +5,10 @@ from typing import Any
 
 import dash_ag_grid as dag
 import pandas as pd
+from dash import html
+from dash.development.base_component import Component
+
+from dashboard import tiles
 
 _MONEY = {"function": "params.value == null ? '–' : d3.format('$,.0f')(params.value)"}
 _CHANGE = {"function": "params.value == null ? '–' : d3.format('+.1%')(params.value)"}
@@ -25,9 +29,9 @@ def column(field: str, title: str, width: int, kind: str = "text") -> dict[str, 
     return {"field": field, "headerName": title, "minWidth": width, "flex": width, **right, **formats.get(kind, {})}
 
 
-def grid(grid_id: str, columns: Sequence[dict[str, Any]], height: int) -> dag.AgGrid:
+def grid(grid_id: str, columns: Sequence[dict[str, Any]], height: int) -> Component:
     """The empty list; rows are known by their `key`."""
-    return dag.AgGrid(
+    placed = dag.AgGrid(
         id=grid_id,
         rowData=[],
         columnDefs=list(columns),
@@ -43,6 +47,7 @@ def grid(grid_id: str, columns: Sequence[dict[str, Any]], height: int) -> dag.Ag
         style={"height": height, "width": "100%"},
         dangerously_allow_code=False,
     )
+    return html.Div(placed, **tiles.attributes(grid=grid_id))
 
 
 def with_keys(rows: pd.DataFrame) -> pd.DataFrame:

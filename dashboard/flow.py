@@ -7,7 +7,7 @@ from typing import Any
 from dash import html
 from dash.development.base_component import Component
 
-from dashboard import text, tiles
+from dashboard import streams, text, tiles
 from dashboard.snapshot import DomainView, Source
 from dashboard.streams import QueryView, TopicView
 from lakehouse.serving import Reading
@@ -16,7 +16,7 @@ EDGES = (
     "producer>topic topic>speed-query topic>history-query speed-query>speed history-query>history "
     "history-query>dead-letters history>recompute recompute>batch speed>page batch>page"
 )
-BEHIND_SECONDS = 30  # a query that is this far behind the topic is catching up
+BEHIND_SECONDS = streams.BEHIND_SECONDS
 
 
 @dataclass(frozen=True)

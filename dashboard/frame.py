@@ -1,6 +1,6 @@
 """The frame around every page: header with the status pill, navigation, the one poll."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 
 import dash
@@ -11,6 +11,9 @@ from dash.development.base_component import Component
 from dashboard.tiles import attributes
 
 TICK_SECONDS = 2
+RANGES = {"15m": "15 min", "1h": "1 h", "6h": "6 h", "24h": "24 h"}
+REFRESHES = {"off": "Off", "2": "2 s", "5": "5 s", "10": "10 s"}
+HEADER_QUERY = ("range", "refresh", "pause", "theme")
 THEME = {
     "primaryColor": "blue",
     "defaultRadius": "md",
@@ -26,21 +29,32 @@ def icon(name: str) -> Component:
     )
 
 
+def own_query(layout: Callable[..., Component]) -> Callable[..., Component]:
+    """A page's layout that is given its own parameters of the address, without those of the header."""
+
+    def given(**query: str) -> Component:
+        return layout(**{name: value for name, value in query.items() if name not in HEADER_QUERY})
+
+    return given
+
+
 def shell(pages: Sequence[ModuleType]) -> Component:
     """The application's layout; `pages` are in the order of the navigation."""
     provider: Component = dmc.MantineProvider(
         [
             dcc.Interval(id="tick", interval=TICK_SECONDS * 1000),
             dcc.Store(id="live"),  # version of the snapshot that the page shows
+            dcc.Store(id="poll"),  # changed for a tick out of turn
+            dcc.Store(id="view"),  # the range, from the address and the header
             dcc.Store(id="scheme"),  # "light" or "dark", as shown
             dmc.AppShell(
                 [
                     dmc.AppShellHeader(_header()),
                     dmc.AppShellNavbar(_navigation(pages)),
-                    dmc.AppShellMain(html.Main(dash.page_container, className="page")),
+                    dmc.AppShellMain(html.Main([_notice(), dash.page_container], className="page")),
                 ],
                 id="shell",
-                header={"height": 56},
+                header={"height": {"base": 96, "sm": 56}},
                 navbar=NAVBAR,
                 padding="md",
             ),
@@ -64,6 +78,7 @@ def _header() -> Component:
             ),
             html.A([icon("lake"), html.Span("Lakehouse")], href="/", className="brand"),
             html.Span(className="space"),
+            _controls(),
             html.Span(id="status-pill", className="pill", role="status", **attributes(status="connecting")),
             html.Button(
                 [html.Span(id="theme-icon", className="icon theme-icon", **attributes(aria_hidden="true"))],
@@ -75,6 +90,29 @@ def _header() -> Component:
         ],
         className="header",
     )
+
+
+def _controls() -> Component:
+    """Range, refresh and pause; assets/frame.js keeps them and the address the same."""
+    pause = html.Button(
+        html.Span(className="icon pause-icon", **attributes(aria_hidden="true")),
+        id="pause",
+        className="icon-button",
+        type="button",
+        **attributes(aria_label="Pause", aria_pressed="false"),
+    )
+    parts = [_select("range", "Time range", RANGES, "1h"), _select("refresh", "Refresh", REFRESHES, "2"), pause]
+    return html.Div(parts, className="controls", role="group", **attributes(aria_label="Time range and refresh"))
+
+
+def _select(name: str, label: str, choices: Mapping[str, str], usual: str) -> Component:
+    options = [html.Option(shown, value=value, selected=value == usual) for value, shown in choices.items()]
+    return html.Select(options, id=name, className="select", title=label, **attributes(aria_label=label))
+
+
+def _notice() -> Component:
+    """What of the address is not known."""
+    return html.P(id="frame-notice", className="notice", role="status")
 
 
 def _navigation(pages: Sequence[ModuleType]) -> Component:
@@ -95,7 +133,9 @@ def _clientside(name: str, *arguments: Output | Input | State, **options: bool) 
     dash.clientside_callback(ClientsideFunction("lake", name), *arguments, **options)
 
 
-_clientside("tick", Output("live", "data"), Input("tick", "n_intervals"), State("live", "data"))
+_clientside("tick", Output("live", "data"), Input("tick", "n_intervals"), Input("poll", "data"), State("live", "data"))
+_clientside("start", Output("view", "data"), Input("range", "id"))
+_clientside("arrived", Output("range", "title"), Input("_pages_location", "pathname"))
 _clientside("theme", Output("scheme", "data"), Output("mantine", "forceColorScheme"), Input("theme-toggle", "n_clicks"))
 _clientside("navigation", Output("shell", "navbar"), Input("burger", "opened"), State("shell", "navbar"))
 _clientside("closed", Output("burger", "opened"), Input("_pages_location", "pathname"), prevent_initial_call=True)

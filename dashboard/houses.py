@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from dash import dcc, html
 from dash.development.base_component import Component
 
-from dashboard import feed, flow, houses_pricing, text, tiles
+from dashboard import feed, houses_pricing, text, tiles
 from dashboard.snapshot import DomainView, Source
 from dashboard.tiles import TileState
 from jobs.houses import schema
@@ -21,7 +21,9 @@ NO_STREAM = (
 NO_RECOMPUTE = "Nothing recomputed yet. Run: `./spark-submit.sh jobs/houses/recompute.py`"
 WINDOW = pd.Timedelta(schema.WINDOW).to_pytimedelta()
 BUSIEST = 4  # decades drawn while none is picked
-PARITY_ROWS = 50
+
+RANGES = {"15m": timedelta(minutes=15), "1h": timedelta(hours=1), "6h": timedelta(hours=6), "24h": timedelta(hours=24)}
+RANGE = "1h"
 
 SOURCE = Source(
     domain=schema.DOMAIN,
@@ -33,7 +35,7 @@ SOURCE = Source(
     disagrees=pc.field("cause") != "equal",
     history_query="history",
     speed_query="averages",
-    span=timedelta(hours=1),
+    span=max(RANGES.values()),
     extra={"models": houses_pricing.read_models, "live_error": houses_pricing.read_live_error},
 )
 
@@ -50,6 +52,15 @@ def windows_state(view: DomainView) -> TileState:
     if len(view.served) and view.speed.state == "empty":
         return tiles.tile_state(view.batch, view.batch.committed_at, "")
     return tiles.tile_state(view.speed, view.as_of("speed", view.speed), empty_notice(view))
+
+
+def within(served: pd.DataFrame, chosen: str | None) -> pd.DataFrame:
+    """The served windows of the range, counted back from the newest one."""
+    if served.empty:
+        return served
+    span = RANGES.get(chosen or "", RANGES[RANGE])
+    shown: pd.DataFrame = served[served["window_start"] >= served["window_start"].max() - span]
+    return shown
 
 
 def last_windows(served: pd.DataFrame) -> pd.DataFrame:
@@ -197,41 +208,3 @@ def kpis(view: DomainView) -> list[Component]:
 
 def _rate_state(view: DomainView) -> str:
     return "error" if view.topic.error else "ready"
-
-
-def parity_body(view: DomainView) -> list[Component]:
-    """How far the layers agree, and the windows where they do not."""
-    rows = view.parity.frame.sort_values(["window_start", "decade"], ascending=False).head(PARITY_ROWS)
-    sentence = html.P(flow.agreement(view.parity), id="houses-parity-summary", className="summary")
-    if rows.empty:
-        return [sentence]
-    return [sentence, _parity_table(rows)]
-
-
-def _parity_table(rows: pd.DataFrame) -> Component:
-    heads = {"Window (UTC)": "text", "Speed": "number", "Batch": "number", "Difference": "number"}
-    body = [
-        html.Tr(
-            [
-                tiles.cell("window_start", _two(text.clock(row.window_start), f"{row.decade}s"), number=False),
-                tiles.cell("speed", _side(row.speed_avg_price, row.speed_sales), row.speed_avg_price),
-                tiles.cell("batch", _side(row.batch_avg_price, row.batch_sales), row.batch_avg_price),
-                tiles.cell("difference", _two(_amount(row.difference), row.cause or text.NOTHING), row.difference),
-            ],
-            **tiles.attributes(decade=str(row.decade), window=row.window_start.isoformat(), cause=row.cause or None),
-        )
-        for row in tiles.records(rows)
-    ]
-    return tiles.table("houses-parity-table", heads, body, "Windows where the layers differ, and why")
-
-
-def _two(first: str, second: str) -> list[Component]:
-    return [html.Div(first), html.Div(second, className="second")]
-
-
-def _side(average: float, sales: float) -> list[Component]:
-    return _two(_amount(average), "no row" if pd.isna(sales) else text.plural(sales, "sale"))
-
-
-def _amount(value: float) -> str:
-    return text.NOTHING if pd.isna(value) else text.money(value)

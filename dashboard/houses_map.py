@@ -4,10 +4,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import plotly.graph_objects as go
-from dash import html
+from dash import dcc, html
 from dash.development.base_component import Component
 
 from dashboard import charts, houses_price, text, tiles
@@ -128,12 +129,20 @@ def table(shown: Shown) -> Component:
                 tiles.cell("zip", "" if np.isnan(shown.zips[at]) else f"{int(shown.zips[at]):05d}", number=False),
                 tiles.cell("price", text.money(float(shown.prices[at])), float(shown.prices[at])),
                 tiles.cell("predicted", text.money(float(shown.predicted[at])), float(shown.predicted[at])),
+                tiles.cell("sales", dcc.Link("its sales", href=f"/house/{quote(str(shown.ids[at]), safe='')}")),
             ],
             **tiles.attributes(house=str(shown.ids[at])),
         )
         for at in order
     ]
-    heads = {"House": "text", "State": "text", "Zip": "text", "Price": "number", "Predicted": "number"}
+    heads = {
+        "House": "text",
+        "State": "text",
+        "Zip": "text",
+        "Price": "number",
+        "Predicted": "number",
+        "Sales": "number",
+    }
     return tiles.table("map-table", heads, rows, f"The {TABLE_ROWS} dearest of the houses shown")
 
 

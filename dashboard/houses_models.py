@@ -112,6 +112,25 @@ def version_frame(found: ModelsView, errors: LiveError | None) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["version", "outcome", "mape", "r2", "live_mape"]).astype(object)
 
 
+def trend_table(rows: pd.DataFrame) -> Component:
+    """What the chart of errors draws, as a table."""
+    lines = [
+        html.Tr(
+            [
+                tiles.cell("version", row.version, number=False),
+                tiles.cell("outcome", row.outcome, number=False),
+                tiles.cell("mape", text.percent(row.mape), row.mape),
+                tiles.cell("r2", _three(row.r2), row.r2),
+                tiles.cell("live_mape", text.percent(row.live_mape), row.live_mape),
+            ]
+        )
+        for row in tiles.records(rows)
+    ]
+    numbers = dict.fromkeys(("MAPE", "R²", "Live MAPE"), "number")
+    heads = {"Version": "text", "Outcome": "text", **numbers}
+    return tiles.table("models-trend-table", heads, lines, "Error by version")
+
+
 def version_table(found: ModelsView) -> Component:
     """Every version, newest first: how good it is, what it rests on, and why it was promoted or refused."""
     rows = [_version_row(version, found) for version in reversed(found.versions)]

@@ -3,7 +3,7 @@
 from dash import dcc, html
 from dash.development.base_component import Component
 
-from dashboard import charts, tiles
+from dashboard import charts, houses_house, tiles
 
 DAY = 26 * 3600  # retrained nightly: an older model is a sign that a night's run failed
 
@@ -31,7 +31,7 @@ def search(house: str) -> Component:
     )
 
 
-def answer() -> Component:
+def answer(house: str) -> Component:
     """The numbers, and the link to exactly this view."""
     body = [
         html.Div(id="price-kpis", className="kpis inner"),
@@ -43,6 +43,7 @@ def answer() -> Component:
                     className="search-label",
                 ),
                 html.Button("Copy", id="price-copy", type="button", className="button", n_clicks=0),
+                *([dcc.Link("Its sales", href=houses_house.address(house), className="button")] if house else []),
                 html.A("as JSON", id="price-json", className="button", href="#"),
             ],
             className="link-row",

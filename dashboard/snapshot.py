@@ -15,9 +15,10 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 import pyarrow.compute as pc
 
+from dashboard.health_watch import HealthView, HealthWatch
 from dashboard.streams import ProcessView, QueryView, TopicView, TopicWatch, process_views, query_view
 from lakehouse import serving
-from lakehouse.domain import Domain
+from lakehouse.domain import Domain, load_all
 from lakehouse.serving import Reading, TableReader
 from lakehouse.tables import Table
 
@@ -75,6 +76,7 @@ class Snapshot:
     taken_at: datetime
     domains: Mapping[str, DomainView]
     processes: tuple[ProcessView, ...] = ()
+    health: HealthView | None = None
 
     def fresh_at(self) -> datetime | str | None:
         """Up to when everything shown is complete: 'live', a time, or None while no query has ever run."""
@@ -142,6 +144,7 @@ class Live:
         self._watchers = [_Watcher(source) for source in sources]
         self._numbers = itertools.count(1)
         self._boot = uuid.uuid4().hex[:8]  # so that a page outliving a restart does not take version 3 for its own
+        self.health = HealthWatch(load_all(), {watcher.topic.name: watcher.topic for watcher in self._watchers})
         self.snapshot: Snapshot | None = None
 
     def refresh(self) -> Snapshot:
@@ -150,15 +153,19 @@ class Live:
         views = {watcher.source.domain.name: watcher.look(now) for watcher in self._watchers}
         last = self.snapshot
         processes = process_views()
+        health = self.health.current(now)
+        stamps = health and health.stamps
         same = last is not None and (last.domains, last.processes) == (views, processes)
+        same = same and last is not None and (last.health and last.health.stamps) == stamps
         version = last.version if last is not None and same else f"{self._boot}-{next(self._numbers)}"
-        self.snapshot = Snapshot(version, now, views, processes)
+        self.snapshot = Snapshot(version, now, views, processes, health)
         return self.snapshot
 
     def start(self) -> None:
         """Begin to watch, in background threads that end with the process."""
         for watcher in self._watchers:
             watcher.topic.start()
+        self.health.start()
         threading.Thread(target=self._run, name="snapshot", daemon=True).start()
 
     def _run(self) -> None:

@@ -1,6 +1,5 @@
 """What the broker and the streaming queries say of themselves: events on the topic, lag, last batch."""
 
-import math
 import threading
 import time
 from collections.abc import Mapping
@@ -8,10 +7,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from lakehouse import checkpoints, serving, state, status, topics
+from lakehouse import checkpoints, metrics, serving, state, status, topics
 from lakehouse.errors import LakeError
 from lakehouse.settings import settings
 
+BEHIND_SECONDS = 30  # a query that is this far behind the topic is catching up
+FULL_LOOK = 60  # every so many questions the broker is asked for everything: old events leave, partitions are added
 SILENT_AFTER = 15.0  # seconds without a sign of life after which a query or the broker counts as gone
 Offsets = Mapping[tuple[str, int], int]
 
@@ -70,12 +71,14 @@ class TopicWatch:
     """Asks the broker for a topic's offsets in a thread of its own, so that a silent broker holds up nobody."""
 
     def __init__(self, topic: str, seconds: float = 1.0) -> None:
+        self.name = topic
         self._view = TopicView(topic, error="The Kafka broker has not been asked yet.")
         self._seconds = seconds
         self._heard_at = time.monotonic()
         self._meter = serving.RateMeter()
         self._known: topics.TopicState | None = None
         self._brokers = ""
+        self._asked = 0
 
     def start(self) -> None:
         """Ask every second until the process ends."""
@@ -116,7 +119,8 @@ class TopicWatch:
 
     def _ends(self, name: str) -> dict[int, int] | None:
         brokers = settings().brokers()
-        if self._known is None or brokers != self._brokers:
+        self._asked += 1
+        if self._known is None or brokers != self._brokers or self._asked % FULL_LOOK == 0:
             self._known, self._brokers = topics.state(brokers, name), brokers
             return self._known.ends if self._known else None
         return topics.end_offsets(brokers, name, self._known.ends)
@@ -137,30 +141,26 @@ def query_view(domain: str, query: str, topic: TopicView, now: datetime) -> Quer
     except (OSError, ValueError, KeyError, TypeError):
         return QueryView(query, "stopped", error=f"The checkpoint of {domain}/{query} cannot be read.")
     progress = state.read_json(state.progress_file(domain, query))
-    beat = _time(progress.get("written_at"))
+    beat = moment(progress.get("written_at"))
     alive = beat is not None and (now - beat).total_seconds() < SILENT_AFTER
     if done is None and beat is None:
         return QueryView(query)
-    duration = _number((progress.get("durationMs") or {}).get("triggerExecution"))
+    duration = metrics.number((progress.get("durationMs") or {}).get("triggerExecution"))
     return QueryView(
         query,
         state="running" if alive else "stopped",
         batch_id=done.batch_id if done else None,
         lag=None if topic.error else serving.lag(dict(topic.ends), dict(topic.starts), done),
-        rows_per_second=_number(progress.get("processedRowsPerSecond")) if alive else None,
+        rows_per_second=metrics.number(progress.get("processedRowsPerSecond")) if alive else None,
         batch_seconds=None if duration is None else duration / 1000,
-        progressed_at=_time(progress.get("timestamp")),
+        progressed_at=moment(progress.get("timestamp")),
     )
 
 
-def _number(value: Any) -> float | None:
-    """A finite number: Spark reports NaN and Infinity for a batch without time or rows."""
-    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
-
-
-def _time(value: Any) -> datetime | None:
+def moment(value: Any) -> datetime | None:
+    """The time that a progress file writes; None where it writes none."""
     try:
-        moment = datetime.fromisoformat(str(value).replace("Z", "+00:00"))
+        found = datetime.fromisoformat(str(value).replace("Z", "+00:00"))
     except ValueError:
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

@@ -47,6 +47,7 @@ def tile(
                     html.Span(
                         id=f"{tile_id}-as-of", className="as-of", **attributes(stale_after=stale_after, as_of=now.as_of)
                     ),
+                    _csv(tile_id, title),
                 ]
             ),
             html.P(text.with_code(meaning), className="meaning"),
@@ -58,6 +59,12 @@ def tile(
         className="tile",
         **attributes(state=now.state, aria_label=title),
     )
+
+
+def _csv(tile_id: str, title: str) -> Component:
+    """Saves what the tile shows; assets/csv.js reads it off the page."""
+    label = f"Save {title} as CSV"
+    return html.Button("CSV", type="button", className="csv", title=label, **attributes(csv=tile_id, aria_label=label))
 
 
 def outputs(tile_id: str) -> list[Output]:

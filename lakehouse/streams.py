@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from lakehouse import checkpoints, sidecar, state, topics
+from lakehouse import checkpoints, metrics, sidecar, state, topics
 from lakehouse.errors import LakeError
 from lakehouse.locks import exclusive
 from lakehouse.session import stop_jvm
@@ -105,12 +105,15 @@ class Runner:
         self._topic = topic
         self._written: dict[str, int] = {}
         self._writing: set[str] = set()
+        self._recorders: dict[str, metrics.Recorder] = {}
+        self._trigger = NO_PAUSE
 
     def run(self, queries: Sequence[Query], trigger: str) -> None:
         """Run until stopped by SIGTERM or Ctrl-C, or, with trigger `available-now`, until all that was there is done.
 
         Raises LakeError when a query fails; the others are then stopped between two batches.
         """
+        self._trigger = trigger
         with ExitStack() as locks:
             for query in queries:
                 locks.enter_context(exclusive(query.checkpoint.with_suffix(".lock"), f"Query {query.full_name}"))
@@ -144,7 +147,10 @@ class Runner:
         writer = writer.foreachBatch(functools.partial(self._batch, query))
         if trigger == "available-now":
             return writer.trigger(availableNow=True).start()
-        return writer.trigger(processingTime=query.pace if trigger == NO_PAUSE else trigger).start()
+        return writer.trigger(processingTime=self._pace(query)).start()
+
+    def _pace(self, query: Query) -> str:
+        return query.pace if self._trigger == NO_PAUSE else self._trigger
 
     def _batch(self, query: Query, frame: "DataFrame", batch_id: int) -> None:
         self._writing.add(query.full_name)
@@ -166,19 +172,24 @@ class Runner:
                     self._report(query, stream)
                 if error := stream.exception():
                     log.error("query failed", query=query.full_name, error=str(error))
-                    return query_failed(query, str(error))
+                    failed = query_failed(query, str(error))
+                    self._report(query, stream, str(failed))
+                    return failed
             if self._stop.asked or not active:
                 break
             time.sleep(0.2)
         return None
 
-    def _report(self, query: Query, active: "StreamingQuery") -> None:
+    def _report(self, query: Query, active: "StreamingQuery", error: str = "") -> None:
+        """Tell the last progress to other processes, and add it to the query's history."""
         progress = active.lastProgress
-        if progress is None:
+        if progress is None and not error:
             return
-        values: dict[str, Any] = json.loads(progress.json)
-        values["written_at"] = datetime.now(UTC).isoformat()
+        values: dict[str, Any] = json.loads(progress.json) if progress else {}
+        values |= {"written_at": datetime.now(UTC).isoformat(), "trigger": self._pace(query), "error": error}
         state.write_json(state.progress_file(query.domain, query.name), values)
+        recorder = self._recorders.setdefault(query.full_name, metrics.Recorder(query.full_name))
+        recorder.record(metrics.of_progress(values))
 
     def _quiesce(self, queries: Sequence[Query], grace: float = 60.0) -> None:
         """Wait until every batch that has written is committed; later ones are held before they write."""

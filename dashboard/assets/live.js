@@ -1,12 +1,12 @@
 /* The page's clock: polls /beat, and paints ages, clocks and the status pill every second, server or no server. */
 (function () {
   'use strict';
-  const TICK = 2000, LOST_TICKS = 3, STALE_SECONDS = 30;
-  const beat = { failed: 0, skew: 0, heard: null, answer: null };
+  const TICK = 2000, LOST_MILLIS = 4000;
+  const beat = { failed: 0, skew: 0, heard: null, answer: null, shownTaken: null, sentAt: 0 };
   const noUpdate = () => window.dash_clientside.no_update;
   const now = () => Date.now() + beat.skew; // the server's clock; the viewer's may be wrong
 
-  async function tick(_n, shown) {
+  async function ask() {
     const abort = new AbortController();
     const timer = setTimeout(() => abort.abort(), TICK);
     try {
@@ -20,11 +20,32 @@
       beat.failed += 1;
     } finally {
       clearTimeout(timer);
-      paint();
     }
-    const version = beat.answer && beat.failed === 0 ? beat.answer.version : null;
-    return version && version !== shown ? version : noUpdate();
   }
+
+  // The pill is asked for every 2 s, whatever the page's own refresh is; data only when it is due.
+  async function tick(_n, _poll, shown) {
+    await ask();
+    const version = beat.answer && beat.failed === 0 ? beat.answer.version : null;
+    const { held, view } = window.lake;
+    const due = !shown || (!held() && Date.now() - beat.sentAt > Number(view.refresh) * 1000 - TICK / 2);
+    const send = version && due;
+    if (send) {
+      beat.sentAt = Date.now();
+      beat.shownTaken = beat.answer.taken_at;
+    }
+    paint();
+    return send && version !== shown ? version : noUpdate();
+  }
+
+  // Between two ticks: after a click, and when a hidden page, whose clock the browser slows down, is seen again.
+  function poll() {
+    beat.sentAt = 0;
+    const at = (polls += 1);
+    window.dash_clientside.set_props('poll', { data: at });
+  }
+  let polls = 0;
+  document.addEventListener('visibilitychange', () => { if (!document.hidden) poll(); });
 
   function age(millis) {
     const s = Math.max(0, Math.floor(millis / 1000));
@@ -49,7 +70,7 @@
   function asOf(element) {
     const value = element.dataset.asOf;
     const live = value === 'live';
-    const at = live ? (beat.answer ? beat.answer.taken_at * 1000 : null) : Date.parse(value);
+    const at = live ? (beat.shownTaken ? beat.shownTaken * 1000 : null) : Date.parse(value);
     const tile = element.closest('.tile');
     if (!value || at === null || Number.isNaN(at)) return put(element, '');
     const old = now() - at > Number(element.dataset.staleAfter) * 1000;
@@ -60,16 +81,15 @@
 
   function status() {
     const answer = beat.answer;
-    if (beat.failed >= LOST_TICKS) return ['offline', 'OFFLINE', 'The dashboard server does not answer; it is asked again every 2 s.'];
-    if (!answer) return ['connecting', 'CONNECTING', 'Waiting for the first answer.'];
-    const taken = now() - answer.taken_at * 1000;
-    const fresh = answer.fresh_at === 'live' || !answer.fresh_at ? taken : now() - Date.parse(answer.fresh_at);
-    const oldest = Math.max(taken, fresh);
-    if (taken > LOST_TICKS * TICK || fresh > STALE_SECONDS * 1000) {
-      return ['stale', 'STALE ' + roughly(oldest), 'What is shown may miss the events of the last ' + age(oldest) + '.'];
+    const silent = beat.heard !== null && Date.now() - beat.heard > LOST_MILLIS;
+    if (beat.failed >= 2 || (beat.failed && silent)) {
+      return ['offline', 'OFFLINE', 'The dashboard server does not answer; it is asked again every 2 s.'];
     }
-    if (!answer.fresh_at) return ['empty', 'NO DATA', 'No query has run yet; this page fills as soon as one does.'];
-    return ['live', 'LIVE', 'Up to date; looked at the lake ' + age(taken) + ' ago.'];
+    if (!answer) return ['connecting', 'CONNECTING', 'Waiting for the first answer.'];
+    const { held, view } = window.lake;
+    if (held()) return ['paused', 'PAUSED ' + roughly(Date.now() - view.since), 'What is shown is kept as it was.\n' + answer.title];
+    const seconds = answer.status === 'stale' && answer.since ? ' ' + roughly(now() - answer.since * 1000) : '';
+    return [answer.status, answer.word + seconds, answer.title];
   }
 
   function paint() {
@@ -98,6 +118,7 @@
   });
   setInterval(paint, 1000);
 
+  window.lake = Object.assign(window.lake || {}, { poll, now });
   window.dash_clientside = window.dash_clientside || {};
   window.dash_clientside.lake = Object.assign(window.dash_clientside.lake || {}, { tick });
 })();

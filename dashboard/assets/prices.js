@@ -7,9 +7,7 @@
   // Without a new entry in the history and without Dash taking it for a new page.
   function viewAddress(address) {
     const parts = String(address || '').split('?');
-    if (parts[0] && parts[0] === window.location.pathname && address !== window.location.pathname + window.location.search) {
-      window.history.replaceState(window.history.state, '', address);
-    }
+    if (parts[0] && parts[0] === window.location.pathname) window.lake.write(address);
     return noUpdate();
   }
 

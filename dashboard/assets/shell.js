@@ -1,12 +1,11 @@
 /* Theme, navigation, what a figure keeps when it is renewed, and the one table too long to be sent as components. */
 (function () {
   'use strict';
-  const KEY = 'mantine-color-scheme-value'; // Mantine's own key, so that it starts with the stored choice
   const CHOICES = ['auto', 'light', 'dark'];
   const NAMES = { auto: 'as the system', light: 'light', dark: 'dark' };
   const system = window.matchMedia('(prefers-color-scheme: dark)');
 
-  const choice = () => (CHOICES.includes(localStorage.getItem(KEY)) ? localStorage.getItem(KEY) : 'auto');
+  const choice = () => window.lake.theme();
   const scheme = () => (choice() === 'auto' ? (system.matches ? 'dark' : 'light') : choice());
 
   function label() {
@@ -19,7 +18,7 @@
   }
 
   function theme(clicks) {
-    if (clicks) localStorage.setItem(KEY, CHOICES[(CHOICES.indexOf(choice()) + 1) % CHOICES.length]);
+    if (clicks) window.lake.chooseTheme(CHOICES[(CHOICES.indexOf(choice()) + 1) % CHOICES.length]);
     label();
     return [scheme(), scheme()];
   }
@@ -43,7 +42,7 @@
     const shown = document.querySelector('#' + id + ' .js-plotly-plot');
     if (figure.layout.map) return keepMap(figure, shown);
     if (!shown || !shown.layout || shown.layout.uirevision !== figure.layout.uirevision) return figure;
-    ['xaxis', 'yaxis'].forEach((axis) => {
+    Object.keys(figure.layout).filter((name) => /^[xy]axis\d*$/.test(name)).forEach((axis) => {
       const { autorange, range } = shown.layout[axis] || {};
       if (autorange === false && range) Object.assign(figure.layout[axis], { autorange, range: [...range] });
     });

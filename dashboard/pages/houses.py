@@ -1,14 +1,14 @@
 """House sales: average price per decade built, live, and the sales themselves."""
 
+import re
 from typing import Any
 
-import dash_mantine_components as dmc
-from dash import Input, Output, State, callback, clientside_callback, dcc, html, no_update
+from dash import Input, Output, State, callback, clientside_callback, html, no_update
 from dash.dependencies import ClientsideFunction
 from dash.development.base_component import Component
 from dash.exceptions import PreventUpdate
 
-from dashboard import charts, feed, houses, houses_pricing, snapshot, text, tiles
+from dashboard import charts, feed, houses, houses_parity, houses_pricing, houses_tiles, snapshot, text, tiles
 from dashboard.snapshot import DomainView
 
 NAME = "Houses"
@@ -16,34 +16,26 @@ PATH = "/houses"
 ORDER = 10
 ICON = "house"
 SOURCE = houses.SOURCE
-_FEED = [
-    feed.column("time", "Time (UTC)", 92),
-    feed.column("id", "House", 102),
-    feed.column("price", "Price", 98, "money"),
-    feed.column("predicted", "Predicted", 98, "money"),
-    feed.column("off", "Differs", 72, "change"),
-    feed.column("built", "Built", 104),
-    feed.column("beds", "Beds", 52, "number"),
-    feed.column("baths", "Baths", 56, "number"),
-    feed.column("sqft", "Sq ft", 60, "number"),
-    feed.column("zip", "Zip", 60),
-]
 
 
-def layout(decade: str = "", **_query: str) -> Component:
-    """The page before its first data; `?decade=1990,2000` picks decades."""
-    chosen = [part for part in decade.split(",") if part.isdigit()]
+def layout(decade: str = "", shape: str = houses_tiles.LINES, **_query: str) -> Component:
+    """The page before its first data; `?decade=1990,2000&shape=multiples` picks decades and how they are drawn."""
+    asked = [part for part in decade.split(",") if part]
+    chosen = [part for part in asked if re.fullmatch(r"[12]\d\d0", part)]
+    unknown = [f"decade={part[:20]}" for part in asked if part not in chosen]
+    unknown += [] if shape in houses_tiles.SHAPES else [f"shape={shape[:20]}"]
     intro = [html.H1("House sales"), html.P("Average price per decade built, window by window, as the sales come in.")]
     return html.Div(
         [
             html.Div(intro, className="intro"),
+            html.P(_unknown(unknown), id="houses-notice", className="notice", role="status"),
             html.Div(tiles.loading_kpis(6), id="houses-kpis", className="kpis"),
             html.Div(
                 [
-                    _last_window_tile(),
-                    _windows_tile(chosen),
-                    html.Div(_feed_tile(), className="all"),
-                    html.Div(_parity_tile(), className="all"),
+                    houses_tiles.last_window(),
+                    houses_tiles.windows(chosen, shape if shape in houses_tiles.SHAPES else houses_tiles.LINES),
+                    html.Div(houses_tiles.live_feed(), className="all"),
+                    html.Div(houses_tiles.parity(), className="all"),
                 ],
                 className="grid",
             ),
@@ -51,69 +43,11 @@ def layout(decade: str = "", **_query: str) -> Component:
     )
 
 
-def _last_window_tile() -> Component:
-    return tiles.tile(
-        "houses-last-window",
-        "Last window per decade",
-        "Average price of the newest window of each decade built; the number on a bar is its sales.",
-        html.P(id="houses-last-window-caption", className="caption"),
-        html.Div(id="houses-last-window-note"),
-        charts.graph("houses-last-window-bars"),
-        html.Details([html.Summary("Show as table"), html.Div(id="houses-last-window-rows")]),
-    )
+def _unknown(asked: list[str]) -> str:
+    return f"The address asks for {', '.join(asked)}, which is not known; the usual is shown." if asked else ""
 
 
-def _windows_tile(chosen: list[str]) -> Component:
-    heads = ("Window (UTC)", "Decade", "Average price", "Sales", "State", "Served by")
-    table = html.Table(
-        [
-            html.Caption("Windows drawn, newest first"),
-            html.Thead(html.Tr([html.Th(head, scope="col") for head in heads])),
-            html.Tbody(id="houses-windows-rows"),
-        ],
-        id="houses-windows-table",
-    )
-    return tiles.tile(
-        "houses-windows",
-        "Past windows",
-        "The last hour of windows. Hollow points are provisional; diamonds are served by the batch layer.",
-        dmc.MultiSelect(
-            id="houses-decades",
-            data=[{"value": decade, "label": f"{decade}s"} for decade in chosen],
-            value=chosen,
-            placeholder=f"The {houses.BUSIEST} decades with most sales",
-            clearable=True,
-            searchable=True,
-            size="xs",
-            **tiles.attributes(aria_label="Decades drawn"),
-        ),
-        html.P(id="houses-windows-layers", className="caption"),
-        charts.graph("houses-windows-lines"),
-        dcc.Store(id="houses-windows-data"),
-        html.Details([html.Summary("Show as table"), html.Div(table, className="table-scroll", tabIndex=0)]),
-    )
-
-
-def _feed_tile() -> Component:
-    return tiles.tile(
-        "houses-feed",
-        "Live sales",
-        f"The newest {snapshot.FEED_ROWS} sales in history, newest first, and the price that the live model gives.",
-        html.P(id="houses-feed-model", className="caption"),
-        feed.grid("houses-feed-grid", _FEED, 420),
-        dcc.Store(id="houses-feed-keys", data=[]),
-        dcc.Store(id="houses-feed-version", data=""),
-    )
-
-
-def _parity_tile() -> Component:
-    return tiles.tile(
-        "houses-parity",
-        "Speed and batch layer compared",
-        "The last recomputation over distinct sales against what the stream had shown: average price · sales.",
-        html.Div(id="houses-parity-body"),
-        stale_after=26 * 3600,
-    )
+Shown = dict[str, str] | None  # the header's range, None until the browser has told it
 
 
 def _view() -> DomainView:
@@ -137,14 +71,15 @@ def update_kpis(_version: str | None) -> list[Component]:
     *tiles.outputs("houses-last-window"),
     Input("live", "data"),
     Input("scheme", "data"),
+    Input("view", "data"),
 )
-def update_last_window(_version: str | None, scheme: str | None) -> tuple[Any, ...]:
+def update_last_window(_version: str | None, scheme: str | None, shown: Shown) -> tuple[Any, ...]:
     """Bars, caption and table of the newest windows."""
     view = _view()
     state = houses.windows_state(view)
-    if view.served.empty or not scheme:
+    if view.served.empty or not scheme or not shown:
         return no_update, no_update, no_update, no_update, *state
-    last = houses.last_windows(view.served)
+    last = houses.last_windows(houses.within(view.served, shown["range"]))
     figure = charts.bars(houses.bar_rows(last), "sales", scheme, "houses-last-window")
     return figure, houses.caption(last), houses.quiet_note(view, last), houses.last_window_table(last), *state
 
@@ -158,22 +93,30 @@ def update_last_window(_version: str | None, scheme: str | None) -> tuple[Any, .
     Input("live", "data"),
     Input("scheme", "data"),
     Input("houses-decades", "value"),
+    Input("houses-shape", "value"),
+    Input("view", "data"),
     State("houses-decades", "data"),
 )
 def update_windows(
-    _version: str | None, scheme: str | None, chosen: list[str] | None, options: list[Any] | None
+    _version: str | None,
+    scheme: str | None,
+    chosen: list[str] | None,
+    shape: str,
+    shown: Shown,
+    options: list[Any] | None,
 ) -> tuple[Any, ...]:
-    """Lines, table rows and the picker's options."""
+    """Lines or small charts, table rows and the picker's options."""
     view = _view()
     state = houses.windows_state(view)
-    if view.served.empty or not scheme:
+    if view.served.empty or not scheme or not shown:
         return no_update, no_update, no_update, no_update, *state
+    served = houses.within(view.served, shown["range"])
     everything = houses.decades(view.served)
-    shown = view.served[view.served["decade"].isin(houses.picked(view.served, chosen))]
-    figure = charts.lines(houses.line_rows(shown), everything, scheme, "houses-windows")
+    rows = served[served["decade"].isin(houses.picked(served, chosen))]
+    drawn = charts.multiples if shape == houses_tiles.MULTIPLES else charts.lines
+    figure = drawn(houses.line_rows(rows), everything, scheme, f"houses-windows-{shape}-{shown['range']}")
     new = [{"value": str(decade), "label": f"{decade}s"} for decade in sorted({*everything, *map(int, chosen or [])})]
-    rows = houses.window_rows(shown)
-    return figure, houses.served_by(shown), rows, no_update if new == options else new, *state
+    return figure, houses.served_by(rows), houses.window_rows(rows), no_update if new == options else new, *state
 
 
 @callback(
@@ -206,11 +149,17 @@ def update_parity(_version: str | None) -> tuple[Any, ...]:
     """The comparison of the last recomputation."""
     view = _view()
     state = tiles.tile_state(view.parity, view.parity.committed_at, houses.NO_RECOMPUTE)
-    return houses.parity_body(view), *state
+    return houses_parity.body(view), *state
 
 
 clientside_callback(
     ClientsideFunction("lake", "windowRows"),
     Output("houses-windows-table", "title"),
     Input("houses-windows-data", "data"),
+)
+clientside_callback(
+    ClientsideFunction("lake", "housesAddress"),
+    Output("houses-windows-layers", "title"),
+    Input("houses-decades", "value"),
+    Input("houses-shape", "value"),
 )

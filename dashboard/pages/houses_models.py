@@ -36,6 +36,7 @@ def _trend_tile() -> Component:
         "Error by version",
         "On houses that the version never saw. Hollow points were refused; a diamond is the error on real sales since.",
         charts.graph("models-trend-lines"),
+        html.Details([html.Summary("Show as table"), html.Div(id="models-trend-rows")]),
         stale_after=DAY,
     )
 
@@ -79,6 +80,7 @@ def update_kpis(_version: str | None) -> list[Component]:
 
 @callback(
     charts.figure_of("models-trend-lines"),
+    Output("models-trend-rows", "children"),
     *tiles.outputs("models-trend"),
     Input("live", "data"),
     Input("scheme", "data"),
@@ -89,7 +91,7 @@ def update_trend(_version: str | None, scheme: str | None) -> tuple[Any, ...]:
     found = houses_models.models(view)
     rows = houses_models.version_frame(found, houses_models.live_error(view))
     figure = charts_models.versions(rows, scheme, "models-trend") if scheme and len(rows) else no_update
-    return figure, *houses_models.models_state(found)
+    return figure, houses_models.trend_table(rows), *houses_models.models_state(found)
 
 
 @callback(

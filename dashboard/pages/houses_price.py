@@ -55,7 +55,7 @@ def layout(**query: str) -> Component:
             html.Div(intro, className="intro"),
             dcc.Store(id="price-asked", data=asked),
             dcc.Store(id="price-shown", data=""),
-            html.Div([price_tiles.search(house), price_tiles.answer(), *parts], className="grid price-grid"),
+            html.Div([price_tiles.search(house), price_tiles.answer(house), *parts], className="grid price-grid"),
         ]
     )
 

@@ -18,7 +18,11 @@ def client(monkeypatch: pytest.MonkeyPatch) -> FlaskClient:
 
 def test_pages_are_found_in_their_order() -> None:
     houses = [("Houses", "/houses"), ("Price", "/price"), ("Models", "/models"), ("Map", "/map")]
-    assert [(page.NAME, page.PATH) for page in app.pages()] == [("Overview", "/"), *houses]
+    assert [(page.NAME, page.PATH) for page in app.pages()] == [
+        ("Overview", "/"),
+        *houses,
+        ("Health", "/health-ui"),
+    ]
 
 
 def test_health_answers(client: FlaskClient) -> None:

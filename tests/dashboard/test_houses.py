@@ -10,7 +10,7 @@ import pytest
 from dash.development.base_component import Component
 from plotly.utils import PlotlyJSONEncoder
 
-from dashboard import feed, flow, houses
+from dashboard import feed, flow, houses, houses_parity
 from dashboard.pages import overview
 from dashboard.snapshot import DomainView, Live
 from dashboard.streams import ProcessView
@@ -119,7 +119,7 @@ def test_agreement_is_a_sentence_with_the_causes(look: Any, write: Write, compar
     write(schema.PARITY, compared(0), compared(1, "late and resent", 3, -5.0), compared(2, "late", None))
     view = look()
     assert flow.agreement(view.parity) == "1 of 3 windows agree; 2 differ by late, resent"
-    body = as_json(houses.parity_body(view))
+    body = as_json(houses_parity.body(view))
     assert "-$5" in body
     assert "no row" in body
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,8 @@ def test_the_batch_row_is_served_and_an_open_window_is_not_frozen(
     ]
 
 
-def test_only_recent_windows_are_held(live: Live, write: Write, average: Build) -> None:
+def test_only_recent_windows_are_held(lake: Path, write: Write, average: Build) -> None:
+    live = Live([replace(houses.SOURCE, span=timedelta(hours=1))])
     write(schema.AVERAGES, *[average(number) for number in range(100)])
     view = live.refresh().domains["houses"]
     assert (view.speed.total, len(view.served)) == (100, 31)

@@ -1,0 +1,202 @@
+"""What the Health page lives on, looked at by a thread of its own every two seconds and kept as one object."""
+
+import fcntl
+import itertools
+import logging
+import math
+import threading
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+from dashboard import health_queries
+from dashboard.health_queries import QueryHealth
+from dashboard.streams import TopicView, TopicWatch, process_views
+from lakehouse import deadletters, state, status, tableinfo
+from lakehouse.domain import Domain
+from lakehouse.metrics import History, Recorder, Series
+from lakehouse.serving import Reading, TableReader
+from lakehouse.settings import settings
+
+SECONDS = 2.0
+STALLED_SECONDS = 15.0
+MEMORY_SECONDS = 10.0  # PSS is summed over every mapping of every process
+
+
+@dataclass(frozen=True)
+class ProcessHealth:
+    """A process of `lake up`; `memory_mb` is up to 10 s old and None until it has been measured."""
+
+    name: str
+    state: str
+    pid: int | None = None
+    started_at: str = ""
+    restarts: int = 0
+    last_error: str = ""
+    memory_mb: int | None = None
+
+
+@dataclass(frozen=True)
+class HealthView:
+    """Everything at one moment. `rates` and `lags` are the histories of queries by full name.
+
+    `stamps` names the state of each part: equal stamps mean that a page would show the same.
+    """
+
+    taken_at: datetime
+    queries: tuple[QueryHealth, ...] = ()
+    topics: Mapping[str, tuple[TopicView, ...]] = field(default_factory=dict)
+    rates: Mapping[str, Series] = field(default_factory=dict)
+    lags: Mapping[str, Series] = field(default_factory=dict)
+    dead_letters: Mapping[str, Reading] = field(default_factory=dict)
+    tables: tuple[tuple[str, str, Reading], ...] = ()
+    processes: tuple[ProcessHealth, ...] = ()
+    spark_uis: Mapping[str, str] = field(default_factory=dict)
+    stamps: Mapping[str, str] = field(default_factory=dict)
+    stalled: bool = False
+
+    def as_of(self) -> datetime | str:
+        """'live', or when the last look was where the thread that looks hangs."""
+        return self.taken_at if self.stalled else "live"
+
+
+PARTS = ("queries", "topics", "rates", "lags", "dead_letters", "tables", "processes", "spark_uis")
+
+
+class HealthWatch:
+    """Looks at queries, topics, tables and processes of the domains; `view` is the last look."""
+
+    def __init__(self, domains: Sequence[Domain], watched: Mapping[str, TopicWatch] | None = None) -> None:
+        self._domains = tuple(domains)
+        self._given = dict(watched or {})
+        names = [topic.name for domain in domains for topic in domain.topics]
+        self._own = {name: TopicWatch(name, seconds=2.0) for name in names if name not in self._given}
+        queries = [f"{domain.name}.{query}" for domain in domains for query in domain.queries]
+        self._rates = {name: History(name) for name in queries}
+        self._lags = {name: History(f"{name}.lag") for name in queries}
+        self._recorders = {name: Recorder(f"{name}.lag") for name in queries}
+        self._dead = {domain.name: TableReader(domain.dead_letters, deadletters.by_reason) for domain in domains}
+        self._tables = [TableReader(table, tableinfo.shape) for domain in domains for table in domain.tables]
+        self._memory: dict[str, int] = {}
+        self._lock: TextIO | None = None
+        self._boot = uuid.uuid4().hex[:8]
+        self._numbers = itertools.count(1)
+        self.view: HealthView | None = None
+
+    def start(self) -> None:
+        """Begin to watch, in threads that end with the process."""
+        for watch in self._own.values():
+            watch.start()
+        threading.Thread(target=self._run, args=(self.look, SECONDS), name="health", daemon=True).start()
+        memory = threading.Thread(target=self._run, args=(self.measure, MEMORY_SECONDS), name="memory", daemon=True)
+        memory.start()
+
+    def _run(self, look: Any, seconds: float) -> None:
+        while True:
+            began = time.monotonic()
+            try:
+                look()
+            except Exception:  # the page shows how old it is; the next look may succeed
+                logging.getLogger(__name__).exception("The health of the platform could not be looked at.")
+            time.sleep(max(0.1, seconds - (time.monotonic() - began)))
+
+    def current(self, now: datetime) -> HealthView | None:
+        """The last look; `stalled` when it is too old to be called live."""
+        if self.view is None or (now - self.view.taken_at).total_seconds() < STALLED_SECONDS:
+            return self.view
+        return replace(self.view, stalled=True, stamps={part: f"{self.view.stamps[part]} stalled" for part in PARTS})
+
+    def measure(self) -> None:
+        """The memory of each process; slow."""
+        self._memory = {entry["name"]: entry["memory_mb"] for entry in status.status()["processes"]}
+
+    def look(self) -> HealthView:
+        """Look at everything once; parts that have not changed are the same objects."""
+        now = datetime.now(UTC)
+        topics = {domain.name: tuple(self._topic(topic.name) for topic in domain.topics) for domain in self._domains}
+        processes = self._processes()
+        streams = {process.name: process for process in processes}
+        queries = tuple(
+            health_queries.query_health(
+                domain.name, query, topics[domain.name][0], streams.get(f"{domain.name}.stream"), now
+            )
+            for domain in self._domains
+            for query in domain.queries
+        )
+        self._record(queries)
+        seen = HealthView(
+            now,
+            queries,
+            topics,
+            rates={name: history.read() for name, history in self._rates.items()},
+            lags={name: history.read() for name, history in self._lags.items()},
+            dead_letters={name: reader.read() for name, reader in self._dead.items()},
+            tables=tuple((reader.table.domain, reader.table.name, reader.read()) for reader in self._tables),
+            processes=processes,
+            spark_uis=_spark_uis(self._domains),
+        )
+        self.view = replace(seen, stamps={part: self._stamp(part, seen) for part in PARTS})
+        return self.view
+
+    def _stamp(self, part: str, seen: HealthView) -> str:
+        if self.view is not None and getattr(self.view, part) == getattr(seen, part):
+            return self.view.stamps[part]
+        return f"{self._boot}-{next(self._numbers)}"
+
+    def _topic(self, name: str) -> TopicView:
+        return (self._given.get(name) or self._own[name]).view()
+
+    def _record(self, queries: Sequence[QueryHealth]) -> None:
+        """Add the lags to their histories, if no other dashboard of this lake does."""
+        if not self._may_record():
+            return
+        for query in queries:
+            if query.lag is None or query.state == "not started":
+                continue
+            parts = {f"{part.topic}:{part.partition}": part.lag for part in query.partitions}
+            self._recorders[query.full_name].record({"lag": query.lag, **parts})
+
+    def _may_record(self) -> bool:
+        if self._lock is None:
+            place = settings().run / "metrics"
+            place.mkdir(parents=True, exist_ok=True)
+            file = (place / "lag.lock").open("a")
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.close()
+                return False
+            self._lock = file  # held until the process ends
+        return True
+
+    def _processes(self) -> tuple[ProcessHealth, ...]:
+        listed = state.read_json(state.processes_file()).get("processes") or []
+        told = {process.get("name"): process for process in listed}
+        return tuple(
+            ProcessHealth(
+                view.name,
+                view.state,
+                told.get(view.name, {}).get("pid"),
+                str(told.get(view.name, {}).get("started_at") or ""),
+                view.restarts,
+                view.last_error,
+                self._memory.get(view.name),
+            )
+            for view in process_views()
+        )
+
+
+def _spark_uis(domains: Sequence[Domain]) -> dict[str, str]:
+    """Addresses of the Spark UIs by domain; only http addresses become links."""
+    found = {domain.name: str(state.read_json(state.spark_file(domain.name)).get("ui") or "") for domain in domains}
+    return {name: url for name, url in found.items() if url.startswith(("http://", "https://"))}
+
+
+def lags_of(view: HealthView, query: str, key: str, seconds: float) -> list[float | None]:
+    """The lag of the last `seconds` as a sparkline draws it; None where nobody measured."""
+    series = view.lags.get(query, Series())
+    recent = series.since(view.taken_at.timestamp() - seconds)
+    return [float(value) if math.isfinite(value) else None for value in recent.column(key)]

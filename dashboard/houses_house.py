@@ -1,0 +1,157 @@
+"""One house as pure functions: its numbers, its sales in history, its facts, and the sales nearest to it."""
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+import numpy as np
+import pandas as pd
+import pyarrow.compute as pc
+from dash import dcc, html
+from dash.development.base_component import Component
+
+from dashboard import houses_price, houses_pricing, text, tiles
+from dashboard.houses_facts import fact_text, label
+from jobs.houses import schema
+from jobs.houses.answers import Answer
+from lakehouse import serving
+from lakehouse.serving import Reading, TableReader
+from lakehouse.settings import settings
+
+PATH = "/house"
+MOST_SALES = 200
+NEAREST = 10
+KM_PER_DEGREE = 111.2  # of latitude
+HOUSE_FACTS = tuple(name for name in houses_pricing.FACTS if name != "listed_day")
+
+
+class Near(NamedTuple):
+    """A house sold near another one."""
+
+    id: str
+    km: float
+    price: float
+    sqft_living: float | None
+    grade: float | None
+    yr_built: float | None
+
+
+def address(house_id: str) -> str:
+    """Where the house's page is."""
+    return f"{PATH}/{quote(house_id, safe='')}"
+
+
+def sales_of(house_id: str) -> Reading:
+    """All sales of a house in history; read again only when the history has grown."""
+    return _reader(settings().var, house_id).read()
+
+
+@lru_cache(maxsize=32)
+def _reader(_lake: Path, house_id: str) -> TableReader:
+    return TableReader(schema.HISTORY, serving.matching(pc.field("id") == house_id, MOST_SALES))
+
+
+def newest_first(sales: pd.DataFrame) -> pd.DataFrame:
+    """Sales by time, newest first; those of the initial history, which have only a day of listing, after the others."""
+    return sales.sort_values(["event_at", "listed_at"], ascending=False, na_position="last", ignore_index=True)
+
+
+def facts(sales: pd.DataFrame, answer: Answer | None) -> dict[str, float | None]:
+    """What is known of the house: as the newest sale tells it, and where it does not, as the model knows it."""
+    known = {name: answer.facts.get(name) if answer else None for name in HOUSE_FACTS}
+    if sales.empty:
+        return known
+    newest = newest_first(sales).iloc[0]
+    return {name: known[name] if pd.isna(newest[name]) else float(newest[name]) for name in HOUSE_FACTS}
+
+
+def kpis(sales: pd.DataFrame, answer: Answer | None) -> list[Component]:
+    """The house in numbers."""
+    paid = float(newest_first(sales)["price"].iloc[0]) if len(sales) else answer.sold_price if answer else None
+    guess = answer.price if answer else None
+    apart = text.signed_percent(guess / paid - 1) if guess and paid else text.NOTHING
+    link = dcc.Link(text.money(guess), href=houses_price.address(answer.id, {})) if answer else text.NOTHING
+    interval = f"80 %: {text.short_money(answer.low)} – {text.short_money(answer.high)}" if answer else "no model"
+    return [
+        tiles.kpi("house-kpi-paid", "Last sold for", _exact(text.money(paid), paid), "newest sale"),
+        tiles.kpi("house-kpi-predicted", "Predicted", _exact(link, guess), interval),
+        tiles.kpi("house-kpi-apart", "Model differs", apart, f"by {answer.version}" if answer else "no model"),
+        tiles.kpi("house-kpi-sales", "Sales in history", text.count(len(sales)), "resends counted too"),
+    ]
+
+
+def _exact(shown: Any, value: float | None) -> Component:
+    return html.Span(shown, **tiles.attributes(value=None if value is None else str(value)))
+
+
+def sales_table(sales: pd.DataFrame, predicted: float | None) -> Component:
+    """Every sale of the house with its time and price; a resend of a sale is marked."""
+    ordered = newest_first(sales)
+    again = ordered["event_id"].notna() & ordered[::-1].duplicated("event_id")[::-1]
+    rows = [_sale(row, bool(resent), predicted) for row, resent in zip(tiles.records(ordered), again, strict=True)]
+    heads = {"Time (UTC)": "text", "Price": "number", "Model differs": "number", "From": "text", "On the topic": "text"}
+    return tiles.table("house-sales-table", heads, rows, "Sales of the house, newest first")
+
+
+def _sale(row: Any, resent: bool, predicted: float | None) -> Component:
+    price, at = float(row.price), row.event_at if pd.notna(row.event_at) else row.listed_at
+    when = text.NOTHING if pd.isna(at) else f"{at:%Y-%m-%d %H:%M:%S}" if pd.notna(row.event_at) else f"listed {at:%F}"
+    apart = predicted / price - 1 if predicted else None
+    where = text.NOTHING if pd.isna(row.offset) else f"partition {row.partition:.0f}, offset {row.offset:.0f}"
+    cells = [
+        tiles.cell("time", when, None if pd.isna(at) else at.isoformat(), number=False),
+        tiles.cell("price", text.money(price), price),
+        tiles.cell("off", text.NOTHING if apart is None else text.signed_percent(apart), apart),
+        tiles.cell("source", f"{row.source}, resent" if resent else str(row.source), number=False),
+        tiles.cell("place", where, number=False),
+    ]
+    return html.Tr(cells, **tiles.attributes(sale=where, resent=str(resent).lower()))
+
+
+def fact_table(known: Mapping[str, float | None]) -> Component:
+    """The facts of the house."""
+    rows = [
+        html.Tr([tiles.cell("name", label(name), number=False), tiles.cell("value", fact_text(name, value), value)])
+        for name, value in known.items()
+    ]
+    return tiles.table("house-facts-table", {"Fact": "text", "Value": "number"}, rows, "Facts of the house")
+
+
+def nearest(houses: Any, house_id: str, lat: float | None, long: float | None) -> list[Near]:
+    """The sold houses nearest to a place, the house itself left out; distances as on a plane, fit for a county."""
+    if lat is None or long is None:
+        return []
+    lats, longs = houses.facts["lat"], houses.facts["long"]
+    east = (longs - long) * np.cos(np.radians(lat))
+    km = np.hypot(lats - lat, east) * KM_PER_DEGREE
+    km = np.where(np.isnan(houses.prices) | np.isnan(km) | (houses.ids == house_id), np.inf, km)
+    order = [int(at) for at in np.argsort(km, kind="stable")[:NEAREST] if np.isfinite(km[at])]
+    return [_near(houses, at, float(km[at])) for at in order]
+
+
+def _near(houses: Any, at: int, km: float) -> Near:
+    told = [float(houses.facts[name][at]) for name in ("sqft_living", "grade", "yr_built")]
+    sqft, grade, built = (None if np.isnan(value) else value for value in told)
+    return Near(str(houses.ids[at]), km, float(houses.prices[at]), sqft, grade, built)
+
+
+def near_table(found: Sequence[Near]) -> Component:
+    """The nearest sales, each a link to its house."""
+    rows = [
+        html.Tr(
+            [
+                tiles.cell("id", dcc.Link(near.id, href=address(near.id)), near.id, number=False),
+                tiles.cell("km", f"{near.km:.2f} km", near.km),
+                tiles.cell("price", text.money(near.price), near.price),
+                tiles.cell("sqft_living", fact_text("sqft_living", near.sqft_living), near.sqft_living),
+                tiles.cell("grade", fact_text("grade", near.grade), near.grade),
+                tiles.cell("yr_built", fact_text("yr_built", near.yr_built), near.yr_built),
+            ],
+            **tiles.attributes(house=near.id),
+        )
+        for near in found
+    ]
+    numbers = dict.fromkeys(("Away", "Sold for", "Living area", "Grade", "Built"), "number")
+    return tiles.table("house-near-table", {"House": "text", **numbers}, rows, "The sales nearest to the house")

@@ -1,0 +1,108 @@
+"""The tiles of the houses page before their first data."""
+
+import dash_mantine_components as dmc
+from dash import dcc, html
+from dash.development.base_component import Component
+
+from dashboard import charts, feed, houses, snapshot, tiles
+
+LINES, MULTIPLES = "lines", "multiples"
+SHAPES = {LINES: "Lines", MULTIPLES: "Small multiples"}
+_FEED = [
+    feed.column("time", "Time (UTC)", 92),
+    feed.column("id", "House", 102),
+    feed.column("price", "Price", 98, "money"),
+    feed.column("predicted", "Predicted", 98, "money"),
+    feed.column("off", "Differs", 72, "change"),
+    feed.column("built", "Built", 104),
+    feed.column("beds", "Beds", 52, "number"),
+    feed.column("baths", "Baths", 56, "number"),
+    feed.column("sqft", "Sq ft", 60, "number"),
+    feed.column("zip", "Zip", 60),
+]
+
+
+def last_window() -> Component:
+    """The newest window of each decade, as bars."""
+    return tiles.tile(
+        "houses-last-window",
+        "Last window per decade",
+        "Average price of the newest window of each decade built; the number on a bar is its sales.",
+        html.P(id="houses-last-window-caption", className="caption"),
+        html.Div(id="houses-last-window-note"),
+        charts.graph("houses-last-window-bars"),
+        html.Details([html.Summary("Show as table"), html.Div(id="houses-last-window-rows")]),
+    )
+
+
+def windows(chosen: list[str], shape: str) -> Component:
+    """Past windows, as lines or as small charts."""
+    heads = ("Window (UTC)", "Decade", "Average price", "Sales", "State", "Served by")
+    table = html.Table(
+        [
+            html.Caption("Windows drawn, newest first"),
+            html.Thead(html.Tr([html.Th(head, scope="col") for head in heads])),
+            html.Tbody(id="houses-windows-rows"),
+        ],
+        id="houses-windows-table",
+    )
+    return tiles.tile(
+        "houses-windows",
+        "Past windows",
+        "The windows of the time range above. Hollow points are provisional; diamonds are served by the batch layer.",
+        html.Div([_picker(chosen), _shapes(shape)], className="filters"),
+        html.P(id="houses-windows-layers", className="caption"),
+        charts.graph("houses-windows-lines"),
+        dcc.Store(id="houses-windows-data"),
+        html.Details([html.Summary("Show as table"), html.Div(table, className="table-scroll", tabIndex=0)]),
+    )
+
+
+def _picker(chosen: list[str]) -> Component:
+    picker: Component = dmc.MultiSelect(
+        id="houses-decades",
+        data=[{"value": decade, "label": f"{decade}s"} for decade in chosen],
+        value=chosen,
+        placeholder=f"The {houses.BUSIEST} decades with most sales",
+        clearable=True,
+        searchable=True,
+        size="xs",
+        className="grow",
+        **tiles.attributes(aria_label="Decades drawn"),
+    )
+    return picker
+
+
+def _shapes(shape: str) -> Component:
+    control: Component = dmc.SegmentedControl(
+        id="houses-shape",
+        value=shape,
+        data=[{"value": value, "label": label} for value, label in SHAPES.items()],
+        size="xs",
+        **tiles.attributes(aria_label="One chart of all decades, or one small chart each"),
+    )
+    return control
+
+
+def live_feed() -> Component:
+    """The newest sales."""
+    return tiles.tile(
+        "houses-feed",
+        "Live sales",
+        f"The newest {snapshot.FEED_ROWS} sales in history, newest first, and the price that the live model gives.",
+        html.P(id="houses-feed-model", className="caption"),
+        feed.grid("houses-feed-grid", _FEED, 420),
+        dcc.Store(id="houses-feed-keys", data=[]),
+        dcc.Store(id="houses-feed-version", data=""),
+    )
+
+
+def parity() -> Component:
+    """What the last recomputation found."""
+    return tiles.tile(
+        "houses-parity",
+        "Speed and batch layer compared",
+        "The last recomputation over distinct sales against what the stream had shown, and why they differ.",
+        html.Div(id="houses-parity-body"),
+        stale_after=26 * 3600,
+    )

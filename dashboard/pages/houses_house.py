@@ -1,0 +1,131 @@
+"""A house's own page: its facts, all its sales, the price that the model gives it, and the sales around it."""
+
+from typing import Any
+from urllib.parse import unquote
+
+from dash import Input, Output, State, callback, dcc, html, no_update
+from dash.development.base_component import Component
+from dash.exceptions import PreventUpdate
+
+from dashboard import houses_house, houses_price, houses_pricing, text, tiles
+from dashboard.tiles import TileState
+from jobs.houses.answers import Answer
+from jobs.houses.pricing import UnknownHouseError
+from lakehouse.errors import LakeError
+from lakehouse.serving import Reading
+
+NAME = "House"
+PATH = f"{houses_house.PATH}/<house_id>"
+TILES = ("house-sales", "house-facts", "house-near")
+STATES = [output for tile in TILES for output in tiles.outputs(tile)]
+
+
+def layout(house_id: str = "", **_query: str) -> Component:
+    """The page of one house before its numbers."""
+    house = unquote(house_id)[:80]
+    links = [
+        dcc.Link("Price and what-if", href=houses_price.address(house, {}), className="button"),
+        dcc.Link("All sales", href="/houses", className="button"),
+        dcc.Link("Map", href="/map", className="button"),
+    ]
+    intro = [html.H1(f"House {house}"), html.P("What it is, what was paid for it, and what sold around it.")]
+    grid = [html.Div(_sales(), className="all"), _facts(), _near()]
+    return html.Div(
+        [
+            html.Div(intro, className="intro"),
+            html.Div(links, className="link-row house-links"),
+            dcc.Store(id="house-asked", data=house),
+            dcc.Store(id="house-shown", data=""),
+            html.Div(tiles.loading_kpis(4), id="house-kpis", className="kpis"),
+            html.Div(grid, className="grid"),
+        ]
+    )
+
+
+def _sales() -> Component:
+    meaning = "Every sale of this house in the history, resends too; the difference is the live model's."
+    return tiles.tile("house-sales", "Sales", meaning, html.Div(id="house-sales-rows"))
+
+
+def _facts() -> Component:
+    return tiles.tile(
+        "house-facts",
+        "Facts",
+        "As its newest sale tells them, else as the model knows them.",
+        html.Div(id="house-facts-rows"),
+    )
+
+
+def _near() -> Component:
+    meaning = f"The {houses_house.NEAREST} nearest houses of those that the live model knows as sold."
+    return tiles.tile("house-near", "Nearest sales", meaning, html.Div(id="house-near-rows"), stale_after=26 * 3600)
+
+
+@callback(
+    Output("house-kpis", "children"),
+    Output("house-sales-rows", "children"),
+    Output("house-facts-rows", "children"),
+    Output("house-near-rows", "children"),
+    Output("house-shown", "data"),
+    *STATES,
+    Input("live", "data"),
+    State("house-asked", "data"),
+    State("house-shown", "data"),
+)
+def update(_version: str | None, house: str, shown: str) -> tuple[Any, ...]:
+    """Everything on the page; nothing while neither the house's sales nor the model have changed."""
+    reading = houses_house.sales_of(house)
+    answer, trouble = _answer(house)
+    sales = reading.frame
+    key = f"{len(sales)} {reading.error} {answer.version if answer else ''} {trouble}"
+    if key == shown:
+        raise PreventUpdate
+    if sales.empty and answer is None:
+        return (*[no_update] * 4, key, *_nothing(reading, trouble))
+    known = houses_house.facts(sales, answer)
+    near = _around(house, known)
+    return (
+        houses_house.kpis(sales, answer),
+        houses_house.sales_table(sales, answer.price if answer else None),
+        houses_house.fact_table(known),
+        houses_house.near_table(near),
+        key,
+        *_sales_state(reading),
+        *TileState("ready", [], None),
+        *_near_state(answer, trouble, bool(near)),
+    )
+
+
+def _answer(house: str) -> tuple[Answer | None, str]:
+    try:
+        return houses_pricing.shared().pricer.price(house), ""
+    except LakeError as error:
+        return None, error.what if isinstance(error, UnknownHouseError) else str(error)
+
+
+def _around(house: str, known: dict[str, float | None]) -> list[houses_house.Near]:
+    try:
+        houses = houses_pricing.shared().pricer.known().houses
+    except LakeError:
+        return []
+    return houses_house.nearest(houses, house, known.get("lat"), known.get("long"))
+
+
+def _sales_state(reading: Reading) -> TileState:
+    if reading.error or len(reading.frame):
+        return tiles.tile_state(reading, reading.committed_at, "")._replace(as_of=None)
+    return TileState("empty", "No sale of this house is in the history yet.", None)
+
+
+def _near_state(answer: Answer | None, trouble: str, found: bool) -> TileState:
+    if found:
+        return TileState("ready", [], tiles.moment(answer.trained_at) if answer else None)
+    return TileState("empty", text.with_code(trouble or "Where this house stands is not known."), None)
+
+
+def _nothing(reading: Reading, trouble: str) -> list[Any]:
+    """An id that neither the history nor the model knows."""
+    sentence = reading.error or "No sale of this house is in the history."
+    first = TileState("error", text.with_code(f"{sentence} {trouble}"), None)
+    other = TileState("error", text.with_code(trouble), None)
+    return [*first, *other, *other]

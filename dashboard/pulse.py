@@ -1,0 +1,199 @@
+"""What the status pill says, decided on the server from facts: LIVE, CATCHING UP, STALE or NO DATA.
+
+OFFLINE is the one word that the browser has to find by itself (assets/live.js), as no server is there to say it.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import psutil
+
+from dashboard.flow import BEHIND_SECONDS
+from dashboard.snapshot import DomainView, Snapshot, Source
+from dashboard.streams import QueryView
+from lakehouse import checkpoints, state
+from lakehouse.serving import Reading
+
+SNAPSHOT_SECONDS = 5.0  # taken every second; older than this the thread that takes it hangs
+DATA_SECONDS = 30.0  # with events left to read, data older than this is stale
+SILENT_SECONDS = 2.5  # a query reports every second; silent for longer and without its process, it has ended
+LEAST_RATE = 10.0  # events per second: at a lower rate a handful of events is no backlog
+GROWING_SECONDS = 20.0  # longer than the pause between two batches of the history
+NOT_ASKED = "has not been asked yet"
+
+
+@dataclass(frozen=True)
+class QueryPulse:
+    """One query: its state, how many events it has not read, and up to when its table is complete."""
+
+    name: str
+    state: str  # running, stopped, never
+    lag: int | None
+    rate: float | None = None
+    complete_at: datetime | None = None
+    growing: bool = False
+    trouble: str = ""
+
+    def behind_seconds(self) -> float:
+        """The lag as seconds of input."""
+        return (self.lag or 0) / max(self.rate or 0.0, LEAST_RATE)
+
+
+class Pulse(NamedTuple):
+    """A status, its word, since when (for STALE: up to when what is shown is complete), and the sentence behind it."""
+
+    status: str
+    word: str
+    since: datetime | None
+    why: str
+
+
+def decide(queries: Sequence[QueryPulse], taken_at: datetime, filled: bool, now: datetime) -> Pulse:
+    """The worst that is true of the snapshot and the queries; `filled` is whether any table has rows."""
+    if (now - taken_at).total_seconds() > SNAPSHOT_SECONDS:
+        return Pulse("stale", "STALE", taken_at, "The dashboard has not looked at the lake since.")
+    if not filled and all(query.state == "never" for query in queries):
+        return Pulse("empty", "NO DATA", None, "No query has run yet; this page fills as soon as one does.")
+    stale = [pulse for query in queries if (pulse := _stale(query, now))]
+    if stale:
+        return min(stale, key=lambda pulse: pulse.since or now)
+    behind = [query for query in queries if query.growing or query.behind_seconds() > BEHIND_SECONDS]
+    if behind:
+        names = " and ".join(query.name for query in behind)
+        return Pulse("catching-up", "CATCHING UP", None, f"Not everything on the topic has been read yet: {names}.")
+    return Pulse("live", "LIVE", None, "Up to date.")
+
+
+def _stale(query: QueryPulse, now: datetime) -> Pulse | None:
+    since = query.complete_at
+    if query.trouble:
+        return Pulse("stale", "STALE", since, query.trouble)
+    if query.state == "never":
+        return Pulse("stale", "STALE", since, f"The query {query.name} has never run.")
+    if query.state == "stopped":
+        return Pulse("stale", "STALE", since, f"The query {query.name} has stopped; new events are not read.")
+    if query.lag and since and (now - since).total_seconds() > DATA_SECONDS:
+        return Pulse("stale", "STALE", since, f"Events wait on the topic, and {query.name} has written none since.")
+    return None
+
+
+def growing(samples: Sequence[tuple[float, int]], now: float) -> bool:
+    """Whether the lowest lag of each of the last three periods is above the one before: a lag that never comes down."""
+    floors = []
+    for number in range(3):
+        end = now - number * GROWING_SECONDS
+        lags = [lag for at, lag in samples if end - GROWING_SECONDS < at <= end]
+        if not lags:
+            return False
+        floors.append(min(lags))
+    newest, middle, oldest = floors
+    return newest > middle > oldest and newest > 5 * LEAST_RATE
+
+
+class Watch:
+    """Remembers the lags of the last minute and tells the pulse; one per process, asked by every page."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lags: dict[str, deque[tuple[float, int]]] = {}
+
+    def pulse(self, snapshot: Snapshot, sources: Sequence[Source], now: datetime) -> tuple[Pulse, str]:
+        """The status and its title: the sentence, the lag of each query, the last snapshot and the last event."""
+        queries: list[QueryPulse] = []
+        for source in sources:
+            queries += self._queries(source, snapshot.domains[source.domain.name], now)
+        views = list(snapshot.domains.values())
+        if any(NOT_ASKED in view.topic.error for view in views):
+            return Pulse("connecting", "CONNECTING", None, "The broker has not answered yet."), ""
+        filled = any(view.history.total or view.speed.total or view.topic.events for view in views)
+        told = decide(queries, snapshot.taken_at, filled, now)
+        newest = max((at for view in views if (at := view.history.newest_event_at)), default=None)
+        return told, title(told, queries, snapshot.taken_at, newest)
+
+    def _queries(self, source: Source, view: DomainView, now: datetime) -> list[QueryPulse]:
+        parts: tuple[tuple[str, Reading], ...] = (("speed", view.speed), ("history", view.history))
+        return [self._query(source.domain.name, view, view.queries[role], reading, now) for role, reading in parts]
+
+    def _query(self, domain: str, view: DomainView, query: QueryView, reading: Reading, now: datetime) -> QueryPulse:
+        name = f"{domain}/{query.name}"
+        written = _moment(state.read_json(state.progress_file(domain, query.name)).get("written_at"))
+        alive = query.state == "running" and not ended(checkpoints.path(domain, query.name), written, now)
+        complete = max((at for at in (reading.committed_at, query.progressed_at) if at), default=None)
+        if query.lag == 0:
+            complete = max((at for at in (complete, written) if at), default=None)
+        started = query.state != "not started"
+        return QueryPulse(
+            name,
+            "running" if alive else "stopped" if started else "never",
+            query.lag,
+            view.topic.rate,
+            complete,
+            self._growing(name, query.lag, now.timestamp()),
+            query.error or reading.error or (view.topic.error if started else ""),
+        )
+
+    def _growing(self, name: str, lag: int | None, at: float) -> bool:
+        with self._lock:
+            kept = self._lags.setdefault(name, deque(maxlen=400))
+            if lag is not None and (not kept or at - kept[-1][0] >= GROWING_SECONDS / 40):
+                kept.append((at, lag))
+            return growing(tuple(kept), at)
+
+
+def ended(checkpoint: Path, written: datetime | None, now: datetime) -> bool:
+    """Whether the process that runs a query is gone: the lock names its pid, and the query has been silent besides.
+
+    Silence alone may be a busy machine; a pid alone may be one of another container.
+    """
+    if written is not None and (now - written).total_seconds() < SILENT_SECONDS:
+        return False
+    lock = checkpoint.with_suffix(".lock")
+    try:
+        process = psutil.Process(int(lock.read_text()))
+        return process.status() == psutil.STATUS_ZOMBIE or process.create_time() > lock.stat().st_mtime + 1
+    except (OSError, ValueError):
+        return False  # nothing is known; the progress file decides
+    except psutil.NoSuchProcess:
+        return True
+
+
+def title(told: Pulse, queries: Sequence[QueryPulse], taken_at: datetime, newest: datetime | None) -> str:
+    """What stands behind the pill, one fact a line."""
+    lags = [f"Lag of {query.name}: {_lag(query)}" for query in queries]
+    seen = f"Last event: {_clock(newest)}" if newest else "Last event: none yet"
+    return "\n".join([told.why, *lags, f"Last snapshot: {_clock(taken_at)}", seen])
+
+
+def _lag(query: QueryPulse) -> str:
+    told = "unknown" if query.lag is None else f"{query.lag:,} events"
+    return told if query.state == "running" else f"{told} ({'never run' if query.state == 'never' else query.state})"
+
+
+def _clock(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _moment(value: Any) -> datetime | None:
+    try:
+        return datetime.fromisoformat(str(value))
+    except ValueError:
+        return None
+
+
+_watch = Watch()
+
+
+def beat(snapshot: Snapshot | None, sources: Sequence[Source], now: datetime) -> dict[str, Any]:
+    """What the page is told every 2 s: the clock, the newest version, and what the pill says."""
+    told: dict[str, Any] = {"now": now.timestamp(), "version": None}
+    if snapshot is None:
+        return told | {"status": "connecting", "word": "CONNECTING", "title": "Waiting for the first snapshot."}
+    pulse, words = _watch.pulse(snapshot, sources, now)
+    since = pulse.since.timestamp() if pulse.since else None
+    told |= {"version": snapshot.version, "taken_at": snapshot.taken_at.timestamp()}
+    return told | {"status": pulse.status, "word": pulse.word, "since": since, "title": words or pulse.why}

@@ -1,0 +1,175 @@
+"""Measurements that outlive whoever measures: lines of JSON under var/run/metrics, a file an hour, 24 h kept.
+
+One writer a series: the driver writes the rates of its queries, the dashboard their lag (it goes on while a driver is
+dead). A missing line is a gap: nobody was there to measure.
+"""
+
+import json
+import math
+import time
+from array import array
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lakehouse.settings import settings
+
+SECONDS = 5.0  # between two samples of a series
+KEPT_HOURS = 24
+LONGEST_LINE = 4096
+
+
+def folder(name: str) -> Path:
+    """Where the lines of a series are."""
+    return settings().run / "metrics" / name
+
+
+def number(value: Any) -> float | None:
+    """A finite number: Spark reports NaN and Infinity for a batch without time or rows."""
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
+
+
+def of_progress(progress: Mapping[str, Any]) -> dict[str, float | None]:
+    """What is kept of a query's progress, as Spark reports it: rates in rows/s, the batch's seconds, rows of state."""
+    millis = number((progress.get("durationMs") or {}).get("triggerExecution"))
+    return {
+        "input": number(progress.get("inputRowsPerSecond")),
+        "processed": number(progress.get("processedRowsPerSecond")),
+        "seconds": None if millis is None else millis / 1000,
+        "state_rows": state_rows(progress),
+    }
+
+
+def state_rows(progress: Mapping[str, Any]) -> float | None:
+    """Rows that the query's operators keep; None when it keeps no state."""
+    kept = [number(operator.get("numRowsTotal")) for operator in progress.get("stateOperators") or []]
+    return sum(rows or 0 for rows in kept) if kept else None
+
+
+class Recorder:
+    """Appends to a series, at most one line every 5 s, and drops files older than a day."""
+
+    def __init__(self, name: str) -> None:
+        self._folder = folder(name)
+        self._next = 0.0
+        self._file: Path | None = None
+
+    def record(self, values: Mapping[str, float | None], now: float | None = None) -> bool:
+        """Write the values that are numbers down; False when the last line is too young, or the disk refuses."""
+        at = time.time() if now is None else now
+        if self._next - SECONDS <= at < self._next:  # a clock set back must not silence the series
+            return False
+        self._next = at + SECONDS
+        told = {key: round(value, 3) for key, value in values.items() if value is not None and math.isfinite(value)}
+        line = json.dumps({"at": round(at, 1), **told}, separators=(",", ":"))
+        if len(line) > LONGEST_LINE:
+            return False
+        try:
+            with self._hour(at).open("a") as file:
+                file.write(line + "\n")
+        except OSError:  # a full disk must not end a stream
+            return False
+        return True
+
+    def _hour(self, at: float) -> Path:
+        file = self._folder / f"{time.strftime('%Y%m%d%H', time.gmtime(at))}.jsonl"
+        if file != self._file:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            oldest = time.strftime("%Y%m%d%H", time.gmtime(at - KEPT_HOURS * 3600))
+            for old in self._folder.glob("*.jsonl"):
+                if old.stem < oldest:
+                    old.unlink(missing_ok=True)
+            self._file = file
+        return file
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """Samples in the order of time: seconds since 1970, and a column per value with NaN where it was not told."""
+
+    at: "np.ndarray[Any, Any]" = field(default_factory=lambda: np.empty(0))
+    values: Mapping[str, "np.ndarray[Any, Any]"] = field(default_factory=dict)
+
+    def since(self, moment: float) -> "Series":
+        """The samples from that time on."""
+        first = int(np.searchsorted(self.at, moment))
+        return Series(self.at[first:], {key: column[first:] for key, column in self.values.items()})
+
+    def column(self, key: str) -> "np.ndarray[Any, Any]":
+        """The values of one kind; all NaN when it was never told."""
+        return self.values.get(key, np.full(len(self.at), np.nan))
+
+
+class History:
+    """Follows a series: `read` takes in what was appended since; held as columns of floats, 8 bytes a value."""
+
+    def __init__(self, name: str) -> None:
+        self._folder = folder(name)
+        self._clear()
+
+    def _clear(self) -> None:
+        self._file, self._offset = "", 0
+        self._at = array("d")
+        self._columns: dict[str, array[float]] = {}
+        self._series = Series()
+
+    def read(self) -> Series:
+        """Everything of the last 24 h; the same object again when nothing was added."""
+        added = sum(self._take(sample) for sample in self._appended())
+        if added:
+            old = int(np.searchsorted(np.array(self._at), self._at[-1] - KEPT_HOURS * 3600))
+            for column in (self._at, *self._columns.values()):
+                del column[:old]
+            self._series = Series(np.array(self._at), {key: np.array(kept) for key, kept in self._columns.items()})
+        return self._series
+
+    def _appended(self) -> Iterator[dict[str, Any]]:
+        files = sorted(self._folder.glob("*.jsonl"))
+        if self._file and (not files or self._shrunk()):
+            self._clear()
+        for file in files:
+            if file.name < self._file:
+                continue
+            if file.name > self._file:
+                self._file, self._offset = file.name, 0
+            with file.open("rb") as lines:
+                lines.seek(self._offset)
+                chunk = lines.read()
+            whole = chunk[: chunk.rfind(b"\n") + 1]  # the last line may still be under way
+            self._offset += len(whole)
+            yield from _parsed(whole)
+
+    def _shrunk(self) -> bool:
+        try:
+            return (self._folder / self._file).stat().st_size < self._offset
+        except FileNotFoundError:
+            return True
+
+    def _take(self, sample: dict[str, Any]) -> bool:
+        at = sample.pop("at")
+        if self._at and at <= self._at[-1]:  # two writers, or a clock set back: time goes one way here
+            return False
+        for key in sample.keys() - self._columns.keys():
+            self._columns[key] = array("d", [math.nan]) * len(self._at)
+        for key, column in self._columns.items():
+            column.append(sample.get(key, math.nan))
+        self._at.append(at)
+        return True
+
+
+def _parsed(lines: bytes) -> Iterator[dict[str, Any]]:
+    """Samples of whole lines; a line that was torn by a kill is left out."""
+    for line in lines.splitlines():
+        try:
+            found = json.loads(line)
+        except ValueError:
+            continue
+        if (
+            isinstance(found, dict)
+            and "at" in found
+            and all(isinstance(value, int | float) for value in found.values())
+        ):
+            yield found

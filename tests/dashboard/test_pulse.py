@@ -1,0 +1,128 @@
+"""The status pill's decision: never LIVE while something is not read, not written or not looked at."""
+
+import json
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from dashboard import app, houses, pulse, snapshot
+from dashboard.pulse import Pulse, QueryPulse, decide
+from dashboard.snapshot import Live
+from lakehouse import checkpoints, state
+
+NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
+DEAD_PID = 2**22 + 1  # above the highest that Linux gives
+
+
+def ago(seconds: float) -> datetime:
+    return NOW - timedelta(seconds=seconds)
+
+
+def query(**changed: Any) -> QueryPulse:
+    usual = {"name": "houses/averages", "state": "running", "lag": 0, "rate": 20.0, "complete_at": ago(1)}
+    return QueryPulse(**usual | changed)
+
+
+def told(*queries: QueryPulse, taken: float = 1, filled: bool = True) -> Pulse:
+    return decide(queries, ago(taken), filled, NOW)
+
+
+def test_all_read_and_just_looked_at_is_live() -> None:
+    assert told(query(), query(name="houses/history", lag=150)).word == "LIVE"
+
+
+def test_a_snapshot_that_is_not_renewed_is_stale_since_it_was_taken() -> None:
+    assert told(query(), taken=6)[:3] == ("stale", "STALE", ago(6))
+
+
+def test_a_stopped_query_is_stale_although_nothing_waits() -> None:
+    found = told(query(), query(name="houses/history", state="stopped", complete_at=ago(40)))
+    assert (found.word, found.since) == ("STALE", ago(40))
+    assert "houses/history has stopped" in found.why
+
+
+def test_the_oldest_of_the_stale_parts_is_named() -> None:
+    first, second = query(state="stopped", complete_at=ago(9)), query(trouble="No broker.", complete_at=ago(99))
+    assert told(first, second)[1:] == ("STALE", ago(99), "No broker.")
+
+
+def test_old_data_is_stale_only_while_events_wait() -> None:
+    assert told(query(complete_at=ago(31), lag=0)).word == "LIVE"
+    assert told(query(complete_at=ago(31), lag=1)).word == "STALE"
+    assert told(query(complete_at=ago(29), lag=1)).word == "LIVE"
+
+
+@pytest.mark.parametrize(
+    ("lag", "rate", "word"),
+    [(600, 20.0, "LIVE"), (601, 20.0, "CATCHING UP"), (300, 0.1, "LIVE"), (301, None, "CATCHING UP")],
+)
+def test_a_lag_of_more_than_thirty_seconds_of_input_is_catching_up(lag: int, rate: float | None, word: str) -> None:
+    assert told(query(lag=lag, rate=rate)).word == word
+
+
+def test_a_growing_lag_is_catching_up_before_it_is_large() -> None:
+    assert told(query(lag=90, growing=True)).word == "CATCHING UP"
+
+
+def test_nothing_anywhere_is_no_data_and_a_query_that_never_ran_is_stale() -> None:
+    assert told(query(state="never"), filled=False).word == "NO DATA"
+    assert told(query(state="never"), filled=True).word == "STALE"
+    assert told(query(state="never"), query(), filled=False).word == "STALE"
+
+
+def test_a_saw_tooth_does_not_grow_and_a_rising_floor_does() -> None:
+    tooth = [(float(at), 20 * (at % 12)) for at in range(61)]
+    rising = [(at, lag + 3 * int(at)) for at, lag in tooth]
+    assert not pulse.growing(tooth, 60.0)
+    assert pulse.growing(rising, 60.0)
+    assert not pulse.growing(rising[-30:], 60.0)  # not seen for long enough
+
+
+def test_a_query_has_ended_when_its_process_is_gone_and_it_is_silent(tmp_path: Path) -> None:
+    lock = tmp_path / "averages.lock"
+    assert not pulse.ended(tmp_path / "averages", ago(9), NOW)  # no lock: nothing is known
+    lock.write_text(str(DEAD_PID))
+    assert pulse.ended(tmp_path / "averages", ago(9), NOW)
+    assert not pulse.ended(tmp_path / "averages", ago(1), NOW)  # in another container, and alive
+    lock.write_text(str(os.getpid()))
+    assert not pulse.ended(tmp_path / "averages", ago(9), NOW)
+
+
+def test_the_title_names_lags_snapshot_and_newest_event() -> None:
+    queries = [query(lag=1200), query(name="houses/history", state="stopped", lag=None)]
+    lines = pulse.title(told(*queries), queries, ago(1), ago(3)).splitlines()
+    assert lines[1:3] == ["Lag of houses/averages: 1,200 events", "Lag of houses/history: unknown (stopped)"]
+    assert lines[3:] == ["Last snapshot: 2026-05-01 11:59:59 UTC", "Last event: 2026-05-01 11:59:57 UTC"]
+
+
+@pytest.fixture
+def client(lake: Path, monkeypatch: pytest.MonkeyPatch) -> FlaskClient:
+    monkeypatch.setattr(snapshot, "_live", Live([houses.SOURCE]))
+    return app.create_app().server.test_client()
+
+
+def beat_after_a_look(client: FlaskClient) -> Any:
+    live = snapshot._live
+    for watcher in live._watchers:
+        watcher.topic._view = snapshot.TopicView("houses", 0, 0.0)
+    live.refresh()
+    return client.get("/beat").json
+
+
+def test_the_beat_says_so_when_a_query_stops(client: FlaskClient) -> None:
+    assert client.get("/beat").json["word"] == "CONNECTING"
+    assert beat_after_a_look(client)["word"] == "NO DATA"
+    for name in houses.SOURCE.domain.queries:
+        written = datetime.now(UTC) - timedelta(seconds=4)
+        state.write_json(state.progress_file("houses", name), {"written_at": written.isoformat()})
+    assert beat_after_a_look(client)["word"] == "LIVE"
+    lock = checkpoints.path("houses", "averages").with_suffix(".lock")
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    lock.write_text(json.dumps(DEAD_PID))
+    answer = beat_after_a_look(client)
+    assert (answer["word"], answer["now"] - answer["since"]) == ("STALE", pytest.approx(4, abs=3))
+    assert "houses/averages has stopped" in answer["title"]

@@ -1,0 +1,103 @@
+"""The history of measurements: bounded, readable while it is written, whole after a kill."""
+
+import math
+from pathlib import Path
+
+import pytest
+
+from lakehouse import metrics
+from lakehouse.metrics import History, Recorder
+
+NOON = 1_777_636_800.0  # 2026-05-01T12:00:00Z
+pytestmark = pytest.mark.usefixtures("lake")
+
+
+def test_what_one_process_recorded_another_reads_and_goes_on_reading() -> None:
+    recorder, history = Recorder("houses.averages"), History("houses.averages")
+    recorder.record({"lag": 5, "input": 20.25}, NOON)
+    first = history.read()
+    assert (first.at.tolist(), first.column("lag").tolist(), first.column("input").tolist()) == ([NOON], [5], [20.25])
+    assert history.read() is first
+    Recorder("houses.averages").record({"lag": 7}, NOON + 5)  # after a restart
+    second = history.read()
+    assert (second.at.tolist(), second.column("lag").tolist()) == ([NOON, NOON + 5], [5, 7])
+    assert math.isnan(second.column("input")[1])
+
+
+def test_a_line_every_five_seconds_is_enough() -> None:
+    recorder = Recorder("q")
+    assert [recorder.record({"lag": 1}, NOON + second) for second in (0, 1, 4.9, 5, 9.9, 10)] == [
+        True, False, False, True, False, True,
+    ]  # fmt: skip
+
+
+def test_a_clock_set_back_does_not_silence_the_series() -> None:
+    recorder = Recorder("q")
+    assert recorder.record({"lag": 1}, NOON)
+    assert recorder.record({"lag": 1}, NOON - 3600)
+
+
+def test_numbers_that_are_none_are_left_out() -> None:
+    Recorder("q").record({"lag": math.nan, "input": None, "seconds": math.inf, "state_rows": 24}, NOON)
+    assert next(metrics.folder("q").glob("*")).read_text() == '{"at":1777636800.0,"state_rows":24}\n'
+
+
+def test_a_day_is_kept() -> None:
+    recorder, history = Recorder("q"), History("q")
+    for hour in range(30):
+        recorder.record({"lag": hour}, NOON + hour * 3600)
+        history.read()
+    files = sorted(file.stem for file in metrics.folder("q").glob("*.jsonl"))
+    assert (files[0], files[-1], len(files)) == ("2026050117", "2026050217", 25)
+    assert history.read().column("lag").tolist() == list(range(5, 30))
+    assert History("q").read().column("lag").tolist() == list(range(5, 30))
+
+
+def test_a_torn_or_half_written_line_is_left_out() -> None:
+    recorder, history = Recorder("q"), History("q")
+    recorder.record({"lag": 1}, NOON)
+    file = next(metrics.folder("q").glob("*"))
+    with file.open("a") as lines:
+        lines.write('{"at":1777636805.0,"la\n[1]\n{"at":"noon"}\n{"at":17776368')
+    assert history.read().at.tolist() == [NOON]
+    with file.open("a") as lines:
+        lines.write('10.0,"lag":2}\n')
+    assert history.read().column("lag").tolist() == [1, 2]
+
+
+def test_time_goes_one_way_though_two_have_written() -> None:
+    for at in (0, 5, 1, 10):
+        Recorder("q").record({"lag": at}, NOON + at)
+    assert History("q").read().column("lag").tolist() == [0, 5, 10]
+
+
+def test_a_series_that_was_deleted_begins_anew() -> None:
+    history = History("q")
+    for step in range(3):
+        Recorder("q").record({"lag": 1}, NOON + step)
+    assert len(history.read().at) == 3
+    for file in metrics.folder("q").glob("*"):
+        file.unlink()
+    Recorder("q").record({"lag": 2}, NOON + 60)
+    assert history.read().column("lag").tolist() == [2]
+
+
+def test_a_disk_that_refuses_ends_nothing(lake: Path) -> None:
+    metrics.folder("q").parent.mkdir(parents=True)
+    metrics.folder("q").write_text("a file where the folder should be")
+    assert Recorder("q").record({"lag": 1}, NOON) is False
+
+
+def test_the_part_since_a_moment() -> None:
+    recorder = Recorder("q")
+    for step in range(4):
+        recorder.record({"lag": step}, NOON + step * 5)
+    assert History("q").read().since(NOON + 10).column("lag").tolist() == [2, 3]
+
+
+def test_what_is_kept_of_a_progress() -> None:
+    operators = [{"numRowsTotal": 20}, {"numRowsTotal": 4}]
+    progress = {"inputRowsPerSecond": math.nan, "processedRowsPerSecond": 40.5, "durationMs": {"triggerExecution": 450}}
+    kept = metrics.of_progress(progress | {"stateOperators": operators})
+    assert kept == {"input": None, "processed": 40.5, "seconds": 0.45, "state_rows": 24}
+    assert metrics.of_progress({"durationMs": None})["state_rows"] is None
