@@ -63,8 +63,8 @@ bench-model: setup-dev ## Measure how good the price model is, over five seeds o
 
 lock: $(BIN)/uv ## Pin every dependency again, with hashes
 	@for name in requirements requirements-dev requirements-build; do \
-	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	    --no-emit-find-links --no-header $$name.in -o $$name.txt; done
+	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	    $$name.in -o $$name.txt; done
 
 clean: ## Remove the environment, jars and everything written at run time
 	rm -rf $(VENV) jars var

@@ -106,10 +106,11 @@ def query_health(domain: str, query: str, topic: TopicView, process: Supervised 
     lags = [partition.lag for partition in partitions if partition.lag is not None]
     lag = None if topic.error or not lags else sum(lags)
     trigger = str(progress.get("trigger") or "")
+    alive = _supervised(process) and streams.is_alive(domain, query, progress, now)
     return QueryHealth(
         domain,
         query,
-        state=_state(progress, done, lag, topic, process, now),
+        state=_state(progress, done, lag, topic, process, alive),
         trigger=trigger,
         batch_id=done.batch_id if done else None,
         allowed_seconds=seconds_of(trigger) or FRESH_SECONDS,
@@ -119,7 +120,7 @@ def query_health(domain: str, query: str, topic: TopicView, process: Supervised 
         restarts=restarts,
         last_error=str(progress.get("error") or told),
         progressed_at=streams.moment(progress.get("timestamp")),
-        **_measured(progress, _alive(progress, process, now)),
+        **_measured(progress, alive),
     )
 
 
@@ -139,11 +140,9 @@ def _measured(progress: Mapping[str, Any], alive: bool) -> dict[str, Any]:
     }
 
 
-def _alive(progress: Mapping[str, Any], process: Supervised | None, now: datetime) -> bool:
-    if process is not None and process.state in ("stopped", "failed", "backing off"):
-        return False  # known at once; a query started by hand is known by its silence
-    beat = streams.moment(progress.get("written_at"))
-    return not progress.get("error") and beat is not None and (now - beat).total_seconds() < streams.SILENT_AFTER
+def _supervised(process: Supervised | None) -> bool:
+    """Whether its supervisor, where it has one, has it running: that is known at once."""
+    return process is None or process.state not in ("stopped", "failed", "backing off")
 
 
 def _state(
@@ -152,10 +151,10 @@ def _state(
     lag: int | None,
     topic: TopicView,
     process: Supervised | None,
-    now: datetime,
+    alive: bool,
 ) -> str:
     supervised = process.state if process else ""
-    if _alive(progress, process, now):
+    if alive:
         behind = (lag or 0) > streams.BEHIND_SECONDS * max(topic.rate or 0, 10)
         return "catching up" if behind else "running"
     if supervised in ("backing off", "starting"):

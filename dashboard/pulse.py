@@ -8,20 +8,15 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, NamedTuple
-
-import psutil
 
 from dashboard.flow import BEHIND_SECONDS
 from dashboard.snapshot import DomainView, Snapshot, Source
 from dashboard.streams import QueryView
-from lakehouse import checkpoints, state
 from lakehouse.serving import Reading
 
 SNAPSHOT_SECONDS = 5.0  # taken every second; older than this the thread that takes it hangs
 DATA_SECONDS = 30.0  # with events left to read, data older than this is stale
-SILENT_SECONDS = 2.5  # a query reports every second; silent for longer and without its process, it has ended
 LEAST_RATE = 10.0  # events per second: at a lower rate a handful of events is no backlog
 GROWING_SECONDS = 20.0  # longer than the pause between two batches of the history
 NOT_ASKED = "has not been asked yet"
@@ -121,15 +116,13 @@ class Watch:
 
     def _query(self, domain: str, view: DomainView, query: QueryView, reading: Reading, now: datetime) -> QueryPulse:
         name = f"{domain}/{query.name}"
-        written = _moment(state.read_json(state.progress_file(domain, query.name)).get("written_at"))
-        alive = query.state == "running" and not ended(checkpoints.path(domain, query.name), written, now)
         complete = max((at for at in (reading.committed_at, query.progressed_at) if at), default=None)
         if query.lag == 0:
-            complete = max((at for at in (complete, written) if at), default=None)
+            complete = max((at for at in (complete, query.reported_at) if at), default=None)
         started = query.state != "not started"
         return QueryPulse(
             name,
-            "running" if alive else "stopped" if started else "never",
+            query.state if started else "never",
             query.lag,
             view.topic.rate,
             complete,
@@ -143,23 +136,6 @@ class Watch:
             if lag is not None and (not kept or at - kept[-1][0] >= GROWING_SECONDS / 40):
                 kept.append((at, lag))
             return growing(tuple(kept), at)
-
-
-def ended(checkpoint: Path, written: datetime | None, now: datetime) -> bool:
-    """Whether the process that runs a query is gone: the lock names its pid, and the query has been silent besides.
-
-    Silence alone may be a busy machine; a pid alone may be one of another container.
-    """
-    if written is not None and (now - written).total_seconds() < SILENT_SECONDS:
-        return False
-    lock = checkpoint.with_suffix(".lock")
-    try:
-        process = psutil.Process(int(lock.read_text()))
-        return process.status() == psutil.STATUS_ZOMBIE or process.create_time() > lock.stat().st_mtime + 1
-    except (OSError, ValueError):
-        return False  # nothing is known; the progress file decides
-    except psutil.NoSuchProcess:
-        return True
 
 
 def title(told: Pulse, queries: Sequence[QueryPulse], taken_at: datetime, newest: datetime | None) -> str:
@@ -176,13 +152,6 @@ def _lag(query: QueryPulse) -> str:
 
 def _clock(at: datetime) -> str:
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
-
-
-def _moment(value: Any) -> datetime | None:
-    try:
-        return datetime.fromisoformat(str(value))
-    except ValueError:
-        return None
 
 
 _watch = Watch()

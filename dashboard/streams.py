@@ -3,9 +3,12 @@
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
+
+import psutil
 
 from lakehouse import checkpoints, metrics, serving, state, status, topics
 from lakehouse.errors import LakeError
@@ -13,6 +16,7 @@ from lakehouse.settings import settings
 
 BEHIND_SECONDS = 30  # a query that is this far behind the topic is catching up
 FULL_LOOK = 60  # every so many questions the broker is asked for everything: old events leave, partitions are added
+SILENT_SECONDS = 2.5  # a query reports every second; silent for longer and without its process, it has ended
 SILENT_AFTER = 15.0  # seconds without a sign of life after which a query or the broker counts as gone
 Offsets = Mapping[tuple[str, int], int]
 
@@ -41,6 +45,7 @@ class QueryView:
     batch_seconds: float | None = None
     progressed_at: datetime | None = None
     error: str = ""
+    reported_at: datetime | None = field(default=None, compare=False)  # moves every second: no news by itself
 
 
 @dataclass(frozen=True)
@@ -142,7 +147,7 @@ def query_view(domain: str, query: str, topic: TopicView, now: datetime) -> Quer
         return QueryView(query, "stopped", error=f"The checkpoint of {domain}/{query} cannot be read.")
     progress = state.read_json(state.progress_file(domain, query))
     beat = moment(progress.get("written_at"))
-    alive = beat is not None and (now - beat).total_seconds() < SILENT_AFTER
+    alive = is_alive(domain, query, progress, now)
     if done is None and beat is None:
         return QueryView(query)
     duration = metrics.number((progress.get("durationMs") or {}).get("triggerExecution"))
@@ -154,7 +159,33 @@ def query_view(domain: str, query: str, topic: TopicView, now: datetime) -> Quer
         rows_per_second=metrics.number(progress.get("processedRowsPerSecond")) if alive else None,
         batch_seconds=None if duration is None else duration / 1000,
         progressed_at=moment(progress.get("timestamp")),
+        reported_at=beat,
     )
+
+
+def is_alive(domain: str, query: str, progress: Mapping[str, Any], now: datetime) -> bool:
+    """Whether the query runs: it has reported lately, without an error, and its process is not known to be gone."""
+    beat = moment(progress.get("written_at"))
+    if beat is None or progress.get("error") or (now - beat).total_seconds() >= SILENT_AFTER:
+        return False
+    return not ended(checkpoints.path(domain, query), beat, now)
+
+
+def ended(checkpoint: Path, written: datetime | None, now: datetime) -> bool:
+    """Whether the process that runs a query is gone: the lock names its pid, and the query has been silent besides.
+
+    Silence alone may be a busy machine; a pid alone may be one of another container.
+    """
+    if written is not None and (now - written).total_seconds() < SILENT_SECONDS:
+        return False
+    lock = checkpoint.with_suffix(".lock")
+    try:
+        process = psutil.Process(int(lock.read_text()))
+        return process.status() == psutil.STATUS_ZOMBIE or process.create_time() > lock.stat().st_mtime + 1
+    except (OSError, ValueError):
+        return False  # nothing is known; the progress file decides
+    except psutil.NoSuchProcess:
+        return True
 
 
 def moment(value: Any) -> datetime | None:

@@ -26,13 +26,18 @@ def sync_tree(folder: Path) -> None:
     sync(folder)
 
 
-def replace_json(path: Path, value: Any) -> None:
-    """Replace the file's content in one step: a reader, or a machine that comes up again, finds the old or the new."""
+def replace_json(path: Path, value: Any, through: bool = True) -> None:
+    """Replace the file's content in one step: a reader finds the old or the new.
+
+    `through`: so does a machine that comes up again after a crash. What JSON does not know is written as text.
+    """
     aside = path.with_name(f".{path.name}.{os.getpid()}")
-    aside.write_text(json.dumps(value, indent=1))
-    sync(aside)
+    aside.write_text(json.dumps(value, indent=1, default=str))
+    if through:
+        sync(aside)
     aside.replace(path)
-    sync(path.parent)
+    if through:
+        sync(path.parent)
 
 
 @contextmanager

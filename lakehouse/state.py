@@ -1,10 +1,10 @@
 """Small JSON files under var/run that tell other processes what runs: written aside, then renamed."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
+from lakehouse import durable
 from lakehouse.settings import settings
 
 
@@ -24,11 +24,9 @@ def spark_file(domain: str) -> Path:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Replace the file's content in one step."""
+    """Replace the file's content in one step; it says what runs now, so it need not outlast a crash."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    aside.write_text(json.dumps(value, indent=1, default=str))
-    aside.replace(path)
+    durable.replace_json(path, value, through=False)
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -7,8 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from lakehouse.settings import ROOT, settings
+from tests.browser import launch
 
 
 def pytest_configure() -> None:
@@ -41,6 +43,13 @@ def spark() -> Iterator[object]:
     session = spark_session("tests")
     yield session
     stop_jvm(session)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """The one headless browser of the run; each test opens a page of its own in it."""
+    with sync_playwright() as playwright:
+        yield launch(playwright)
 
 
 @contextmanager

@@ -28,11 +28,13 @@ class Neighbours(NamedTuple):
     km: Floats
 
 
-# names of the columns of `terms`
 TERMS = ("comparables_log_price", *(f"comparables_{name}" for name, _, _ in ALIKE), "no_comparables")
 
 
 def terms(ids: Texts, facts: Columns, basis: Basis) -> Floats:
+    """The features named TERMS, one row per house: weighted mean log price of its neighbours, how they differ from it,
+    and whether there are none.
+    """
     found = neighbours(ids, facts, basis)
     none = found.weights.sum(axis=1) == 0
     theirs, ours = _alike(basis.sold.facts), _alike(facts)

@@ -59,12 +59,16 @@ class LiveErrors:
 
     def __init__(self, registry: Registry | None = None) -> None:
         self._registry = registry or Registry(DOMAIN.name)
-        self._seen: set[str] = set()
-        self._generation = ""
-        self._predicted: dict[tuple[str, str], float] = {}
-        self._sold: dict[str, Sold] = {}
         self._last = LiveError()
         self._state: tuple[object, ...] = ()
+        self._begin("")
+
+    def _begin(self, generation: str) -> None:
+        """Forget what was read; `generation` names the tables that are read from now on."""
+        self._generation = generation
+        self._seen: set[str] = set()
+        self._predicted: dict[tuple[str, str], float] = {}
+        self._sold: dict[str, Sold] = {}
 
     def read(self) -> LiveError:
         """The errors known now; the same object while nothing has changed."""
@@ -83,8 +87,7 @@ class LiveErrors:
         delta, prices = DeltaTable(HISTORY.path), DeltaTable(PRICES.path)
         generation = f"{delta.metadata().id} {prices.metadata().id}"
         if generation != self._generation:  # deleted and made anew
-            self.__init__(self._registry)  # type: ignore[misc]
-            self._generation = generation
+            self._begin(generation)
         for file in self._unread(prices):
             rows = serving.read_file(PRICES, file, ["model_version", "id", "price"])
             keys = zip(rows["model_version"].to_pylist(), rows["id"].to_pylist(), strict=True)

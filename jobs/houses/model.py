@@ -9,12 +9,12 @@ from pyspark.ml.feature import OneHotEncoder, StringIndexer, VectorAssembler
 from pyspark.ml.functions import array_to_vector
 from pyspark.ml.regression import LinearRegression, LinearRegressionModel
 from pyspark.ml.stat import Summarizer
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from jobs.houses import features, housing
+from jobs.houses import features, housing, known
 from jobs.houses.export import Fit
-from jobs.houses.housing import FACTS, HOLD_OUT_PERCENT, Basis
+from jobs.houses.housing import FACTS, HOLD_OUT_PERCENT, Basis, Houses
 from lakehouse.errors import DataError
 
 REGULARISATION = 3e-4  # keeps the coefficients of rare zip codes and of overlapping features small
@@ -121,3 +121,10 @@ def as_data(fitted: PipelineModel, basis: Basis, means: housing.Floats, shares: 
     total = sum(shares.values())
     zip_mean = sum(by_zip.get(name, 0.0) * count for name, count in shares.items()) / total
     return Fit(basis, float(regression.intercept), coefficients[:split], of_zip, means, float(zip_mean))
+
+
+def score(spark: SparkSession, pipeline: PipelineModel, fit: Fit, houses: Houses) -> pa.Table:
+    """id and price in dollars of each house, by the pipeline in Spark."""
+    rows = spark.createDataFrame(known.as_rows(houses))
+    found = pipeline.transform(with_features(rows, fit.basis)).select("id", "prediction").toArrow()
+    return pa.table({"id": found["id"], "price": np.exp(found["prediction"].to_numpy())})

@@ -11,6 +11,7 @@ from pyspark.ml import PipelineModel
 from rich.console import Console
 from rich.table import Table as Grid
 
+from jobs.houses import model
 from jobs.houses.export import SPARK
 from jobs.houses.pricing import Model, Pricer, UnknownHouseError
 from jobs.houses.schema import DOMAIN
@@ -37,11 +38,9 @@ def wanted(ids: list[str], file: Path | None, everything: bool, known: Model) ->
 
 def predict(published: Model, folder: Path, ids: list[str]) -> pa.Table:
     """id, price, low and high in dollars, one row per known house, as Spark scores them."""
-    from jobs.houses.train import score
-
     houses = published.houses(ids)
     spark = spark_session(f"{DOMAIN.name}-predict")
-    scored = score(spark, PipelineModel.load(str(folder / SPARK)), published.fit, houses)
+    scored = model.score(spark, PipelineModel.load(str(folder / SPARK)), published.fit, houses)
     spark.stop()
     interval = published.manifest["interval"]
     prices = scored["price"].to_numpy()

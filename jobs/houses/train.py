@@ -114,7 +114,7 @@ def publish(spark: SparkSession, sales: DataFrame, houses: KnownHouses, folder: 
     fitted.write().save(str(folder / SPARK))
     loaded = export.from_json((folder / EXPORT).read_text(), export.load_houses(_bytes(folder)).sold)
     offered = houses.houses.take(houses.for_sale) if houses.for_sale.any() else houses.sold.take(slice(0, 1000))
-    scored = score(spark, PipelineModel.load(str(folder / SPARK)), loaded, offered)
+    scored = model.score(spark, PipelineModel.load(str(folder / SPARK)), loaded, offered)
     by_id = dict(zip(offered.ids.tolist(), loaded.prices(offered), strict=True))
     apart = max(abs(price / by_id[house] - 1) for house, price in zip(*scored.to_pydict().values(), strict=True))
     if scored.num_rows != len(offered) or not apart <= EXACT:
@@ -128,13 +128,6 @@ def publish(spark: SparkSession, sales: DataFrame, houses: KnownHouses, folder: 
 
 def _bytes(folder: Path) -> bytes:
     return (folder / export.HOUSES).read_bytes()
-
-
-def score(spark: SparkSession, pipeline: PipelineModel, fit: Fit, houses: Houses) -> pa.Table:
-    """id and price in dollars of each house, by the pipeline in Spark."""
-    rows = spark.createDataFrame(known.as_rows(houses))
-    found = pipeline.transform(model.with_features(rows, fit.basis)).select("id", "prediction").toArrow()
-    return pa.table({"id": found["id"], "price": np.exp(found["prediction"].to_numpy())})
 
 
 def record_prices(prices: pa.Table, version: str, interval: dict[str, float]) -> None:

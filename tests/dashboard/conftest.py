@@ -8,13 +8,12 @@ from typing import Any
 
 import pytest
 from deltalake import write_deltalake
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from jobs.houses import schema
 from lakehouse import tables
 from lakehouse.models import Registry
 from lakehouse.tables import Table
-from tests.browser import launch
 from tests.dashboard.served import App, is_local
 from tests.jobs.houses import fitting
 
@@ -103,17 +102,15 @@ def app(lake: Path) -> Iterator[App]:
 
 
 @pytest.fixture
-def page(app: App) -> Iterator[Page]:
+def page(app: App, browser: Browser) -> Iterator[Page]:
     """A page of which every console error and every request to elsewhere fails the test."""
     complaints: list[str] = []
-    with sync_playwright() as playwright:
-        browser = launch(playwright)
-        page = browser.new_page(viewport={"width": 1440, "height": 900}, base_url=app.url)
-        page.on("console", lambda line: complaints.append(line.text) if line.type == "error" else None)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", lambda request: complaints.append(request.url) if not is_local(request.url, app) else None)
-        page.set_default_timeout(30_000)
-        expect.set_options(timeout=30_000)
-        yield page
-        browser.close()
+    page = browser.new_page(viewport={"width": 1440, "height": 900}, base_url=app.url)
+    page.on("console", lambda line: complaints.append(line.text) if line.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda request: complaints.append(request.url) if not is_local(request.url, app) else None)
+    page.set_default_timeout(30_000)
+    expect.set_options(timeout=30_000)
+    yield page
+    page.close()
     assert [complaint for complaint in complaints if "ERR_CONNECTION_REFUSED" not in complaint] == []

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from dashboard import app, houses, pulse, snapshot
+from dashboard import app, houses, pulse, snapshot, streams
 from dashboard.pulse import Pulse, QueryPulse, decide
 from dashboard.snapshot import Live
 from lakehouse import checkpoints, state
@@ -84,12 +84,12 @@ def test_a_saw_tooth_does_not_grow_and_a_rising_floor_does() -> None:
 
 def test_a_query_has_ended_when_its_process_is_gone_and_it_is_silent(tmp_path: Path) -> None:
     lock = tmp_path / "averages.lock"
-    assert not pulse.ended(tmp_path / "averages", ago(9), NOW)  # no lock: nothing is known
+    assert not streams.ended(tmp_path / "averages", ago(9), NOW)  # no lock: nothing is known
     lock.write_text(str(DEAD_PID))
-    assert pulse.ended(tmp_path / "averages", ago(9), NOW)
-    assert not pulse.ended(tmp_path / "averages", ago(1), NOW)  # in another container, and alive
+    assert streams.ended(tmp_path / "averages", ago(9), NOW)
+    assert not streams.ended(tmp_path / "averages", ago(1), NOW)  # in another container, and alive
     lock.write_text(str(os.getpid()))
-    assert not pulse.ended(tmp_path / "averages", ago(9), NOW)
+    assert not streams.ended(tmp_path / "averages", ago(9), NOW)
 
 
 def test_the_title_names_lags_snapshot_and_newest_event() -> None:

@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -15,51 +14,31 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from jobs.houses.schema import DOMAIN
 from lakehouse import topics
-from lakehouse.broker import free_port
-from lakehouse.settings import ROOT
-from tests.browser import launch
-from tests.conftest import running_broker
-from tests.e2e.test_houses import Platform, answers, read_topic, rows_of, wait_for
+from tests.e2e.running import Platform, dashboard_at, keep_screenshot, read_topic, rows_of, wait_for
 
 pytestmark = pytest.mark.e2e
 SOLD = 40
 
 
 @pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """An empty broker: this test counts what is on the topic."""
-    with running_broker(tmp_path_factory.mktemp("kafka")) as bootstrap_servers:
-        yield bootstrap_servers
+def trained(platform: Platform) -> Platform:
+    """A lake with data sets and a trained model."""
+    topics.ensure(platform.bootstrap_servers, DOMAIN.topics)
+    platform.run("build_datasets.py", "--load")
+    assert "v0001 published" in platform.run("train.py")
+    assert platform.run("train.py", "--if-none") == "", "there is a model already"
+    return platform
 
 
 @pytest.fixture(scope="module")
-def platform(broker: str, tmp_path_factory: pytest.TempPathFactory) -> Platform:
-    """A lake with data sets and a trained model; its topic may hold other tests' sales."""
-    var = tmp_path_factory.mktemp("model") / "var"
-    found = Platform(broker, var, {**os.environ, "LAKE_VAR": str(var), "LAKE_BOOTSTRAP_SERVERS": broker})
-    topics.ensure(broker, DOMAIN.topics)
-    found.run("build_datasets.py", "--load")
-    assert "v0001 published" in found.run("train.py")
-    assert found.run("train.py", "--if-none") == "", "there is a model already"
-    return found
-
-
-@pytest.fixture(scope="module")
-def dashboard(platform: Platform) -> Iterator[str]:
+def dashboard(trained: Platform) -> Iterator[str]:
     """The dashboard's address."""
-    port = free_port()
-    command = [sys.executable, "-m", "dashboard.app", "--port", str(port)]
-    app = subprocess.Popen(command, env=platform.env, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        wait_for(lambda: answers(f"http://127.0.0.1:{port}/health"), 60, "the dashboard's answer")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        app.terminate()
-        app.wait(20)
+    with dashboard_at(trained) as url:
+        yield url
 
 
 def withheld(platform: Platform) -> dict[str, float]:
@@ -82,30 +61,30 @@ def ask(url: str) -> tuple[int, dict[str, Any]]:
         return error.code, json.load(error)
 
 
-def test_three_ways_give_one_price(platform: Platform, dashboard: str) -> None:
-    houses = sorted(withheld(platform))[:3]
-    printed = platform.run("predict.py", *houses, "--csv")
+def test_three_ways_give_one_price(trained: Platform, dashboard: str) -> None:
+    houses = sorted(withheld(trained))[:3]
+    printed = trained.run("predict.py", *houses, "--csv")
     by_spark = {row["id"]: float(row["price"]) for row in csv.DictReader(io.StringIO(printed))}
     assert set(by_spark) == set(houses)
     for house, price in by_spark.items():
         status, told = ask(f"{dashboard}/api/houses/{house}/price")
         assert status == 200
         assert told["price"] == pytest.approx(price, rel=1e-6)
-        by_command = json.loads(lake(platform, "price", house, "--json").stdout)
+        by_command = json.loads(lake(trained, "price", house, "--json").stdout)
         assert by_command == told
     status, told = ask(f"{dashboard}/api/houses/{houses[0]}x/price")
     assert (status, bool(told["nearest"])) == (404, True)
 
 
-def test_a_house_for_sale_is_sold_and_its_error_is_known(platform: Platform, dashboard: str, browser: Browser) -> None:
-    prices = {row["id"]: row["price"] for row in rows_of(platform, "prices")}
-    before = len(read_topic(platform.bootstrap_servers, "houses", 4))
-    stream = platform.job("stream.py", "--query", "history")
+def test_a_house_for_sale_is_sold_and_its_error_is_known(trained: Platform, dashboard: str, browser: Browser) -> None:
+    prices = {row["id"]: row["price"] for row in rows_of(trained, "prices")}
+    before = len(read_topic(trained.bootstrap_servers, "houses", 4))
+    stream = trained.job("stream.py", "--query", "history")
     try:
-        platform.run("produce.py", "--from", "for-sale", "--count", str(SOLD), "--rate", "100", "--seed", "3")
-        records = read_topic(platform.bootstrap_servers, "houses", 4)
+        trained.run("produce.py", "--from", "for-sale", "--count", str(SOLD), "--rate", "100", "--seed", "3")
+        records = read_topic(trained.bootstrap_servers, "houses", 4)
         assert len(records) == before + SOLD
-        wait_for(lambda: read_so_far(platform) == len(records), 120, "the history")
+        wait_for(lambda: read_so_far(trained) == len(records), 120, "the history")
     finally:
         stream.send_signal(signal.SIGTERM)
         assert stream.wait(90) == 0
@@ -125,7 +104,7 @@ def test_a_house_for_sale_is_sold_and_its_error_is_known(platform: Platform, das
     told = dict(cells)
     assert int(told["sales"]) == len(first)
     assert float(told["mape"]) == pytest.approx(expected, rel=1e-9)
-    page.screenshot(path=kept("e2e-models.png"), full_page=True)
+    keep_screenshot(page, "e2e-models")
 
 
 def read_so_far(platform: Platform) -> int:
@@ -134,27 +113,15 @@ def read_so_far(platform: Platform) -> int:
     return in_history + len(rows_of(platform, "dead_letters"))
 
 
-def kept(name: str) -> Path:
-    folder = ROOT / "var/screenshots"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder / name
-
-
-def test_a_rollback_reaches_the_page_within_seconds(platform: Platform, dashboard: str, browser: Browser) -> None:
-    house = sorted(withheld(platform))[0]
-    assert "v0002" in platform.run("train.py")
+def test_a_rollback_reaches_the_page_within_seconds(trained: Platform, dashboard: str, browser: Browser) -> None:
+    house = sorted(withheld(trained))[0]
+    assert "v0002" in trained.run("train.py")
     wait_for(lambda: ask(f"{dashboard}/api/houses/{house}/price")[1]["version"] == "v0002", 30, "the switch")
     page = browser.new_page()
     page.goto(f"{dashboard}/models")
     page.wait_for_selector("tr[data-version='v0002'][data-live='true']")
-    done = lake(platform, "models", "rollback", "--reason", "the test says so")
+    done = lake(trained, "models", "rollback", "--reason", "the test says so")
     assert done.returncode == 0, done.stderr
     page.wait_for_selector("tr[data-version='v0001'][data-live='true']", timeout=30_000)
     assert ask(f"{dashboard}/api/houses/{house}/price")[1]["version"] == "v0001"
-    assert "the test says so" in lake(platform, "models", "show", "v0001").stdout
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        yield launch(playwright)
+    assert "the test says so" in lake(trained, "models", "show", "v0001").stdout

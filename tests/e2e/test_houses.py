@@ -4,88 +4,20 @@ The oracle reads the topic with a plain consumer and its own decoder; it shares 
 """
 
 import json
-import os
 import signal
-import subprocess
-import sys
-import time
-import urllib.request
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
-from playwright.sync_api import Browser, sync_playwright
+from confluent_kafka import Producer
+from playwright.sync_api import Browser
 
-from lakehouse.broker import free_port
-from lakehouse.settings import ROOT
-from tests.browser import launch
-from tests.conftest import running_broker
+from tests.e2e.running import Platform, dashboard_at, keep_screenshot, read_topic, rows_of, wait_for
 
 pytestmark = pytest.mark.e2e
 SALES = 2000
 Key = tuple[str, int]
-
-
-@dataclass
-class Platform:
-    """Addresses of a running broker and the environment in which jobs reach it."""
-
-    bootstrap_servers: str
-    var: Path
-    env: dict[str, str]
-
-    def job(self, script: str, *options: str) -> "subprocess.Popen[str]":
-        """Start a job as a user does."""
-        command = [str(ROOT / "spark-submit.sh"), f"jobs/houses/{script}", *options]
-        return subprocess.Popen(
-            command,
-            env=self.env,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            cwd="/",
-            start_new_session=True,
-        )
-
-    def run(self, script: str, *options: str) -> str:
-        """Run a job to its end; its output."""
-        job = self.job(script, *options)
-        out, err = job.communicate(timeout=300)
-        assert job.returncode == 0, err
-        return out
-
-
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """An empty broker: this test counts what is on the topic."""
-    with running_broker(tmp_path_factory.mktemp("kafka")) as bootstrap_servers:
-        yield bootstrap_servers
-
-
-@pytest.fixture(scope="module")
-def platform(broker: str, tmp_path_factory: pytest.TempPathFactory) -> Platform:
-    var = tmp_path_factory.mktemp("lake") / "var"
-    env = {**os.environ, "LAKE_VAR": str(var), "LAKE_BOOTSTRAP_SERVERS": broker}
-    return Platform(broker, var, env)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        yield launch(playwright)
-
-
-def wait_for(condition: Callable[[], Any], seconds: float, what: str) -> Any:
-    until = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < until, f"{what} did not happen within {seconds:.0f} s"
-        time.sleep(0.5)
-    return value
 
 
 def send(platform: Platform, *values: bytes | None, key: bytes = b"k") -> None:
@@ -93,23 +25,6 @@ def send(platform: Platform, *values: bytes | None, key: bytes = b"k") -> None:
     for value in values:
         producer.produce("houses", value, key, partition=0)
     assert producer.flush(30) == 0
-
-
-def read_topic(bootstrap_servers: str, topic: str, partitions: int) -> list[Any]:
-    """Every record of the topic up to now, by partition and offset."""
-    consumer = Consumer({"bootstrap.servers": bootstrap_servers, "group.id": "oracle", "enable.auto.commit": False})
-    records = []
-    for partition in range(partitions):
-        _low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
-        consumer.assign([TopicPartition(topic, partition, 0)])
-        at = 0
-        while at < high:
-            message = consumer.poll(10)
-            assert message is not None and message.error() is None
-            records.append(message)
-            at = message.offset() + 1
-    consumer.close()
-    return records
 
 
 def decode(message: Any) -> dict[str, Any] | None:
@@ -159,13 +74,6 @@ def table(page: Any, selector: str) -> dict[Key, dict[str, str]]:
         (datetime.fromisoformat(window).astimezone(UTC).isoformat(), int(decade)): cells
         for window, decade, cells in found
     }
-
-
-def rows_of(platform: Platform, table_name: str) -> list[dict[str, Any]]:
-    from deltalake import DeltaTable
-
-    folder = platform.var / "lake/houses" / table_name
-    return DeltaTable(folder).to_pyarrow_table().to_pylist() if (folder / "_delta_log").exists() else []
 
 
 def test_from_a_sale_to_the_page(platform: Platform, browser: Browser) -> None:
@@ -229,18 +137,12 @@ def check_updates_topic(platform: Platform, sales: list[dict[str, Any]]) -> None
 
 def check_page(platform: Platform, browser: Browser, expected: dict[Key, tuple[float, int]]) -> None:
     """What the page shows equals the oracle's numbers; a screenshot of each page is kept under var/."""
-    port = free_port()
-    command = [sys.executable, "-m", "dashboard.app", "--port", str(port)]
-    app = subprocess.Popen(command, env=platform.env, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        wait_for(lambda: answers(f"http://127.0.0.1:{port}/health"), 60, "the dashboard's answer")
+    with dashboard_at(platform) as url:
         page = browser.new_page(viewport={"width": 1440, "height": 1000})
         foreign: list[str] = []
-        page.on(
-            "request", lambda request: foreign.append(request.url) if f"127.0.0.1:{port}" not in request.url else None
-        )
+        page.on("request", lambda request: foreign.append(request.url) if not request.url.startswith(url) else None)
         decades = ",".join(sorted({str(decade) for _start, decade in expected}))
-        page.goto(f"http://127.0.0.1:{port}/houses?decade={decades}")
+        page.goto(f"{url}/houses?decade={decades}")
         page.wait_for_selector("#houses-windows-table tr[data-decade]", state="attached", timeout=60_000)
         shown = table(page, "#houses-windows-table")
         assert {place: (float(row["avg_price"]), int(row["sales"])) for place, row in shown.items()} == expected
@@ -248,21 +150,8 @@ def check_page(platform: Platform, browser: Browser, expected: dict[Key, tuple[f
         newest = {decade: start for start, decade in sorted(expected)}
         assert set(table(page, "#houses-last-window-table")) == {(start, decade) for decade, start in newest.items()}
         page.wait_for_timeout(2500)
-        kept = ROOT / "var/screenshots"
-        kept.mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=kept / "e2e-houses.png", full_page=True)
-        page.goto(f"http://127.0.0.1:{port}/")
+        keep_screenshot(page, "e2e-houses")
+        page.goto(f"{url}/")
         page.wait_for_timeout(2500)
-        page.screenshot(path=kept / "e2e-overview.png", full_page=True)
+        keep_screenshot(page, "e2e-overview")
         assert [url for url in foreign if not url.startswith(("data:", "blob:"))] == []
-    finally:
-        app.terminate()
-        app.wait(20)
-
-
-def answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=1) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False

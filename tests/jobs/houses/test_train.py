@@ -55,7 +55,7 @@ def test_spark_and_export_agree_on_every_house_for_sale(spark: SparkSession, tra
     published = Model(trained, "v0001")
     offered = published.known.houses.take(published.known.for_sale)
     pipeline = PipelineModel.load(str(trained.path("v0001") / export.SPARK))
-    scored = train.score(spark, pipeline, published.fit, offered)
+    scored = model.score(spark, pipeline, published.fit, offered)
     ours = dict(zip(offered.ids.tolist(), published.fit.prices(offered).tolist(), strict=True))
     assert scored.num_rows == len(offered) > 2000
     for house, price in zip(scored["id"].to_pylist(), scored["price"].to_pylist(), strict=True):

@@ -1,0 +1,107 @@
+"""What the end-to-end tests share: jobs started as a user starts them, the topic, tables and page as they are."""
+
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from confluent_kafka import Consumer, TopicPartition
+from playwright.sync_api import Page
+
+from lakehouse.broker import free_port
+from lakehouse.settings import ROOT
+
+
+@dataclass
+class Platform:
+    """Addresses of a running broker and the environment in which jobs reach it."""
+
+    bootstrap_servers: str
+    var: Path
+    env: dict[str, str]
+
+    def job(self, script: str, *options: str) -> "subprocess.Popen[str]":
+        """Start a job as a user does."""
+        command = [str(ROOT / "spark-submit.sh"), f"jobs/houses/{script}", *options]
+        return subprocess.Popen(
+            command,
+            env=self.env,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd="/",
+            start_new_session=True,
+        )
+
+    def run(self, script: str, *options: str) -> str:
+        """Run a job to its end; its output."""
+        job = self.job(script, *options)
+        out, err = job.communicate(timeout=300)
+        assert job.returncode == 0, err
+        return out
+
+
+def wait_for(condition: Callable[[], Any], seconds: float, what: str) -> Any:
+    until = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < until, f"{what} did not happen within {seconds:.0f} s"
+        time.sleep(0.5)
+    return value
+
+
+def read_topic(bootstrap_servers: str, topic: str, partitions: int) -> list[Any]:
+    """Every record of the topic up to now, by partition and offset."""
+    consumer = Consumer({"bootstrap.servers": bootstrap_servers, "group.id": "oracle", "enable.auto.commit": False})
+    records = []
+    for partition in range(partitions):
+        _low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
+        consumer.assign([TopicPartition(topic, partition, 0)])
+        at = 0
+        while at < high:
+            message = consumer.poll(10)
+            assert message is not None and message.error() is None
+            records.append(message)
+            at = message.offset() + 1
+    consumer.close()
+    return records
+
+
+def rows_of(platform: Platform, table_name: str) -> list[dict[str, Any]]:
+    from deltalake import DeltaTable
+
+    folder = platform.var / "lake/houses" / table_name
+    return DeltaTable(folder).to_pyarrow_table().to_pylist() if (folder / "_delta_log").exists() else []
+
+
+@contextmanager
+def dashboard_at(platform: Platform) -> Iterator[str]:
+    """The address of a dashboard that shows the platform's lake."""
+    url = f"http://127.0.0.1:{(port := free_port())}"
+    command = [sys.executable, "-m", "dashboard.app", "--port", str(port)]
+    app = subprocess.Popen(command, env=platform.env, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_for(lambda: answers(f"{url}/health"), 60, "the dashboard's answer")
+        yield url
+    finally:
+        app.terminate()
+        app.wait(20)
+
+
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=1) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def keep_screenshot(page: Page, name: str) -> None:
+    """Keep the page as it looks under var/."""
+    folder = ROOT / "var/screenshots"
+    folder.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=folder / f"{name}.png", full_page=True)
