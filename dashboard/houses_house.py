@@ -3,10 +3,9 @@
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote
 
-import numpy as np
 import pandas as pd
 import pyarrow.compute as pc
 from dash import dcc, html
@@ -15,27 +14,14 @@ from dash.development.base_component import Component
 from dashboard import houses_price, houses_pricing, text, tiles
 from dashboard.houses_facts import fact_text, label
 from jobs.houses import schema
-from jobs.houses.answers import Answer
+from jobs.houses.answers import Answer, Near
 from lakehouse import serving
 from lakehouse.serving import Reading, TableReader
 from lakehouse.settings import settings
 
 PATH = "/house"
 MOST_SALES = 200
-NEAREST = 10
-KM_PER_DEGREE = 111.2  # of latitude
 HOUSE_FACTS = tuple(name for name in houses_pricing.FACTS if name != "listed_day")
-
-
-class Near(NamedTuple):
-    """A house sold near another one."""
-
-    id: str
-    km: float
-    price: float
-    sqft_living: float | None
-    grade: float | None
-    yr_built: float | None
 
 
 def address(house_id: str) -> str:
@@ -117,24 +103,6 @@ def fact_table(known: Mapping[str, float | None]) -> Component:
         for name, value in known.items()
     ]
     return tiles.table("house-facts-table", {"Fact": "text", "Value": "number"}, rows, "Facts of the house")
-
-
-def nearest(houses: Any, house_id: str, lat: float | None, long: float | None) -> list[Near]:
-    """The sold houses nearest to a place, the house itself left out; distances as on a plane, fit for a county."""
-    if lat is None or long is None:
-        return []
-    lats, longs = houses.facts["lat"], houses.facts["long"]
-    east = (longs - long) * np.cos(np.radians(lat))
-    km = np.hypot(lats - lat, east) * KM_PER_DEGREE
-    km = np.where(np.isnan(houses.prices) | np.isnan(km) | (houses.ids == house_id), np.inf, km)
-    order = [int(at) for at in np.argsort(km, kind="stable")[:NEAREST] if np.isfinite(km[at])]
-    return [_near(houses, at, float(km[at])) for at in order]
-
-
-def _near(houses: Any, at: int, km: float) -> Near:
-    told = [float(houses.facts[name][at]) for name in ("sqft_living", "grade", "yr_built")]
-    sqft, grade, built = (None if np.isnan(value) else value for value in told)
-    return Near(str(houses.ids[at]), km, float(houses.prices[at]), sqft, grade, built)
 
 
 def near_table(found: Sequence[Near]) -> Component:

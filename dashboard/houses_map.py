@@ -4,14 +4,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
 import plotly.graph_objects as go
 from dash import dcc, html
 from dash.development.base_component import Component
 
-from dashboard import charts, houses_price, text, tiles
+from dashboard import charts, houses_house, houses_price, text, tiles
 from dashboard.houses_pricing import Everywhere
 
 ALL, FOR_SALE, SOLD = "all", "for-sale", "sold"
@@ -129,7 +128,7 @@ def table(shown: Shown) -> Component:
                 tiles.cell("zip", "" if np.isnan(shown.zips[at]) else f"{int(shown.zips[at]):05d}", number=False),
                 tiles.cell("price", text.money(float(shown.prices[at])), float(shown.prices[at])),
                 tiles.cell("predicted", text.money(float(shown.predicted[at])), float(shown.predicted[at])),
-                tiles.cell("sales", dcc.Link("its sales", href=f"/house/{quote(str(shown.ids[at]), safe='')}")),
+                tiles.cell("sales", dcc.Link("its sales", href=houses_house.address(str(shown.ids[at])))),
             ],
             **tiles.attributes(house=str(shown.ids[at])),
         )

@@ -9,6 +9,7 @@ from dash.exceptions import PreventUpdate
 
 from dashboard import houses_house, houses_price, houses_pricing, text, tiles
 from dashboard.tiles import TileState
+from jobs.houses import answers
 from jobs.houses.answers import Answer
 from jobs.houses.pricing import UnknownHouseError
 from lakehouse.errors import LakeError
@@ -57,7 +58,7 @@ def _facts() -> Component:
 
 
 def _near() -> Component:
-    meaning = f"The {houses_house.NEAREST} nearest houses of those that the live model knows as sold."
+    meaning = f"The {answers.NEAREST} nearest houses of those that the live model knows as sold."
     return tiles.tile("house-near", "Nearest sales", meaning, html.Div(id="house-near-rows"), stale_after=26 * 3600)
 
 
@@ -103,12 +104,12 @@ def _answer(house: str) -> tuple[Answer | None, str]:
         return None, error.what if isinstance(error, UnknownHouseError) else str(error)
 
 
-def _around(house: str, known: dict[str, float | None]) -> list[houses_house.Near]:
+def _around(house: str, known: dict[str, float | None]) -> list[answers.Near]:
     try:
         houses = houses_pricing.shared().pricer.known().houses
     except LakeError:
         return []
-    return houses_house.nearest(houses, house, known.get("lat"), known.get("long"))
+    return answers.nearest(houses, house, known.get("lat"), known.get("long"))
 
 
 def _sales_state(reading: Reading) -> TileState:

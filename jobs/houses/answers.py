@@ -11,7 +11,7 @@ import numpy as np
 from jobs.houses import comparables, features, housing
 from jobs.houses.export import Fit
 from jobs.houses.features import COMPARABLES, LOCATION
-from jobs.houses.housing import FACTS
+from jobs.houses.housing import FACTS, KM_PER_DEGREE, Houses
 from lakehouse.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ LABELS = {
     COMPARABLES: "Comparable sales",
 }  # fmt: skip
 SHOWN_COMPARABLES = 5
+NEAREST = 10
 
 
 class Contribution(NamedTuple):
@@ -35,6 +36,17 @@ class Contribution(NamedTuple):
     label: str
     value_text: str
     dollars: float
+
+
+class Near(NamedTuple):
+    """A house sold near another one."""
+
+    id: str
+    km: float
+    price: float
+    sqft_living: float | None
+    grade: float | None
+    yr_built: float | None
 
 
 class Comparable(NamedTuple):
@@ -168,6 +180,23 @@ def _comparables(fit: Fit, ids: Any, facts: Mapping[str, Any], limit: int = SHOW
             )
         )
     return found
+
+
+def nearest(houses: Houses, house_id: str, lat: float | None, long: float | None) -> list[Near]:
+    """The sold houses nearest to a place, whenever they were sold; the house itself is left out."""
+    if lat is None or long is None:
+        return []
+    km = np.array([KM_PER_DEGREE, KM_PER_DEGREE * np.cos(np.radians(lat))])
+    apart = np.sqrt(housing.km2(houses.facts, np.array([[lat, long]]), km))[:, 0]
+    apart = np.where(np.isnan(houses.prices) | np.isnan(apart) | (houses.ids == house_id), np.inf, apart)
+    order = [int(at) for at in np.argsort(apart, kind="stable")[:NEAREST] if np.isfinite(apart[at])]
+    return [_near(houses, at, float(apart[at])) for at in order]
+
+
+def _near(houses: Houses, at: int, km: float) -> Near:
+    told = [float(houses.facts[name][at]) for name in ("sqft_living", "grade", "yr_built")]
+    sqft, grade, built = (None if np.isnan(value) else value for value in told)
+    return Near(str(houses.ids[at]), km, float(houses.prices[at]), sqft, grade, built)
 
 
 def _day(days: float) -> str | None:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from dashboard import houses_house
+from jobs.houses import answers
 from jobs.houses.housing import FACTS, Houses
 
 AT = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -40,6 +41,6 @@ def test_the_nearest_sales_leave_out_the_house_itself_and_those_not_sold() -> No
     facts = {name: np.full(4, np.nan) for name in FACTS}
     facts |= {"lat": np.array([47.5, 47.51, 47.52, 47.501]), "long": np.full(4, -122.0)}
     houses = Houses(ids, facts, np.array([1.0, 2.0, 3.0, np.nan]))
-    found = houses_house.nearest(houses, "a", 47.5, -122.0)
+    found = answers.nearest(houses, "a", 47.5, -122.0)
     assert [(near.id, round(near.km, 2)) for near in found] == [("b", 1.11), ("c", 2.22)]
-    assert houses_house.nearest(houses, "a", None, -122.0) == []
+    assert answers.nearest(houses, "a", None, -122.0) == []
