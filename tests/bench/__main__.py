@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lakehouse.settings import ROOT
-from tests.bench import measure, model
+from tests.bench import measure, model, pricing
 
 console = Console(highlight=False, soft_wrap=True)
 KEPT = ROOT / "var/bench"
@@ -64,6 +64,8 @@ def main() -> None:
     )
     grid.add_row("both queries at 20,000 sales/s", "keep up", measured)
 
+    figures["pricing_seconds"] = pricing_rows(grid)
+
     memory = measure.memory(seconds=180 if full else 75)
     figures["memory_mb"] = memory
     parts = ", ".join(f"{name} {size:,}" for name, size in memory.items() if size)
@@ -71,6 +73,18 @@ def main() -> None:
 
     console.print(grid)
     keep(figures)
+
+
+def pricing_rows(grid: Table) -> dict[str, Any]:
+    """Add what training and answering take to the table; the figures."""
+    answered = pricing.timings()
+    api = {share: quantile(answered["api"], share) for share in (0.5, 0.95)}
+    grid.add_row("train.py, whole process", "≤ 40 s", spread(answered["train"], "s"))
+    grid.add_row("train.py after Spark's start", "≤ 15 s", spread(answered["train_work"], "s"))
+    grid.add_row("`lake price <id>`, whole process", "≤ 1.2 s", spread(answered["price"], "s"))
+    measured = f"p50 {1000 * api[0.5]:.1f} ms, p95 {1000 * api[0.95]:.1f} ms, n={len(answered['api']):,}"
+    grid.add_row("GET /api/houses/<id>/price, one client", "p95 ≤ 20 ms", measured)
+    return {**answered, "api": api}
 
 
 def show_model() -> None:

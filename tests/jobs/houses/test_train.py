@@ -4,12 +4,14 @@ import json
 import math
 from collections.abc import Iterator
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from deltalake import write_deltalake
 from pyspark.ml import PipelineModel
 from pyspark.sql import SparkSession
 
@@ -102,6 +104,18 @@ def test_a_publication_that_disagrees_with_its_export_is_none(
         train.train(spark, trained)
     assert {path.name for path in trained.folder.iterdir()} == before
     assert trained.live() == "v0001"
+
+
+def test_a_sale_without_some_facts_is_trained_on_and_counted(spark: SparkSession, trained: Registry) -> None:
+    before = trained.manifest("v0001")["rows"]["distinct"]
+    plain = {"price": Decimal(500_000), "bedrooms": 3, "bathrooms": 2.0, "sqft_living": 1800, "sqft_lot": 5000}
+    plain |= {"floors": 1.0, "waterfront": 0, "view": 0, "yr_built": 1960, "source": "stream"}
+    rows = tables.rows(HISTORY, [{"id": f"short{n}", "event_id": f"e{n}", **plain} for n in range(3)])
+    write_deltalake(tables.create(HISTORY), rows, mode="append")
+    told = trained.manifest(train.train(spark, trained))
+    assert told["rows"]["distinct"] == before + 3, "none is dropped"
+    assert told["imputed"]["grade"] == told["imputed"]["lat"] == told["imputed"]["listed_day"] == 3
+    assert "bedrooms" not in told["imputed"]
 
 
 def test_sales_are_counted_once_each_and_sold_at_is_no_feature(spark: SparkSession) -> None:

@@ -1,0 +1,69 @@
+"""How long a training and an answer take: train.py, `lake price` and the API of a running dashboard."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+
+from jobs.houses.pricing import Pricer
+from lakehouse.broker import free_port
+from lakehouse.models import Registry
+from lakehouse.settings import ROOT, settings
+
+
+def timings(questions: int = 500) -> dict[str, list[float]]:
+    """Seconds: `train` whole, `train_work` without Spark's start, each run of `price`, each answer of `api`."""
+    with tempfile.TemporaryDirectory(prefix="lake-bench-") as folder:
+        os.environ["LAKE_VAR"] = f"{folder}/var"
+        settings.cache_clear()
+        try:
+            _job("build_datasets.py", "--load")
+            train = _job("train.py")
+            work = Registry("houses").manifest("v0001")["seconds"]
+            ids = [str(house) for house in Pricer().known().houses.ids]
+            lake = str(Path(sys.executable).parent / "lake")
+            price = [_timed([lake, "price", house]) for house in ids[:5]]
+            return {"train": [train], "train_work": [work], "price": price, "api": _api(ids[:: len(ids) // questions])}
+        finally:
+            del os.environ["LAKE_VAR"]
+            settings.cache_clear()
+
+
+def _job(script: str, *options: str) -> float:
+    return _timed([str(ROOT / "spark-submit.sh"), f"jobs/houses/{script}", *options])
+
+
+def _timed(command: list[str]) -> float:
+    began = time.monotonic()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return time.monotonic() - began
+
+
+def _api(ids: list[str]) -> list[float]:
+    """One client, one question after the other; the first ones, which load the model, are not counted."""
+    url = f"http://127.0.0.1:{(port := free_port())}"
+    command = [sys.executable, "-m", "dashboard.app", "--port", str(port)]
+    app = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    seconds = []
+    try:
+        while not _answers(f"{url}/health"):
+            time.sleep(0.2)
+        for house in [*ids[:5], *ids]:
+            began = time.monotonic()
+            urllib.request.urlopen(f"{url}/api/houses/{house}/price", timeout=30).read()
+            seconds.append(time.monotonic() - began)
+    finally:
+        app.terminate()
+        app.wait(20)
+    return seconds[5:]
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=1) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
