@@ -1,6 +1,6 @@
 """The model in Spark: training rows, features and the MLlib pipeline. Pure functions, DataFrame -> DataFrame."""
 
-from collections.abc import Iterator
+import functools
 
 import numpy as np
 import pyarrow as pa
@@ -12,14 +12,14 @@ from pyspark.ml.stat import Summarizer
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from jobs.houses import features, housing, known
+from jobs.houses import features, featuring, housing, known
 from jobs.houses.export import Fit
+from jobs.houses.featuring import featured
 from jobs.houses.housing import FACTS, HOLD_OUT_PERCENT, Basis, Houses
 from lakehouse.errors import DataError
 
 REGULARISATION = 3e-4  # keeps the coefficients of rare zip codes and of overlapping features small
 _COLUMNS = [name for name in FACTS if name != "listed_day"]
-_FEATURED = "id string, zip string, numbers array<double>, log_price double, sales double"
 
 
 def sale_rows(distinct: DataFrame) -> DataFrame:
@@ -46,33 +46,12 @@ def with_features(rows: DataFrame, basis: Basis) -> DataFrame:
     Columns: id, zip, numbers (vector), log_price (null without a price), sales.
     """
 
-    def compute(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
-            yield featured(batch, basis)
-
     priced = rows if "price" in rows.columns else rows.withColumn("price", F.lit(None).cast("double"))
     counted = priced if "sales" in rows.columns else priced.withColumn("sales", F.lit(1.0))
-    made = counted.select("id", "price", "sales", *FACTS).mapInArrow(compute, _FEATURED)
-    return made.withColumn("numbers", array_to_vector(F.col("numbers")))
-
-
-def featured(batch: pa.RecordBatch, basis: Basis) -> pa.RecordBatch:
-    """A batch of training rows with its features."""
-    houses = housing.columns(batch["id"].to_pylist(), {name: batch[name].to_pylist() for name in ("price", *FACTS)})
-    facts = housing.fill(houses.facts, basis)
-    numbers = features.numbers(houses.ids, facts, basis)
-    ends = np.arange(len(houses) + 1, dtype=np.int32) * numbers.shape[1]
-    log_prices = pa.array(np.log(houses.prices), mask=np.isnan(houses.prices))
-    return pa.RecordBatch.from_arrays(
-        [
-            batch["id"],
-            pa.array(housing.zip_names(facts["zipcode"]).tolist(), pa.string()),
-            pa.ListArray.from_arrays(pa.array(ends), pa.array(numbers.ravel())),
-            log_prices,
-            batch["sales"],
-        ],
-        names=["id", "zip", "numbers", "log_price", "sales"],
+    made = counted.select("id", "price", "sales", *FACTS).mapInArrow(
+        functools.partial(featured, basis=basis), featuring.SCHEMA
     )
+    return made.withColumn("numbers", array_to_vector(F.col("numbers")))
 
 
 def pipeline() -> Pipeline:
@@ -126,5 +105,9 @@ def as_data(fitted: PipelineModel, basis: Basis, means: housing.Floats, shares: 
 def score(spark: SparkSession, pipeline: PipelineModel, fit: Fit, houses: Houses) -> pa.Table:
     """id and price in dollars of each house, by the pipeline in Spark."""
     rows = spark.createDataFrame(known.as_rows(houses))
-    found = pipeline.transform(with_features(rows, fit.basis)).select("id", "prediction").toArrow()
+    made = with_features(rows, fit.basis).persist()
+    try:
+        found = pipeline.transform(made).select("id", "prediction").toArrow()
+    finally:
+        made.unpersist()
     return pa.table({"id": found["id"], "price": np.exp(found["prediction"].to_numpy())})

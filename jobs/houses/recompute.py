@@ -35,7 +35,7 @@ def recompute(spark: SparkSession, window: str, slide: str | None) -> DataFrame:
     """Write the batch averages and the parity with the speed rows, each in one commit; returns the parity rows."""
     tables.create(HISTORY)
     version = DeltaTable(HISTORY.path).version()  # pinned: the stream may go on appending
-    history = spark.read.format("delta").option("versionAsOf", version).load(str(HISTORY.path))
+    history = tables.read_version(spark, HISTORY, version)
     speed = tables.read_spark(spark, AVERAGES)
     generation, batch_id = covered(spark, history)
     stamp = {

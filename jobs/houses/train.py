@@ -72,7 +72,7 @@ def train(spark: SparkSession, registry: Registry) -> str:
     """Fit, judge, publish or refuse; the version that was kept."""
     began = time.monotonic()
     delta_version = DeltaTable(HISTORY.path).version()
-    history = spark.read.format("delta").option("versionAsOf", delta_version).load(str(HISTORY.path))
+    history = tables.read_version(spark, HISTORY, delta_version)
     sales = model.sale_rows(transforms.distinct_sales(history)).persist()
     rows = sales.toArrow()
     check(rows)

@@ -1,0 +1,39 @@
+"""What Spark's Python workers run: batches of houses in, their features out.
+
+Apart from model.py because a worker imports the module of what it runs: without Spark's ML packages it starts in a
+third of the time, and every cold training waits for it.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+
+from jobs.houses import features, housing
+from jobs.houses.housing import FACTS, Basis
+
+SCHEMA = "id string, zip string, numbers array<double>, log_price double, sales double"
+
+
+def featured(batches: Iterator[pa.RecordBatch], basis: Basis) -> Iterator[pa.RecordBatch]:
+    """Batches of training rows as batches of SCHEMA, row by row."""
+    for batch in batches:
+        yield _featured(batch, basis)
+
+
+def _featured(batch: pa.RecordBatch, basis: Basis) -> pa.RecordBatch:
+    houses = housing.columns(batch["id"].to_pylist(), {name: batch[name].to_pylist() for name in ("price", *FACTS)})
+    facts = housing.fill(houses.facts, basis)
+    numbers = features.numbers(houses.ids, facts, basis)
+    ends = np.arange(len(houses) + 1, dtype=np.int32) * numbers.shape[1]
+    log_prices = pa.array(np.log(houses.prices), mask=np.isnan(houses.prices))
+    return pa.RecordBatch.from_arrays(
+        [
+            batch["id"],
+            pa.array(housing.zip_names(facts["zipcode"]).tolist(), pa.string()),
+            pa.ListArray.from_arrays(pa.array(ends), pa.array(numbers.ravel())),
+            log_prices,
+            batch["sales"],
+        ],
+        names=["id", "zip", "numbers", "log_price", "sales"],
+    )
