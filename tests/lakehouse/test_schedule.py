@@ -1,10 +1,12 @@
 """The nightly run and its lines in the crontab, with real processes and a fake `crontab` program."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from lakehouse import schedule
@@ -97,6 +99,35 @@ cli.main()
     done = subprocess.run([sys.executable, "-c", start, "nightly"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (exit_code, "", lines)
     assert not lines or done.stderr.startswith("Error: The nightly run failed: houses/train.py (exit code 65). Log: ")
+
+
+HANGING = """
+import signal, subprocess, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+print("child", child.pid, flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_hanging_job_is_ended_with_all_it_started_and_the_next_still_runs(
+    lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAKE_NIGHTLY_LIMIT_MINUTES", "0.05")
+    monkeypatch.setattr(schedule, "GRACE", 0.3)
+    settings.cache_clear()
+    scripts = [job(tmp_path, "recompute.py", HANGING), job(tmp_path, "train.py", "print('trained')")]
+    with pytest.raises(LakeError) as error:
+        schedule.nightly(scripts)
+    assert str(error.value) == (
+        "The nightly run failed: houses/recompute.py (hung and was ended at its limit of 0.05 min, "
+        f"nightly_limit_minutes). Log: {lake / 'log/nightly.log'}"
+    )
+    log = (lake / "log/nightly.log").read_text()
+    assert "trained" in log
+    child = int(re.findall(r"^child (\d+)$", log, re.MULTILINE)[0])
+    assert not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
+    schedule.nightly([job(tmp_path, "train.py", "pass")])  # the lock is free
 
 
 def test_a_second_run_at_the_same_time_is_refused(lake: Path) -> None:
