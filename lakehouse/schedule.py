@@ -9,9 +9,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from datetime import time as clock
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NoReturn
 
 from lakehouse.domain import domains
 from lakehouse.errors import DataError, LakeError, UnavailableError, UsageError
@@ -58,6 +59,22 @@ def nightly(scripts: Sequence[Path]) -> None:
             failed = [said for script in scripts if (said := _run(script, log))]
     if failed:
         raise LakeError(f"The nightly run failed: {'; '.join(failed)}.", f"Log: {file}")
+
+
+def every_day(at: clock, scripts: Sequence[Path]) -> NoReturn:
+    """Run the jobs every day at that time, UTC, for ever: a night that fails is told on stderr, the next one comes."""
+    while True:
+        time.sleep(seconds_until(at, datetime.now(UTC)))
+        try:
+            nightly(scripts)
+        except LakeError as error:
+            sys.stderr.write(f"Error: {error}\n")
+
+
+def seconds_until(at: clock, now: datetime) -> float:
+    """How long it is from now to the next time that it is `at`; a whole day when it is just now."""
+    today = datetime.combine(now.date(), at, now.tzinfo)
+    return ((today if today > now else today + timedelta(days=1)) - now).total_seconds()
 
 
 def _run(script: Path, log: BinaryIO) -> str:
