@@ -90,6 +90,7 @@ def test_a_reader_never_fails_and_never_goes_back_during_50_publications(registr
     while publisher.poll() is None:
         seen.append(pricer.model().version)
         Pricer(registry).model()  # reads everything anew
+        seen += [str(registry.live()) for _ in range(300)]
         loads += 1
     assert publisher.returncode == 0
     assert seen == sorted(seen)
