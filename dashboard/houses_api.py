@@ -5,6 +5,7 @@ from typing import Any
 import flask
 
 from dashboard import houses_pricing
+from jobs.houses import whatif
 from jobs.houses.pricing import UnknownHouseError
 from lakehouse.errors import LakeError, UsageError
 
@@ -14,7 +15,7 @@ def price(house_id: str) -> tuple[dict[str, Any], int]:
     asked = flask.request.args.to_dict(flat=False)
     query = {name: values[0] if len(values) == 1 else values for name, values in asked.items()}
     try:
-        changes = houses_pricing.parse_changes(query)
+        changes = whatif.parse(query)
         return houses_pricing.shared().pricer.price(house_id, changes).as_dict(), 200
     except UsageError as error:
         return {"error": str(error)}, 400

@@ -11,9 +11,9 @@ import pyarrow.compute as pc
 from dash import dcc, html
 from dash.development.base_component import Component
 
-from dashboard import houses_price, houses_pricing, text, tiles
+from dashboard import houses_price, text, tiles
 from dashboard.houses_facts import fact_text, label
-from jobs.houses import schema
+from jobs.houses import schema, whatif
 from jobs.houses.answers import Answer, Near
 from lakehouse import serving
 from lakehouse.serving import Reading, TableReader
@@ -21,7 +21,7 @@ from lakehouse.settings import settings
 
 PATH = "/house"
 MOST_SALES = 200
-HOUSE_FACTS = tuple(name for name in houses_pricing.FACTS if name != "listed_day")
+HOUSE_FACTS = tuple(name for name in whatif.FACTS if name != "listed_day")
 
 
 def address(house_id: str) -> str:

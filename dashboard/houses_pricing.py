@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from jobs.houses import schema
+from jobs.houses import schema, whatif
 from jobs.houses.live_error import LiveError, LiveErrors
 from jobs.houses.pricing import Model, Pricer
 from lakehouse import manifests
@@ -20,9 +20,6 @@ from lakehouse.settings import settings
 
 NO_MODEL = "There is no model yet. Train one: `./spark-submit.sh jobs/houses/train.py`"
 DOMAIN = schema.DOMAIN.name
-_NOT_FACTS = ("id", "price", "listed_at", "sold_at", "event_id")
-_LISTED_DAY = schema.Field("listed_day", "INT", low=0, high=100_000)
-FACTS = {item.name: item for item in schema.FIELDS if item.name not in _NOT_FACTS} | {"listed_day": _LISTED_DAY}
 CACHED = 20_000
 
 
@@ -131,36 +128,13 @@ def read_live_error() -> LiveError:
     return shared().live_errors.read()
 
 
-def parse_changes(query: Mapping[str, str | Sequence[str]]) -> dict[str, float]:
-    """What-if facts by name from the parameters of an address. Raises UsageError naming the first that cannot be."""
-    changes = {}
-    for name, value in query.items():
-        if name not in FACTS:
-            raise UsageError(f"{name} is no fact of a house.", f"A price can be asked for other {', '.join(FACTS)}.")
-        if not isinstance(value, str):
-            raise UsageError(f"{name} is given more than once.", "Give each fact once.")
-        changes[name] = _number(FACTS[name], value)
-    return changes
-
-
-def _number(fact: schema.Field, value: str) -> float:
-    try:
-        number = float(value)
-    except ValueError:
-        number = math.nan
-    low, high = fact.low, fact.high
-    if not math.isfinite(number) or (low is not None and number < low) or (high is not None and number > high):
-        raise UsageError(f"{fact.name} must be a number from {low:g} to {high:g}; got {value[:40]!r}.")
-    return number
-
-
 def usable(query: Mapping[str, str | Sequence[str]]) -> tuple[dict[str, float], list[str]]:
     """The what-if facts of an address that can be used, and a sentence on each that cannot."""
     changes: dict[str, float] = {}
     ignored = []
     for name, value in query.items():
         try:
-            changes |= parse_changes({name: value})
+            changes |= whatif.parse({name: value})
         except UsageError as error:
             ignored.append(f"Left out of the address: {error.what}")
     return changes, ignored

@@ -2,16 +2,29 @@
 
 import importlib
 import pkgutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lakehouse.errors import LakeError, UsageError
+from lakehouse.settings import settings
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     import typer
 
-    from lakehouse.tables import Table
+
+# Readers without a JVM cannot read deletion vectors.
+HISTORY_PROPERTIES = {"delta.enableDeletionVectors": "false", "delta.checkpointInterval": "50"}
+# A serving table gets several commits a second: keep an hour of its log.
+SERVING_PROPERTIES = {
+    "delta.enableDeletionVectors": "false",
+    "delta.checkpointInterval": "100",
+    "delta.logRetentionDuration": "interval 1 hours",
+    "delta.deletedFileRetentionDuration": "interval 1 hours",
+    "delta.enableExpiredLogCleanup": "true",
+}
 
 
 @dataclass(frozen=True)
@@ -22,6 +35,35 @@ class Topic:
     partitions: int
     about: str
     config: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Table:
+    """A Delta table of a domain: its place in the lake, its columns (name to SQL type) and its key."""
+
+    domain: str
+    name: str
+    columns: Mapping[str, str]
+    keys: tuple[str, ...]
+    about: str
+    properties: Mapping[str, str]
+
+    @property
+    def path(self) -> Path:
+        """The table's folder."""
+        return settings().lake / self.domain / self.name
+
+    @property
+    def ddl(self) -> str:
+        """The columns as Spark writes a schema."""
+        return ", ".join(f"`{name}` {kind}" for name, kind in self.columns.items())
+
+    @property
+    def arrow_schema(self) -> "pa.Schema":
+        """The columns as an Arrow schema."""
+        from lakehouse.tables import arrow_schema
+
+        return arrow_schema(self.columns)
 
 
 @dataclass(frozen=True)
@@ -36,9 +78,9 @@ class Domain:
     name: str
     title: str
     topics: tuple[Topic, ...]
-    tables: tuple["Table", ...]
+    tables: tuple[Table, ...]
     queries: tuple[str, ...]
-    dead_letters: "Table"
+    dead_letters: Table
     prepare: tuple[tuple[str, ...], ...] = ()
     produce: tuple[str, ...] = ()
     later: tuple[tuple[str, ...], ...] = ()

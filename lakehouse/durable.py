@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from lakehouse import faults
+
 
 def sync(path: Path) -> None:
     """Have the disk hold what was written to the file, or the folder's list of names."""
@@ -35,8 +37,10 @@ def replace_json(path: Path, value: Any, through: bool = True) -> None:
     aside.write_text(json.dumps(value, indent=1, default=str))
     if through:
         sync(aside)
+        faults.point(f"aside.{path.name}", 0)
     aside.replace(path)
     if through:
+        faults.point(f"replaced.{path.name}", 0)
         sync(path.parent)
 
 

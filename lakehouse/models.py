@@ -5,6 +5,7 @@ one and every switch there was; it is replaced in one step, so a reader sees the
 Standard library only: what answers with a model must start fast.
 """
 
+import hashlib
 import json
 import re
 import shutil
@@ -16,12 +17,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lakehouse import durable, manifests
+from lakehouse import durable, faults, manifests, pipelines
 from lakehouse.errors import DataError, RefusedError, UsageError
 from lakehouse.settings import settings
 
 OUTCOMES = ("published", "refused")
 _NAME = re.compile(r"v\d{4,}")
+_LARGEST = 256 * 1024 * 1024  # of a file that is read whole, in bytes
 _DAY = 86_400  # an aside folder untouched for this many seconds belongs to no living run
 
 
@@ -69,10 +71,14 @@ class Registry:
             version = f"v{1 + max((_number(name) for name in self._numbered()), default=0):04d}"
             added = {"version": version, "domain": self.domain, "created_at": datetime.now(UTC).isoformat()}
             whole = manifests.seal({**manifest, **added, "checksums": checksums})
+            faults.point("model.summed", _number(version))
             (aside / manifests.NAME).write_text(json.dumps(whole, indent=1))
+            faults.point("model.sealed", _number(version))
             durable.sync_tree(aside)
             aside.rename(self.folder / version)
+            faults.point("model.named", _number(version))
             durable.sync(self.folder)
+        faults.point("model.kept", _number(version))
         return version
 
     def _numbered(self) -> set[str]:
@@ -131,7 +137,9 @@ class Registry:
         at = max([datetime.now(UTC), *(switch.at for switch in switches[-1:])])  # a clock set back keeps the order
         entries = [{**switch._asdict(), "at": switch.at.isoformat()} for switch in switches]
         entries.append({"version": version, "at": at.isoformat(), "reason": reason.strip(), "by": by})
+        faults.point("model.verified", _number(version))
         durable.replace_json(self.file, {"live": version, "switches": entries})
+        faults.point("model.switched", _number(version))
 
     def switches(self) -> list[Switch]:
         """Every switch there was, oldest first. Raises DataError when registry.json is damaged."""
@@ -209,6 +217,21 @@ class Registry:
                 raise self._damaged(folder / name, "has changed since it was written")
         if files is None and (more := sorted({*durable.files(folder)} - {*checksums, manifests.NAME})):
             raise self._damaged(folder / more[0], "was added after the version was written")
+        if files is None:
+            pipelines.check(folder)
+
+    def content(self, version: str, name: str) -> bytes:
+        """A file's bytes, which are what was held to the checksum. Raises DataError naming it when it differs."""
+        file = self.path(version) / name
+        expected = self.manifest(version)["checksums"].get(name)
+        if expected is None or not file.is_file():
+            raise self._damaged(file, "is missing")
+        if file.stat().st_size > _LARGEST:
+            raise self._damaged(file, f"is larger than the {_LARGEST:,} bytes that are read")
+        found = file.read_bytes()
+        if hashlib.sha256(found).hexdigest() != expected:
+            raise self._damaged(file, "has changed since it was written")
+        return found
 
     def _names(self) -> list[str]:
         there = (path.name for path in self.folder.glob("v*") if _NAME.fullmatch(path.name) and path.is_dir())

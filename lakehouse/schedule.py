@@ -1,5 +1,6 @@
 """The nightly run, and its block in the user's crontab (conf/crontab is the template)."""
 
+import contextlib
 import os
 import re
 import shlex
@@ -8,19 +9,22 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from datetime import time as clock
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NoReturn
 
 from lakehouse.domain import domains
 from lakehouse.errors import DataError, LakeError, UnavailableError, UsageError
 from lakehouse.locks import exclusive
-from lakehouse.settings import ROOT, settings
+from lakehouse.settings import ROOT, Settings, settings
 
 TEMPLATE = ROOT / "conf/crontab"
 JOBS = ("recompute.py", "train.py")  # of each domain that has them, in this order
-HANDED_ON = ("LAKE_VAR", "LAKE_BOOTSTRAP_SERVERS", "JAVA_HOME")  # cron starts with an almost empty environment
+# cron starts with an almost empty environment
+HANDED_ON = (*(f"LAKE_{name.upper()}" for name in Settings.model_fields), "JAVA_HOME")
 CRONS_PATH = "/usr/bin:/bin"
+GRACE = 10.0  # seconds between asking a hanging job to end and killing it
 _LARGE = 5_000_000  # bytes; a longer log is begun anew, the old one kept beside it
 
 
@@ -57,17 +61,59 @@ def nightly(scripts: Sequence[Path]) -> None:
         raise LakeError(f"The nightly run failed: {'; '.join(failed)}.", f"Log: {file}")
 
 
+def every_day(at: clock, scripts: Sequence[Path]) -> NoReturn:
+    """Run the jobs every day at that time, UTC, for ever: a night that fails is told on stderr, the next one comes."""
+    while True:
+        time.sleep(seconds_until(at, datetime.now(UTC)))
+        try:
+            nightly(scripts)
+        except LakeError as error:
+            sys.stderr.write(f"Error: {error}\n")
+
+
+def seconds_until(at: clock, now: datetime) -> float:
+    """How long it is from now to the next time that it is `at`; a whole day when it is just now."""
+    today = datetime.combine(now.date(), at, now.tzinfo)
+    return ((today if today > now else today + timedelta(days=1)) - now).total_seconds()
+
+
 def _run(script: Path, log: BinaryIO) -> str:
-    """Run one job; empty when it succeeded, else its name, its exit code and the last error it told."""
+    """Run one job; empty when it succeeded, else its name with its exit code and last error, or its limit."""
     name = f"{script.parent.name}/{script.name}"
     began, at = time.monotonic(), log.seek(0, os.SEEK_END)
     log.write(f"--- {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC {name} starts\n".encode())
     command = [sys.executable, "-m", "lakehouse.submit", str(script)]
     path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     env = {**os.environ, "PYTHONPATH": path}
-    done = subprocess.run(command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False)
-    log.write(f"--- {name} ended with {done.returncode} after {time.monotonic() - began:.0f} s\n".encode())
-    return f"{name} (exit code {done.returncode}{_last_error(at)})" if done.returncode else ""
+    limit = settings().nightly_limit_minutes
+    job = subprocess.Popen(
+        command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+    )
+    try:
+        code: int | str = job.wait(60 * limit)
+    except subprocess.TimeoutExpired:
+        code = f"its limit of {limit:g} min"
+    finally:
+        _end(job)
+    log.write(f"--- {name} ended with {code} after {time.monotonic() - began:.0f} s\n".encode())
+    if isinstance(code, str):
+        return f"{name} (hung and was ended at {code}, nightly_limit_minutes)"
+    return f"{name} (exit code {code}{_last_error(at)})" if code else ""
+
+
+def _end(job: "subprocess.Popen[bytes]") -> None:
+    """End a job that still runs, and all that it started: its JVM has a session of its own."""
+    import psutil
+
+    if job.poll() is not None:
+        return
+    processes = [psutil.Process(job.pid), *psutil.Process(job.pid).children(recursive=True)]
+    job.terminate()
+    _, alive = psutil.wait_procs(processes, GRACE)
+    for process in alive:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(alive, GRACE)
 
 
 def _last_error(start: int) -> str:

@@ -1,11 +1,14 @@
 """`lake schedule` and `lake nightly`: what cron runs, and putting it there."""
 
+import signal
 import sys
+from datetime import time
 from typing import Annotated
 
 import typer
 
 from lakehouse import schedule
+from lakehouse.errors import UsageError
 
 app = typer.Typer(no_args_is_help=True, help="The nightly run in your crontab: print, install, remove.")
 
@@ -27,6 +30,18 @@ def install(remove: Annotated[bool, typer.Option("--remove", help="Take the line
 
 def nightly(
     domain: Annotated[str | None, typer.Argument(help="Only this domain; all of them when none.")] = None,
+    at: Annotated[str, typer.Option(help="Stay, and run every day at this time, HH:MM in UTC, instead of now.")] = "",
 ) -> None:
     """Recompute, then train. Silent when all went well, else one line and a non-zero exit code."""
-    schedule.nightly(schedule.jobs([domain] if domain else []))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by which a job under way is ended as well
+    jobs = schedule.jobs([domain] if domain else [])
+    if at:
+        schedule.every_day(_clock(at), jobs)
+    schedule.nightly(jobs)
+
+
+def _clock(text: str) -> time:
+    try:
+        return time.fromisoformat(text).replace(tzinfo=None)
+    except ValueError:
+        raise UsageError(f"--at takes a time of day; got {text!r}.", "For example --at 02:15.") from None

@@ -4,7 +4,7 @@ import functools
 import json
 from pathlib import Path
 
-from pydantic import field_validator
+from pydantic import Field, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -28,6 +28,7 @@ class Settings(BaseSettings):
     kafka_heap: str = "256m"
     dashboard_host: str = "127.0.0.1"
     dashboard_port: int = 8050
+    nightly_limit_minutes: float = Field(default=60.0, gt=0)
 
     @field_validator("var")
     @classmethod

@@ -6,20 +6,20 @@ with `deltalake` from the driver (`append`, `upsert`), 30 ms where a Spark MERGE
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 
-from lakehouse.settings import settings
+from lakehouse.domain import HISTORY_PROPERTIES, SERVING_PROPERTIES, Table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
+# Declared in domain.py, which a schema can import without Arrow; handed on to those who read and write tables.
+__all__ = ["HISTORY_PROPERTIES", "SERVING_PROPERTIES", "Table"]
 _ARROW_TYPES = {
     "STRING": pa.string(),
     "BINARY": pa.binary(),
@@ -30,43 +30,11 @@ _ARROW_TYPES = {
     "DATE": pa.date32(),
     "TIMESTAMP": pa.timestamp("us", tz="UTC"),
 }
-# Readers without a JVM cannot read deletion vectors.
-HISTORY_PROPERTIES = {"delta.enableDeletionVectors": "false", "delta.checkpointInterval": "50"}
-# A serving table gets several commits a second: keep an hour of its log.
-SERVING_PROPERTIES = {
-    "delta.enableDeletionVectors": "false",
-    "delta.checkpointInterval": "100",
-    "delta.logRetentionDuration": "interval 1 hours",
-    "delta.deletedFileRetentionDuration": "interval 1 hours",
-    "delta.enableExpiredLogCleanup": "true",
-}
 
 
-@dataclass(frozen=True)
-class Table:
-    """A Delta table of a domain: its place in the lake, its columns (name to SQL type) and its key."""
-
-    domain: str
-    name: str
-    columns: Mapping[str, str]
-    keys: tuple[str, ...]
-    about: str
-    properties: Mapping[str, str]
-
-    @property
-    def path(self) -> Path:
-        """The table's folder."""
-        return settings().lake / self.domain / self.name
-
-    @property
-    def ddl(self) -> str:
-        """The columns as Spark writes a schema."""
-        return ", ".join(f"`{name}` {kind}" for name, kind in self.columns.items())
-
-    @property
-    def arrow_schema(self) -> pa.Schema:
-        """The columns as an Arrow schema."""
-        return pa.schema([(name, _arrow_type(kind)) for name, kind in self.columns.items()])
+def arrow_schema(columns: Mapping[str, str]) -> pa.Schema:
+    """Columns (name to SQL type) as an Arrow schema."""
+    return pa.schema([(name, _arrow_type(kind)) for name, kind in columns.items()])
 
 
 def _arrow_type(kind: str) -> pa.DataType:

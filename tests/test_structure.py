@@ -67,6 +67,7 @@ def test_the_dashboard_knows_of_a_domain_only_its_names_and_what_it_serves() -> 
             "pricing",
             "answers",
             "live_error",
+            "whatif",
         }, file.relative_to(ROOT)
 
 

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from jobs.houses import comparables, features, housing
+from jobs.houses import comparables, features, housing, whatif
 from jobs.houses.export import Fit
 from jobs.houses.features import COMPARABLES, LOCATION
 from jobs.houses.housing import FACTS, KM_PER_DEGREE, Houses
-from lakehouse.errors import UsageError
 
 if TYPE_CHECKING:
     from jobs.houses.pricing import Model
@@ -125,10 +124,7 @@ def answer(model: "Model", house_id: str, changes: Mapping[str, float]) -> Answe
 
 
 def _changed(changes: Mapping[str, float]) -> dict[str, housing.Floats]:
-    for name, value in changes.items():
-        if name not in FACTS or not math.isfinite(value):
-            raise UsageError(f"{name}={value} is no fact of a house with a number.", f"Facts: {', '.join(FACTS)}.")
-    return {name: np.array([float(value)]) for name, value in changes.items()}
+    return {name: np.array([whatif.check(name, float(value))]) for name, value in changes.items()}
 
 
 def contributions(

@@ -55,14 +55,15 @@ def explain(
 
 
 def _changes(given: list[str]) -> dict[str, float]:
-    changes = {}
+    from jobs.houses import whatif
+
+    facts: dict[str, str | list[str]] = {}
     for text in given:
-        name, _, value = text.partition("=")
-        try:
-            changes[name] = float(value)
-        except ValueError:
-            raise UsageError(f"--set takes fact=number; got {text!r}.", "For example --set grade=9.") from None
-    return changes
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise UsageError(f"--set takes fact=number; got {text[:40]!r}.", "For example --set grade=9.")
+        facts[name] = [value, value] if name in facts else value
+    return whatif.parse(facts)
 
 
 def _moment(text: str) -> datetime:

@@ -1,6 +1,5 @@
 """A fitted model as data: coefficients and what its features are made from. Prices without Spark; numpy only."""
 
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ import numpy as np
 
 from jobs.houses import features, housing
 from jobs.houses.housing import FACTS, Basis, Floats, Houses
+from lakehouse import arrays
 from lakehouse.errors import DataError
 
 FORMAT = 1
@@ -144,8 +144,10 @@ class KnownHouses:
             )
 
 
-def load_houses(data: bytes) -> KnownHouses:
-    """The houses of a version, from the bytes of its file."""
-    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-        facts = dict(zip(FACTS, arrays["facts"], strict=True))
-        return KnownHouses(Houses(arrays["ids"], facts, arrays["prices"]), arrays["for_sale"])
+def load_houses(data: bytes, name: str = HOUSES) -> KnownHouses:
+    """The houses of a version, from the bytes of its file. Raises DataError when they are something else."""
+    found: dict[str, Any] = arrays.load(data, name)
+    if missing := sorted({"ids", "facts", "prices", "for_sale"} - {*found}):
+        raise DataError(f"{name} has no {missing[0]}.", "Train again: `./spark-submit.sh jobs/houses/train.py`.")
+    facts = dict(zip(FACTS, found["facts"], strict=True))
+    return KnownHouses(Houses(found["ids"], facts, found["prices"]), found["for_sale"])

@@ -1,6 +1,7 @@
 """The model in Spark: training rows, features and the MLlib pipeline. Pure functions, DataFrame -> DataFrame."""
 
 import functools
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -16,9 +17,18 @@ from jobs.houses import features, featuring, housing, known
 from jobs.houses.export import Fit
 from jobs.houses.featuring import featured
 from jobs.houses.housing import FACTS, HOLD_OUT_PERCENT, Basis, Houses
+from lakehouse import pipelines
 from lakehouse.errors import DataError
 
 REGULARISATION = 3e-4  # keeps the coefficients of rare zip codes and of overlapping features small
+# What a pipeline of ours consists of once fitted; a saved one that names another class is not loaded.
+CLASSES = (
+    "org.apache.spark.ml.PipelineModel",
+    "org.apache.spark.ml.feature.StringIndexerModel",
+    "org.apache.spark.ml.feature.OneHotEncoderModel",
+    "org.apache.spark.ml.feature.VectorAssembler",
+    "org.apache.spark.ml.regression.LinearRegressionModel",
+)
 _COLUMNS = [name for name in FACTS if name != "listed_day"]
 
 
@@ -100,6 +110,12 @@ def as_data(fitted: PipelineModel, basis: Basis, means: housing.Floats, shares: 
     total = sum(shares.values())
     zip_mean = sum(by_zip.get(name, 0.0) * count for name, count in shares.items()) / total
     return Fit(basis, float(regression.intercept), coefficients[:split], of_zip, means, float(zip_mean))
+
+
+def load(folder: Path) -> PipelineModel:
+    """A saved pipeline, once each of its stages is one of ours. Raises DataError naming the file that is not."""
+    pipelines.check(folder, CLASSES)
+    return PipelineModel.load(str(folder))
 
 
 def score(spark: SparkSession, pipeline: PipelineModel, fit: Fit, houses: Houses) -> pa.Table:

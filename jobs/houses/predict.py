@@ -7,7 +7,6 @@ from typing import Annotated
 import pyarrow as pa
 import pyarrow.csv as pc
 import typer
-from pyspark.ml import PipelineModel
 from rich.console import Console
 from rich.table import Table as Grid
 
@@ -15,7 +14,7 @@ from jobs.houses import model
 from jobs.houses.export import SPARK
 from jobs.houses.pricing import Model, Pricer, UnknownHouseError
 from jobs.houses.schema import DOMAIN
-from lakehouse import entry
+from lakehouse import entry, pipelines
 from lakehouse.errors import UsageError
 from lakehouse.models import Registry
 from lakehouse.session import spark_session
@@ -39,8 +38,9 @@ def wanted(ids: list[str], file: Path | None, everything: bool, known: Model) ->
 def predict(published: Model, folder: Path, ids: list[str]) -> pa.Table:
     """id, price, low and high in dollars, one row per known house, as Spark scores them."""
     houses = published.houses(ids)
+    pipelines.check(folder / SPARK, model.CLASSES)  # before Spark is started for nothing
     spark = spark_session(f"{DOMAIN.name}-predict")
-    scored = model.score(spark, PipelineModel.load(str(folder / SPARK)), published.fit, houses)
+    scored = model.score(spark, model.load(folder / SPARK), published.fit, houses)
     spark.stop()
     interval = published.manifest["interval"]
     prices = scored["price"].to_numpy()

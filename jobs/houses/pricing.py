@@ -40,12 +40,11 @@ class Model:
     """A published version, checked against its checksums and held in memory."""
 
     def __init__(self, registry: Registry, version: str) -> None:
-        registry.verify(version, [EXPORT, export.HOUSES])
-        folder = registry.path(version)
+        houses, fit = registry.content(version, export.HOUSES), registry.content(version, EXPORT)
         self.version = version
         self.manifest = registry.manifest(version)
-        self.known: KnownHouses = export.load_houses((folder / export.HOUSES).read_bytes())
-        self.fit: Fit = export.from_json((folder / EXPORT).read_text(), self.known.sold)
+        self.known: KnownHouses = export.load_houses(houses, f"{registry.path(version) / export.HOUSES}")
+        self.fit: Fit = export.from_json(fit.decode(), self.known.sold)
 
     def row(self, house_id: str) -> int:
         """The house's position. Raises UnknownHouseError."""

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from lakehouse.domain import Domain, Topic
-from lakehouse.tables import HISTORY_PROPERTIES, SERVING_PROPERTIES, Table
+from lakehouse.domain import HISTORY_PROPERTIES, SERVING_PROPERTIES, Domain, Table, Topic
 
 WINDOW = "2 minutes"
 LATENESS = "30 seconds"

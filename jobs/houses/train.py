@@ -9,7 +9,6 @@ import numpy as np
 import pyarrow as pa
 import typer
 from deltalake import DeltaTable
-from pyspark.ml import PipelineModel
 from pyspark.sql import DataFrame, SparkSession
 
 from jobs.houses import export, housing, judge, known, model, transforms
@@ -62,10 +61,8 @@ def live_judged(registry: Registry) -> tuple[str, Fit] | None:
     version = registry.live()
     if version is None:
         return None
-    registry.verify(version, [JUDGED, export.HOUSES])
-    folder = registry.path(version)
-    houses = export.load_houses((folder / export.HOUSES).read_bytes())
-    return version, export.from_json((folder / JUDGED).read_text(), houses.judged())
+    houses = export.load_houses(registry.content(version, export.HOUSES))
+    return version, export.from_json(registry.content(version, JUDGED).decode(), houses.judged())
 
 
 def train(spark: SparkSession, registry: Registry) -> str:
@@ -114,7 +111,7 @@ def publish(spark: SparkSession, sales: DataFrame, houses: KnownHouses, folder: 
     fitted.write().save(str(folder / SPARK))
     loaded = export.from_json((folder / EXPORT).read_text(), export.load_houses(_bytes(folder)).sold)
     offered = houses.houses.take(houses.for_sale) if houses.for_sale.any() else houses.sold.take(slice(0, 1000))
-    scored = model.score(spark, PipelineModel.load(str(folder / SPARK)), loaded, offered)
+    scored = model.score(spark, model.load(folder / SPARK), loaded, offered)
     by_id = dict(zip(offered.ids.tolist(), loaded.prices(offered), strict=True))
     apart = max(abs(price / by_id[house] - 1) for house, price in zip(*scored.to_pydict().values(), strict=True))
     if scored.num_rows != len(offered) or not apart <= EXACT:

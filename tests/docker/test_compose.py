@@ -10,14 +10,14 @@ import pytest
 import yaml
 
 from jobs.houses.schema import DOMAIN
-from lakehouse import jars, java
+from lakehouse import cli, jars, java, schedule, schedulecli
 from lakehouse.settings import ROOT, Settings
 
 COMPOSE = (ROOT / "docker/compose.yaml").read_text()
 DOCKERFILE = (ROOT / "docker/Dockerfile").read_text()
 IGNORE = (ROOT / ".dockerignore").read_text()
 ONE_SHOT = {"prepare", "recompute", "ksqldb-script"}
-NO_HEALTH = ONE_SHOT | {"produce"}  # its exit is all that it has to tell
+NO_HEALTH = ONE_SHOT | {"produce", "nightly"}  # its exit, or its line in the log, is all that it has to tell
 OTHER_VARIABLES = {"LAKE_DEBUG", "LAKE_LOG_FORMAT", "LAKE_PYTHON"}  # read outside Settings
 PORTS = {"kafka": "9094", "spark-master": "7077", "ksqldb-server": "8088"}  # as the services reach each other
 Project = dict[str, Any]
@@ -102,7 +102,8 @@ def bad_mounts(project: Project) -> Iterator[str]:
 
 
 def missing_programs(project: Project) -> Iterator[str]:
-    """Scripts and modules that a command names and the repository has not."""
+    """Scripts, modules and commands of `lake` that a command names and the repository has not."""
+    known = cli._names(cli.app)
     for name, service in _ours(project).items():
         words = _words(service)
         paths = [word for word in words if word.endswith((".py", ".sh"))]
@@ -110,7 +111,10 @@ def missing_programs(project: Project) -> Iterator[str]:
         for path in paths + modules:
             if not (ROOT / path).is_file():
                 yield f"{name}: {path}"
-        if not (paths or modules or any(word.startswith("org.apache.spark.") for word in words)):
+        lake = words[1] if words[:1] == [".venv/bin/lake"] else ""
+        if lake and lake not in known:
+            yield f"{name}: lake {lake}"
+        if not (paths or modules or lake or any(word.startswith("org.apache.spark.") for word in words)):
             yield f"{name}: runs nothing of ours"
 
 
@@ -157,6 +161,8 @@ def test_the_services_hold(check: Callable[[Project], Iterator[str]]) -> None:
         ('["kafka:/var/lib/kafka/data"]', "[]", bad_mounts, "kafka: kafka:/var/lib/kafka/data is not mounted"),
         ("  lake: {}", "", bad_mounts, "stream: lake:/lake"),
         ("jobs/houses/stream.py", "jobs/houses/streams.py", missing_programs, "stream: jobs/houses/streams.py"),
+        ("/lake, nightly,", "/lake, nightly-run,", missing_programs, "nightly: lake nightly-run"),
+        ("mem_limit: 3g\n\n  ksql", "\n\n  ksql", soft_services, "nightly: memory"),
         ("dashboard.app", "dashboard.server", missing_programs, "dashboard: dashboard/server.py"),
         ("LAKE_VAR:", "LAKE_FOLDER:", wrong_addresses, "stream: LAKE_FOLDER"),
         ("SERVERS: kafka:9094", "SERVERS: kafka:9092", wrong_addresses, "produce: kafka:9092"),
@@ -175,6 +181,11 @@ def test_the_jobs_are_run_as_the_domain_says() -> None:
     commands = [_words(service) for service in _ours(_project()).values()]
     for job in (*DOMAIN.prepare, DOMAIN.produce, ("jobs/houses/stream.py",), ("jobs/houses/recompute.py",)):
         assert [command[-len(job) :] for command in commands].count(list(job)) == 1
+
+
+def test_the_night_is_the_crontabs() -> None:
+    at = schedulecli._clock(_project()["services"]["nightly"]["command"][-1])
+    assert f"{at.minute} {at.hour} * * * " in schedule.TEMPLATE.read_text()
 
 
 def test_health_is_asked_where_the_service_listens() -> None:

@@ -1,5 +1,6 @@
 """What the end-to-end tests share: jobs started as a user starts them, the topic, tables and page as they are."""
 
+import os
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ from typing import Any
 from confluent_kafka import Consumer, TopicPartition
 from playwright.sync_api import Page
 
+from lakehouse import state
 from lakehouse.broker import free_port
 from lakehouse.settings import ROOT
 
@@ -76,6 +78,39 @@ def rows_of(platform: Platform, table_name: str) -> list[dict[str, Any]]:
 
     folder = platform.var / "lake/houses" / table_name
     return DeltaTable(folder).to_pyarrow_table().to_pylist() if (folder / "_delta_log").exists() else []
+
+
+@contextmanager
+def lake_up(var: Path, *arguments: str, **env: str) -> Iterator[Platform]:
+    """What `lake up` starts over an empty lake, once everything runs; it ends by SIGTERM, with exit code 0."""
+    everything = {**os.environ, "LAKE_VAR": str(var), "LAKE_KAFKA_PORT": str(free_port()), **env}
+    everything = {"LAKE_DASHBOARD_PORT": str(free_port()), "COLUMNS": "200", **everything}
+    var.parent.mkdir(parents=True, exist_ok=True)
+    with (var.parent / "up.txt").open("w+") as told:
+        command = [str(Path(sys.executable).parent / "lake"), "up", *arguments]
+        process = subprocess.Popen(command, env=everything, cwd="/", stdout=told, stderr=told, start_new_session=True)
+        platform = Platform("", var, everything)
+        try:
+            wait_for(lambda: "dashboard_url" in running(platform) or process.poll() is not None, 300, "the start")
+            assert process.poll() is None, (var.parent / "up.txt").read_text()
+            platform.bootstrap_servers = running(platform)["bootstrap_servers"]
+            yield platform
+        finally:
+            process.terminate()
+            code = process.wait(180)
+    assert code == 0, (var.parent / "up.txt").read_text()
+
+
+def running(platform: Platform) -> dict[str, Any]:
+    """What `lake up` tells other processes."""
+    return state.read_json(platform.var / "run/processes.json")
+
+
+def state_of(platform: Platform, name: str) -> str:
+    """The state of a process of `lake up`; empty when there is none yet. One that failed fails the test."""
+    found = {process["name"]: process for process in running(platform).get("processes", [])}.get(name, {})
+    assert found.get("state") not in ("failed", "backing off"), found
+    return str(found.get("state", ""))
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import signal
 import subprocess
 import sys
 import urllib.error
@@ -16,29 +15,35 @@ import pyarrow.parquet as pq
 import pytest
 from playwright.sync_api import Browser
 
-from jobs.houses.schema import DOMAIN
-from lakehouse import topics
-from tests.e2e.running import Platform, dashboard_at, keep_screenshot, read_topic, rows_of, wait_for
+from jobs.houses.pricing import Pricer
+from lakehouse.settings import settings
+from tests.e2e.running import (
+    Platform,
+    keep_screenshot,
+    lake_up,
+    read_topic,
+    rows_of,
+    running,
+    state_of,
+    wait_for,
+)
 
 pytestmark = pytest.mark.e2e
 SOLD = 40
 
 
 @pytest.fixture(scope="module")
-def trained(platform: Platform) -> Platform:
-    """A lake with data sets and a trained model."""
-    topics.ensure(platform.bootstrap_servers, DOMAIN.topics)
-    platform.run("build_datasets.py", "--load")
-    assert "v0001 published" in platform.run("train.py")
-    assert platform.run("train.py", "--if-none") == "", "there is a model already"
-    return platform
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """An empty lake started by `lake up`, with its own broker, until it has trained its first model."""
+    with lake_up(tmp_path_factory.mktemp("lake") / "var", "houses", "--no-produce") as platform:
+        wait_for(lambda: state_of(platform, "houses.train") == "finished", 300, "the first training")
+        yield platform
 
 
 @pytest.fixture(scope="module")
-def dashboard(trained: Platform) -> Iterator[str]:
+def dashboard(trained: Platform) -> str:
     """The dashboard's address."""
-    with dashboard_at(trained) as url:
-        yield url
+    return str(running(trained)["dashboard_url"])
 
 
 def withheld(platform: Platform) -> dict[str, float]:
@@ -61,33 +66,57 @@ def ask(url: str) -> tuple[int, dict[str, Any]]:
         return error.code, json.load(error)
 
 
-def test_three_ways_give_one_price(trained: Platform, dashboard: str) -> None:
-    houses = sorted(withheld(trained))[:3]
-    printed = trained.run("predict.py", *houses, "--csv")
-    by_spark = {row["id"]: float(row["price"]) for row in csv.DictReader(io.StringIO(printed))}
-    assert set(by_spark) == set(houses)
-    for house, price in by_spark.items():
-        status, told = ask(f"{dashboard}/api/houses/{house}/price")
+def test_a_lake_without_a_model_trains_its_first(trained: Platform) -> None:
+    [listed] = json.loads(lake(trained, "models", "list", "--json").stdout)
+    assert (listed["version"], listed["outcome"], listed["live"]) == ("v0001", "published", True)
+    version = json.loads(lake(trained, "models", "show", "v0001", "--json").stdout)
+    assert version["rows"]["sales"] == sum(row["source"] == "initial" for row in rows_of(trained, "history"))
+    assert trained.run("train.py", "--if-none") == "", "there is a model already"
+
+
+def test_three_ways_give_one_price(trained: Platform, dashboard: str, tmp_path: Path) -> None:
+    """Several ids and a file in one Spark job, one of them unknown; the API; the command."""
+    houses = sorted(withheld(trained))[:4]
+    file = tmp_path / "houses.txt"
+    file.write_text(f"# for sale\n{houses[3]}\n\n{houses[0]}\n{houses[2]}\n")
+    job = trained.job("predict.py", houses[0], houses[1], "x1", "--file", str(file), "--csv")
+    printed, told_of = job.communicate(timeout=300)
+    assert job.returncode == 1
+    assert "Error: No house has the id 'x1'." in told_of
+    rows = list(csv.DictReader(io.StringIO(printed)))
+    assert [row["id"] for row in rows] == [houses[at] for at in (0, 1, 3, 2)]
+    assert {row["model_version"] for row in rows} == {"v0001"}
+    for row in rows:
+        status, told = ask(f"{dashboard}/api/houses/{row['id']}/price")
         assert status == 200
-        assert told["price"] == pytest.approx(price, rel=1e-6)
-        by_command = json.loads(lake(trained, "price", house, "--json").stdout)
-        assert by_command == told
+        assert [told[name] for name in ("price", "low", "high")] == pytest.approx(
+            [float(row[name]) for name in ("price", "low", "high")], rel=1e-6
+        )
+        assert json.loads(lake(trained, "price", row["id"], "--json").stdout) == told
     status, told = ask(f"{dashboard}/api/houses/{houses[0]}x/price")
     assert (status, bool(told["nearest"])) == (404, True)
+
+
+def test_all_houses_by_spark_are_priced_as_by_the_export(trained: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    printed = csv.DictReader(io.StringIO(trained.run("predict.py", "--all")))
+    by_spark = {row["id"]: float(row["price"]) for row in printed}
+    monkeypatch.setenv("LAKE_VAR", str(trained.var))
+    settings.cache_clear()
+    try:
+        pricer = Pricer()
+        assert len(by_spark) == len(pricer.known().houses) > 15_000
+        assert pricer.price_many([*by_spark]) == pytest.approx(by_spark, rel=1e-6)
+    finally:
+        settings.cache_clear()
 
 
 def test_a_house_for_sale_is_sold_and_its_error_is_known(trained: Platform, dashboard: str, browser: Browser) -> None:
     prices = {row["id"]: row["price"] for row in rows_of(trained, "prices")}
     before = len(read_topic(trained.bootstrap_servers, "houses", 4))
-    stream = trained.job("stream.py", "--query", "history")
-    try:
-        trained.run("produce.py", "--from", "for-sale", "--count", str(SOLD), "--rate", "100", "--seed", "3")
-        records = read_topic(trained.bootstrap_servers, "houses", 4)
-        assert len(records) == before + SOLD
-        wait_for(lambda: read_so_far(trained) == len(records), 120, "the history")
-    finally:
-        stream.send_signal(signal.SIGTERM)
-        assert stream.wait(90) == 0
+    trained.run("produce.py", "--from", "for-sale", "--count", str(SOLD), "--rate", "100", "--seed", "3")
+    records = read_topic(trained.bootstrap_servers, "houses", 4)
+    assert len(records) == before + SOLD
+    wait_for(lambda: read_so_far(trained) == len(records), 120, "the history")
     first: dict[str, float] = {}
     sales = [json.loads(message.value()) for message in records if message.key() and message.key().decode() in prices]
     for sale in sorted(sales, key=lambda sale: sale["sold_at"]):

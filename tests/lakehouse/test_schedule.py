@@ -1,10 +1,17 @@
 """The nightly run and its lines in the crontab, with real processes and a fake `crontab` program."""
 
 import os
+import re
 import subprocess
 import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from datetime import time as clock
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 
 from lakehouse import schedule
@@ -31,6 +38,15 @@ def job(folder: Path, name: str, code: str) -> Path:
     path.parent.mkdir(exist_ok=True)
     path.write_text(code)
     return path
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
+    """What the condition gives as soon as it holds."""
+    until = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    return value
 
 
 @pytest.fixture
@@ -97,6 +113,85 @@ cli.main()
     done = subprocess.run([sys.executable, "-c", start, "nightly"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (exit_code, "", lines)
     assert not lines or done.stderr.startswith("Error: The nightly run failed: houses/train.py (exit code 65). Log: ")
+
+
+HANGING = """
+import signal, subprocess, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+print("child", child.pid, flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_hanging_job_is_ended_with_all_it_started_and_the_next_still_runs(
+    lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAKE_NIGHTLY_LIMIT_MINUTES", "0.05")
+    monkeypatch.setattr(schedule, "GRACE", 0.3)
+    settings.cache_clear()
+    scripts = [job(tmp_path, "recompute.py", HANGING), job(tmp_path, "train.py", "print('trained')")]
+    with pytest.raises(LakeError) as error:
+        schedule.nightly(scripts)
+    assert str(error.value) == (
+        "The nightly run failed: houses/recompute.py (hung and was ended at its limit of 0.05 min, "
+        f"nightly_limit_minutes). Log: {lake / 'log/nightly.log'}"
+    )
+    log = (lake / "log/nightly.log").read_text()
+    assert "trained" in log
+    child = int(re.findall(r"^child (\d+)$", log, re.MULTILINE)[0])
+    assert not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
+    schedule.nightly([job(tmp_path, "train.py", "pass")])  # the lock is free
+
+
+@pytest.mark.parametrize(
+    ("now", "hours"), [("2026-05-01T02:00", 0.25), ("2026-05-01T02:15", 24), ("2026-05-01T14:15", 12)]
+)
+def test_the_next_night_is_the_next_time_of_that_clock(now: str, hours: float) -> None:
+    moment = datetime.fromisoformat(now).replace(tzinfo=UTC)
+    assert schedule.seconds_until(clock(2, 15), moment) == hours * 3600
+
+
+def service(scripts: list[Path], at: str, more: str = "") -> "subprocess.Popen[str]":
+    """`lake nightly --at` with these jobs."""
+    start = f"""
+from pathlib import Path
+from lakehouse import cli, schedule
+schedule.jobs = lambda names: [Path(path) for path in {[str(script) for script in scripts]}]
+schedule.GRACE = 0.3
+{more}
+cli.main()
+"""
+    command = [sys.executable, "-c", start, "nightly", "--at", at]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+
+
+def test_a_service_runs_at_its_time_and_ends_its_job_when_stopped(lake: Path, tmp_path: Path) -> None:
+    soon = (datetime.now(UTC) + timedelta(seconds=5)).time().isoformat()
+    running = service([job(tmp_path, "train.py", HANGING)], soon)
+    log = lake / "log/nightly.log"
+    child = wait_for(lambda: log.exists() and re.search(r"^child (\d+)$", log.read_text(), re.MULTILINE))
+    running.terminate()
+    assert running.wait(20) == 143
+    assert not psutil.pid_exists(int(child[1])) or psutil.Process(int(child[1])).status() == psutil.STATUS_ZOMBIE
+
+
+def test_after_a_night_that_failed_the_next_one_comes(lake: Path, tmp_path: Path) -> None:
+    short_days = "schedule.seconds_until = lambda at, now: 0.1"
+    running = service([job(tmp_path, "train.py", "raise SystemExit(65)")], "02:15", short_days)
+    log = lake / "log/nightly.log"
+    wait_for(lambda: log.exists() and log.read_text().count("ended with 65") > 1)
+    running.terminate()
+    _, told = running.communicate(timeout=20)
+    assert told.startswith("Error: The nightly run failed: houses/train.py (exit code 65). Log: ")
+
+
+def test_a_time_that_is_none(lake: Path) -> None:
+    done = run("nightly", "--at", "noon")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "Error: --at takes a time of day; got 'noon'. For example --at 02:15.\n",
+    )
 
 
 def test_a_second_run_at_the_same_time_is_refused(lake: Path) -> None:

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from jobs.houses import commands
+from jobs.houses import commands, whatif
+from jobs.houses.housing import FACTS
+from jobs.houses.pricing import Pricer
+from lakehouse.errors import UsageError
 from lakehouse.models import Registry
 from lakehouse.settings import ROOT
 from tests.jobs.houses import fitting
@@ -50,9 +53,41 @@ def test_an_unknown_house_is_told_with_ids_like_it(house: str) -> None:
     assert "Traceback" not in shown.stderr
 
 
-def test_a_change_that_is_none_is_a_usage_error(house: str) -> None:
-    for wrong in ("grade", "grade=", "colour=1"):
-        assert lake_command("price", house, "--set", wrong).returncode == 2
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ("grade", "--set takes fact=number; got 'grade'. For example --set grade=9."),
+        ("grade=", "grade must be a number from 1 to 13; got ''."),
+        ("grade=14", "grade must be a number from 1 to 13; got '14'."),
+        ("lat=inf", "lat must be a number from -90 to 90; got 'inf'."),
+        ("sqft_lot=1000000001", "sqft_lot must be a number from 0 to 1000000000; got '1000000001'."),
+        ("colour=1", "colour is no fact of a house."),
+    ],
+)
+def test_a_change_that_cannot_be_is_a_usage_error_with_its_bounds(house: str, change: str, sentence: str) -> None:
+    """The same sentences as the API's (tests/dashboard/test_price_api.py)."""
+    shown = lake_command("price", house, "--set", change)
+    assert (shown.returncode, shown.stderr.startswith(f"Error: {sentence}")) == (2, True), shown.stderr
+
+
+def test_a_change_given_twice_is_a_usage_error(house: str) -> None:
+    shown = lake_command("price", house, "--set", "grade=9", "--set", "grade=10")
+    assert (shown.returncode, "grade is given more than once" in shown.stderr) == (2, True)
+
+
+def test_whoever_asks_is_held_to_the_bounds(house: str) -> None:
+    with pytest.raises(UsageError, match="grade must be a number from 1 to 13; got 14"):
+        Pricer().price(house, {"grade": 14.0})
+    assert {*whatif.FACTS} == {*FACTS}
+
+
+def test_declaring_a_domain_needs_neither_arrow_nor_numpy() -> None:
+    """`lake price` answers in under a second, and its bounds stand in the schema."""
+    program = (
+        "import sys; import jobs.houses.schema; print({'pyarrow', 'deltalake', 'numpy', 'pyspark'} & {*sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
 
 
 def test_explain_answers_as_the_version_of_then(house: str) -> None:

@@ -1,0 +1,38 @@
+"""Which facts of a house a question may change, and within which bounds: one rule for page, API and CLI."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from jobs.houses import schema
+from lakehouse.errors import UsageError
+
+_NOT_FACTS = ("id", "price", "listed_at", "sold_at", "event_id")
+_LISTED_DAY = schema.Field("listed_day", "INT", low=0, high=100_000)
+FACTS = {item.name: item for item in schema.FIELDS if item.name not in _NOT_FACTS} | {"listed_day": _LISTED_DAY}
+
+
+def parse(given: Mapping[str, str | Sequence[str]]) -> dict[str, float]:
+    """The facts as numbers, by name. Raises UsageError naming the first that cannot be."""
+    changes = {}
+    for name, value in given.items():
+        if not isinstance(value, str):
+            raise UsageError(f"{name[:40]} is given more than once.", "Give each fact once.")
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        changes[name] = check(name, number, value)
+    return changes
+
+
+def check(name: str, number: float, given: object = None) -> float:
+    """The number when the fact may have it. Raises UsageError."""
+    if name not in FACTS:
+        raise UsageError(f"{name[:40]} is no fact of a house.", f"A price can be asked for other {', '.join(FACTS)}.")
+    low, high = FACTS[name].low, FACTS[name].high
+    assert low is not None
+    assert high is not None
+    if not low <= number <= high:
+        told = number if given is None else str(given)[:40]
+        raise UsageError(f"{name} must be a number from {low:.10g} to {high:.10g}; got {told!r}.")
+    return number
