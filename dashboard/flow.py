@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dash import html
+from dash import dcc, html
 from dash.development.base_component import Component
 
 from dashboard import streams, text, tiles
@@ -17,6 +17,21 @@ EDGES = (
     "history-query>dead-letters history>recompute recompute>batch speed>page batch>page"
 )
 BEHIND_SECONDS = streams.BEHIND_SECONDS
+HEALTH = "/health-ui"
+# Where the detail of each part is; a domain's page is called as the domain, and its tiles begin with its name.
+_DETAILS = {
+    "producer": f"{HEALTH}#health-topics",
+    "topic": f"{HEALTH}#health-topics",
+    "speed-query": f"{HEALTH}#health-queries",
+    "history-query": f"{HEALTH}#health-queries",
+    "dead-letters": f"{HEALTH}#health-dead-letters",
+    "processes": f"{HEALTH}#health-processes",
+    "speed": "/{domain}#{domain}-windows",
+    "history": "/{domain}#{domain}-feed",
+    "recompute": "/{domain}#{domain}-parity",
+    "batch": "/{domain}#{domain}-windows",
+    "page": "/{domain}#{domain}-last-window",
+}
 
 
 @dataclass(frozen=True)
@@ -28,6 +43,11 @@ class Box:
     state: str  # ok, idle, warn, error, off
     word: str
     lines: Sequence[tuple[str, Any]] = ()
+
+
+def detail(part: str, domain: str = "") -> str:
+    """The address at which the detail of a part of the flow is."""
+    return _DETAILS[part].format(domain=domain)
 
 
 def boxes(view: DomainView, source: Source) -> dict[str, Box]:
@@ -115,6 +135,11 @@ def _recompute(view: DomainView) -> Box:
     return Box("recompute", "batch", "warn" if differing else "ok", "differs" if differing else "agrees", lines)
 
 
+def agreeing(parity: Reading) -> float | None:
+    """The share of windows that are the same in both layers; None before the first recomputation."""
+    return None if not parity.total else (parity.total - len(parity.frame)) / parity.total
+
+
 def agreement(parity: Reading) -> str:
     """How far speed and batch layer agree: "118 of 120 windows agree; 2 differ by late, resent"."""
     differing = len(parity.frame)
@@ -147,7 +172,8 @@ def drawing(domain: str, parts: dict[str, Box], moving: bool) -> list[Component]
 
 def _draw(domain: str, name: str, box: Box) -> Component:
     rows = [html.Div([html.Dt(label), html.Dd(value)]) for label, value in box.lines]
-    head = [html.Strong(box.title), html.Span(box.word, className="node-word")]
+    link = dcc.Link(box.title, href=detail(name, domain))  # page.css stretches it over the box
+    head = [html.Strong(link), html.Span(box.word, className="node-word")]
     return html.Div(
         [html.Div(head, className="node-head"), html.Dl(rows)],
         id=f"flow-{domain}-{name}",

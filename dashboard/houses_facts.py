@@ -1,5 +1,6 @@
 """The facts of a house in words, and the sliders that change them."""
 
+import math
 from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import NamedTuple
@@ -64,9 +65,16 @@ def sliders(original: Answer, changes: Mapping[str, float]) -> list[Component]:
     return [_slider(slider, original.facts.get(slider.name), changes.get(slider.name)) for slider in SLIDERS]
 
 
+def _grid(slider: Slider, own: float, value: float) -> tuple[float, float]:
+    """The ends of the slider: whole steps away from the house's own value, which can so be come back to exactly."""
+    low, high = min(slider.low, value, own), max(slider.high, value, own)
+    first = own - math.floor((own - low) / slider.step) * slider.step
+    return min(first, value), own + math.ceil((high - own) / slider.step) * slider.step
+
+
 def _slider(slider: Slider, own: float | None, chosen: float | None) -> Component:
     value = next((given for given in (chosen, own) if given is not None), slider.low)
-    low, high = min(slider.low, value, own or value), max(slider.high, value, own or value)
+    low, high = _grid(slider, slider.low if own is None else own, value)
     named = f"what-if-{slider.name}"
     mark = [{"value": own}] if own is not None else []
     slide = dmc.Slider(

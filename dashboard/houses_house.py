@@ -1,5 +1,6 @@
 """One house as pure functions: its numbers, its sales in history, its facts, and the sales nearest to it."""
 
+import threading
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -29,14 +30,18 @@ def address(house_id: str) -> str:
     return f"{PATH}/{quote(house_id, safe='')}"
 
 
+_reading = threading.Lock()  # readers are not made for two threads at once
+
+
 def sales_of(house_id: str) -> Reading:
-    """All sales of a house in history; read again only when the history has grown."""
-    return _reader(settings().var, house_id).read()
+    """All sales of a house in history; when the history has grown, only its new files are searched."""
+    with _reading:
+        return _reader(settings().var, house_id).read()
 
 
 @lru_cache(maxsize=32)
 def _reader(_lake: Path, house_id: str) -> TableReader:
-    return TableReader(schema.HISTORY, serving.matching(pc.field("id") == house_id, MOST_SALES))
+    return TableReader(schema.HISTORY, serving.found_once(pc.field("id") == house_id, MOST_SALES))
 
 
 def newest_first(sales: pd.DataFrame) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -43,6 +43,10 @@ class Shown:
     zips: np.ndarray[Any, Any]
     prices: np.ndarray[Any, Any]
     predicted: np.ndarray[Any, Any]
+
+    def where(self, wanted: np.ndarray[Any, Any]) -> "Shown":
+        """Those of the houses that are wanted."""
+        return Shown(*(getattr(self, column.name)[wanted] for column in fields(self)))
 
 
 def houses(found: Everywhere, show: str, zipcode: str) -> Shown:
@@ -86,12 +90,14 @@ def figure(shown: Shown, scheme: str, revision: str) -> go.Figure:
         place = {"lat": shown.lat[part].astype(np.float32), "lon": shown.long[part].astype(np.float32)}
         if kind == FOR_SALE:
             ring = {"size": size + RING, "color": charts.INK[scheme][0]}
-            drawn.add_scattermap(**place, hoverinfo="skip", marker=ring)
+            same = {"marker": {"opacity": 1}}
+            drawn.add_scattermap(**place, hoverinfo="skip", marker=ring, unselected=same)
         drawn.add_scattermap(
             **place,
             name=name,
             customdata=shown.ids[part].tolist(),
             marker={"color": thousands[part], "coloraxis": "coloraxis", "size": size, "opacity": opacity},
+            unselected={"marker": {"opacity": opacity}},  # an area is shown by the veil around it: assets/map.js
             hovertemplate=f"%{{customdata}}, {name}: $%{{marker.color:,}}k<extra></extra>",
         )
     bar = {"orientation": "h", "y": -0.02, "yanchor": "top", "thickness": 8, "len": 0.8, "outlinewidth": 0, "nticks": 6}
@@ -142,7 +148,7 @@ def table(shown: Shown) -> Component:
         "Predicted": "number",
         "Sales": "number",
     }
-    return tiles.table("map-table", heads, rows, f"The {TABLE_ROWS} dearest of the houses shown")
+    return tiles.table("map-table", heads, rows, f"The dearest of the houses shown, {TABLE_ROWS} at most")
 
 
 def options(codes: Sequence[str]) -> list[dict[str, str]]:

@@ -17,6 +17,8 @@ from lakehouse.settings import settings
 BEHIND_SECONDS = 30  # a query that is this far behind the topic is catching up
 FULL_LOOK = 60  # every so many questions the broker is asked for everything: old events leave, partitions are added
 SILENT_SECONDS = 2.5  # a query reports every second; silent for longer and without its process, it has ended
+NO_BROKER = "The Kafka broker does not answer. Check that it runs: `lake status`."
+ANSWER_SECONDS = 1.0  # a broker that answers does so in milliseconds
 SILENT_AFTER = 15.0  # seconds without a sign of life after which a query or the broker counts as gone
 Offsets = Mapping[tuple[str, int], int]
 
@@ -93,7 +95,7 @@ class TopicWatch:
         """The last answer; an error when it is too old to be believed."""
         silent = time.monotonic() - self._heard_at
         if silent > SILENT_AFTER and not self._view.error:
-            return replace(self._view, rate=None, error="The Kafka broker does not answer.")
+            return replace(self._view, rate=None, error=NO_BROKER)
         return self._view
 
     def _run(self) -> None:
@@ -106,10 +108,14 @@ class TopicWatch:
         name = self._view.name
         try:
             ends = self._ends(name)
+        except TimeoutError:
+            # Slow, or gone? Only who refuses a connection is gone for certain; the slow one has its SILENT_AFTER.
+            if not topics.listens(settings().brokers()):
+                self._fail(NO_BROKER)
         except LakeError as error:
             self._fail(str(error))
         except Exception:  # the client raises many types; for the reader they all mean this
-            self._fail("The Kafka broker does not answer. Check that it runs: `lake status`.")
+            self._fail(NO_BROKER)
         else:
             if ends is None:
                 self._fail(f"The broker has no topic {name} yet.")
@@ -128,7 +134,7 @@ class TopicWatch:
         if self._known is None or brokers != self._brokers or self._asked % FULL_LOOK == 0:
             self._known, self._brokers = topics.state(brokers, name), brokers
             return self._known.ends if self._known else None
-        return topics.end_offsets(brokers, name, self._known.ends)
+        return topics.end_offsets(brokers, name, self._known.ends, ANSWER_SECONDS)
 
     def _fail(self, sentence: str) -> None:
         self._known = None

@@ -1,6 +1,7 @@
 """How numbers, times and sentences are written on a page."""
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from dash import html
@@ -71,6 +72,12 @@ def bounds(start: datetime, end: datetime) -> str:
     """12:02–12:04 UTC, with the date when it is not today."""
     form = "%H:%M" if start.date() == datetime.now(UTC).date() else "%Y-%m-%d %H:%M"
     return f"{start:{form}}–{end:%H:%M} UTC"
+
+
+def not_known(asked: Sequence[str]) -> str:
+    """What of an address cannot be used, as in ["decade=abc"]; nothing when all can."""
+    parts = ", ".join(part[:40] for part in asked)
+    return f"The address asks for {parts}, which is not known; the usual is shown." if asked else ""
 
 
 def with_code(sentence: str) -> list[str | html.Code]:

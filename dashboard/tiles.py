@@ -92,8 +92,8 @@ def moment(value: datetime | str | None) -> str | None:
     return value.isoformat() if isinstance(value, datetime) else value
 
 
-def kpi(kpi_id: str, label: str, value: Any, note: Any = "", state: str = "ready") -> Component:
-    """A number with its name and one line under it."""
+def kpi(kpi_id: str, label: str | Component, value: Any, note: Any = "", state: str = "ready") -> Component:
+    """A number with its name, which may be a link, and one line under it."""
     return html.Div(
         [
             html.Div(label, className="kpi-label"),

@@ -117,6 +117,25 @@ def matching(condition: pc.Expression, limit: int) -> Loader:
     return load
 
 
+def found_once(condition: pc.Expression, limit: int) -> Loader:
+    """As `matching`, for a table that only grows: a data file is searched once, and again only after a compaction."""
+    searched: set[str] = set()
+    found: list[pa.Table] = []
+
+    def load(table: Table, _delta: DeltaTable, files: pd.DataFrame) -> pa.Table:
+        paths = {str(table.path / unquote(str(path))) for path in files["path"]}
+        if not searched <= paths:
+            searched.clear()
+            found.clear()
+        new = sorted(paths - searched)
+        rows = ds.dataset(new, schema=table.arrow_schema, format=_PARQUET) if new else None
+        found[:] = [pa.concat_tables([*found, *([rows.scanner(filter=condition).head(limit)] if rows else [])])]
+        searched.update(new)
+        return found[0].slice(0, limit)
+
+    return load
+
+
 def newest(limit: int, columns: Sequence[str], order: str = "recorded_at") -> Loader:
     """Loads the `limit` rows with the highest `order`, newest first, opening only the files that can hold them.
 

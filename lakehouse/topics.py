@@ -1,6 +1,7 @@
 """Kafka topics seen from outside Spark: make them, and read their offsets and ids."""
 
 import functools
+import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -26,7 +27,8 @@ class TopicState:
 @functools.lru_cache(maxsize=4)
 def admin(bootstrap_servers: str) -> AdminClient:
     """An admin client (kept, since its futures die with it); its own log lines are silenced."""
-    return AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0, "socket.timeout.ms": 10_000})
+    waits = {"socket.timeout.ms": 10_000, "reconnect.backoff.max.ms": 1_000}  # soon back once the broker is
+    return AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0, **waits})
 
 
 def check(bootstrap_servers: str, timeout: float = TIMEOUT) -> str:
@@ -69,14 +71,31 @@ def state(bootstrap_servers: str, topic: str) -> TopicState | None:
     return TopicState(topic, _topic_id(client, topic), starts, ends)
 
 
-def end_offsets(bootstrap_servers: str, topic: str, partitions: Iterable[int]) -> dict[int, int]:
-    """The next offset of each partition: how many events it has ever been given."""
-    return _offsets(admin(bootstrap_servers), topic, list(partitions), OffsetSpec.latest())  # type: ignore[no-untyped-call]
+def end_offsets(
+    bootstrap_servers: str, topic: str, partitions: Iterable[int], timeout: float = TIMEOUT
+) -> dict[int, int]:
+    """The next offset of each partition: how many events it has ever been given. Raises TimeoutError."""
+    latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+    return _offsets(admin(bootstrap_servers), topic, list(partitions), latest, timeout)
 
 
-def _offsets(client: AdminClient, topic: str, partitions: list[int], spec: OffsetSpec) -> dict[int, int]:
+def listens(bootstrap_servers: str, timeout: float = 1.0) -> bool:
+    """Whether anything accepts connections at one of the addresses."""
+    for server in bootstrap_servers.split(","):
+        host, _, port = server.strip().rpartition(":")
+        try:
+            with socket.create_connection((host.strip("[]"), int(port)), timeout):
+                return True
+        except (OSError, ValueError):
+            continue
+    return False
+
+
+def _offsets(
+    client: AdminClient, topic: str, partitions: list[int], spec: OffsetSpec, timeout: float = TIMEOUT
+) -> dict[int, int]:
     futures = client.list_offsets({TopicPartition(topic, partition): spec for partition in partitions})
-    return {where.partition: future.result(TIMEOUT).offset for where, future in sorted(futures.items())}
+    return {where.partition: future.result(timeout).offset for where, future in sorted(futures.items())}
 
 
 def _topic_id(client: AdminClient, topic: str) -> str:

@@ -57,6 +57,8 @@
     } else if (window.innerWidth < 700) {
       figure.layout.map.zoom -= 1;
     }
+    figure.layout.map.layers = window.lake.mapLayers();
+    if (now) figure.layout.dragmode = now.dragmode;
     return figure;
   }
 

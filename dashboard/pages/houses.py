@@ -28,7 +28,7 @@ def layout(decade: str = "", shape: str = houses_tiles.LINES, **_query: str) -> 
     return html.Div(
         [
             html.Div(intro, className="intro"),
-            html.P(_unknown(unknown), id="houses-notice", className="notice", role="status"),
+            html.P(text.not_known(unknown), id="houses-notice", className="notice", role="status"),
             html.Div(tiles.loading_kpis(6), id="houses-kpis", className="kpis"),
             html.Div(
                 [
@@ -41,10 +41,6 @@ def layout(decade: str = "", shape: str = houses_tiles.LINES, **_query: str) -> 
             ),
         ]
     )
-
-
-def _unknown(asked: list[str]) -> str:
-    return f"The address asks for {', '.join(asked)}, which is not known; the usual is shown." if asked else ""
 
 
 Shown = dict[str, str] | None  # the header's range, None until the browser has told it

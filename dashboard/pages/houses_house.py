@@ -76,11 +76,11 @@ def _near() -> Component:
 def update(_version: str | None, house: str, shown: str) -> tuple[Any, ...]:
     """Everything on the page; nothing while neither the house's sales nor the model have changed."""
     reading = houses_house.sales_of(house)
-    answer, trouble = _answer(house)
     sales = reading.frame
-    key = f"{len(sales)} {reading.error} {answer.version if answer else ''} {trouble}"
+    key = f"{len(sales)} {reading.error} {_model()}"
     if key == shown:
         raise PreventUpdate
+    answer, trouble = _answer(house)
     if sales.empty and answer is None:
         return (*[no_update] * 4, key, *_nothing(reading, trouble))
     known = houses_house.facts(sales, answer)
@@ -95,6 +95,14 @@ def update(_version: str | None, house: str, shown: str) -> tuple[Any, ...]:
         *TileState("ready", [], None),
         *_near_state(answer, trouble, bool(near)),
     )
+
+
+def _model() -> str:
+    """The live version, or why there is none."""
+    try:
+        return houses_pricing.shared().pricer.model().version
+    except LakeError as error:
+        return str(error)
 
 
 def _answer(house: str) -> tuple[Answer | None, str]:

@@ -1,4 +1,4 @@
-"""The map of houses: where they are and what they cost, offline; a click leads to a house's price."""
+"""The map of houses: where they are and what they cost, offline; an area drawn on it narrows the page."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -8,7 +8,8 @@ from dash import ClientsideFunction, Input, Output, State, callback, clientside_
 from dash.development.base_component import Component
 from dash.exceptions import PreventUpdate
 
-from dashboard import charts, houses_map, houses_pricing, text, tiles
+from dashboard import charts, houses_area, houses_map, houses_pricing, text, tiles
+from dashboard.houses_pricing import Everywhere
 from dashboard.tiles import TileState
 from lakehouse.errors import LakeError, UnavailableError
 
@@ -17,19 +18,53 @@ PATH = "/map"
 ORDER = 13
 ICON = "map"
 DAY = 26 * 3600  # retrained nightly
+DRAGS = {"pan": "Move", "select": "Box", "lasso": "Outline"}
+NO_HOUSE = "No house fits this filter. Clear it, or choose another area."
 
 
 def layout(show: str = houses_map.ALL, **query: str) -> Component:
-    """The page before its first data; `?show=for-sale&zip=98103` filters."""
-    zipcode = query.get("zip", "")
-    zipcode = zipcode if isinstance(zipcode, str) and zipcode.isdigit() else ""
-    show = show if show in houses_map.SHOWS else houses_map.ALL
+    """The page before its first data; `?show=for-sale&zip=98103&area=-122.4,47.6,-122.3,47.7` filters."""
+    zipcode, area = query.get("zip", ""), query.get("area", "")
+    known = {
+        "show": show in houses_map.SHOWS,
+        "zip": not zipcode or (isinstance(zipcode, str) and zipcode.isdigit() and len(zipcode) == 5),
+        "area": houses_area.is_area(area),
+    }
+    asked = {"show": show, "zip": zipcode, "area": area}
+    unknown = [f"{name}={asked[name]}" for name, fits in known.items() if not fits]
+    chosen = {name: value if known[name] else "" for name, value in asked.items()}
     intro = [html.H1("Map of houses"), html.P("Where the houses are and what they cost. A click leads to the price.")]
-    return html.Div([html.Div(intro, className="intro"), _map_tile(show, zipcode)])
+    notice = html.P(text.not_known(unknown), id="map-notice", className="notice", role="status")
+    tile = _map_tile(chosen["show"] or houses_map.ALL, chosen["zip"], chosen["area"])
+    return html.Div([html.Div(intro, className="intro"), notice, tile])
 
 
-def _map_tile(show: str, zipcode: str) -> Component:
-    filters = [
+def _map_tile(show: str, zipcode: str, area: str) -> Component:
+    return tiles.tile(
+        "map-houses",
+        "Houses",
+        "Colour is the price: what was paid for a house sold, what the model says for any other. "
+        "Those for sale have a ring, the smallest are not sold yet. Draw a box or an outline to narrow the page to it.",
+        html.Div(_filters(show, zipcode), className="filters"),
+        html.P(id="map-caption", className="caption", role="status"),
+        html.Div(id="map-kpis", className="kpis inner"),
+        html.Div(
+            [
+                html.Div(charts.graph("map-points", scrollZoom=True), className="map"),
+                html.Div(id="map-rows", className="map-list"),
+            ],
+            className="map-split",
+        ),
+        dcc.Store(id="map-shown", data=""),
+        dcc.Store(id="map-listed", data=""),
+        dcc.Store(id="map-address", data=""),
+        dcc.Store(id="map-area", data=area),
+        stale_after=DAY,
+    )
+
+
+def _filters(show: str, zipcode: str) -> list[Component]:
+    return [
         dmc.SegmentedControl(
             id="map-show",
             value=show,
@@ -47,28 +82,25 @@ def _map_tile(show: str, zipcode: str) -> Component:
             size="xs",
             **tiles.attributes(aria_label="Zip code"),
         ),
+        dmc.SegmentedControl(
+            id="map-drag",
+            value="pan",
+            data=[{"value": value, "label": label} for value, label in DRAGS.items()],
+            size="xs",
+            **tiles.attributes(aria_label="What dragging on the map does"),
+        ),
+        html.Button("Only what is visible", id="map-visible", type="button", className="button small"),
+        html.Button("Clear filters", id="map-clear", type="button", className="button small", hidden=True),
     ]
-    return tiles.tile(
-        "map-houses",
-        "Houses",
-        "Colour is the price: what was paid for a house sold, what the model says for any other. "
-        "Those for sale have a ring, the smallest are not sold yet. Scroll to zoom, drag to move, click for the price.",
-        html.Div(filters, className="filters"),
-        html.P(id="map-caption", className="caption", role="status"),
-        html.Div(charts.graph("map-points", scrollZoom=True), className="map"),
-        html.Details([html.Summary("Show as table"), html.Div(id="map-rows")]),
-        dcc.Store(id="map-shown", data=""),
-        dcc.Store(id="map-address", data=""),
-        stale_after=DAY,
-    )
+
+
+def _found() -> tuple[str, Everywhere]:
+    return houses_pricing.shared().pricer.model().version, houses_pricing.shared().everywhere()
 
 
 @callback(
     charts.figure_of("map-points"),
-    Output("map-caption", "children"),
-    Output("map-rows", "children"),
     Output("map-zip", "data"),
-    Output("map-address", "data"),
     Output("map-shown", "data"),
     *tiles.outputs("map-houses"),
     Input("live", "data"),
@@ -78,24 +110,48 @@ def _map_tile(show: str, zipcode: str) -> Component:
     State("map-shown", "data"),
 )
 def update(_version: str | None, scheme: str | None, show: str, zipcode: str | None, before: str) -> tuple[Any, ...]:
-    """The points, when version, filter or theme has changed; nothing on other ticks."""
+    """The points, when version, filter or theme has changed; nothing on other ticks and for another area."""
     try:
-        version = houses_pricing.shared().pricer.model().version
-        key = f"{version} {scheme} {show} {zipcode}"
-        if not scheme or key == before:
-            raise PreventUpdate
-        found = houses_pricing.shared().everywhere()
+        version, found = _found()
     except LakeError as error:
         word = "empty" if isinstance(error, UnavailableError) else "error"
-        return (*[no_update] * 5, "", *TileState(word, text.with_code(str(error)), None))
-    shown = houses_map.houses(found, show, zipcode or "")
-    figure = houses_map.figure(shown, scheme, f"map-{zipcode or ''}")
-    chosen = {name: value for name, value in (("show", show), ("zip", zipcode)) if value and value != houses_map.ALL}
-    address = f"{PATH}?{urlencode(chosen)}" if chosen else PATH
-    notice = "" if len(shown.ids) else "No house fits this filter."
-    state = TileState("ready", notice, found.model.manifest["trained_at"])
-    codes = houses_map.options(houses_map.zips(found))
-    return figure, houses_map.caption(shown), houses_map.table(shown), codes, address, key, *state
+        return no_update, no_update, "", *TileState(word, text.with_code(str(error)), None)
+    key = f"{version} {scheme} {show} {zipcode}"
+    if not scheme or key == before:
+        raise PreventUpdate
+    figure = houses_map.figure(houses_map.houses(found, show, zipcode or ""), scheme, f"map-{zipcode or ''}")
+    state = TileState("ready", [], found.model.manifest["trained_at"])
+    return figure, houses_map.options(houses_map.zips(found)), key, *state
+
+
+@callback(
+    Output("map-caption", "children"),
+    Output("map-kpis", "children"),
+    Output("map-rows", "children"),
+    Output("map-address", "data"),
+    Output("map-listed", "data"),
+    Input("live", "data"),
+    Input("map-show", "value"),
+    Input("map-zip", "value"),
+    Input("map-area", "data"),
+    State("map-listed", "data"),
+)
+def update_list(_version: str | None, show: str, zipcode: str | None, area: str, before: str) -> tuple[Any, ...]:
+    """Numbers and table of the houses that every filter leaves, and the address of this view."""
+    try:
+        version, found = _found()
+    except LakeError:
+        raise PreventUpdate from None
+    key = f"{version} {show} {zipcode} {area}"
+    if key == before:
+        raise PreventUpdate
+    everything = houses_map.houses(found, show, zipcode or "")
+    left = houses_area.narrowed(everything, area)
+    chosen = {"show": "" if show == houses_map.ALL else show, "zip": zipcode or "", "area": area}
+    query = urlencode({name: value for name, value in chosen.items() if value}, safe=",")
+    told = houses_map.caption(left) if len(left.ids) else NO_HOUSE
+    numbers = houses_area.kpis(left, len(found.model.known.houses))
+    return told, numbers, houses_map.table(left), f"{PATH}?{query}" if query else PATH, key
 
 
 clientside_callback(
@@ -106,4 +162,27 @@ clientside_callback(
 )
 clientside_callback(
     ClientsideFunction("lake", "viewAddress"), Output("map-caption", "title"), Input("map-address", "data")
+)
+clientside_callback(
+    ClientsideFunction("lake", "mapFilter"),
+    Output("map-area", "data"),
+    Output("map-show", "value"),
+    Output("map-zip", "value"),
+    Input("map-points", "selectedData"),
+    Input("map-visible", "n_clicks"),
+    Input("map-clear", "n_clicks"),
+    prevent_initial_call=True,
+)
+clientside_callback(
+    ClientsideFunction("lake", "mapArea"),
+    Output("map-clear", "hidden"),
+    Input("map-area", "data"),
+    Input("map-show", "value"),
+    Input("map-zip", "value"),
+)
+clientside_callback(
+    ClientsideFunction("lake", "mapDrag"),
+    Output("map-drag", "title"),
+    Input("map-drag", "value"),
+    prevent_initial_call=True,
 )

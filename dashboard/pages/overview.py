@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from dash import Input, Output, callback, html
+from dash import Input, Output, callback, dcc, html
 from dash.development.base_component import Component
 from dash.exceptions import PreventUpdate
 
@@ -29,7 +29,7 @@ PROCESS_STATES = {"running": "ok", "ready": "ok", "finished": "idle", "stopped":
 def layout(**_query: str) -> Component:
     """The page before the first snapshot: skeletons."""
     loading = [
-        html.Div(tiles.loading_kpis(5), className="kpis"),
+        html.Div(tiles.loading_kpis(6), className="kpis"),
         tiles.tile("overview-loading", "Flow", MEANING),
     ]
     intro = [html.H1("Overview"), html.P("From Kafka to this page: what moves, how fast, and how old it is.")]
@@ -56,7 +56,7 @@ def processes(views: Sequence[ProcessView]) -> list[Component]:
         return []
     items = [
         html.Li(
-            [html.Span(view.name), html.Span(_process_word(view), className="node-word")],
+            [dcc.Link(view.name, href=flow.detail("processes")), html.Span(_process_word(view), className="node-word")],
             **tiles.attributes(state=PROCESS_STATES.get(view.state, "warn"), process=view.name),
         )
         for view in views
@@ -99,24 +99,46 @@ def _legend() -> Component:
 
 
 def kpis(domain: str, view: DomainView) -> list[Component]:
-    """The five numbers on top."""
-    topic, history, dead = view.topic, view.history, view.dead_letters
+    """The six numbers on top, each a link to its detail."""
+    topic, history, dead, parity = view.topic, view.history, view.dead_letters, view.parity
     broken = "error" if topic.error else "ready"
     streamed = f"{text.count(history.streamed)} streamed"
     name = f"overview-{domain}"
+
+    def link(label: str, part: str) -> Component:
+        return dcc.Link(label, href=flow.detail(part, domain))
+
     return [
         tiles.kpi(
             f"{name}-topic",
-            "Events on topic",
+            link("Events on topic", "topic"),
             text.count(topic.events),
             tiles.rate_note(topic, f"topic {topic.name}"),
             broken,
         ),
-        tiles.kpi(f"{name}-rate", "Events per second", text.decimal(topic.rate), tiles.rate_note(topic), broken),
-        tiles.kpi(f"{name}-history", "In history", *_rows(history, streamed)),
-        tiles.kpi(f"{name}-dead-letters", "Dead letters", *_rows(dead, _reasons(dead))),
-        tiles.kpi(f"{name}-age", "Age of newest event", tiles.age(history.newest_event_at), "by its own time"),
+        tiles.kpi(
+            f"{name}-rate",
+            link("Events per second", "producer"),
+            text.decimal(topic.rate),
+            tiles.rate_note(topic),
+            broken,
+        ),
+        tiles.kpi(f"{name}-history", link("In history", "history"), *_rows(history, streamed)),
+        tiles.kpi(f"{name}-dead-letters", link("Dead letters", "dead-letters"), *_rows(dead, _reasons(dead))),
+        tiles.kpi(f"{name}-parity", link("Layers agree", "recompute"), *_parity(parity)),
+        tiles.kpi(
+            f"{name}-age", link("Newest event", "page"), tiles.age(history.newest_event_at), "ago, by its own time"
+        ),
     ]
+
+
+def _parity(parity: Reading) -> tuple[Any, str, str]:
+    """The share of windows in which speed and batch layer agree."""
+    share = flow.agreeing(parity)
+    value = html.Span(text.percent(share), **tiles.attributes(value=None if share is None else str(share)))
+    if parity.error:
+        return value, "cannot be read", "error"
+    return value, "never recomputed" if share is None else f"of {text.plural(parity.total, 'window')}", "ready"
 
 
 def _rows(reading: Reading, note: str) -> tuple[str, Any, str]:

@@ -11,6 +11,7 @@ from dash.development.base_component import Component
 from plotly.utils import PlotlyJSONEncoder
 
 from dashboard import feed, flow, houses, houses_parity
+from dashboard.app import pages
 from dashboard.pages import overview
 from dashboard.snapshot import DomainView, Live
 from dashboard.streams import ProcessView
@@ -161,3 +162,17 @@ def test_processes_are_listed_with_their_trouble() -> None:
     )
     assert "failed, 1 restart: no disk" in shown
     assert overview.processes([]) == []
+
+
+def test_every_part_of_the_flow_leads_to_a_page_and_a_tile_of_it() -> None:
+    shown = {page.PATH: as_json(page.layout()) for page in pages()}
+    for part in {end for edge in flow.EDGES.split() for end in edge.split(">")} | {"processes"}:
+        path, _, tile = flow.detail(part, "houses").partition("#")
+        assert f'"id": "{tile}"' in shown[path], part
+
+
+def test_the_overview_tells_how_far_the_layers_agree(look: Any, write: Write, compared: Build) -> None:
+    assert "never recomputed" in as_json(overview.kpis("houses", look()))
+    write(schema.PARITY, compared(0, "late"), compared(1), compared(2), compared(3))
+    shown = as_json(overview.kpis("houses", look()))
+    assert ('"data-value": "0.75"' in shown, "75.0 %" in shown, "of 4 windows" in shown) == (True, True, True)

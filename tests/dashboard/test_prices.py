@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from plotly.utils import PlotlyJSONEncoder
 from dashboard import (
     charts_models,
     houses,
+    houses_area,
     houses_facts,
     houses_map,
     houses_models,
@@ -117,9 +119,22 @@ def test_a_slider_holds_the_houses_own_value(publish: Publish) -> None:
     publish()
     answer = Pricer().price(HOUSE)
     shown = as_json(houses_facts.sliders(answer, {"sqft_living": 12_000.0, "grade": 11.0}))
-    assert '"max": 12000.0' in shown
+    assert '"max": 1200' in shown  # 12,000, or what lies a step above it
     assert '"value": 11.0' in shown
     assert '"thumbLabel": "Bathrooms"' in shown
+
+
+@pytest.mark.parametrize("own", [1805.0, 1800.0, 297.0, 8003.0])
+@pytest.mark.parametrize("value", [None, 2000.0, 12_007.0, 11.0])
+def test_a_slider_comes_back_to_the_houses_own_value_exactly(publish: Publish, own: float, value: float | None) -> None:
+    publish()
+    answer = replace(Pricer().price(HOUSE), facts={**Pricer().price(HOUSE).facts, "sqft_living": own})
+    built = houses_facts.sliders(answer, {} if value is None else {"sqft_living": value})
+    slider = json.loads(as_json(built[0]))["props"]["children"][1]["props"]
+    shown = own if value is None else value
+    assert (slider["value"], slider["min"] <= min(own, shown), slider["max"] >= max(own, shown)) == (shown, True, True)
+    if slider["min"] != shown:  # else the value of the address lies below what the slider offers
+        assert (own - slider["min"]) % slider["step"] == 0
 
 
 def test_an_unknown_house_leads_to_those_like_it() -> None:
@@ -236,6 +251,42 @@ def test_the_map_asks_nobody_for_tiles_and_is_small(publish: Publish) -> None:
     points = sum(len(trace.lat) for trace in figure.data if trace.hoverinfo != "skip")
     assert points == len(shown.ids)
     assert f'"data-house": "{shown.ids[np.argmax(shown.prices)]}"' in as_json(houses_map.table(shown))
+
+
+def test_an_area_narrows_the_map_and_its_numbers(publish: Publish) -> None:
+    publish()
+    found = houses_pricing.Shared().everywhere()
+    everything = houses_map.houses(found, houses_map.ALL, "")
+    west, south, east, north = -122.40005, 47.50005, -122.20005, 47.60005  # between the data's digits
+    inside = (everything.long > west) & (everything.long < east) & (everything.lat > south) & (everything.lat < north)
+    box = houses_area.narrowed(everything, f"{west},{south},{east},{north}")
+    assert 0 < inside.sum() < len(everything.ids)
+    assert set(box.ids) == set(everything.ids[inside])
+    shown = as_json(houses_area.kpis(box, len(everything.ids)))
+    assert f'"data-value": "{inside.sum()}"' in shown
+    assert f'"data-value": "{float(np.median(everything.prices[inside]))}"' in shown
+    sold = everything.prices[inside & (everything.kinds == houses_map.SOLD)]
+    assert f'"data-value": "{float(np.median(sold))}"' in shown
+    assert len(houses_area.narrowed(everything, "").ids) == len(everything.ids)
+    none = houses_area.narrowed(everything, "0,0,1,1")
+    assert text.NOTHING in as_json(houses_area.kpis(none, 3))
+
+
+def test_an_outline_may_be_hollow(publish: Publish) -> None:
+    letter_u = "0,0,3,0,3,3,2,3,2,1,1,1,1,3,0,3"
+    points = np.array([[0.5, 2.0], [1.5, 2.0], [2.5, 2.0], [1.5, 0.5], [1.5, -1.0], [3.5, 0.5]])
+    nowhere = np.full(len(points), np.nan)
+    ids = np.arange(len(points)).astype(str)
+    shown = houses_map.Shown(ids, ids, points[:, 1], points[:, 0], nowhere, nowhere, nowhere)
+    assert list(houses_area.narrowed(shown, letter_u).ids) == ["0", "2", "3"]
+
+
+@pytest.mark.parametrize(
+    "area", ["1,2", "1,2,3", "a,b,c,d", "nan,1,2,3", "200,1,2,3", ",".join(["1"] * 400), ["1,2,3,4"]]
+)
+def test_an_area_that_is_none_is_told_from_one(area: Any) -> None:
+    assert not houses_area.is_area(area)
+    assert (houses_area.is_area(""), houses_area.is_area("-122.4,47.5,-122.2,47.6")) == (True, True)
 
 
 def test_an_empty_map_can_be_drawn(publish: Publish) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,24 @@ def test_a_topic_that_is_not_there_is_a_sentence(monkeypatch: pytest.MonkeyPatch
     assert watch.view().error == "The broker has no topic houses yet."
 
 
+@pytest.mark.parametrize("listens", [True, False])
+def test_a_slow_broker_is_waited_for_and_a_gone_one_is_not(monkeypatch: pytest.MonkeyPatch, listens: bool) -> None:
+    def too_slow(*_: Any) -> Any:
+        raise TimeoutError
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        monkeypatch.setattr(Settings, "brokers", lambda _: address)
+        monkeypatch.setattr(topics, "state", lambda _, name: TopicState(name, "id", {0: 0}, {0: 5}))
+        monkeypatch.setattr(topics, "end_offsets", too_slow)
+        watch = TopicWatch("houses")
+        watch.ask()
+        if not listens:
+            server.close()
+        watch.ask()
+    assert (watch.view().events, watch.view().error) == (5, "" if listens else streams.NO_BROKER)
+
+
 def test_an_answer_too_old_to_be_believed_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
     monkeypatch.setattr(streams.time, "monotonic", lambda: clock[0])
@@ -112,7 +131,7 @@ def test_an_answer_too_old_to_be_believed_is_an_error(monkeypatch: pytest.Monkey
     watch.ask()
     assert watch.view().error == ""
     clock[0] = 60.0
-    assert (watch.view().events, watch.view().error) == (5, "The Kafka broker does not answer.")
+    assert (watch.view().events, watch.view().error) == (5, streams.NO_BROKER)
 
 
 @pytest.mark.usefixtures("lake")

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import pyarrow.compute as pc
 import pytest
-from deltalake import write_deltalake
+from deltalake import DeltaTable, write_deltalake
 
 from lakehouse import serving, tables
 from lakehouse.checkpoints import BatchPlan
@@ -163,6 +163,22 @@ def test_matching_rows_are_limited(write: Callable[..., None]) -> None:
     reading = TableReader(EVENTS, serving.matching(pc.field("offset") >= 5, limit=3)).read()
     assert len(reading.frame) == 3
     assert min(offsets(reading.frame)) >= 5
+
+
+def test_a_file_is_searched_once_and_again_after_a_compaction(write: Callable[..., None], lake: Path) -> None:
+    write(*[event(number) for number in range(10)])
+    reader = TableReader(EVENTS, serving.found_once(pc.field("offset") >= 7, limit=5))
+    assert sorted(offsets(reader.read().frame)) == [7, 8, 9]
+    old = next((lake / "lake/demo/events").glob("*.parquet"))
+    away = old.rename(lake / "away")  # opening it would fail
+    write(event(3), event(12))
+    reading = reader.read()
+    assert (reading.error, sorted(offsets(reading.frame))) == ("", [7, 8, 9, 12])
+    away.rename(old)
+    DeltaTable(EVENTS.path).optimize.compact()
+    assert sorted(offsets(reader.read().frame)) == [7, 8, 9, 12]
+    write(*[event(number) for number in range(20, 30)])
+    assert len(reader.read().frame) == 5
 
 
 def test_a_damaged_log_is_a_sentence_and_the_last_rows_stay(write: Callable[..., None], lake: Path) -> None:
