@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lakehouse import deadletterscli, entry, modelcli, schedulecli
 from lakehouse import domain as discovery
-from lakehouse import entry, modelcli, schedulecli
 from lakehouse.domain import load, load_all
 from lakehouse.errors import LakeError, RefusedError, UsageError
 from lakehouse.settings import settings
@@ -23,10 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Starts, shows and stops the platform.",
 )
-dead_letters = typer.Typer(
-    no_args_is_help=True, help="Events that were no valid ones, with their bytes and the reason."
-)
-app.add_typer(dead_letters, name="dead-letters")
+app.add_typer(deadletterscli.app, name="dead-letters")
 app.add_typer(modelcli.app, name="models")
 app.add_typer(schedulecli.app, name="schedule")
 
@@ -128,41 +125,6 @@ def topics(domains: Domains = None, as_json: AsJson = False) -> None:
         behind = ["-" if row["lag"].get(query) is None else f"{row['lag'][query]:,}" for query in queries]
         shown.add_row(row["topic"], str(row["partition"]), f"{row['start']:,}", f"{row['end']:,}", *behind)
     console().print(shown)
-
-
-@dead_letters.command("list")
-def list_dead_letters(
-    domain: Annotated[str | None, typer.Argument(help="A domain; all of them when none is named.")] = None,
-    limit: Annotated[int, typer.Option(help="How many of the newest to show.")] = 20,
-    as_json: AsJson = False,
-) -> None:
-    """Show how many dead letters there are by reason, and the newest of them."""
-    from lakehouse.deadletters import newest, reasons
-
-    tables = [found.dead_letters for found in load_all([domain] if domain else [])]
-    counts = {table.domain: reasons(table) for table in tables}
-    letters = [letter for table in tables for letter in newest(table, limit)]
-    if as_json:
-        print_json({"reasons": counts, "newest": letters})
-        return
-    if not letters:
-        console().print("No dead letters.")
-        return
-    by_reason = [(name, reason, f"{n:,}") for name, found in counts.items() for reason, n in found.items()]
-    console().print(grid("domain", "reason", "count", rows=by_reason), "")
-    console().print(
-        grid(
-            *("recorded", "topic", "partition", "offset", "reason", "value"),
-            rows=[
-                (
-                    f"{letter['recorded_at']:%Y-%m-%d %H:%M:%S}",
-                    *(letter[name] for name in ("topic", "partition", "offset", "reason")),
-                    repr(letter["value_start"]),
-                )
-                for letter in letters
-            ],
-        )
-    )
 
 
 @app.command()

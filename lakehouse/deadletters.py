@@ -1,6 +1,10 @@
 """Reading the dead letters of a domain."""
 
-from typing import Any
+import base64
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
 
 import pandas as pd
 import pyarrow as pa
@@ -8,11 +12,55 @@ import pyarrow.compute as pc
 from deltalake import DeltaTable
 
 from lakehouse import tables
+from lakehouse.errors import UsageError
 from lakehouse.tables import Table
 
 SHOWN_BYTES = 60
 SAMPLE_BYTES = 2048
 SAMPLED_REASONS = 20  # each sample is a read of its own
+COORDINATES = ("topic", "partition", "offset")
+
+
+class Place(NamedTuple):
+    """Where an event lies: topic, partition, offset; written houses/0/12."""
+
+    topic: str
+    partition: int
+    offset: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}/{self.partition}/{self.offset}"
+
+
+def place(text: str) -> Place:
+    """The place that the text names. Raises UsageError when it names none."""
+    topic, *numbers = text.rsplit("/", 2)
+    if not topic or len(numbers) != 2 or not all(number.isascii() and number.isdigit() for number in numbers):
+        raise UsageError(f"A place is <topic>/<partition>/<offset>; got {text!r}.", "For example houses/0/12.")
+    return Place(topic, int(numbers[0]), int(numbers[1]))
+
+
+@dataclass(frozen=True)
+class Letter:
+    """A dead letter as a whole; key and value are the bytes as they came, None for null."""
+
+    place: Place
+    recorded_at: datetime
+    reason: str
+    key: bytes | None
+    value: bytes | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON: bytes that are no UTF-8 text stand as `key_base64` and `value_base64`."""
+        told = {"at": str(self.place), "reason": self.reason, "recorded_at": self.recorded_at}
+        return told | _as_text("key", self.key) | _as_text("value", self.value)
+
+
+def _as_text(name: str, data: bytes | None) -> dict[str, str | None]:
+    try:
+        return {name: None if data is None else data.decode()}
+    except UnicodeDecodeError:
+        return {f"{name}_base64": base64.b64encode(data or b"").decode()}
 
 
 def reasons(table: Table) -> dict[str, int]:
@@ -23,17 +71,46 @@ def reasons(table: Table) -> dict[str, int]:
 
 def newest(table: Table, limit: int) -> list[dict[str, Any]]:
     """The newest dead letters, newest first: coordinates, reason, and the start of the value (None for null)."""
-    found = tables.read(table).sort_by([("recorded_at", "descending"), ("offset", "descending")]).slice(0, limit)
     return [
         {
-            **{name: row[name] for name in ("topic", "partition", "offset", "recorded_at", "reason")},
-            **_value(row["value"]),
+            **letter.place._asdict(),
+            "recorded_at": letter.recorded_at,
+            "reason": letter.reason,
+            **_start_of(letter.value),
         }
-        for row in found.to_pylist()
+        for letter in letters(table, places(table, limit=limit))
     ]
 
 
-def _value(value: bytes | None) -> dict[str, Any]:
+def places(table: Table, reason: str = "", limit: int | None = None) -> list[Place]:
+    """Where the dead letters lie whose reason has this text in it, newest first. Their bytes are not read."""
+    found = tables.read(table, [*COORDINATES, "recorded_at", "reason"])
+    if reason:
+        found = found.filter(pc.match_substring(found["reason"], reason, ignore_case=True))
+    order = [("recorded_at", "descending"), ("partition", "ascending"), ("offset", "descending")]
+    rows = found.sort_by(order).slice(0, limit).select(list(COORDINATES)).to_pylist()
+    return [Place(**row) for row in rows]
+
+
+def letters(table: Table, wanted: Sequence[Place]) -> list[Letter]:
+    """The dead letters at these places, in this order; places without one are left out."""
+    if not wanted:
+        return []
+    offsets = sorted({where.offset for where in wanted})
+    found = {}
+    for row in tables.read(table, filters=[("offset", "in", offsets)]).to_pylist():
+        where = Place(*(row[name] for name in COORDINATES))
+        found[where] = Letter(where, row["recorded_at"], row["reason"], row["key"], row["value"])
+    return [found[where] for where in wanted if where in found]
+
+
+def in_chunks(table: Table, wanted: Sequence[Place], size: int) -> Iterable[list[Letter]]:
+    """The dead letters at these places, some at a time: their bytes need not all fit into memory."""
+    for first in range(0, len(wanted), size):
+        yield letters(table, wanted[first : first + size])
+
+
+def _start_of(value: bytes | None) -> dict[str, Any]:
     if value is None:
         return {"value_start": None, "value_bytes": 0}
     return {"value_start": value[:SHOWN_BYTES].decode("utf-8", "backslashreplace"), "value_bytes": len(value)}

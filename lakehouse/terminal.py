@@ -32,3 +32,19 @@ def grid(*columns: str, rows: Iterable[Iterable[object]] = ()) -> "Grid":
 def print_json(value: Any) -> None:
     """The value as JSON; what JSON does not know as text."""
     sys.stdout.write(json.dumps(value, indent=1, default=str) + "\n")
+
+
+def escaped(text: str) -> str:
+    """The text with what a terminal would act on, or would not show, as escapes; line ends stay."""
+    return "".join(
+        char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode() for char in text
+    )
+
+
+def hex_dump(data: bytes) -> list[str]:
+    """Lines of 16 bytes: offset, bytes, and what of them is ASCII."""
+    return [
+        f"{at:08x}  {data[at : at + 16].hex(' '):47}  "
+        + "".join(chr(byte) if 32 <= byte < 127 else "." for byte in data[at : at + 16])
+        for at in range(0, len(data), 16)
+    ]

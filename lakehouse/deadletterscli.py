@@ -1,0 +1,216 @@
+"""`lake dead-letters`: what was no valid event, why, and sending it to its topic again."""
+
+import base64
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lakehouse.domain import load, load_all
+from lakehouse.errors import DataError, LakeError, RefusedError, UsageError
+from lakehouse.settings import settings
+from lakehouse.terminal import console, escaped, grid, hex_dump, print_json
+
+if TYPE_CHECKING:
+    from lakehouse.deadletters import Letter, Place
+    from lakehouse.redrive import Patch, Plan
+    from lakehouse.tables import Table
+
+app = typer.Typer(no_args_is_help=True, help="Events that were no valid ones, with their bytes and the reason.")
+BAR = 24  # characters of the longest bar
+AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
+Places = Annotated[list[str] | None, typer.Argument(help="Places: <topic>/<partition>/<offset>.")]
+Reason = Annotated[str, typer.Option(help="Those whose reason has this text in it.")]
+Domain = Annotated[str | None, typer.Option(help="Only this domain's; those of all when not given.")]
+
+
+@app.command("list")
+def list_dead_letters(
+    domain: Annotated[str | None, typer.Argument(help="A domain; all of them when none is named.")] = None,
+    limit: Annotated[int, typer.Option(help="How many of the newest to show.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Show how many dead letters there are by reason, and the newest of them."""
+    from lakehouse.deadletters import newest, reasons
+
+    tables = [found.dead_letters for found in load_all([domain] if domain else [])]
+    counts = {table.domain: reasons(table) for table in tables}
+    letters = [letter for table in tables for letter in newest(table, limit)]
+    if as_json:
+        print_json({"reasons": counts, "newest": letters})
+        return
+    if not any(counts.values()):
+        console().print("No dead letters.")
+        return
+    most = max(n for found in counts.values() for n in found.values())
+    by_reason = [
+        (name, reason, f"{n:,}", "█" * max(1, round(BAR * n / most)))
+        for name, found in counts.items()
+        for reason, n in found.items()
+    ]
+    console().print(grid("domain", "reason", "count", "", rows=by_reason), "")
+    shown = [
+        (
+            f"{letter['recorded_at']:%Y-%m-%d %H:%M:%S}",
+            f"{letter['topic']}/{letter['partition']}/{letter['offset']}",
+            letter["reason"],
+            "null" if letter["value_start"] is None else escaped(letter["value_start"]).replace("\n", "\\n"),
+        )
+        for letter in letters
+    ]
+    console().print(grid("recorded", "place", "reason", "value starts", rows=shown))
+
+
+@app.command()
+def show(
+    places: Places = None,
+    reason: Reason = "",
+    limit: Annotated[int, typer.Option(help="At most so many, the newest.")] = 5,
+    domain: Domain = None,
+    as_json: Annotated[bool, typer.Option("--json", help="A line of JSON each, as --patch-file takes it.")] = False,
+) -> None:
+    """Show dead letters whole: the text of the value, or its bytes when it is not text."""
+    from lakehouse.deadletters import letters
+
+    for table, wanted in _wanted(places or [], reason, domain, limit):
+        for where in wanted:
+            for letter in letters(table, [where]):
+                if as_json:
+                    sys.stdout.write(json.dumps(letter.as_dict(), default=str) + "\n")
+                else:
+                    _show(letter)
+
+
+def _show(letter: "Letter") -> None:
+    size = "null" if letter.value is None else f"{len(letter.value):,} bytes"
+    key = "null" if letter.key is None else escaped(letter.key.decode("utf-8", "backslashreplace"))
+    console().print(f"{letter.place}  {letter.reason}")
+    console().print(f"recorded {letter.recorded_at:%Y-%m-%d %H:%M:%S.%f} UTC, key {key}, value {size}")
+    try:
+        lines = escaped((letter.value or b"").decode()).split("\n") if letter.value else []
+    except UnicodeDecodeError:
+        lines = hex_dump(letter.value or b"")
+    console().print("".join(f"  {line}\n" for line in lines))
+
+
+def _wanted(places: list[str], reason: str, domain: str | None, limit: int | None) -> "list[tuple[Table, list[Place]]]":
+    """Dead-letter tables with the places asked for. Raises UsageError when a named place has no dead letter."""
+    from lakehouse import deadletters
+
+    domains = load_all([domain] if domain else [])
+    if not places:
+        return [(found.dead_letters, deadletters.places(found.dead_letters, reason, limit)) for found in domains]
+    named = [deadletters.place(text) for text in places]
+    found = [(each.dead_letters, [where for where in named if _is_of(each.name, where)]) for each in domains]
+    known = {letter.place for table, wanted in found for letter in deadletters.letters(table, wanted)}
+    if missing := [where for where in named if where not in known]:
+        raise UsageError(f"There is no dead letter at {missing[0]}.", "`lake dead-letters list` shows places.")
+    return found
+
+
+def _is_of(domain: str, where: "Place") -> bool:
+    return where.topic in {topic.name for topic in load(domain).topics}
+
+
+@app.command()
+def redrive(
+    places: Places = None,
+    reason: Reason = "",
+    patch: Annotated[
+        list[str] | None, typer.Option("--patch", help="Set a field of the event: field=value; may be given twice.")
+    ] = None,
+    patch_file: Annotated[
+        Path | None,
+        typer.Option(help="New values, lines of JSON as `show --json` prints them; only these are sent."),
+    ] = None,
+    again: Annotated[bool, typer.Option("--again", help="Also those that were sent again before.")] = False,
+    send: Annotated[
+        bool, typer.Option("--yes/--dry-run", help="Send them; else only show what would be sent.")
+    ] = False,
+    domain: Domain = None,
+) -> None:
+    """Send dead letters to their topic again, as they came or mended. Shows what it would send; --yes sends it."""
+    if sum(map(bool, (places, reason, patch_file))) != 1:
+        raise UsageError("Say which dead letters: places, or --reason, or --patch-file.", "One of the three.")
+    from lakehouse import locks, redrive, topics
+
+    mend: Patch | None = redrive.with_fields(dict(map(_change, patch))) if patch else None
+    if patch_file:
+        values = _new_values(patch_file)
+        places, mend = list(values), redrive.with_values({_place(text): value for text, value in values.items()})
+    bootstrap_servers = settings().brokers()
+    topics.check(bootstrap_servers)
+    for table, wanted in _wanted(places or [], reason, domain, None):
+        with locks.exclusive(settings().run / f"{table.domain}.redrive.lock", "A redrive of dead letters"):
+            planned = redrive.plan(bootstrap_servers, table, wanted, again)
+            _show_plan(table, planned, mend)
+            if places and planned.left_out:
+                raise RefusedError("Nothing was sent: some were sent again before.", "--again sends them once more.")
+            if send and planned.ready:
+                done = redrive.send(bootstrap_servers, table, planned, mend)
+                console().print(f"Sent {len(done):,}. `lake dead-letters list` tells whether they are valid now.")
+            elif planned.ready:
+                console().print("Nothing was sent; --yes sends them.")
+
+
+def _show_plan(table: "Table", planned: "Plan", mend: "Patch | None") -> None:
+    from lakehouse.deadletters import in_chunks
+
+    how, rows = "as it came" if mend is None else "mended", []
+    for letter in (letter for chunk in in_chunks(table, planned.ready, 20) for letter in chunk):
+        value = mend(letter) if mend else letter.value
+        start = "null" if value is None else escaped(value[:60].decode("utf-8", "backslashreplace"))
+        rows.append((letter.place, letter.reason, how, f"{len(value or b''):,}", start.replace("\n", "\\n")))
+    if rows:
+        console().print(grid("place", "reason", "sent", "bytes", "value starts", rows=rows), "")
+    for where, why in planned.left_out.items():
+        console().print(f"{where} {why}.")
+    kept_back = f"; {len(planned.left_out):,} left out" if planned.left_out else ""
+    console().print(f"{table.domain}: {len(planned.ready):,} to send{kept_back}.")
+
+
+def _change(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise UsageError(f"--patch takes field=value; got {text!r}.", "For example --patch price=221900.")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
+
+
+def _place(text: str) -> "Place":
+    from lakehouse.deadletters import place
+
+    return place(text)
+
+
+def _bytes(value: Any) -> bytes | None:
+    if value is None or isinstance(value, str):
+        return None if value is None else value.encode()
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _new_values(file: Path) -> dict[str, bytes | None]:
+    """Values by place, of lines such as {"at": "houses/0/12", "value": …}; an object or a text, or `value_base64`."""
+    values: dict[str, bytes | None] = {}
+    try:
+        lines = file.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file} cannot be read: {error}.") from None
+    for number, line in enumerate(lines, start=1):
+        try:
+            given = json.loads(line)
+            coded = given.get("value_base64")
+            value = base64.b64decode(coded, validate=True) if coded else _bytes(given["value"])
+            values[str(_place(given["at"]))] = value
+        except (ValueError, KeyError, TypeError, AttributeError, LakeError):
+            raise DataError(
+                f"Line {number} of {file} is no new value.",
+                'A line is {"at": "houses/0/12", "value": {…}}; `lake dead-letters show --json` prints such lines.',
+            ) from None
+    if not values:
+        raise DataError(f"{file} holds no new values.", "A line of JSON for each.")
+    return values

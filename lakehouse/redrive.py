@@ -1,0 +1,232 @@
+"""Dead letters sent to their topic again: as they came or mended, none twice unless asked for, each sending on record.
+
+A letter's record says `sending` before it goes out and `sent` once the broker has it. A crash in between leaves
+`sending`: the letter may or may not be on the topic. It is not sent again by itself; if asked for, an event that
+carries an event_id counts once in the recomputation.
+"""
+
+import hashlib
+import json
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from confluent_kafka import Consumer, Message, Producer, TopicPartition
+from deltalake import write_deltalake
+
+from lakehouse import tables
+from lakehouse.deadletters import Letter, Place, in_chunks
+from lakehouse.errors import DataError, UnavailableError
+from lakehouse.tables import HISTORY_PROPERTIES, Table
+
+FROM, COUNT = "redriven-from", "redrive-count"  # headers of what is sent again
+CHUNK = 20  # letters in memory at a time: a value may have megabytes
+READ_ON = 200  # records between two wanted ones that are read over rather than sought past
+ANSWER_SECONDS = 30.0
+Headers = list[tuple[str, str | bytes | None]]
+Patch = Callable[[Letter], bytes | None]
+
+
+def log_of(dead_letters: Table) -> Table:
+    """The table of what was sent again: two rows per sending, `sending` and then `sent` or `failed`."""
+    columns = {"run_id": "STRING", "topic": "STRING", "partition": "INT", "offset": "BIGINT", "state": "STRING"}
+    columns |= {"sent_offset": "BIGINT", "redrive_count": "INT", "is_patched": "BOOLEAN", "value_sha256": "STRING"}
+    return Table(
+        dead_letters.domain,
+        "redrives",
+        {**columns, "at": "TIMESTAMP"},
+        keys=("run_id", "topic", "partition", "offset", "state"),
+        about="dead letters sent to their topic again; sent_offset is in the same partition",
+        properties=HISTORY_PROPERTIES,
+    )
+
+
+@dataclass
+class Plan:
+    """Which letters would be sent, and of which why not: place to the sentence."""
+
+    ready: list[Place] = field(default_factory=list)
+    left_out: dict[Place, str] = field(default_factory=dict)
+    counts: dict[Place, int] = field(default_factory=dict)  # how often the event will have been sent again
+    headers: dict[Place, Headers] = field(default_factory=dict)
+
+
+def plan(bootstrap_servers: str, dead_letters: Table, wanted: Sequence[Place], again: bool = False) -> Plan:
+    """What would be sent. A letter that was sent before, or that is itself the result of a sending, only if `again`."""
+    made = Plan()
+    before, results = _record(dead_letters)
+    original = _headers_on_topic(bootstrap_servers, dead_letters, wanted)
+    for where in wanted:
+        headers = original.get(where, [])
+        round_trips = max(results.get(where, 0), _count(headers))
+        if where in before and not again:
+            made.left_out[where] = before[where]
+        elif round_trips and not again:
+            made.left_out[where] = "was sent again before and has come back"
+        else:
+            made.ready.append(where)
+            made.counts[where] = round_trips + 1
+            made.headers[where] = [header for header in headers if header[0] not in (FROM, COUNT)]
+    return made
+
+
+def _record(dead_letters: Table) -> tuple[dict[Place, str], dict[Place, int]]:
+    """What became of letters sent before, and the places where they landed with how often they had been sent."""
+    before, results = {}, {}
+    for row in tables.read(log_of(dead_letters)).sort_by("at").to_pylist():
+        where = Place(row["topic"], row["partition"], row["offset"])
+        at = f"{row['at']:%Y-%m-%d %H:%M:%S}"
+        if row["state"] == "sent":
+            landed = Place(row["topic"], row["partition"], row["sent_offset"])
+            before[where] = f"was sent again on {at} as {landed}"
+            results[landed] = row["redrive_count"]
+        elif row["state"] == "sending":
+            before[where] = f"was being sent again on {at} when the run broke off: it may be on the topic or not"
+        else:
+            before.pop(where, None)
+    return before, results
+
+
+def _count(headers: Headers) -> int:
+    """How often the event has been sent again, as its own header says."""
+    told = dict(headers).get(COUNT)
+    return int(told) if told and told.isdigit() else int(FROM in dict(headers))
+
+
+def _headers_on_topic(bootstrap_servers: str, dead_letters: Table, wanted: Sequence[Place]) -> dict[Place, Headers]:
+    """Headers of the records that are still on the topic as the dead letters have them."""
+    options = {"bootstrap.servers": bootstrap_servers, "group.id": "lake-redrive", "enable.auto.commit": False}
+    consumer = Consumer({**options, "enable.partition.eof": True, "auto.offset.reset": "earliest", "log_level": 0})
+    found: dict[Place, Headers] = {}
+    following = Place("", 0, 0)
+    try:
+        for letter in (letter for chunk in in_chunks(dead_letters, sorted(wanted), CHUNK) for letter in chunk):
+            where = letter.place
+            if following[:2] != where[:2] or not 0 <= where.offset - following.offset < READ_ON:
+                consumer.assign([TopicPartition(*where)])
+            message = _at(consumer, where)
+            following = where._replace(offset=where.offset + 1) if message else Place("", 0, 0)
+            if message and (message.key(), message.value()) == (letter.key, letter.value):
+                headers = message.headers() or []
+                found[where] = list(headers.items() if isinstance(headers, dict) else headers)
+    finally:
+        consumer.close()
+    return found
+
+
+def _at(consumer: Consumer, where: Place) -> Message | None:
+    """The record at that place; None when the topic has it no more. Raises UnavailableError when nothing is heard."""
+    while (message := consumer.poll(ANSWER_SECONDS)) is not None:
+        if message.error() is not None:
+            return None  # the end of the partition, or no such partition
+        if (message.offset() or 0) >= where.offset:
+            return message if message.offset() == where.offset else None
+    raise UnavailableError(
+        f"The topic {where.topic} did not answer within {ANSWER_SECONDS:.0f} s.", "Check the broker: `lake status`."
+    )
+
+
+def send(bootstrap_servers: str, dead_letters: Table, planned: Plan, patch: Patch | None = None) -> dict[Place, Place]:
+    """Send what is ready to its topic and partition, with its key, headers and time; from where to where.
+
+    A record's time stays, since it is the event time of an event that carries none. Raises UnavailableError when the
+    broker did not take them all; what it took is on record.
+    """
+    run_id = uuid.uuid4().hex
+    done: dict[Place, Place] = {}
+    producer = Producer(
+        {"bootstrap.servers": bootstrap_servers, "acks": "all", "enable.idempotence": True, "log_level": 0}
+        | {"message.max.bytes": 100_000_000, "delivery.timeout.ms": int(ANSWER_SECONDS * 1000)}
+    )
+    for chunk in in_chunks(dead_letters, planned.ready, CHUNK):
+        values = {letter.place: patch(letter) if patch else letter.value for letter in chunk}
+        log = _Log(log_of(dead_letters), run_id, planned, values, bool(patch))
+        log.write({letter.place: ("sending", None) for letter in chunk})
+        outcome = deliver(producer, chunk, values, planned)
+        log.write(outcome)
+        done |= {where: where._replace(offset=at) for where, (_state, at) in outcome.items() if at is not None}
+        if len(outcome) < len(chunk) or any(state != "sent" for state, _at in outcome.values()):
+            what = f"{len(done)} of {len(planned.ready)} dead letters were sent; the broker did not take the others."
+            raise UnavailableError(what, "Check it (`lake status`) and run the same command again.")
+    return done
+
+
+def deliver(
+    producer: Producer, chunk: Iterable[Letter], values: Mapping[Place, bytes | None], planned: Plan
+) -> dict[Place, tuple[str, int | None]]:
+    """Produce the letters and wait for the broker's word: place to `sent` and its offset, or `failed`."""
+    outcome: dict[Place, tuple[str, int | None]] = {}
+
+    def reported(where: Place) -> Callable[[Any, Message], None]:
+        def report(error: Any, message: Message) -> None:
+            outcome[where] = ("failed", None) if error else ("sent", message.offset())
+
+        return report
+
+    for letter in chunk:
+        where = letter.place
+        headers = [*planned.headers[where], (FROM, str(where).encode()), (COUNT, str(planned.counts[where]).encode())]
+        producer.produce(
+            where.topic,
+            values[where],
+            letter.key,
+            partition=where.partition,
+            timestamp=round(letter.recorded_at.timestamp() * 1000),
+            headers=headers,
+            on_delivery=reported(where),
+        )
+    producer.flush(ANSWER_SECONDS + 5)
+    return outcome
+
+
+@dataclass
+class _Log:
+    """Writes what happens to a chunk of letters."""
+
+    table: Table
+    run_id: str
+    planned: Plan
+    values: Mapping[Place, bytes | None]
+    is_patched: bool
+
+    def write(self, states: Mapping[Place, tuple[str, int | None]]) -> None:
+        """Add a row for each letter, in one commit."""
+        rows = [
+            {
+                "run_id": self.run_id,
+                **where._asdict(),
+                "state": state,
+                "sent_offset": offset,
+                "redrive_count": self.planned.counts[where],
+                "is_patched": self.is_patched,
+                "value_sha256": hashlib.sha256(self.values[where] or b"").hexdigest(),
+                "at": datetime.now(UTC),
+            }
+            for where, (state, offset) in states.items()
+        ]
+        write_deltalake(tables.create(self.table), tables.rows(self.table, rows), mode="append")
+
+
+def with_fields(changes: Mapping[str, Any]) -> Patch:
+    """A patch that sets fields of a JSON object. It raises DataError for a letter that is none."""
+
+    def patch(letter: Letter) -> bytes:
+        try:
+            event = json.loads(letter.value or b"")
+        except (ValueError, RecursionError):
+            event = None
+        if not isinstance(event, dict):
+            raise DataError(
+                f"The dead letter {letter.place} is no JSON object; its fields cannot be set.",
+                "Give it a new value with --patch-file.",
+            )
+        return json.dumps({**event, **changes}, ensure_ascii=False, separators=(",", ":")).encode()
+
+    return patch
+
+
+def with_values(values: Mapping[Place, bytes | None]) -> Patch:
+    """A patch that gives each letter the value named for its place."""
+    return lambda letter: values[letter.place]
