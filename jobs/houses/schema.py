@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from lakehouse.domain import Domain, Topic
+from lakehouse.domain import Domain, Stores, Topic
 from lakehouse.tables import HISTORY_PROPERTIES, SERVING_PROPERTIES, Table
 
 WINDOW = "2 minutes"
@@ -178,7 +178,10 @@ DOMAIN = Domain(
     title="House sales",
     topics=(SALES, AVERAGE_UPDATES),
     tables=(HISTORY, DEAD_LETTERS, AVERAGES, AVERAGES_BATCHES, AVERAGES_BATCH, PARITY, PRICES),
-    queries=("averages", "history"),
+    stores={
+        "averages": Stores(SALES, views=(AVERAGES, AVERAGES_BATCHES)),
+        "history": Stores(SALES, records=(HISTORY, DEAD_LETTERS)),
+    },
     dead_letters=DEAD_LETTERS,
     prepare=(("jobs/houses/build_datasets.py", "--load", "--keep"),),
     produce=("jobs/houses/produce.py", "--rate", "20"),

@@ -1,0 +1,33 @@
+"""Named points at which a test may have the process killed: a run with LAKE_FAULT=<point>:<batch> dies there.
+
+Without that variable a point does nothing. A batch crosses them in this order, and again when it is run again:
+`<query>.before`, those between its writes, `<query>.written`, after which Spark commits the batch. Between the writes
+are `<query>.appended` for a query of records, `<query>.upserted` and `<query>.logged` for one of windows; the next
+batch's `before` is after the commit.
+"""
+
+import os
+import signal
+from functools import cache
+
+_JAVA_PID = "LAKE_FAULT_JAVA_PID"
+
+
+@cache
+def _wanted() -> tuple[str, int] | None:
+    name, _, batch = os.environ.get("LAKE_FAULT", "").rpartition(":")
+    return (name, int(batch)) if name else None
+
+
+def arm(java_pid: int) -> None:
+    """Tell which JVM dies with us."""
+    os.environ[_JAVA_PID] = str(java_pid)
+
+
+def point(name: str, batch_id: int) -> None:
+    """Kill the JVM and this process with SIGKILL when this is the point and the batch that LAKE_FAULT names."""
+    if _wanted() != (name, batch_id):
+        return
+    if java := os.environ.get(_JAVA_PID):
+        os.kill(int(java), signal.SIGKILL)
+    os.kill(os.getpid(), signal.SIGKILL)
