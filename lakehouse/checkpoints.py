@@ -6,6 +6,7 @@ JSON line per source: {topic: {partition: next offset}}.
 """
 
 import json
+import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -35,6 +36,11 @@ def generation(checkpoint: Path) -> str:
     return str(json.loads((checkpoint / "metadata").read_text())["id"])
 
 
+def app_id(generation: str, query: str) -> str:
+    """Under which name a query's writes are recorded in Delta's log: another checkpoint's batches are not its own."""
+    return f"{generation}:{query}"
+
+
 def plan(checkpoint: Path, batch_id: int) -> BatchPlan:
     """What batch `batch_id` reads up to; batch -1 reads nothing."""
     if batch_id < 0:
@@ -49,6 +55,55 @@ def plan(checkpoint: Path, batch_id: int) -> BatchPlan:
         for partition, offset in partitions.items()
     }
     return BatchPlan(batch_id, ends, EPOCH + timedelta(milliseconds=millis) if millis else None)
+
+
+def exists(checkpoint: Path) -> bool:
+    """Whether there is a checkpoint: it has an id, or batches."""
+    return (checkpoint / "metadata").exists() or bool(_batch_ids(checkpoint / "offsets"))
+
+
+def last_planned(checkpoint: Path) -> BatchPlan | None:
+    """The newest batch that has been planned, committed or not; None when there is none yet."""
+    planned = _batch_ids(checkpoint / "offsets")
+    return plan(checkpoint, max(planned)) if planned else None
+
+
+def damage(checkpoint: Path) -> str:
+    """What is wrong with the files that the next start rests on, as a phrase naming the file; empty when nothing is."""
+    if not exists(checkpoint):
+        return ""
+    try:
+        generation(checkpoint)
+    except FileNotFoundError:
+        return f"{checkpoint / 'metadata'} is missing"
+    except (ValueError, KeyError, TypeError):
+        return f"{checkpoint / 'metadata'} is cut off"
+    planned, done = _batch_ids(checkpoint / "offsets"), _batch_ids(checkpoint / "commits")
+    for part, batches in (("offsets", planned), ("commits", done)):
+        for batch_id in sorted(batches)[-2:]:
+            if not _whole(checkpoint / part / str(batch_id)):
+                return f"{checkpoint / part / str(batch_id)} is cut off"
+    if done and max(done) not in planned:
+        return f"{checkpoint / 'offsets' / str(max(done))} is missing"
+    return ""
+
+
+def discard(checkpoint: Path) -> None:
+    """Delete the checkpoint in one step, as far as a reader or a crash can tell."""
+    aside = checkpoint.with_name(f".{checkpoint.name}.discarded")
+    shutil.rmtree(aside, ignore_errors=True)
+    if checkpoint.exists():
+        checkpoint.replace(aside)
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _whole(file: Path) -> bool:
+    """Whether the file has its version line and whole lines of JSON, as Spark writes them."""
+    version, *lines = file.read_text(errors="replace").splitlines() or [""]
+    try:
+        return version.startswith("v") and bool(lines) and all(line == "-" or json.loads(line) != [] for line in lines)
+    except ValueError:
+        return False
 
 
 def last_committed(checkpoint: Path) -> BatchPlan | None:

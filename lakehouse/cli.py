@@ -168,6 +168,20 @@ def reset(
     console().print("Deleted.")
 
 
+@app.command()
+def rebuild(
+    query: Annotated[str, typer.Argument(help="A streaming query, for example houses.averages.")],
+    accept_loss: Annotated[
+        bool, typer.Option("--accept-loss", help="Note records that the topic has lost, and go on without them.")
+    ] = False,
+) -> None:
+    """Begin a query anew whose checkpoint, state or table cannot be gone on from; keeps every event that is stored."""
+    from lakehouse.rebuild import rebuild as begin_anew
+
+    for line in begin_anew(query, accept_loss):
+        console().print(line)
+
+
 @app.command("fetch-jars")
 def fetch_jars() -> None:
     """Fetch the jars named in conf/jars.lock that are not there yet, each held to its checksum."""

@@ -67,23 +67,46 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Stores:
+    """The tables that a streaming query writes, and the topic it reads.
+
+    `records` together hold each record of the topic once, by its coordinates (topic, partition, offset). `views` are
+    made of the query's state: they are begun anew with it.
+    """
+
+    topic: Topic
+    records: tuple[Table, ...] = ()
+    views: tuple[Table, ...] = ()
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """All of them."""
+        return self.records + self.views
+
+
+@dataclass(frozen=True)
 class Domain:
     """A domain as the launcher sees it.
 
-    `queries` are the streaming queries of `stream.py` in the order shown; `prepare` lists the jobs that run once before
-    the stream (script and arguments), `later` those that run once when everything is up, `produce` the arguments of
-    the demo's producer.
+    `stores` are the streaming queries of `stream.py` in the order shown, with what each writes; `prepare` lists the
+    jobs that run once before the stream (script and arguments), `later` those that run once when everything is up,
+    `produce` the arguments of the demo's producer.
     """
 
     name: str
     title: str
     topics: tuple[Topic, ...]
     tables: tuple[Table, ...]
-    queries: tuple[str, ...]
+    stores: Mapping[str, Stores]
     dead_letters: Table
     prepare: tuple[tuple[str, ...], ...] = ()
     produce: tuple[str, ...] = ()
     later: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def queries(self) -> tuple[str, ...]:
+        """Names of the streaming queries, in the order shown."""
+        return tuple(self.stores)
 
 
 def domains() -> list[str]:

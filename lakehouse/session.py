@@ -36,7 +36,7 @@ def stop_jvm(spark: "SparkSession", grace: float = 20.0) -> None:
     if "LAKE_MAKE_ARCHIVE" in os.environ:
         grace = 300.0  # it writes the archive while it ends
     process = getattr(spark.sparkContext._gateway, "proc", None)
-    if process is None:
+    if process is None or process.poll() is not None:
         return
     spark.sparkContext.setLogLevel("OFF")  # what a query says when its Python side leaves is no news
     process.stdin.close()

@@ -1,27 +1,53 @@
-"""A file beside each checkpoint that says what its state rests on; Spark itself would mix old state with a new plan."""
+"""A file beside each checkpoint: what its state rests on, which checkpoint it belongs to, where its reading began.
 
+Spark itself would mix old state with a new plan, and would take any checkpoint for the right one.
+"""
+
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from lakehouse import state
-from lakehouse.errors import RefusedError
+from lakehouse import durable, state
+
+Partitions = dict[int, int]
+
+
+@dataclass(frozen=True)
+class Sidecar:
+    """What is known of a checkpoint beyond its own files.
+
+    `generation` is its id, empty until its first batch; `starts` the first offset of each partition that batch 0
+    reads; records below `held_until` may be in the tables already, since a rebuild reads some of them again.
+    """
+
+    depends_on: dict[str, str]
+    generation: str = ""
+    starts: Partitions = field(default_factory=dict)
+    held_until: Partitions = field(default_factory=dict)
+
+
+def file(checkpoint: Path) -> Path:
+    """Where the sidecar of a checkpoint is."""
+    return checkpoint.with_suffix(".json")
+
+
+def read(checkpoint: Path) -> Sidecar | None:
+    """The sidecar; None when there is none, or none that can be read."""
+    found = state.read_json(file(checkpoint))
+    if not found:
+        return None
+    if "depends_on" not in found:  # as written before there were generations
+        return Sidecar({name: str(value) for name, value in found.items()})
+    partitions = ({int(at): offset for at, offset in found.get(name, {}).items()} for name in ("starts", "held_until"))
+    return Sidecar(found["depends_on"], found.get("generation", ""), *partitions)
+
+
+def write(checkpoint: Path, sidecar: Sidecar) -> None:
+    """Replace the sidecar; it outlasts a crash of the machine."""
+    checkpoint.parent.mkdir(parents=True, exist_ok=True)
+    durable.replace_json(file(checkpoint), asdict(sidecar))
 
 
 def recorded(checkpoint: Path) -> dict[str, str]:
     """What the checkpoint was recorded to depend on; empty when nothing was recorded."""
-    return state.read_json(checkpoint.with_suffix(".json"))
-
-
-def check(checkpoint: Path, query: str, depends_on: dict[str, str]) -> None:
-    """Record what a new checkpoint depends on. Raises RefusedError when an existing one was made for something else."""
-    before = recorded(checkpoint)
-    if not (checkpoint / "metadata").exists() or not before:
-        state.write_json(checkpoint.with_suffix(".json"), depends_on)
-        return
-    changed = {name: (before.get(name), value) for name, value in depends_on.items() if before.get(name) != value}
-    if not changed:
-        return
-    what = ", ".join(f"{name} was {old!r} and is now {new!r}" for name, (old, new) in changed.items())
-    raise RefusedError(
-        f"Query {query} cannot go on from its checkpoint: {what}.",
-        f"Start it as before, or begin anew with `lake reset {query.split('.', 1)[0]}`.",
-    )
+    found = read(checkpoint)
+    return found.depends_on if found else {}

@@ -13,11 +13,10 @@ from typing import Any
 import psutil
 
 from lakehouse import state
-from lakehouse.errors import LakeError
+from lakehouse.backoff import MAX_FAILURES, STABLE_SECONDS, wait_after
+from lakehouse.errors import LakeError, RefusedError
 from lakehouse.settings import ROOT, settings
 
-MAX_FAILURES = 5
-STABLE_SECONDS = 60.0
 TICK = 0.2
 
 
@@ -154,13 +153,16 @@ class Supervisor:
         else:
             service.failures += 1
             service.last_error = f"exit code {code}: {service.last_lines(1)}"
-            if service.failures >= MAX_FAILURES:
+            if code == RefusedError.exit_code:  # the same start would be refused again
+                service.state = "failed"
+                self._say(f"{service.name} is left alone: {service.last_error}")
+            elif service.failures >= MAX_FAILURES:
                 service.state = "failed"
                 self._say(
                     f"{service.name} failed {MAX_FAILURES} times in a row and is left alone: {service.last_error}"
                 )
             else:
-                wait = min(30.0, 2.0 ** (service.failures - 1))
+                wait = wait_after(service.failures)
                 service.state, service.retry_at = "backing off", time.time() + wait
                 self._say(f"{service.name} ended ({service.last_error}); starting it again in {wait:.0f} s.")
         self._write_state()

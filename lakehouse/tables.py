@@ -114,10 +114,14 @@ def maintain(delta: DeltaTable, keep: timedelta = timedelta(hours=1)) -> None:
     delta.cleanup_metadata()
 
 
-def append_batch(frame: "DataFrame", table: Table, app_id: str, batch_id: int) -> None:
-    """Append a micro-batch with Spark, once per (app_id, batch_id): a replayed batch is skipped by Delta itself."""
+def append_batch(frame: "DataFrame", table: Table, app_id: str, batch_id: int) -> bool:
+    """Append a micro-batch with Spark, once per (app_id, batch_id); False when that batch is already in the table."""
+    if committed(DeltaTable(table.path), app_id, batch_id):
+        return False
+    # Delta itself skips the write, too, should another process have just made it.
     writer = frame.select(*table.columns).write.format("delta").mode("append")
     writer.option("txnAppId", app_id).option("txnVersion", batch_id).save(str(table.path))
+    return True
 
 
 def overwrite(frame: "DataFrame", table: Table) -> None:

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from lakehouse import tables
-from lakehouse.streams import Batch, offsets_log
+from lakehouse import faults, tables
+from lakehouse.batches import Batch, offsets_log
 from lakehouse.tables import Table
 
 if TYPE_CHECKING:
@@ -25,32 +25,41 @@ class WindowWriter:
         self, table: Table, batch_log: Table, publish: Callable[[Sequence[Row]], Callable[[], None]] | None = None
     ) -> None:
         self._table = table
-        self._delta = tables.create(table)
         self._log_table = batch_log
-        self._log = tables.create(batch_log)
         self._publish = publish
+        self._is_known = False
+
+    def _look(self) -> None:
+        """Take the tables as they are on disk: after a failure, what is known of them may be less than they hold."""
+        self._delta, self._log = tables.create(self._table), tables.create(self._log_table)
         self._open = self._read_open()
+        self._is_known = True
 
     def write(self, frame: "DataFrame", batch: Batch) -> None:
         """Upsert a batch's updated windows, mark those that closed as final, and note the batch in the log."""
+        if not self._is_known:
+            self._look()
+        self._is_known = False
         updated = [self._stamp(row.asDict(), batch) for row in frame.collect()]
         acknowledged = self._publish(updated) if self._publish and updated else None
         changed = [*updated, *self._closing(updated, batch)]
-        app_id = f"{batch.generation}:{self._table.name}"
         if changed:
-            self._upsert(changed, app_id, batch.batch_id)
-        tables.append(self._log, tables.rows(self._log_table, offsets_log(batch)), app_id, batch.batch_id)
+            self._upsert(changed, batch)
+        faults.point(f"{batch.query}.upserted", batch.batch_id)
+        tables.append(self._log, tables.rows(self._log_table, offsets_log(batch)), batch.app_id, batch.batch_id)
+        faults.point(f"{batch.query}.logged", batch.batch_id)
         if acknowledged:
             acknowledged()
+        self._is_known = True
         if batch.batch_id % MAINTAIN_EVERY == MAINTAIN_EVERY - 1:
             tables.maintain(self._delta)
             tables.maintain(self._log)
 
-    def _upsert(self, changed: Sequence[Row], app_id: str, batch_id: int) -> None:
+    def _upsert(self, changed: Sequence[Row], batch: Batch) -> None:
         oldest = min(row["window_start"] for row in changed).isoformat()
         data = tables.rows(self._table, changed)
         bound = f"target.window_start >= '{oldest}'"
-        if tables.upsert(self._delta, data, self._table.keys, app_id, batch_id, bound):
+        if tables.upsert(self._delta, data, self._table.keys, batch.app_id, batch.batch_id, bound):
             for row in changed:
                 self._open.pop(self._key(row), None)
                 if not row["is_final"]:

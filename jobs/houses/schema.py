@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from lakehouse.domain import HISTORY_PROPERTIES, SERVING_PROPERTIES, Domain, Table, Topic
+from lakehouse.domain import HISTORY_PROPERTIES, SERVING_PROPERTIES, Domain, Stores, Table, Topic
 
 WINDOW = "2 minutes"
 LATENESS = "30 seconds"
@@ -177,7 +177,10 @@ DOMAIN = Domain(
     title="House sales",
     topics=(SALES, AVERAGE_UPDATES),
     tables=(HISTORY, DEAD_LETTERS, AVERAGES, AVERAGES_BATCHES, AVERAGES_BATCH, PARITY, PRICES),
-    queries=("averages", "history"),
+    stores={
+        "averages": Stores(SALES, views=(AVERAGES, AVERAGES_BATCHES)),
+        "history": Stores(SALES, records=(HISTORY, DEAD_LETTERS)),
+    },
     dead_letters=DEAD_LETTERS,
     prepare=(("jobs/houses/build_datasets.py", "--load", "--keep"),),
     produce=("jobs/houses/produce.py", "--rate", "20"),

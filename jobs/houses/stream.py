@@ -1,10 +1,11 @@
 """Sales from Kafka into the history and into live averages: two streaming queries over one topic."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.observation import Observation
 
@@ -22,10 +23,11 @@ from jobs.houses.schema import (
     WINDOW,
 )
 from jobs.houses.updates import publisher
-from lakehouse import entry, tables, topics
+from lakehouse import entry, faults, tables, topics
+from lakehouse.batches import Batch, without_held
 from lakehouse.session import spark_session
 from lakehouse.settings import settings
-from lakehouse.streams import Batch, Query, Runner, StopSignal, read_topic
+from lakehouse.streams import MOST_RECORDS, Query, Runner, StopSignal
 from lakehouse.windows import WindowWriter
 
 
@@ -36,50 +38,47 @@ class QueryName(StrEnum):
     history = "history"
 
 
-def history_query(records: DataFrame) -> Query:
+def history_query() -> Query:
     """Every valid sale into the history, everything else into the dead letters, each exactly once."""
-    for table in (HISTORY, DEAD_LETTERS):
-        tables.create(table)
+    stores = DOMAIN.stores["history"]
 
     def write(parsed: DataFrame, batch: Batch) -> None:
-        app_id = f"{batch.generation}:history"
         seen = Observation()
         invalid = F.count(F.when(~F.col("is_valid"), 1))
         observed = parsed.observe(seen, invalid.alias("invalid"))
         few = batch.records < 100_000
-        tables.append_batch(_one_file(transforms.valid_sales(observed), few), HISTORY, app_id, batch.batch_id)
-        if seen.get["invalid"]:
-            bad = transforms.dead_letters(parsed)
-            tables.append_batch(_one_file(bad, few), DEAD_LETTERS, app_id, batch.batch_id)
+        valid = without_held(transforms.valid_sales(observed), batch, stores.records)
+        is_new = tables.append_batch(_one_file(valid, few), HISTORY, batch.app_id, batch.batch_id)
+        faults.point(f"{batch.query}.appended", batch.batch_id)
+        if not is_new or seen.get["invalid"]:  # of a batch that was skipped, nothing has been seen
+            bad = without_held(transforms.dead_letters(parsed), batch, stores.records)
+            tables.append_batch(_one_file(bad, few), DEAD_LETTERS, batch.app_id, batch.batch_id)
 
     # Parsed in the streaming plan, which is built and analysed once; in `write` it cost half a second a batch.
-    parsed = transforms.parse_sales(records)
-    return Query(DOMAIN.name, "history", parsed, write, "append", pace=HISTORY_PACE)
+    return Query(DOMAIN.name, "history", transforms.parse_sales, write, "append", stores, pace=HISTORY_PACE)
 
 
 def _one_file(frame: DataFrame, few: bool) -> DataFrame:
     return frame.coalesce(1) if few else frame
 
 
-def averages_query(records: DataFrame, bootstrap_servers: str, window: str, slide: str | None, lateness: str) -> Query:
+def averages_query(bootstrap_servers: str, window: str, slide: str | None, lateness: str) -> Query:
     """Average price per window and decade into the serving table and onto its topic."""
-    sales = transforms.valid_sales(transforms.parse_sales(records)).withWatermark("event_at", lateness)
-    averages = transforms.average_price(sales, window, slide)
+
+    def plan(records: DataFrame) -> DataFrame:
+        sales = transforms.valid_sales(transforms.parse_sales(records)).withWatermark("event_at", lateness)
+        return transforms.average_price(sales, window, slide)
+
     writer = WindowWriter(AVERAGES, AVERAGES_BATCHES, publisher(bootstrap_servers, AVERAGE_UPDATES.name))
     depends_on = {"window": window, "slide": slide or window, "lateness": lateness}
-    return Query(DOMAIN.name, "averages", averages, writer.write, "update", depends_on)
+    return Query(DOMAIN.name, "averages", plan, writer.write, "update", DOMAIN.stores["averages"], depends_on)
 
 
-def build(spark: SparkSession, names: list[QueryName], bootstrap_servers: str, **timing: Any) -> list[Query]:
+def build(names: Sequence[QueryName], bootstrap_servers: str, **timing: Any) -> list[Query]:
     """The named queries, each reading the topic by itself so that neither waits for the other."""
-    queries = []
-    for name in names:
-        records = read_topic(spark, bootstrap_servers, SALES.name)
-        if name is QueryName.history:
-            queries.append(history_query(records))
-        else:
-            queries.append(averages_query(records, bootstrap_servers, **timing))
-    return queries
+    return [
+        history_query() if name is QueryName.history else averages_query(bootstrap_servers, **timing) for name in names
+    ]
 
 
 def main(
@@ -88,6 +87,7 @@ def main(
     window: Annotated[str, typer.Option(help="Length of a window.")] = WINDOW,
     slide: Annotated[str | None, typer.Option(help="Time between window starts, for sliding windows.")] = None,
     lateness: Annotated[str, typer.Option(help="How late a sale may come and still count.")] = LATENESS,
+    max_per_batch: Annotated[int, typer.Option(min=1, help="Most records that a batch reads.")] = MOST_RECORDS,
     bootstrap_server: Annotated[str | None, typer.Option(help="Kafka's host:port.")] = None,
 ) -> None:
     """Run the streaming queries until SIGTERM, which finishes the batch and exits 0."""
@@ -96,9 +96,8 @@ def main(
     topics.check(bootstrap_servers)
     topics.ensure(bootstrap_servers, DOMAIN.topics)
     spark = spark_session(f"{DOMAIN.name}-stream")
-    names = query or list(QueryName)
-    queries = build(spark, names, bootstrap_servers, window=window, slide=slide, lateness=lateness)
-    Runner(spark, bootstrap_servers, SALES.name, stop).run(queries, trigger)
+    queries = build(query or list(QueryName), bootstrap_servers, window=window, slide=slide, lateness=lateness)
+    Runner(spark, bootstrap_servers, SALES.name, stop, max_per_batch).run(queries, trigger)
 
 
 if __name__ == "__main__":

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from lakehouse import checkpoints, sidecar
-from lakehouse.errors import RefusedError
-from lakehouse.streams import describe_batch
+from lakehouse.batches import describe_batch
+from lakehouse.sidecar import Sidecar
 
 
 def write_checkpoint(folder: Path, committed: int) -> Path:
@@ -43,17 +43,46 @@ def test_a_batch_reads_from_where_the_one_before_ended(tmp_path: Path) -> None:
     assert (second.starts, second.records, second.generation) == (first.ends, 2, "gen-1")
 
 
-def test_a_start_that_changes_what_the_state_rests_on_is_refused(tmp_path: Path) -> None:
+def test_the_first_batch_starts_where_the_sidecar_says_and_notes_the_generation_there(tmp_path: Path) -> None:
     folder = write_checkpoint(tmp_path / "averages", committed=1)
-    sidecar.check(folder, "houses.averages", {"window": "2 minutes", "topic id": "a"})
-    sidecar.check(folder, "houses.averages", {"window": "2 minutes", "topic id": "a"})
-    with pytest.raises(RefusedError, match=r"window was '2 minutes' and is now '5 minutes'.*lake reset houses"):
-        sidecar.check(folder, "houses.averages", {"window": "5 minutes", "topic id": "a"})
-    with pytest.raises(RefusedError, match="topic id was 'a' and is now 'b'"):
-        sidecar.check(folder, "houses.averages", {"window": "2 minutes", "topic id": "b"})
+    sidecar.write(folder, Sidecar({"window": "2 minutes"}, starts={0: 2, 1: 7}, held_until={0: 4}))
+    first = describe_batch(folder, 0)
+    assert (first.starts, first.records) == ({("houses", 0): 2, ("houses", 1): 7}, 3)
+    assert (first.app_id, first.reads_again) == ("gen-1:averages", True)
+    assert not describe_batch(folder, 1).reads_again
+    assert sidecar.read(folder) == Sidecar({"window": "2 minutes"}, "gen-1", {0: 2, 1: 7}, {0: 4})
 
 
-def test_a_new_checkpoint_may_rest_on_anything(tmp_path: Path) -> None:
-    sidecar.check(tmp_path / "c", "houses.averages", {"window": "2 minutes"})
-    sidecar.check(tmp_path / "c", "houses.averages", {"window": "5 minutes"})
-    assert sidecar.recorded(tmp_path / "c") == {"window": "5 minutes"}
+def test_a_sidecar_from_before_there_were_generations_is_understood(tmp_path: Path) -> None:
+    (tmp_path / "c.json").write_text('{"window": "2 minutes"}')
+    assert sidecar.recorded(tmp_path / "c") == {"window": "2 minutes"}
+    assert sidecar.recorded(tmp_path / "none") == {}
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "said"),
+    [
+        ("metadata", None, "metadata is missing"),
+        ("metadata", "", "metadata is cut off"),
+        ("offsets/2", "", "offsets/2 is cut off"),
+        ("offsets/2", 'v1\n{"batchWatermarkMs":0}\n{"hou', "offsets/2 is cut off"),
+        ("commits/1", "v1", "commits/1 is cut off"),
+        ("offsets/1", None, "offsets/1 is missing"),
+    ],
+)
+def test_a_damaged_file_is_named(tmp_path: Path, file: str, content: str | None, said: str) -> None:
+    folder = write_checkpoint(tmp_path / "c", committed=2)
+    assert checkpoints.damage(folder) == ""
+    if content is None:
+        (folder / file).unlink()
+    else:
+        (folder / file).write_text(content)
+    assert checkpoints.damage(folder) == f"{folder}/{said}"
+
+
+def test_a_discarded_checkpoint_is_gone(tmp_path: Path) -> None:
+    folder = write_checkpoint(tmp_path / "c", committed=2)
+    checkpoints.discard(folder)
+    checkpoints.discard(folder)
+    assert not checkpoints.exists(folder)
+    assert list(tmp_path.iterdir()) == []

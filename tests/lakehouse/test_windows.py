@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lakehouse import tables
-from lakehouse.streams import Batch
+from lakehouse.batches import Batch
 from lakehouse.tables import SERVING_PROPERTIES, Table
 from lakehouse.windows import WindowWriter
 

@@ -1,0 +1,86 @@
+"""A micro-batch as its checkpoint plans it: offsets, watermark, and the name that its writes are known by."""
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lakehouse import checkpoints, sidecar, tables
+from lakehouse.tables import Table
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A micro-batch of a query: which offsets it reads, with which watermark, and the id its writes are known by.
+
+    Records below `held_until` may be in the tables already: a rebuild lets some be read again.
+    """
+
+    generation: str
+    batch_id: int
+    starts: checkpoints.Offsets
+    ends: checkpoints.Offsets
+    watermark: datetime | None
+    query: str = "query"
+    held_until: checkpoints.Offsets = field(default_factory=dict)
+
+    @property
+    def records(self) -> int:
+        """How many records the batch reads."""
+        return sum(end - self.starts.get(where, 0) for where, end in self.ends.items())
+
+    @property
+    def app_id(self) -> str:
+        """The name under which its writes are recorded in Delta's log, with `batch_id` as the version."""
+        return checkpoints.app_id(self.generation, self.query)
+
+    @property
+    def reads_again(self) -> bool:
+        """Whether some of its records may be in the tables already."""
+        return any(self.starts.get(where, 0) < until for where, until in self.held_until.items())
+
+
+def describe_batch(checkpoint: Path, batch_id: int) -> Batch:
+    """The batch's offsets and watermark from the checkpoint, where Spark writes them before the batch runs.
+
+    The first one also notes the checkpoint's id beside it: from here on the tables are its own.
+    """
+    plan, before = checkpoints.plan(checkpoint, batch_id), checkpoints.plan(checkpoint, batch_id - 1)
+    generation, beside = checkpoints.generation(checkpoint), sidecar.read(checkpoint) or sidecar.Sidecar({})
+    if beside.depends_on and not beside.generation:
+        sidecar.write(checkpoint, replace(beside, generation=generation))
+    ends = {where: beside.starts.get(where[1], 0) for where in plan.ends} | before.ends
+    starts = {where: ends[where] for where in plan.ends}
+    held = {where: beside.held_until[where[1]] for where in plan.ends if where[1] in beside.held_until}
+    return Batch(generation, batch_id, starts, plan.ends, plan.watermark, checkpoint.name, held)
+
+
+def without_held(frame: "DataFrame", batch: Batch, stores: Sequence[Table]) -> "DataFrame":
+    """The batch's rows less those whose coordinates a table of records has already, after a rebuild."""
+    if not batch.reads_again:
+        return frame
+    where = ["topic", "partition", "offset"]
+    held = [tables.read_spark(frame.sparkSession, table).select(*where) for table in stores]
+    return frame.join(functools.reduce(lambda left, right: left.union(right), held), where, "left_anti")
+
+
+def offsets_log(batch: Batch) -> list[dict[str, Any]]:
+    """The batch as rows of a batch log, one per partition: offsets (end exclusive) and watermark."""
+    return [
+        {
+            "generation": batch.generation,
+            "batch_id": batch.batch_id,
+            "topic": topic,
+            "partition": partition,
+            "start_offset": batch.starts[(topic, partition)],
+            "end_offset": end,
+            "watermark": batch.watermark,
+            "committed_at": datetime.now(UTC),
+        }
+        for (topic, partition), end in sorted(batch.ends.items())
+    ]

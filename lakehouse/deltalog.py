@@ -1,0 +1,76 @@
+"""The commit files of a Delta table, looked at before a reader trusts them.
+
+Delta takes a commit file of zero bytes, as a power loss leaves one, for an empty commit: its rows are gone
+without a word.
+"""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def damage(table: Path) -> str:
+    """What is wrong with the table's commit files, as a phrase that names the file; empty when nothing is."""
+    for file, what in _damaged(table):
+        return f"{file} {what}"
+    versions = sorted(_version(file) for file in _commits(table))
+    first = max(_checkpoint(table), min(versions, default=0))
+    missing = sorted(set(range(first + 1, max(versions, default=0))) - set(versions))
+    return f"{table / '_delta_log' / f'{missing[0]:020}.json'} is missing" if missing else ""
+
+
+def mend(table: Path) -> list[Path]:
+    """Put damaged commit files aside and an empty commit in the place of each; the table is then without their rows.
+
+    Returns the files put aside. The first commit holds the table's columns: where it is damaged, nothing is done.
+    """
+    broken = [file for file, _ in _damaged(table)]
+    if any(_version(file) == 0 for file in broken):
+        return []
+    kept = []
+    for file in broken:
+        aside = file.with_suffix(".json.damaged")
+        file.replace(aside)
+        kept.append(aside)
+        file.with_name(f".{file.name}.crc").unlink(missing_ok=True)  # Hadoop's checksum of the file as it was
+        told = {"timestamp": int(time.time() * 1000), "operation": "REBUILD", "operationParameters": {}}
+        file.write_text(json.dumps({"commitInfo": told}) + "\n")
+        for checksum in file.parent.glob("*.crc"):  # Delta's own, of the table as it was with the lost rows
+            number = checksum.name.strip(".").split(".", 1)[0]
+            if number.isdigit() and int(number) >= _version(file) and not checksum.name.endswith(".json.crc"):
+                checksum.unlink()
+    return kept
+
+
+def _damaged(table: Path) -> Iterator[tuple[Path, str]]:
+    since = _checkpoint(table)
+    for file in sorted(_commits(table)):
+        if file.stat().st_size == 0:
+            yield file, "has no bytes"
+        elif _version(file) > since and not _whole(file):
+            yield file, "is cut off or is no JSON"
+
+
+def _commits(table: Path) -> list[Path]:
+    log = table / "_delta_log"
+    return [file for file in log.glob("*.json") if file.stem.isdigit()] if log.is_dir() else []
+
+
+def _version(file: Path) -> int:
+    return int(file.stem)
+
+
+def _whole(file: Path) -> bool:
+    try:
+        return all(isinstance(json.loads(line), dict) for line in file.read_bytes().splitlines())
+    except ValueError:
+        return False
+
+
+def _checkpoint(table: Path) -> int:
+    """The version that the newest checkpoint holds; -1 when there is none."""
+    try:
+        return int(json.loads((table / "_delta_log/_last_checkpoint").read_text())["version"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return -1

@@ -1,0 +1,169 @@
+"""What is looked at before a query starts: a start that would lose or double data is refused, with the way out."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pyarrow as pa
+from deltalake import DeltaTable
+
+from lakehouse import checkpoints, deltalog, sidecar, tables
+from lakehouse.checkpoints import BatchPlan
+from lakehouse.domain import Stores
+from lakehouse.errors import RefusedError
+from lakehouse.losses import Range
+from lakehouse.sidecar import Sidecar
+from lakehouse.tables import Table
+from lakehouse.topics import TopicState
+
+TOPIC_ID = "topic id"
+
+
+@dataclass(frozen=True)
+class Start:
+    """A query about to start: its checkpoint, its tables, what its state rests on, the topic as the broker has it."""
+
+    domain: str
+    query: str
+    checkpoint: Path
+    stores: Stores
+    depends_on: dict[str, str]
+    topic: TopicState
+
+    @property
+    def name(self) -> str:
+        """<domain>.<query>."""
+        return f"{self.domain}.{self.query}"
+
+    def refuse(self, what: str, options: str = "", or_else: str = "") -> RefusedError:
+        """The refusal, with the one command that repairs it."""
+        command = f"`lake rebuild {self.name}{options}`"
+        fix = f"{or_else}, or begin anew: {command}." if or_else else f"Repair it: {command}."
+        return RefusedError(f"Query {self.name} was not started: {what}.", fix)
+
+
+def check(start: Start) -> Sidecar:
+    """Record what a new checkpoint rests on, and hold an existing one to it; the sidecar to start with.
+
+    Raises RefusedError when a file is damaged, the checkpoint is lost, foreign or older than the tables, the state was
+    made for something else, or the topic no longer has what comes next.
+    """
+    for table in start.stores.tables:
+        if broken := deltalog.damage(table.path):
+            raise start.refuse(f"the table {table.name} is damaged, {broken}")
+    if broken := checkpoints.damage(start.checkpoint):
+        raise start.refuse(f"its checkpoint is damaged, {broken}")
+    before = sidecar.read(start.checkpoint)
+    if checkpoints.exists(start.checkpoint):
+        _is_ours(start, before)
+        _is_unchanged(start, before)
+        found = replace(before, depends_on=before.depends_on | start.depends_on) if before else _fresh(start)
+    else:
+        found = _anew(start, before)
+    _is_readable(start, found)
+    if found != before:
+        sidecar.write(start.checkpoint, found)
+    return found
+
+
+def _fresh(start: Start) -> Sidecar:
+    return Sidecar(start.depends_on, starts=start.topic.starts)
+
+
+def _anew(start: Start, before: Sidecar | None) -> Sidecar:
+    """The sidecar of a checkpoint that is yet to be made: a first start, or the one after a rebuild."""
+    if not (filled := [table.name for table in start.stores.tables if holds_records(table)]):
+        return _fresh(start)
+    if before is None or before.generation or not before.starts:
+        raise start.refuse(
+            f"its checkpoint {start.checkpoint} is gone, but {' and '.join(filled)} hold what it wrote, and reading "
+            "the topic again would double or lose records"
+        )
+    new = {partition: at for partition, at in start.topic.starts.items() if partition not in before.starts}
+    return replace(before, depends_on=start.depends_on, starts=before.starts | new)
+
+
+def _is_ours(start: Start, before: Sidecar | None) -> None:
+    """Refuse a checkpoint that did not write what the tables hold."""
+    generation = checkpoints.generation(start.checkpoint)
+    if before and before.generation and before.generation != generation:
+        raise start.refuse(
+            f"its checkpoint {start.checkpoint} is another one (generation {generation}) than the one that it has been "
+            f"running with ({before.generation})"
+        )
+    planned, done = checkpoints.last_planned(start.checkpoint), checkpoints.last_committed(start.checkpoint)
+    app_id = checkpoints.app_id(generation, start.query)
+    filled = [table for table in start.stores.tables if holds_records(table)]
+    written = [version for table in filled if (version := _last_written(table, app_id)) is not None]
+    if filled and done and not written:
+        names = " and ".join(table.name for table in filled)
+        raise start.refuse(f"its checkpoint {start.checkpoint} did not write what {names} hold")
+    if written and max(written) > (planned.batch_id if planned else -1):
+        raise start.refuse(
+            f"its checkpoint {start.checkpoint} is older than the tables: it knows batches up to "
+            f"{planned.batch_id if planned else 'none'}, they hold batch {max(written)}"
+        )
+
+
+def _is_unchanged(start: Start, before: Sidecar | None) -> None:
+    """Refuse old state under a new plan."""
+    known = before.depends_on if before else {}
+    changed = {name: value for name, value in start.depends_on.items() if known.get(name, value) != value}
+    if TOPIC_ID in changed and known.get("topic") == start.topic.name:
+        raise start.refuse(
+            f"the topic {start.topic.name} was deleted and made again (its id was {known[TOPIC_ID]} and is "
+            f"{start.topic.topic_id}), so old offsets mean other records",
+            options=" --accept-loss" if start.stores.records else "",
+        )
+    changed.pop(TOPIC_ID, None)
+    if changed:
+        what = ", ".join(f"{name} was {known[name]!r} and is now {value!r}" for name, value in changed.items())
+        raise start.refuse(f"its state was made for something else, {what}", or_else="Start it as before")
+
+
+def _is_readable(start: Start, found: Sidecar) -> None:
+    """Refuse when the broker no longer has the records that come next, or has fewer than were read."""
+    name = start.topic.name
+    planned, done = checkpoints.last_planned(start.checkpoint), checkpoints.last_committed(start.checkpoint)
+    begun = {(name, partition): offset for partition, offset in found.starts.items()}
+    following = begun | _ends(done)
+    taken = [
+        Range(name, partition, following[name, partition], first)
+        for partition, first in start.topic.starts.items()
+        if following.get((name, partition), first) < first
+    ]
+    if taken:
+        lost = ", ".join(str(each) for each in taken)
+        raise start.refuse(
+            f"retention has removed records that it has not read: {lost}",
+            options=" --accept-loss" if start.stores.records else "",
+        )
+    read = begun | _ends(planned)
+    short = [
+        f"{topic}[{partition}] ends at {start.topic.ends.get(partition, 0):,} and was read up to {offset:,}"
+        for (topic, partition), offset in sorted(read.items())
+        if topic == name and start.topic.ends.get(partition, 0) < offset
+    ]
+    if short:
+        raise start.refuse(
+            f"the broker has fewer records than were read: {', '.join(short)}",
+            options=" --accept-loss" if start.stores.records else "",
+        )
+
+
+def _ends(plan: BatchPlan | None) -> checkpoints.Offsets:
+    return plan.ends if plan else {}
+
+
+def holds_records(table: Table) -> bool:
+    """Whether the table has rows that came from a topic: those of a table of records have an offset."""
+    if not tables.exists(table):
+        return False
+    files = pa.table(DeltaTable(table.path).get_add_actions(flatten=True))
+    rows = sum(files["num_records"].to_pylist())
+    without = sum(files["null_count.offset"].to_pylist()) if "null_count.offset" in files.column_names else 0
+    return bool(rows > without)
+
+
+def _last_written(table: Table, app_id: str) -> int | None:
+    """The newest batch of the checkpoint that the table has; None when it has none."""
+    return DeltaTable(table.path).transaction_version(app_id)

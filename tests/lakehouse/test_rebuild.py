@@ -1,0 +1,169 @@
+"""Where a query of records goes on after a rebuild, and what it notes as lost."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lakehouse import checkpoints, deltalog, losses, rebuild, sidecar, tables, topics
+from lakehouse.domain import Domain, Stores
+from lakehouse.errors import RefusedError, UsageError
+from lakehouse.locks import exclusive
+from lakehouse.losses import Range
+from lakehouse.sidecar import Sidecar
+from lakehouse.tables import SERVING_PROPERTIES, Table
+from lakehouse.topics import TopicState
+from tests.lakehouse.test_guard import BAD, EVENTS, THERE, TOPIC
+
+pytestmark = pytest.mark.usefixtures("lake")
+VIEW = Table("line", "view", {"units": "BIGINT"}, ("units",), "units", SERVING_PROPERTIES)
+STORES = {"events": Stores(TOPIC, records=(EVENTS, BAD)), "units": Stores(TOPIC, views=(VIEW,))}
+LINE = Domain("line", "Line", (TOPIC,), (EVENTS, BAD, VIEW), STORES, BAD)
+
+
+@pytest.fixture(autouse=True)
+def broker(monkeypatch: pytest.MonkeyPatch) -> dict[str, TopicState]:
+    """What the broker says of the topic; the domain is not among the real ones."""
+    said = {"line": THERE}
+    monkeypatch.setenv("LAKE_BOOTSTRAP_SERVERS", "127.0.0.1:1")
+    monkeypatch.setattr(rebuild, "load", lambda name: LINE)
+    monkeypatch.setattr(topics, "check", lambda address: "cluster")
+    monkeypatch.setattr(topics, "state", lambda address, topic: said[topic])
+    return said
+
+
+def hold(table: Table, **offsets: list[int]) -> None:
+    values = [
+        {"topic": "line", "partition": int(partition[1:]), "offset": offset}
+        for partition, found in offsets.items()
+        for offset in found
+    ]
+    delta = tables.create(table)
+    tables.append(delta, tables.rows(table, values), "test", delta.version() + 1)
+
+
+def begun() -> Sidecar:
+    found = sidecar.read(checkpoints.path("line", "events"))
+    assert found
+    return found
+
+
+def test_gaps_are_what_the_sorted_offsets_leave_out() -> None:
+    offsets = np.array([3, 4, 7])
+    assert losses.gaps(offsets, 0, 10) == [(0, 3), (5, 7), (8, 10)]
+    assert losses.gaps(offsets, 3, 5) == []
+    assert losses.gaps(np.array([], dtype=np.int64), 2, 4) == [(2, 4)]
+
+
+def test_known_ranges_are_taken_from_new_ones() -> None:
+    new = [Range("t", 0, 10, 20), Range("t", 1, 10, 20)]
+    known = [Range("t", 0, 5, 12), Range("t", 0, 15, 16), Range("t", 1, 0, 99)]
+    assert losses.without(new, known) == [Range("t", 0, 12, 15), Range("t", 0, 16, 20)]
+
+
+def test_it_goes_on_behind_what_both_tables_hold() -> None:
+    hold(EVENTS, p0=[0, 1, 3], p1=[0])
+    hold(BAD, p0=[2], p1=[1])
+    rebuild.rebuild("line.events", False)
+    assert (begun().starts, begun().held_until, begun().generation) == ({0: 4, 1: 2}, {}, "")
+
+
+def test_a_batch_torn_between_its_two_tables_is_read_again_from_its_first_gap() -> None:
+    hold(EVENTS, p0=[0, 1, 2, 5, 6], p1=[0])  # the dead letters 3 and 4 were not written
+    rebuild.rebuild("line.events", False)
+    assert (begun().starts, begun().held_until) == ({0: 3, 1: 1}, {0: 7})
+
+
+def test_an_empty_lake_begins_at_the_first_record(broker: dict[str, TopicState]) -> None:
+    broker["line"] = TopicState("line", "id-1", {0: 5, 1: 0}, {0: 9, 1: 9})
+    rebuild.rebuild("line.events", False)
+    assert begun().starts == {0: 5, 1: 0}
+
+
+def test_lost_records_are_refused_then_noted_once(broker: dict[str, TopicState]) -> None:
+    hold(EVENTS, p0=[0, 1, 4], p1=[0])
+    broker["line"] = TopicState("line", "id-1", {0: 8, 1: 0}, {0: 9, 1: 9})
+    with pytest.raises(RefusedError, match=r"line\[0\] 2 to 3 .*line\[0\] 5 to 7 .*--accept-loss"):
+        rebuild.rebuild("line.events", False)
+    assert sidecar.read(checkpoints.path("line", "events")) is None
+    for _ in range(2):
+        rebuild.rebuild("line.events", True)
+        assert losses.accepted("line") == [Range("line", 0, 2, 4), Range("line", 0, 5, 8)]
+    rebuild.rebuild("line.events", False)
+    assert begun().starts == {0: 8, 1: 1}
+
+
+def test_a_gap_that_retention_has_half_taken_is_read_from_what_is_left(broker: dict[str, TopicState]) -> None:
+    hold(EVENTS, p0=[0, 1, 6])
+    broker["line"] = TopicState("line", "id-1", {0: 4, 1: 0}, {0: 9, 1: 9})
+    rebuild.rebuild("line.events", True)
+    assert losses.accepted("line") == [Range("line", 0, 2, 4)]
+    assert (begun().starts, begun().held_until) == ({0: 4, 1: 0}, {0: 7})
+
+
+def test_the_rows_of_a_topic_made_again_are_not_taken_for_its_own(
+    broker: dict[str, TopicState], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold(EVENTS, p0=[0, 1])
+    known = Sidecar({"topic": "line", "topic id": "id-0"}, "gen-1", {0: 0, 1: 0})
+    sidecar.write(checkpoints.path("line", "events"), known)
+    with pytest.raises(RefusedError, match=r"made again.*--accept-loss"):
+        rebuild.rebuild("line.events", False)
+    ran: list[tuple[str, ...]] = []
+    monkeypatch.setattr(rebuild, "_run", lambda *command: ran.append(command))
+    rebuild.rebuild("line.events", True)
+    ((script, path, *_, name),) = ran
+    assert (script, path, name[:10]) == ("lakehouse/retire.py", str(EVENTS.path), "line@id-0-")
+    assert (begun().starts, begun().depends_on) == ({0: 0, 1: 0}, {"topic": "line", "topic id": "id-1"})
+    (noted,) = tables.read(losses.lost_ranges("line")).to_pylist()
+    assert (noted["topic"], noted["start_offset"], noted["end_offset"]) == (name, 2, None)
+    assert losses.accepted("line") == []
+
+
+def test_a_topic_that_has_lost_its_newest_records_is_another_one(broker: dict[str, TopicState]) -> None:
+    hold(EVENTS, p0=[0, 1])
+    broker["line"] = TopicState("line", "id-1", {0: 0, 1: 0}, {0: 1, 1: 9})
+    with pytest.raises(RefusedError, match="lost its newest records"):
+        rebuild.rebuild("line.events", False)
+
+
+@pytest.mark.parametrize("content", [b"", b'{"add":{"path":"x'])
+def test_rows_of_a_damaged_commit_are_read_again(content: bytes) -> None:
+    for offset in range(4):
+        hold(EVENTS, p0=[offset])
+    hold(BAD, p1=[0])
+    broken = sorted((EVENTS.path / "_delta_log").glob("*.json"))[2]  # offset 1
+    broken.write_bytes(content)
+    done = rebuild.rebuild("line.events", False)
+    assert any(f"{broken}.damaged" in line for line in done)
+    assert deltalog.damage(EVENTS.path) == ""
+    assert sorted(tables.read(EVENTS, ["offset"])["offset"].to_pylist()) == [0, 2, 3]
+    assert (begun().starts, begun().held_until) == ({0: 1, 1: 1}, {0: 4})
+
+
+def test_views_are_begun_anew_with_their_state() -> None:
+    delta = tables.create(VIEW)
+    tables.append(delta, tables.rows(VIEW, [{"units": 1}]), "g:units", 0)
+    (VIEW.path / "_delta_log" / f"{1:020}.json").write_bytes(b"")
+    checkpoint = checkpoints.path("line", "units")
+    (checkpoint / "offsets").mkdir(parents=True)
+    (checkpoint / "metadata").write_text(json.dumps({"id": "g"}))
+    sidecar.write(checkpoint, Sidecar({"window": "2 minutes"}, "g"))
+    rebuild.rebuild("line.units", False)
+    assert not checkpoints.exists(checkpoint)
+    assert sidecar.read(checkpoint) is None
+    assert not VIEW.path.exists()
+    with pytest.raises(UsageError, match="keeps none"):
+        rebuild.rebuild("line.units", True)
+
+
+def test_it_is_refused_while_the_query_runs(lake: Path) -> None:
+    lock = checkpoints.path("line", "events").with_suffix(".lock")
+    with exclusive(lock, "Query line.events"), pytest.raises(RefusedError, match=r"line\.events is already running"):
+        rebuild.rebuild("line.events", False)
+
+
+def test_an_unknown_query_is_told_with_those_there_are() -> None:
+    with pytest.raises(UsageError, match=r"line\.evnts.*line\.events, line\.units"):
+        rebuild.rebuild("line.evnts", False)
