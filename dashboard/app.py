@@ -1,6 +1,7 @@
 """The dashboard's process: `python -m dashboard.app` serves the pages found in dashboard/pages on one port."""
 
 import importlib
+import logging
 import pkgutil
 import signal
 import socket
@@ -17,7 +18,7 @@ import waitress
 from dash import html
 
 import dashboard.pages
-from dashboard import frame, pulse, snapshot
+from dashboard import frame, pulse, snapshot, ticks
 from dashboard.snapshot import Live
 from lakehouse import entry
 from lakehouse.errors import UnavailableError
@@ -86,6 +87,7 @@ def create_app() -> dash.Dash:
     _register_page("not_found_404", path="/404", title="Not found · Lakehouse", layout=_not_found)
     app.layout = frame.shell(pages())
     app.server.config["MAX_CONTENT_LENGTH"] = 1024 * 1024
+    ticks.install(app.server)
     _add_routes(app.server)
     for page in pages():
         if hasattr(page, "add_routes"):
@@ -127,6 +129,7 @@ def _listen(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen(128)  # from here on nobody who is told the address is turned away
     except OSError as error:
         raise UnavailableError(
             f"The dashboard cannot listen on {host}:{port}: {error.strerror}.",
@@ -146,6 +149,7 @@ def main(
     snapshot.use(live)
     app = create_app()
     live.start()
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # that a question waits for a moment is no news
     typer.echo(f"Dashboard: http://{host}:{listener.getsockname()[1]}")
     sys.stdout.flush()
     waitress.serve(app.server, sockets=[listener], threads=8, ident=None, _quiet=True)

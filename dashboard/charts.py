@@ -1,10 +1,13 @@
 """Figures in the look of the page, pure functions of frames; text that came from events is escaped."""
 
+import functools
 import html
+import json
 from collections.abc import Sequence
 from typing import Any
 
 import dash_mantine_components as dmc
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from dash import ClientsideFunction, Input, Output, State, clientside_callback, dcc
@@ -12,6 +15,7 @@ from dash import html as dash_html
 from dash.development.base_component import Component
 from plotly.subplots import make_subplots
 
+Figure = dict[str, Any]  # as Plotly reads it
 dmc.add_figure_templates()  # mantine_light and mantine_dark
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 # After Okabe and Ito: told apart by colour-blind readers too; brighter on dark.
@@ -73,80 +77,115 @@ def blank(scheme: str, revision: str) -> go.Figure:
     )
 
 
-def bars(rows: pd.DataFrame, counted: str, scheme: str, revision: str) -> go.Figure:
+@functools.cache
+def layout(scheme: str) -> Figure:
+    """The layout of `blank` as plain JSON, not to be changed in place.
+
+    What is drawn anew at every tick is plain JSON: Plotly's own objects check each value, which takes half a second for
+    a day of windows.
+    """
+    plain: Figure = json.loads(blank(scheme, "").to_json())["layout"]
+    return plain
+
+
+def bars(rows: pd.DataFrame, counted: str, scheme: str, revision: str) -> Figure:
     """One bar per row (label, value, count, is_final) with its count on top; rows that are not final are hatched."""
-    figure = blank(scheme, revision)
-    colour = BAR[scheme]
-    for is_final, name, hatch in ((True, "final", ""), (False, "provisional: still filling", "/")):
-        part = rows[rows["is_final"] == is_final]
-        figure.add_bar(
-            name=name,
-            x=[escaped(label) for label in part["label"]],
-            y=part["value"].tolist(),
-            text=[f"{number:,}" for number in part["count"]],
-            textposition="outside",
-            cliponaxis=False,
-            marker={
-                "color": colour,
-                "line": {"color": colour, "width": 1},
-                "pattern": {"shape": hatch, "size": 6, "solidity": 0.35, "fillmode": "replace", "fgcolor": colour},
-            },
-            hovertemplate=f"%{{x}}: $%{{y:,.0f}}<br>{escaped(counted)}: %{{text}}<br>{name}<extra></extra>",
-        )
-    figure.update_layout(barmode="overlay", bargap=0.25, showlegend=True)
+    kinds = ((True, "final", ""), (False, "provisional: still filling", "/"))
+    data = [_bars(rows[rows["is_final"] == final], counted, name, hatch, scheme) for final, name, hatch in kinds]
+    look = layout(scheme)
     labels = [escaped(label) for label in rows["label"]]
-    figure.update_xaxes(type="category", categoryorder="array", categoryarray=labels)
-    return figure
+    across = look["xaxis"] | {"type": "category", "categoryorder": "array", "categoryarray": labels}
+    shape = {"uirevision": revision, "barmode": "overlay", "bargap": 0.25, "showlegend": True, "xaxis": across}
+    return {"data": data, "layout": look | shape}
 
 
-def lines(rows: pd.DataFrame, groups: Sequence[object], scheme: str, revision: str) -> go.Figure:
+def _bars(part: pd.DataFrame, counted: str, name: str, hatch: str, scheme: str) -> Figure:
+    colour = BAR[scheme]
+    pattern = {"shape": hatch, "size": 6, "solidity": 0.35, "fillmode": "replace", "fgcolor": colour}
+    return {
+        "type": "bar",
+        "name": name,
+        "x": [escaped(label) for label in part["label"]],
+        "y": part["value"].tolist(),
+        "text": [f"{number:,}" for number in part["count"]],
+        "textposition": "outside",
+        "cliponaxis": False,
+        "marker": {"color": colour, "line": {"color": colour, "width": 1}, "pattern": pattern},
+        "hovertemplate": f"%{{x}}: $%{{y:,.0f}}<br>{escaped(counted)}: %{{text}}<br>{name}<extra></extra>",
+    }
+
+
+def lines(rows: pd.DataFrame, groups: Sequence[object], scheme: str, revision: str) -> Figure:
     """One line per group of rows (at, value, count, group, is_final, layer).
 
     `groups` are all there could be, so that a group keeps its colour. Hollow points are provisional, diamonds served
     by the batch layer.
     """
-    figure = blank(scheme, revision)
-    palette, hollow = PALETTE[scheme], INK[scheme][3]
+    look = layout(scheme)
+    across = look["xaxis"] | {"type": "date", "tickformat": "%H:%M\n%b %d"}
+    axes = {"xaxis": across, "yaxis": look["yaxis"] | {"rangemode": "normal"}}
+    shape = {"uirevision": revision, "showlegend": True}
+    return {"data": _lines(rows, groups, scheme), "layout": look | axes | shape}
+
+
+def _lines(rows: pd.DataFrame, groups: Sequence[object], scheme: str) -> list[Figure]:
+    palette = PALETTE[scheme]
+    data: list[Figure] = []
     for group, part in rows.groupby("group", sort=True):
         colour = palette[groups.index(group) % len(palette)]
-        same = sum(trace.line.color == colour for trace in figure.data)
-        figure.add_scatter(
-            name=f"{escaped(group)}s",
-            x=part["at"].tolist(),
-            y=part["value"].tolist(),
-            customdata=part[["count", "layer"]].to_numpy().tolist(),
-            mode="lines+markers",
-            line={"color": colour, "width": 2, "dash": DASHES[same % len(DASHES)]},
-            marker={
-                "size": 7,
-                "color": [colour if final else hollow for final in part["is_final"]],
-                "line": {"color": colour, "width": 2},
-                "symbol": ["diamond" if layer == "batch" else "circle" for layer in part["layer"]],
-            },
-            hovertemplate="%{x|%H:%M} UTC: $%{y:,.0f}<br>%{customdata[0]:,} in it, served by %{customdata[1]}",
-        )
-    figure.update_layout(showlegend=True)
-    figure.update_yaxes(rangemode="normal")
-    figure.update_xaxes(type="date", tickformat="%H:%M\n%b %d")
-    return figure
+        same = sum(trace["line"]["color"] == colour for trace in data)
+        data.append(_line(str(group), part, colour, DASHES[same % len(DASHES)], INK[scheme][3]))
+    return data
 
 
-def multiples(rows: pd.DataFrame, groups: Sequence[object], scheme: str, revision: str) -> go.Figure:
+def _line(group: str, part: pd.DataFrame, colour: str, dash: str, hollow: str) -> Figure:
+    marker = {
+        "size": 7,
+        "color": [colour if final else hollow for final in part["is_final"].tolist()],
+        "line": {"color": colour, "width": 2},
+        "symbol": ["diamond" if layer == "batch" else "circle" for layer in part["layer"].tolist()],
+    }
+    return {
+        "type": "scatter",
+        "name": f"{escaped(group)}s",
+        "x": iso(part["at"]),
+        "y": part["value"].tolist(),
+        "customdata": [list(both) for both in zip(part["count"].tolist(), part["layer"].tolist(), strict=True)],
+        "mode": "lines+markers",
+        "line": {"color": colour, "width": 2, "dash": dash},
+        "marker": marker,
+        "hovertemplate": "%{x|%H:%M} UTC: $%{y:,.0f}<br>%{customdata[0]:,} in it, served by %{customdata[1]}",
+    }
+
+
+def iso(moments: "pd.Series[Any]") -> list[str]:
+    """Times in UTC as 2026-05-01T12:00:00+00:00, to the second."""
+    seconds = np.datetime_as_string(moments.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy(), unit="s")
+    return [f"{moment}+00:00" for moment in seconds.tolist()]
+
+
+def multiples(rows: pd.DataFrame, groups: Sequence[object], scheme: str, revision: str) -> Figure:
     """One small chart per group of rows as `lines` takes them, all with the same axes, so that they compare."""
-    whole = lines(rows, groups, scheme, revision)
-    across = 2 if len(whole.data) <= 4 else 3
-    down = max(1, -(-len(whole.data) // across))
-    titles = [str(trace.name) for trace in whole.data]
+    data = _lines(rows, groups, scheme)
+    for place, trace in enumerate(data):
+        axis = "" if place == 0 else str(place + 1)
+        trace.update({"xaxis": f"x{axis}", "yaxis": f"y{axis}", "marker": trace["marker"] | {"size": 4}})
+    return {"data": data, "layout": _small(tuple(trace["name"] for trace in data), scheme) | {"uirevision": revision}}
+
+
+@functools.lru_cache(maxsize=64)
+def _small(titles: tuple[str, ...], scheme: str) -> Figure:
+    """The layout of small charts with these titles; not to be changed in place."""
+    across = 2 if len(titles) <= 4 else 3
+    down = max(1, -(-len(titles) // across))
     gaps = {"vertical_spacing": 0.36 / (down + 1), "horizontal_spacing": 0.04}
     drawn = make_subplots(down, across, shared_xaxes="all", shared_yaxes="all", subplot_titles=titles, **gaps)
-    axes = whole.layout.xaxis.to_plotly_json(), whole.layout.yaxis.to_plotly_json()
-    for place, trace in enumerate(whole.data):
-        drawn.add_trace(trace.update(marker={"size": 4}), row=place // across + 1, col=place % across + 1)
+    look = layout(scheme)
     drawn.update_annotations(font={"size": 12})
-    kept = ("template", "uirevision", "paper_bgcolor", "plot_bgcolor", "font", "margin", "hoverlabel")
-    drawn.update_layout({name: whole.layout[name] for name in kept}, showlegend=False)
-    drawn.update_xaxes(axes[0] | {"nticks": 3, "tickformat": "%H:%M"})
-    drawn.update_yaxes(axes[1] | {"nticks": 4})
+    drawn.update_xaxes(look["xaxis"] | {"type": "date", "nticks": 3, "tickformat": "%H:%M"})
+    drawn.update_yaxes(look["yaxis"] | {"rangemode": "normal", "nticks": 4})
     for place in range(max(0, len(titles) - across), len(titles)):  # the lowest of each column has the times
         drawn.update_xaxes(showticklabels=True, row=place // across + 1, col=place % across + 1)
-    return drawn
+    kept = ("template", "paper_bgcolor", "plot_bgcolor", "font", "margin", "hoverlabel")
+    plain: Figure = json.loads(drawn.to_json())["layout"]
+    return plain | {name: look[name] for name in kept} | {"showlegend": False}

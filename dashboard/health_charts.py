@@ -1,7 +1,5 @@
 """The history of the queries as figures: lag, rates and batch durations over time, and lines the size of a word."""
 
-import functools
-import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -93,7 +91,7 @@ def figure(
             called = charts.escaped(f"{_short(name, names)} {word}".strip())
             data.append(_line(called, times, values, colour, charts.DASHES[number], unit))
     start, end = (datetime.fromtimestamp(moment, UTC).isoformat() for moment in window)
-    layout = _layout(scheme)
+    layout = charts.layout(scheme)
     # Not as a fixed range: that would be taken for the viewer's zoom and never move on.
     across = {"type": "date", "tickformat": "%H:%M\n%b %d", "autorangeoptions": {"include": [start, end]}}
     up = {"tickprefix": "", "ticksuffix": unit, "tickformat": "" if unit else "~s"}
@@ -105,13 +103,6 @@ def _line(name: str, x: list[str], y: list[float | None], colour: str, dash: str
     told = f"%{{x|%H:%M:%S}} UTC: %{{y:,.1f}}{unit}<extra>{name}</extra>"
     line = {"color": colour, "width": 1.8, "dash": dash}
     return {"type": "scatter", "mode": "lines", "name": name, "x": x, "y": y, "line": line, "hovertemplate": told}
-
-
-@functools.cache
-def _layout(scheme: str) -> dict[str, Any]:
-    """The look of all figures; not to be changed in place."""
-    layout: dict[str, Any] = json.loads(charts.blank(scheme, "").to_json())["layout"]
-    return layout
 
 
 def _short(name: str, names: Sequence[str]) -> str:

@@ -78,7 +78,7 @@ class HealthWatch:
         self._rates = {name: History(name) for name in queries}
         self._lags = {name: History(f"{name}.lag") for name in queries}
         self._recorders = {name: Recorder(f"{name}.lag") for name in queries}
-        self._dead = {domain.name: TableReader(domain.dead_letters, deadletters.by_reason) for domain in domains}
+        self._dead = {domain.name: TableReader(domain.dead_letters, deadletters.ByReason()) for domain in domains}
         self._tables = [TableReader(table, tableinfo.shape) for domain in domains for table in domain.tables]
         self._memory: dict[str, int] = {}
         self._lock: TextIO | None = None

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from dash import dcc, html
 from dash.development.base_component import Component
 
-from dashboard import feed, houses_pricing, text, tiles
+from dashboard import charts, feed, houses_pricing, text, tiles
 from dashboard.snapshot import DomainView, Source
 from dashboard.tiles import TileState
 from jobs.houses import schema
@@ -135,14 +135,11 @@ def last_window_table(last: pd.DataFrame) -> Component:
 
 def window_rows(shown: pd.DataFrame) -> list[list[Any]]:
     """The windows drawn, newest first, as the browser fills them into #houses-windows-table."""
-    return [
-        [row.window_start.isoformat(), int(row.decade), float(row.avg_price), int(row.sales), _state(row), row.layer]
-        for row in tiles.records(shown.sort_values(["window_start", "decade"], ascending=[False, True]))
-    ]
-
-
-def _state(row: Any) -> str:
-    return "final" if row.is_final else "provisional"
+    rows = shown.sort_values(["window_start", "decade"], ascending=[False, True])
+    state = ["final" if final else "provisional" for final in rows["is_final"].tolist()]
+    numbers = (rows["decade"].tolist(), rows["avg_price"].tolist(), rows["sales"].tolist())
+    columns = (charts.iso(rows["window_start"]), *numbers, state, rows["layer"].tolist())
+    return [list(row) for row in zip(*columns, strict=True)]
 
 
 def served_by(shown: pd.DataFrame) -> str:

@@ -5,13 +5,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
+from urllib.parse import unquote
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable
 
-from lakehouse import tables
+from lakehouse import serving, tables
 from lakehouse.errors import UsageError
 from lakehouse.tables import Table
 
@@ -116,17 +117,46 @@ def _start_of(value: bytes | None) -> dict[str, Any]:
     return {"value_start": value[:SHOWN_BYTES].decode("utf-8", "backslashreplace"), "value_bytes": len(value)}
 
 
-def by_reason(table: Table, delta: DeltaTable, _files: pd.DataFrame) -> pa.Table:
-    """A row per reason, most frequent first: how many, and coordinates and start of the newest one's value."""
-    columns = ["reason", "recorded_at", "partition", "offset", "topic"]
-    found = delta.to_pyarrow_table(columns=columns).to_pandas()
-    found = found.sort_values(["recorded_at", "partition", "offset"], ignore_index=True)
-    newest_of = found.groupby("reason", dropna=False, as_index=False).tail(1)
-    counts = found["reason"].value_counts(dropna=False).rename("count").reset_index()
-    rows = counts.merge(newest_of, on="reason", how="left")
-    values = [_sample(delta, row) for row in rows.head(SAMPLED_REASONS).itertuples()]
-    rows["sample"] = pd.Series([*values, *[None] * (len(rows) - len(values))], dtype=object)
-    return pa.Table.from_pandas(rows, preserve_index=False)
+class ByReason:
+    """Loads a row per reason, most frequent first: how many, and coordinates and start of the newest one's value.
+
+    Dead letters are only ever added, so that only new files are read; after a compaction all that is left.
+    """
+
+    COLUMNS = ("reason", "recorded_at", "partition", "offset", "topic")
+
+    def __init__(self) -> None:
+        self._seen: set[str] = set()
+        self._rows: list[pd.DataFrame] = []
+        self._samples: dict[tuple[Any, ...], str | None] = {}
+
+    def __call__(self, table: Table, delta: DeltaTable, files: pd.DataFrame) -> pa.Table:
+        """The rows; a Loader."""
+        live = set(files["path"])
+        known, before = (self._seen, self._rows) if self._seen <= live else (set(), [])
+        parts = [serving.read_file(table, table.path / unquote(path), self.COLUMNS) for path in sorted(live - known)]
+        rows = _by_reason([*before, *(part.to_pandas().assign(count=1) for part in parts)])
+        self._seen, self._rows = live, [rows]
+        self._samples = {_place(row): self._sample(delta, row) for row in rows.head(SAMPLED_REASONS).itertuples()}
+        samples = pd.Series([self._samples.get(_place(row)) for row in rows.itertuples()], dtype=object)
+        return pa.Table.from_pandas(rows.assign(sample=samples), preserve_index=False)
+
+    def _sample(self, delta: DeltaTable, row: Any) -> str | None:
+        place = _place(row)
+        return self._samples[place] if place in self._samples else _sample(delta, row)
+
+
+def _by_reason(parts: list[pd.DataFrame]) -> pd.DataFrame:
+    """A row per reason, most frequent first: the sum of `count`, the rest as in its newest row."""
+    ordered = pd.concat(parts).sort_values(["recorded_at", "partition", "offset"], ignore_index=True)
+    groups = ordered.groupby("reason", dropna=False, as_index=False, sort=False)
+    newest_of = groups.tail(1).drop(columns="count")
+    rows: pd.DataFrame = groups["count"].sum().merge(newest_of, on="reason", how="left")
+    return rows.sort_values("count", ascending=False, kind="stable", ignore_index=True)
+
+
+def _place(row: Any) -> tuple[Any, ...]:
+    return row.topic, row.partition, row.offset, row.recorded_at
 
 
 def _sample(delta: DeltaTable, row: Any) -> str | None:

@@ -97,8 +97,7 @@ def publish(lake: Path) -> Callable[..., str]:
 def app(lake: Path) -> Iterator[App]:
     running = App(lake)
     yield running
-    running.process.kill()
-    running.process.wait()
+    running.kill()
 
 
 @pytest.fixture

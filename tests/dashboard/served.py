@@ -1,35 +1,64 @@
 """The dashboard as a process, for tests in a browser."""
 
+import multiprocessing
 import os
-import signal
-import subprocess
-import sys
+import pkgutil
 import time
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from playwright.sync_api import Page
 
-from lakehouse.settings import ROOT
+import dashboard.pages
+from lakehouse.settings import settings
+
+# Every dashboard is a process of its own, forked from one that has imported what it needs and done nothing else: to
+# import takes longer than most tests.
+_PAGES = [f"dashboard.pages.{module.name}" for module in pkgutil.iter_modules(dashboard.pages.__path__)]
+_STARTER = multiprocessing.get_context("forkserver")
+_STARTER.set_forkserver_preload(["dashboard.app", *_PAGES, "tests.dashboard.served"])
+
+
+def _serve(environment: dict[str, str], port: int, told: Connection) -> None:
+    """What `python -m dashboard.app --port <port>` does, with its output in `told`."""
+    os.dup2(told.fileno(), 1)
+    os.environ.clear()
+    os.environ.update(environment)
+    settings.cache_clear()
+    from dashboard import app
+
+    app.main("127.0.0.1", port)
 
 
 class App:
     """The dashboard as its own process; it can be ended and started again on the same port."""
 
     def __init__(self, var: Path) -> None:
-        self._environment = os.environ | {"LAKE_VAR": str(var)}
+        self._var = str(var)
         self.port = 0
         self.start()
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "dashboard.app", "--port", str(self.port)]
-        self.process = subprocess.Popen(command, cwd=ROOT, env=self._environment, stdout=subprocess.PIPE, text=True)
-        assert self.process.stdout is not None
-        self.port = int(self.process.stdout.readline().rsplit(":", 1)[1])
+        receiver, sender = _STARTER.Pipe(duplex=False)
+        environment = dict(os.environ) | {"LAKE_VAR": self._var}
+        self.process = _STARTER.Process(target=_serve, args=(environment, self.port, sender), daemon=True)
+        self.process.start()
+        sender.close()
+        self._told = os.fdopen(os.dup(receiver.fileno()))
+        receiver.close()
+        self.port = int(self._told.readline().rsplit(":", 1)[1])
         self.url = f"http://127.0.0.1:{self.port}"
 
-    def stop(self) -> int:
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=10)
+    def stop(self) -> int | None:
+        """End it as `lake down` does; its exit code."""
+        self.process.terminate()
+        self.process.join(timeout=10)
+        return self.process.exitcode
+
+    def kill(self) -> None:
+        """End it without asking."""
+        self.process.kill()
+        self.process.join()
 
 
 def wait_until(page: Page, condition: str, seconds: float = 30) -> None:

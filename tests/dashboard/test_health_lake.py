@@ -13,7 +13,7 @@ from dashboard import health_lake
 from dashboard.health_watch import HealthView, HealthWatch, lags_of
 from dashboard.snapshot import Live
 from jobs.houses import schema
-from lakehouse import metrics, state
+from lakehouse import metrics, serving, state
 from lakehouse.metrics import Recorder
 from tests.dashboard import health_fakes
 from tests.dashboard.test_health import NOW, TOPIC, fields, words
@@ -54,6 +54,30 @@ def test_dead_letters_are_counted_by_reason_with_the_newest_sample(watch: Health
     assert fields(table, "reason=no price")["newest"] == "2026-05-01T12:00:04+00:00"
     assert MARKUP.decode() in words(table)
     assert "null" in words(table)
+
+
+def test_dead_letters_are_read_file_by_file_and_again_only_after_a_compaction(
+    watch: HealthWatch, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Path] = []
+    real = serving.read_file
+    monkeypatch.setattr(
+        serving, "read_file", lambda table, path, columns: read.append(path) or real(table, path, columns)
+    )
+
+    def counts() -> dict[str, int]:
+        frame = watch.look().dead_letters["houses"].frame
+        assert frame["count"].sum() == DeltaTable(schema.DEAD_LETTERS.path).to_pyarrow_table().num_rows
+        return dict(zip(frame["reason"], frame["count"], strict=True))
+
+    write(schema.DEAD_LETTERS, dead(1, "no price"), dead(2, "no id"))
+    assert counts() == {"no price": 1, "no id": 1}
+    write(schema.DEAD_LETTERS, dead(3, "no id"))
+    assert counts() == {"no id": 2, "no price": 1}
+    assert len(read) == len(set(read)) == 2
+    DeltaTable(schema.DEAD_LETTERS.path).optimize.compact()
+    assert counts() == {"no id": 2, "no price": 1}
+    assert len(read) == 3
 
 
 def test_dead_letters_that_cannot_be_read_are_an_error_and_what_was_read_is_kept(
