@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from lakehouse import checkpoints, metrics, sidecar, state, topics
+from lakehouse import checkpoints, kafka, metrics, sidecar, state, topics
 from lakehouse.errors import LakeError
 from lakehouse.locks import exclusive
 from lakehouse.session import stop_jvm
@@ -79,6 +79,7 @@ def read_topic(spark: "SparkSession", bootstrap_servers: str, topic: str) -> "Da
         "kafka.isolation.level": "read_committed",
         "failOnDataLoss": "true",
         "maxOffsetsPerTrigger": "1000000",
+        **kafka.spark_options(),
     }
     return spark.readStream.format("kafka").options(**options).load()
 
