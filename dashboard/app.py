@@ -18,9 +18,9 @@ import waitress
 from dash import html
 
 import dashboard.pages
-from dashboard import frame, pulse, snapshot, ticks
+from dashboard import frame, guard, pulse, snapshot, ticks
 from dashboard.snapshot import Live
-from lakehouse import entry
+from lakehouse import access, entry
 from lakehouse.errors import UnavailableError
 from lakehouse.settings import settings
 
@@ -48,6 +48,7 @@ _INDEX = """<!DOCTYPE html>
 <body>{%app_entry%}<footer>{%config%}{%scripts%}{%renderer%}</footer></body>
 </html>"""
 
+MOST_BYTES = 1024 * 1024  # of a request's body
 _register_page: Any = dash.register_page  # untyped in Dash
 
 
@@ -86,7 +87,7 @@ def create_app() -> dash.Dash:
         _register(page, path_template=page.PATH)
     _register_page("not_found_404", path="/404", title="Not found · Lakehouse", layout=_not_found)
     app.layout = frame.shell(pages())
-    app.server.config["MAX_CONTENT_LENGTH"] = 1024 * 1024
+    app.server.config["MAX_CONTENT_LENGTH"] = MOST_BYTES
     ticks.install(app.server)
     _add_routes(app.server)
     for page in pages():
@@ -148,11 +149,24 @@ def main(
     live = Live([page.SOURCE for page in pages() if hasattr(page, "SOURCE")])
     snapshot.use(live)
     app = create_app()
+    address = f"http://{host}:{listener.getsockname()[1]}"
+    guard.protect(app.server, host, _token(host, address))
     live.start()
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # that a question waits for a moment is no news
-    typer.echo(f"Dashboard: http://{host}:{listener.getsockname()[1]}")
+    typer.echo(f"Dashboard: {address}")
     sys.stdout.flush()
-    waitress.serve(app.server, sockets=[listener], threads=8, ident=None, _quiet=True)
+    waitress.serve(app.server, sockets=[listener], threads=8, ident=None, max_request_body_size=MOST_BYTES, _quiet=True)
+
+
+def _token(host: str, address: str) -> str | None:
+    """The token, if one is asked for on that address; shown once, and never into a file."""
+    if access.is_loopback(host):
+        return None
+    token, made = access.token()
+    if made and sys.stdout.isatty():
+        typer.echo(f"Open once with the token: {address}/?token={token}")
+    typer.echo(f"Whoever asks needs the token in {access.token_file()}")
+    return token
 
 
 if __name__ == "__main__":

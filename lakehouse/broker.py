@@ -1,6 +1,7 @@
 """The embedded broker: the real Kafka in KRaft mode, on loopback, under var/kafka."""
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -8,15 +9,15 @@ import time
 from pathlib import Path
 from typing import IO
 
-from lakehouse import jars, java, state, topics
+from lakehouse import jars, java, kafka, state, topics
 from lakehouse.errors import LakeError, UnavailableError
 from lakehouse.settings import settings
 
 _PROPERTIES = """process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listeners={protocol}://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners={protocol}://127.0.0.1:{port}
 controller.listener.names=CONTROLLER
 log.dirs={data}
 num.partitions=4
@@ -30,6 +31,19 @@ group.initial.rebalance.delay.ms=0
 num.network.threads=2
 num.io.threads=4
 log.retention.hours=168
+"""
+# Clients log in; the controller, which clients could reach too, lets in only who holds the broker's own key.
+_SECURITY = """listener.security.protocol.map=SASL_SSL:SASL_SSL,CONTROLLER:SSL
+inter.broker.listener.name=SASL_SSL
+sasl.enabled.mechanisms=PLAIN
+sasl.mechanism.inter.broker.protocol=PLAIN
+listener.name.sasl_ssl.plain.sasl.jaas.config={jaas}
+listener.name.controller.ssl.client.auth=required
+ssl.keystore.type=PKCS12
+ssl.keystore.location={keystore}
+ssl.keystore.password={keystore_password}
+ssl.truststore.type=PEM
+ssl.truststore.location={ca}
 """
 _LOGGING = """status = error
 rootLogger.level = warn
@@ -54,12 +68,29 @@ def free_port(wanted: int = 0) -> int:
     raise UnavailableError("No free port was found on 127.0.0.1.", "End a process that listens there.")
 
 
+def _certificate(keystore: Path, password: Path, ca: Path) -> None:
+    """A key and its certificate for loopback, ten years valid; clients trust the certificate itself, in `ca`."""
+    tool = [str(Path(java.find()).resolve().parent / "keytool"), "-keystore", str(keystore), "-storepass:file"]
+    tool += [str(password), "-storetype", "PKCS12", "-alias", "broker"]
+    make = ["-genkeypair", "-keyalg", "EC", "-groupname", "secp256r1", "-validity", "3650", "-dname", "CN=lake"]
+    make += ["-ext", "SAN=ip:127.0.0.1,dns:localhost"]
+    keystore.unlink(missing_ok=True)
+    for step in (make, ["-exportcert", "-rfc", "-file", str(ca)]):
+        done = subprocess.run([*tool, *step], capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise LakeError(
+                f"The broker's certificate could not be made: {(done.stdout + done.stderr).strip()[-300:]}."
+            )
+    keystore.chmod(0o600)
+
+
 class Broker:
     """A Kafka broker of our own; `start` returns when it answers and is known to be ours."""
 
     def __init__(self, folder: Path | None = None, port: int | None = None) -> None:
         self.folder = folder or settings().var / "kafka"
         self.port = free_port(settings().kafka_port if port is None else port)
+        self.secure = settings().kafka_security == kafka.SECURE
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -87,9 +118,24 @@ class Broker:
         self.folder.mkdir(parents=True, exist_ok=True)
         properties = self.folder / "server.properties"
         values = {"port": self.port, "controller": free_port(), "data": self.folder / "data"}
-        properties.write_text(_PROPERTIES.format(**values))
+        text = _PROPERTIES.format(**values, protocol="SASL_SSL" if self.secure else "PLAINTEXT")
+        kafka.write_private(properties, text + self._security() if self.secure else text)
         (self.folder / "log4j2.properties").write_text(_LOGGING)
         return properties
+
+    def _security(self) -> str:
+        """The lines for TLS and login; certificate and passwords are made when they are not there yet."""
+        folder, login = kafka.credentials(), kafka.login()
+        assert login is not None
+        keystore, keystore_password = folder / "broker.p12", folder / "broker.password"
+        for file in (login.password_file, keystore_password):
+            if not file.exists():
+                kafka.write_private(file, secrets.token_urlsafe(24))
+        if not login.ca.exists():
+            _certificate(keystore, keystore_password, login.ca)
+        jaas = kafka.jaas(login, users=True).replace("\\", "\\\\")
+        password = keystore_password.read_text()
+        return _SECURITY.format(jaas=jaas, keystore=keystore, keystore_password=password, ca=login.ca)
 
     def _format(self, program: str, class_path: str, properties: Path) -> None:
         tool = [program, "-Xshare:auto", "-XX:TieredStopAtLevel=1", "-cp", class_path, "kafka.tools.StorageTool"]
@@ -120,7 +166,8 @@ class Broker:
 
     def announce(self) -> None:
         """Tell other processes where the broker is."""
-        state.write_json(settings().broker_file, {"bootstrap_servers": self.bootstrap_servers})
+        security = kafka.SECURE if self.secure else "plaintext"
+        state.write_json(settings().broker_file, {"bootstrap_servers": self.bootstrap_servers, "security": security})
 
     def start(self, log: IO[bytes], timeout: float = 60.0) -> None:
         """Start the broker and wait for it, for tests and benches; `lake up` supervises `command` itself."""

@@ -1,5 +1,6 @@
 """`lake`: starts, shows and stops the platform."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -63,10 +64,14 @@ def _names(of: typer.Typer) -> set[str]:
 def up(
     domains: Domains = None,
     produce: Annotated[bool, typer.Option(help="Also run the demo's producer.")] = True,
+    secure: Annotated[bool, typer.Option("--secure", help="Kafka by TLS and a login (kafka_security).")] = False,
 ) -> None:
     """Start broker, streams, producer and dashboard; Ctrl-C stops all of it."""
     from lakehouse import launch
 
+    if secure:  # as the processes that are started will read it
+        os.environ["LAKE_KAFKA_SECURITY"] = "sasl_ssl"
+        settings.cache_clear()
     launch.up(domains or [], produce)
 
 

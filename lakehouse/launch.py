@@ -1,5 +1,6 @@
 """`lake up`: what runs for which domain, in which order, and the checklist it prints."""
 
+import socket
 import sys
 import time
 import urllib.error
@@ -9,7 +10,7 @@ from datetime import UTC, datetime
 
 from rich.console import Console
 
-from lakehouse import jars, java, state, topics
+from lakehouse import access, jars, java, state, topics
 from lakehouse.broker import Broker, free_port
 from lakehouse.domain import Domain, load_all
 from lakehouse.errors import LakeError
@@ -46,7 +47,7 @@ def _start(supervisor: Supervisor, domains: Sequence[Domain], produce: bool) -> 
     begun = time.monotonic()
     _tick(f"Java: {java.find()}")
     _tick(f"Jars: {len(list(jars.folder('spark').iterdir())) + len(list(jars.folder('broker').iterdir()))}, checked")
-    dashboard, url = _dashboard()
+    dashboard, url, shown = _dashboard()
     supervisor.start(dashboard)
     if not _start_broker(supervisor):
         return
@@ -61,7 +62,7 @@ def _start(supervisor: Supervisor, domains: Sequence[Domain], produce: bool) -> 
         for job in domain.later:
             supervisor.start(_once(domain, job))
     _tick(f"Everything runs after {time.monotonic() - begun:.0f} s.")
-    console.print(f"\n  Dashboard  [bold]{url}[/]")
+    console.print(f"\n  Dashboard  [bold]{shown}[/]", soft_wrap=True)
     console.print("  Stop       Ctrl-C, or `lake down`\n  Look       `lake status`, `lake topics`\n")
 
 
@@ -71,6 +72,7 @@ def _start_broker(supervisor: Supervisor) -> bool:
         supervisor.tell(bootstrap_servers=settings().brokers())
         _tick(f"Kafka: {settings().brokers()}")
         return True
+    settings().broker_file.unlink(missing_ok=True)
     broker = Broker()
     service = Service("kafka", broker.command, ready=lambda _: broker.ready(), grace=30)
     supervisor.start(service)
@@ -78,7 +80,7 @@ def _start_broker(supervisor: Supervisor) -> bool:
         return False
     broker.announce()
     supervisor.tell(bootstrap_servers=broker.bootstrap_servers)
-    _tick(f"Kafka: {broker.bootstrap_servers}")
+    _tick(f"Kafka: {broker.bootstrap_servers}{', by TLS and login' if broker.secure else ''}")
     return True
 
 
@@ -93,6 +95,7 @@ def _start_domain(supervisor: Supervisor, domain: Domain, produce: bool) -> bool
         f"{domain.name}.stream",
         lambda: _job(f"jobs/{domain.name}/stream.py"),
         ready=lambda service: _streaming(domain, service),
+        timeout=300,  # both queries' first batches, on a machine that may have other work
     )
     supervisor.start(stream)
     if domain.produce and produce:  # beside the stream's start: events wait on the topic
@@ -119,11 +122,18 @@ def _streaming(domain: Domain, service: Service) -> bool:
     return all(file.exists() and file.stat().st_mtime > service.started_at for file in files)
 
 
-def _dashboard() -> tuple[Service, str]:
+def _dashboard() -> tuple[Service, str, str]:
+    """The dashboard, its address as seen from this machine, and the one to show: with the token when it is new."""
     host, port = settings().dashboard_host, free_port(settings().dashboard_port)
-    url = f"http://{host}:{port}"
+    url = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"
+    shown = url if access.is_loopback(host) else _with_token(f"http://{socket.gethostname()}:{port}")
     command = [sys.executable, "-m", "dashboard.app", "--host", host, "--port", str(port)]
-    return Service("dashboard", lambda: command, ready=lambda _: _answers(f"{url}/health"), grace=10), url
+    return Service("dashboard", lambda: command, ready=lambda _: _answers(f"{url}/health"), grace=10), url, shown
+
+
+def _with_token(address: str) -> str:
+    token, made = access.token()
+    return f"{address}/?token={token}" if made else f"{address} (token in {access.token_file()})"
 
 
 def _answers(url: str) -> bool:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from lakehouse import kafka
 from lakehouse.errors import UnavailableError
 
 SHOWN_BYTES = 2048
@@ -42,6 +43,7 @@ def last_messages(
         "enable.partition.eof": True,
         "auto.offset.reset": "earliest",
         "log_level": 0,
+        **kafka.security(),
     }
     consumer = Consumer(options)
     try:

@@ -3,6 +3,7 @@
 import functools
 import json
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, field_validator
 from pydantic_settings import (
@@ -26,14 +27,20 @@ class Settings(BaseSettings):
     bootstrap_servers: str = "embedded"
     kafka_port: int = 9092
     kafka_heap: str = "256m"
+    kafka_security: Literal["plaintext", "sasl_ssl"] = "plaintext"
+    kafka_user: str = Field(default="lake", pattern=r"^[A-Za-z0-9._-]{1,64}$")
+    kafka_mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"] = "SCRAM-SHA-512"
+    kafka_password_file: Path | None = None
+    kafka_ca_file: Path | None = None
     dashboard_host: str = "127.0.0.1"
     dashboard_port: int = 8050
+    dashboard_token_file: Path | None = None
     nightly_limit_minutes: float = Field(default=60.0, gt=0)
 
-    @field_validator("var")
+    @field_validator("var", "kafka_password_file", "kafka_ca_file", "dashboard_token_file")
     @classmethod
-    def _absolute(cls, value: Path) -> Path:
-        return (ROOT / value.expanduser()).resolve()
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return (ROOT / value.expanduser()).resolve() if value else None
 
     @classmethod
     def settings_customise_sources(

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lakehouse import checkpoints, faults, guard, metrics, state, tables, topics
+from lakehouse import checkpoints, faults, guard, kafka, metrics, state, tables, topics
 from lakehouse.batches import Batch, describe_batch
 from lakehouse.domain import Stores
 from lakehouse.errors import UnavailableError
@@ -71,6 +71,7 @@ def read_topic(
         "kafka.isolation.level": "read_committed",
         "failOnDataLoss": "true",
         "maxOffsetsPerTrigger": str(most),
+        **kafka.spark_options(),
     }
     return spark.readStream.format("kafka").options(**options).load()
 

@@ -4,12 +4,13 @@ import functools
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec  # type: ignore[attr-defined]
 
+from lakehouse import kafka
 from lakehouse.domain import Topic
-from lakehouse.errors import UnavailableError
 
 TIMEOUT = 10.0
 
@@ -24,22 +25,28 @@ class TopicState:
     ends: dict[int, int]
 
 
-@functools.lru_cache(maxsize=4)
 def admin(bootstrap_servers: str) -> AdminClient:
     """An admin client (kept, since its futures die with it); its own log lines are silenced."""
+    return _admin(bootstrap_servers, tuple(kafka.security().items()))[0]
+
+
+@functools.lru_cache(maxsize=4)
+def _admin(bootstrap_servers: str, security: tuple[tuple[str, str], ...]) -> tuple[AdminClient, list[KafkaError]]:
+    errors: list[KafkaError] = []
+    options: dict[str, Any] = {"bootstrap.servers": bootstrap_servers, **dict(security), "error_cb": errors.append}
     waits = {"socket.timeout.ms": 10_000, "reconnect.backoff.max.ms": 1_000}  # soon back once the broker is
-    return AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0, **waits})
+    return AdminClient({**options, "log_level": 0, **waits}), errors
 
 
 def check(bootstrap_servers: str, timeout: float = TIMEOUT) -> str:
     """The cluster id of the broker that answers. Raises UnavailableError when none does."""
+    client, errors = _admin(bootstrap_servers, tuple(kafka.security().items()))
+    errors.clear()
     try:
-        metadata = admin(bootstrap_servers).list_topics(timeout=timeout)
+        metadata = client.list_topics(timeout=timeout)
     except KafkaException:
-        raise UnavailableError(
-            f"No Kafka broker answers at {bootstrap_servers} (waited {timeout:.0f} s).",
-            "Start one with `lake up`, or give the right address with --bootstrap-server or LAKE_BOOTSTRAP_SERVERS.",
-        ) from None
+        client.poll(0)  # lets the client tell its errors
+        raise kafka.no_answer(bootstrap_servers, errors, timeout) from None
     return str(metadata.cluster_id)
 
 

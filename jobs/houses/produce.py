@@ -22,7 +22,7 @@ from rich.live import Live
 
 from jobs.houses import datasets
 from jobs.houses.schema import DOMAIN, FIELDS, SALES
-from lakehouse import entry, topics
+from lakehouse import entry, kafka, topics
 from lakehouse.errors import DataError, LakeError
 from lakehouse.settings import settings
 
@@ -177,6 +177,7 @@ class Sender:
                 "compression.type": "lz4",
                 "delivery.timeout.ms": int(delivery_timeout * 1000),
                 "log_level": 0,
+                **kafka.security(),
                 "error_cb": self.progress.on_error,
             }
         )

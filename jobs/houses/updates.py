@@ -8,6 +8,7 @@ from typing import Any
 
 from confluent_kafka import KafkaError, Message, Producer
 
+from lakehouse import kafka
 from lakehouse.errors import UnavailableError
 
 FLUSH_SECONDS = 30.0
@@ -46,6 +47,7 @@ def publisher(bootstrap_servers: str, topic: str) -> Callable[[Sequence[Mapping[
             "enable.idempotence": True,
             "linger.ms": 0,
             "log_level": 0,
+            **kafka.security(),
         }
     )
 

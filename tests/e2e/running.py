@@ -91,7 +91,7 @@ def lake_up(var: Path, *arguments: str, **env: str) -> Iterator[Platform]:
         process = subprocess.Popen(command, env=everything, cwd="/", stdout=told, stderr=told, start_new_session=True)
         platform = Platform("", var, everything)
         try:
-            wait_for(lambda: "dashboard_url" in running(platform) or process.poll() is not None, 300, "the start")
+            wait_for(lambda: "dashboard_url" in running(platform) or process.poll() is not None, 480, "the start")
             assert process.poll() is None, (var.parent / "up.txt").read_text()
             platform.bootstrap_servers = running(platform)["bootstrap_servers"]
             yield platform

@@ -36,7 +36,7 @@ SOLD = 40
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     """An empty lake started by `lake up`, with its own broker, until it has trained its first model."""
     with lake_up(tmp_path_factory.mktemp("lake") / "var", "houses", "--no-produce") as platform:
-        wait_for(lambda: state_of(platform, "houses.train") == "finished", 300, "the first training")
+        wait_for(lambda: state_of(platform, "houses.train") == "finished", 480, "the first training")
         yield platform
 
 

@@ -1,0 +1,38 @@
+"""The token that the dashboard asks for when others than this machine can reach it."""
+
+import ipaddress
+import secrets
+from pathlib import Path
+
+from lakehouse.errors import UsageError
+from lakehouse.kafka import write_private
+from lakehouse.settings import settings
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches what listens on that address, or is meant by that name."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def token_file() -> Path:
+    """Where the token is: in a file that only its owner can read."""
+    return settings().dashboard_token_file or settings().var / "dashboard.token"
+
+
+def token() -> tuple[str, bool]:
+    """The token, and whether it was made just now. Raises UsageError when the file does not hold one."""
+    file, made = token_file(), False
+    if not file.exists():
+        write_private(file, secrets.token_urlsafe(32))
+        made = True
+    found = file.read_text().strip()
+    if len(found) < 16 or not found.isascii() or not found.isprintable():
+        raise UsageError(
+            f"{file} holds no token: at least 16 plain characters.", "Delete it: the next start makes one."
+        )
+    return found, made

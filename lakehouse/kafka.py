@@ -1,0 +1,156 @@
+"""How clients reach Kafka: in plain text, or by TLS with a login whose password stands in a file and nowhere else."""
+
+import os
+import socket
+import ssl
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from lakehouse import state
+from lakehouse.errors import UnavailableError, UsageError
+from lakehouse.settings import settings
+
+if TYPE_CHECKING:
+    from confluent_kafka import KafkaError
+
+SECURE = "sasl_ssl"
+
+
+class Login(NamedTuple):
+    """Who logs in, by which mechanism, with the password in which file; `ca` vouches for the broker's certificate."""
+
+    user: str
+    mechanism: str
+    password_file: Path
+    ca: Path
+
+    def password(self) -> str:
+        """The file's one line. Raises UsageError when it cannot be one."""
+        try:
+            found = self.password_file.read_text().rstrip("\r\n")
+        except (OSError, ValueError):
+            found = ""
+        if not found.isprintable() or not found:
+            raise UsageError(
+                f"The file of Kafka's password, {self.password_file}, cannot be read or is not one line of text.",
+                "Name it with LAKE_KAFKA_PASSWORD_FILE.",
+            )
+        return found
+
+
+def credentials() -> Path:
+    """Where the embedded broker's password and certificate are."""
+    return settings().var / "kafka/credentials"
+
+
+def login() -> Login | None:
+    """The login that is asked for; None when Kafka is spoken to in plain text. Raises UsageError without its files."""
+    found = settings()
+    ours = found.bootstrap_servers == "embedded"
+    if found.kafka_security != SECURE and not (ours and state.read_json(found.broker_file).get("security") == SECURE):
+        return None
+    password, ca = found.kafka_password_file, found.kafka_ca_file
+    if ours:  # its files are where it has made them
+        password, ca = credentials() / f"{found.kafka_user}.password", credentials() / "ca.pem"
+    if password is None or ca is None:
+        raise UsageError(
+            "kafka_security is sasl_ssl, but the files of password or certificate authority are not named.",
+            "Set LAKE_KAFKA_PASSWORD_FILE and LAKE_KAFKA_CA_FILE.",
+        )
+    return Login(found.kafka_user, "PLAIN" if ours else found.kafka_mechanism, password, ca)
+
+
+def security() -> dict[str, str]:
+    """What a client of confluent-kafka needs besides the address; it keeps the password in its memory only."""
+    if (found := login()) is None:
+        return {}
+    return {
+        "security.protocol": "SASL_SSL",
+        "sasl.mechanism": found.mechanism,
+        "sasl.username": found.user,
+        "sasl.password": found.password(),
+        "ssl.ca.location": str(found.ca),
+    }
+
+
+def spark_options() -> dict[str, str]:
+    """What Spark's Kafka source needs besides the address.
+
+    Options show up in plans, logs and event logs, so they name a file of mode 600 that Kafka's own client reads.
+    """
+    if (found := login()) is None:
+        return {}
+    file = settings().run / "kafka-login.properties"
+    write_private(file, f"jaas={_in_properties(jaas(found))}\n")
+    return {
+        "kafka.security.protocol": "SASL_SSL",
+        "kafka.sasl.mechanism": found.mechanism,
+        "kafka.ssl.truststore.type": "PEM",
+        "kafka.ssl.truststore.location": str(found.ca),
+        "kafka.config.providers": "file",
+        "kafka.config.providers.file.class": "org.apache.kafka.common.config.provider.FileConfigProvider",
+        "kafka.sasl.jaas.config": f"${{file:{file}:jaas}}",
+    }
+
+
+def jaas(of: Login, users: bool = False) -> str:
+    """The login as Kafka's Java code takes it; `users`: for a broker that lets this user in."""
+    kind = "plain.Plain" if of.mechanism == "PLAIN" else "scram.Scram"
+    password = of.password().replace("\\", "\\\\").replace('"', '\\"')
+    more = f' user_{of.user}="{password}"' if users else ""
+    return (
+        f'org.apache.kafka.common.security.{kind}LoginModule required username="{of.user}" password="{password}"{more};'
+    )
+
+
+def _in_properties(value: str) -> str:
+    return value.replace("\\", "\\\\").encode("ascii", "backslashreplace").decode()
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace the file in one step; only its owner can ever read it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    aside.unlink(missing_ok=True)
+    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+    aside.replace(path)
+
+
+def no_answer(bootstrap_servers: str, errors: Iterable["KafkaError"], waited: float) -> UnavailableError:
+    """Why the broker is of no use, as far as the client's errors tell."""
+    from confluent_kafka import KafkaError
+
+    codes = {error.code(): error.str() for error in errors}
+    known = login()
+    if known and KafkaError._AUTHENTICATION in codes:
+        return UnavailableError(
+            f"Kafka at {bootstrap_servers} refused the login of user {known.user!r}.",
+            f"Check LAKE_KAFKA_USER and the password in {known.password_file}.",
+        )
+    if known and KafkaError._SSL in codes:
+        return UnavailableError(
+            f"Kafka at {bootstrap_servers} does not speak TLS with a certificate that {known.ca} vouches for.",
+            "Check LAKE_KAFKA_CA_FILE and the port; a broker without TLS needs LAKE_KAFKA_SECURITY=plaintext.",
+        )
+    if known is None and _speaks_tls(bootstrap_servers):
+        return UnavailableError(
+            f"Kafka at {bootstrap_servers} asks for TLS and a login.",
+            "Set LAKE_KAFKA_SECURITY=sasl_ssl, LAKE_KAFKA_USER, LAKE_KAFKA_PASSWORD_FILE and LAKE_KAFKA_CA_FILE.",
+        )
+    return UnavailableError(
+        f"No Kafka broker answers at {bootstrap_servers} (waited {waited:.0f} s).",
+        "Start one with `lake up`, or give the right address with --bootstrap-server or LAKE_BOOTSTRAP_SERVERS.",
+    )
+
+
+def _speaks_tls(bootstrap_servers: str) -> bool:
+    host, _, port = bootstrap_servers.split(",", maxsplit=1)[0].rpartition(":")
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # a question, nothing is sent
+    try:
+        with socket.create_connection((host, int(port)), 2) as plain, context.wrap_socket(plain):
+            return True
+    except (OSError, ValueError):
+        return False
