@@ -117,11 +117,17 @@ def query_health(domain: str, query: str, topic: TopicView, process: Supervised 
         partitions=partitions,
         lag=lag,
         watermark=done.watermark if done else None,
-        restarts=restarts,
-        last_error=str(progress.get("error") or told),
+        restarts=_restarts(restarts, progress),
+        last_error=str(progress.get("error") or told or progress.get("last_error") or ""),
         progressed_at=streams.moment(progress.get("timestamp")),
         **_measured(progress, alive),
     )
+
+
+def _restarts(of_process: int | None, progress: Mapping[str, Any]) -> int | None:
+    """How often the query was started again: with its process, and within it."""
+    within = metrics.number(progress.get("restarts"))
+    return of_process if within is None else (of_process or 0) + int(within)
 
 
 def _measured(progress: Mapping[str, Any], alive: bool) -> dict[str, Any]:
@@ -157,7 +163,7 @@ def _state(
     if alive:
         behind = (lag or 0) > streams.BEHIND_SECONDS * max(topic.rate or 0, 10)
         return "catching up" if behind else "running"
-    if supervised in ("backing off", "starting"):
+    if supervised in ("backing off", "starting") or (supervised != "failed" and progress.get("state") == "backing off"):
         return "restarting"
     if supervised == "failed" or progress.get("error"):
         return "failed"

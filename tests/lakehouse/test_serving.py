@@ -18,6 +18,7 @@ from lakehouse.serving import RateMeter, TableReader, served
 from lakehouse.tables import Table
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
+END = NOON + timedelta(minutes=2)
 KEYS = ("window_start", "decade")
 EVENTS = Table(
     "demo",
@@ -38,13 +39,13 @@ COLUMNS = tuple(EVENTS.columns)
 
 
 def speed_row(**changed: Any) -> dict[str, Any]:
-    row = {"window_start": NOON, "decade": 1990, "avg_price": 100.0, "sales": 2, "is_final": True}
+    row = {"window_start": NOON, "window_end": END, "decade": 1990, "avg_price": 100.0, "sales": 2, "is_final": True}
     return row | {"generation": "g", "batch_id": 7} | changed
 
 
 def batch_row(**changed: Any) -> dict[str, Any]:
-    row = {"window_start": NOON, "decade": 1990, "avg_price": 90.0, "sales": 1}
-    return row | {"covered_generation": "g", "covered_batch_id": 7} | changed
+    row = {"window_start": NOON, "window_end": END, "decade": 1990, "avg_price": 90.0, "sales": 1}
+    return row | {"recomputed_at": END + timedelta(hours=1)} | {"covered_generation": "g", "covered_batch_id": 7} | changed
 
 
 def serve(speed: list[dict[str, Any]], batch: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -54,7 +55,7 @@ def serve(speed: list[dict[str, Any]], batch: list[dict[str, Any]]) -> list[dict
 
 def expected(layer: str, is_final: bool = True, **changed: Any) -> dict[str, Any]:
     average, sales = (90.0, 1) if layer == "batch" else (100.0, 2)
-    row = {"window_start": NOON, "decade": 1990, "avg_price": average, "sales": sales}
+    row = {"window_start": NOON, "window_end": END, "decade": 1990, "avg_price": average, "sales": sales}
     return row | changed | {"is_final": is_final, "layer": layer}
 
 
@@ -82,6 +83,15 @@ def test_a_batch_row_keeps_the_flag_of_its_speed_row() -> None:
 
 def test_batch_numbers_of_another_generation_are_not_compared() -> None:
     assert serve([speed_row(batch_id=8, generation="h")], [batch_row()]) == [expected("batch")]
+
+
+def test_a_speed_layer_begun_anew_is_served_where_the_batch_row_saw_an_open_window() -> None:
+    anew = speed_row(batch_id=1, generation="h", is_final=False)
+    rows = serve([anew], [batch_row(recomputed_at=END - timedelta(seconds=1))])
+    assert rows == [expected("speed", is_final=False)]
+    other_length = END + timedelta(minutes=3)
+    rows = serve([anew | {"window_end": other_length}], [batch_row()])
+    assert rows == [expected("speed", is_final=False, window_end=other_length)]
 
 
 def test_a_batch_row_that_covers_no_averages_batch_does_not_freeze_a_window() -> None:

@@ -75,6 +75,24 @@ def test_a_service_that_dies_at_its_start_is_an_error_with_its_own_words(supervi
         supervisor.wait(service)
 
 
+def test_a_service_that_works_is_waited_for_and_one_that_does_nothing_is_not(supervisor: Supervisor) -> None:
+    works = "import time\nuntil = time.process_time() + 3\nwhile time.process_time() < until: pass\n"
+    slow = Service("slow", python(works + POLITE), ready=up, timeout=1.0)
+    supervisor.start(slow)
+    assert supervisor.wait(slow)
+    idle = Service("idle", python("import time; time.sleep(600)"), ready=lambda _: False, timeout=1.0)
+    supervisor.start(idle)
+    with pytest.raises(LakeError, match="idle was not ready within 1 s"):
+        supervisor.wait(idle)
+
+
+def test_a_start_that_was_refused_is_not_tried_again(supervisor: Supervisor) -> None:
+    service = Service("refused", python("import sys; print('Error: no.'); sys.exit(78)"))
+    supervisor.start(service)
+    assert run_until(supervisor, lambda: service.state == "failed")
+    assert (service.restarts, service.failures) == (0, 1)
+
+
 def test_a_service_that_is_killed_is_started_again(supervisor: Supervisor) -> None:
     service = Service("polite", python(POLITE), ready=up)
     supervisor.start(service)
