@@ -16,7 +16,7 @@ from typing import Any
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 from deltalake import write_deltalake
 
-from lakehouse import tables
+from lakehouse import kafka, tables
 from lakehouse.deadletters import Letter, Place, in_chunks
 from lakehouse.errors import DataError, UnavailableError
 from lakehouse.tables import HISTORY_PROPERTIES, Table
@@ -98,6 +98,7 @@ def _count(headers: Headers) -> int:
 def _headers_on_topic(bootstrap_servers: str, dead_letters: Table, wanted: Sequence[Place]) -> dict[Place, Headers]:
     """Headers of the records that are still on the topic as the dead letters have them."""
     options = {"bootstrap.servers": bootstrap_servers, "group.id": "lake-redrive", "enable.auto.commit": False}
+    options |= kafka.security()
     consumer = Consumer({**options, "enable.partition.eof": True, "auto.offset.reset": "earliest", "log_level": 0})
     found: dict[Place, Headers] = {}
     following = Place("", 0, 0)
@@ -138,6 +139,7 @@ def send(bootstrap_servers: str, dead_letters: Table, planned: Plan, patch: Patc
     done: dict[Place, Place] = {}
     producer = Producer(
         {"bootstrap.servers": bootstrap_servers, "acks": "all", "enable.idempotence": True, "log_level": 0}
+        | kafka.security()
         | {"message.max.bytes": 100_000_000, "delivery.timeout.ms": int(ANSWER_SECONDS * 1000)}
     )
     for chunk in in_chunks(dead_letters, planned.ready, CHUNK):
