@@ -61,7 +61,7 @@ class Site:
         """Start the stream; it dies at the fault, if one is named. Its output goes to var/stream.log."""
         command = [sys.executable, "-m", "lakehouse.submit", script, *options]
         place = {"LAKE_VAR": str(self.var), "LAKE_BOOTSTRAP_SERVERS": self.bootstrap_servers, "LAKE_FAULT": fault}
-        self.var.mkdir(parents=True, exist_ok=True)
+        self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             return subprocess.Popen(
                 command, cwd=ROOT, env={**os.environ, **place}, stdout=log, stderr=log, start_new_session=True
@@ -79,8 +79,8 @@ class Site:
 
     @property
     def log(self) -> Path:
-        """What the streams said."""
-        return self.var / "stream.log"
+        """What the streams said; not under var, whose disk may be full."""
+        return self.var.with_name("stream.log")
 
     def last_words(self) -> str:
         """The end of what the streams said."""
