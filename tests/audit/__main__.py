@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.audit import crashes, disk
+from tests.audit import crashes, disk, strikes
 from tests.audit.place import site
 
 
@@ -33,7 +33,16 @@ def full_disk(folder: Path, seed: int) -> list[str]:
         disk.unmount(folder / "var")
 
 
-PARTS: dict[str, Callable[[Path, int], list[str]]] = {"crashes": every_crash, "disk": full_disk}
+def random_strikes(folder: Path, seed: int) -> list[str]:
+    """Broker, producer, Python and Java killed and stopped in a random order."""
+    return strikes.run(folder, seed, count=10, seconds=600, say=say)
+
+
+PARTS: dict[str, Callable[[Path, int], list[str]]] = {
+    "crashes": every_crash,
+    "disk": full_disk,
+    "strikes": random_strikes,
+}
 
 
 def say(line: str) -> None:

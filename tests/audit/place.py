@@ -35,7 +35,7 @@ class Site:
     sent: int = 0
     began: datetime = field(default_factory=lambda: datetime.now(UTC) - timedelta(hours=6))
 
-    def send(self, count: int, future: int = 0) -> None:
+    def send(self, count: int, future: int = 0, seconds: float = 60) -> None:
         """Send sales, every seventh a bad event, one in twenty sent twice, and `future` ones dated 2099."""
         producer = Producer({"bootstrap.servers": self.bootstrap_servers, "acks": "all"})
         for number in range(self.sent, self.sent + count):
@@ -45,7 +45,7 @@ class Site:
         for number in range(future):
             value = self.sale(-1 - number, datetime(2099, 1, 1, tzinfo=UTC))
             producer.produce(SALES.name, value, b"future", partition=number % PARTITIONS)
-        if producer.flush(30):
+        if producer.flush(seconds):
             raise AssertionError("the broker did not take the sales")
         self.sent += count
 
