@@ -7,7 +7,7 @@ UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test unit lint archive bench bench-model lock clean
+.PHONY: help setup setup-dev demo test unit lint archive audit bench bench-model lock clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -54,6 +54,9 @@ lint: setup-dev ## ruff and mypy
 
 archive: setup ## Make Spark start faster: a class-data-sharing archive of its classes (optional, 220 MB)
 	@$(BIN)/lake make-archive
+
+audit: setup-dev ## Inject faults and check that nothing is lost or doubled; ARGS="--seed 7" does it again as it was
+	@$(BIN)/python -m tests.audit $(ARGS)
 
 bench: setup-dev ## Measure speed and size; ARGS="--full" takes its time
 	@$(BIN)/python -m tests.bench $(ARGS)

@@ -110,7 +110,7 @@ def query_health(domain: str, query: str, topic: TopicView, process: Supervised 
     return QueryHealth(
         domain,
         query,
-        state=_state(progress, done, lag, topic, process, alive),
+        state=_state(progress, done, lag, topic, process, alive, _supervised(process) and _again(progress, now)),
         trigger=trigger,
         batch_id=done.batch_id if done else None,
         allowed_seconds=seconds_of(trigger) or FRESH_SECONDS,
@@ -122,6 +122,13 @@ def query_health(domain: str, query: str, topic: TopicView, process: Supervised 
         progressed_at=streams.moment(progress.get("timestamp")),
         **_measured(progress, alive),
     )
+
+
+def _again(progress: Mapping[str, Any], now: datetime) -> bool:
+    """Whether its own process is about to start the query again."""
+    beat = streams.moment(progress.get("written_at"))
+    fresh = beat is not None and (now - beat).total_seconds() < streams.SILENT_AFTER
+    return fresh and progress.get("state") == "backing off"
 
 
 def _restarts(of_process: int | None, progress: Mapping[str, Any]) -> int | None:
@@ -158,12 +165,13 @@ def _state(
     topic: TopicView,
     process: Supervised | None,
     alive: bool,
+    again: bool,
 ) -> str:
     supervised = process.state if process else ""
     if alive:
         behind = (lag or 0) > streams.BEHIND_SECONDS * max(topic.rate or 0, 10)
         return "catching up" if behind else "running"
-    if supervised in ("backing off", "starting") or (supervised != "failed" and progress.get("state") == "backing off"):
+    if supervised in ("backing off", "starting") or again:
         return "restarting"
     if supervised == "failed" or progress.get("error"):
         return "failed"

@@ -18,6 +18,7 @@ from lakehouse.domain import Stores
 from lakehouse.errors import UnavailableError
 from lakehouse.locks import exclusive
 from lakehouse.session import stop_jvm
+from lakehouse.sidecar import Sidecar
 from lakehouse.tending import Tended
 
 if TYPE_CHECKING:
@@ -116,6 +117,8 @@ class Runner:
         with ExitStack() as locks:
             for query in queries:
                 locks.enter_context(exclusive(query.checkpoint.with_suffix(".lock"), f"Query {query.full_name}"))
+            for query in queries:  # before the first one starts
+                self._check(query)
             tended = [(query, Tended(query.full_name, functools.partial(self._start, query))) for query in queries]
             for query, care in tended:
                 state.write_json(state.spark_file(query.domain), {"ui": self._spark.sparkContext.uiWebUrl})
@@ -138,18 +141,22 @@ class Runner:
                 return
             time.sleep(0.05)
 
-    def _start(self, query: Query) -> "StreamingQuery":
+    def _check(self, query: Query) -> tuple[guard.Start, Sidecar]:
+        """What the query starts with. Raises RefusedError when the start would lose or double data."""
         found = topics.state(self._bootstrap_servers, self._topic)
         if found is None:
             raise UnavailableError(f"The broker has no topic {self._topic}.", "Make it again, or restart the stream.")
         rests_on = {**query.depends_on, "topic": self._topic, guard.TOPIC_ID: found.topic_id}
         start = guard.Start(query.domain, query.name, query.checkpoint, query.stores, rests_on, found)
-        begun = guard.check(start)
+        return start, guard.check(start)
+
+    def _start(self, query: Query) -> "StreamingQuery":
+        start, begun = self._check(query)
         for table in query.stores.tables:
             tables.create(table)
         frame = query.plan(read_topic(self._spark, self._bootstrap_servers, self._topic, begun.starts, self._most))
         if query.output_mode != "append":
-            guard.check(replace(start, depends_on=rests_on | {"columns": frame.schema.simpleString()}))
+            guard.check(replace(start, depends_on=start.depends_on | {"columns": frame.schema.simpleString()}))
         self._spark.sparkContext.setLocalProperty("spark.scheduler.pool", query.full_name)
         writer = frame.writeStream.queryName(query.full_name).outputMode(query.output_mode)
         writer = writer.option("checkpointLocation", str(query.checkpoint))
@@ -188,8 +195,8 @@ class Runner:
     def _report(self, query: Query, care: Tended) -> None:
         """Tell the last progress to other processes, and add it to the query's history."""
         values: dict[str, Any] = care.progress() | {"trigger": self._pace(query)}
-        if "batchId" not in values and not values["error"]:
-            return
+        if "batchId" not in values and not values["last_error"]:
+            return  # not yet at work: `lake up` waits for a first report
         try:
             state.write_json(state.progress_file(query.domain, query.name), values)
         except OSError:  # a full disk must not end a stream

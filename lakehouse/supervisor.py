@@ -14,7 +14,7 @@ import psutil
 
 from lakehouse import state
 from lakehouse.backoff import MAX_FAILURES, STABLE_SECONDS, wait_after
-from lakehouse.errors import LakeError, RefusedError
+from lakehouse.errors import LakeError, RefusedError, UnavailableError
 from lakehouse.settings import ROOT, settings
 
 TICK = 0.2
@@ -164,7 +164,7 @@ class Supervisor:
             if code == RefusedError.exit_code:  # the same start would be refused again
                 service.state = "failed"
                 self._say(f"{service.name} is left alone: {service.last_error}")
-            elif service.failures >= MAX_FAILURES:
+            elif service.failures >= MAX_FAILURES and code != UnavailableError.exit_code:  # that one waiting heals
                 service.state = "failed"
                 self._say(
                     f"{service.name} failed {MAX_FAILURES} times in a row and is left alone: {service.last_error}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from lakehouse import backoff
-from lakehouse.errors import LakeError, RefusedError
+from lakehouse.errors import LakeError, RefusedError, UnavailableError
 
 if TYPE_CHECKING:
     from pyspark.sql.streaming.query import StreamingQuery
@@ -72,7 +72,8 @@ class Tended:
         self.failures += 1
         log.error("query failed", query=self.name, failures=self.failures, error=error)
         failed = query_failed(self.name, error)
-        if self.failures >= backoff.MAX_FAILURES:
+        heals = isinstance(failed, UnavailableError)  # a full disk, a silent broker: it goes on once they are back
+        if self.failures >= backoff.MAX_FAILURES and not heals:
             self._leave(LakeError(f"{failed.what} It failed {self.failures} times in a row.", failed.fix))
             return
         wait = backoff.wait_after(self.failures)
@@ -95,12 +96,15 @@ class Tended:
 
 
 def query_failed(name: str, error: str) -> LakeError:
-    """A query's failure as a sentence: the known cause, else the last cause in Spark's chain."""
+    """A query's failure as a sentence: the known cause, else the last cause in Spark's chain.
+
+    An UnavailableError where waiting heals it.
+    """
     from lakehouse.entry import explain
 
     code, sentence = explain(Exception(error))
-    if code == 69:
-        return LakeError(f"Query {name} stopped: {sentence}", "It goes on where it stopped at the next start.")
+    if code == UnavailableError.exit_code:
+        return UnavailableError(f"Query {name} stopped: {sentence}", "It goes on by itself where it stopped.")
     causes = [line.strip() for line in error.splitlines() if "Error" in line or "Exception" in line]
     said = (causes or [error.strip()])[-1][:400].rstrip(".")
     damaged = any(word in error for word in ("STATE_STORE", "Incomplete log file", "OffsetOutOfRange", "fetch data"))

@@ -35,7 +35,7 @@ class Site:
     sent: int = 0
     began: datetime = field(default_factory=lambda: datetime.now(UTC) - timedelta(hours=6))
 
-    def send(self, count: int, future: int = 0) -> None:
+    def send(self, count: int, future: int = 0, seconds: float = 60) -> None:
         """Send sales, every seventh a bad event, one in twenty sent twice, and `future` ones dated 2099."""
         producer = Producer({"bootstrap.servers": self.bootstrap_servers, "acks": "all"})
         for number in range(self.sent, self.sent + count):
@@ -45,7 +45,7 @@ class Site:
         for number in range(future):
             value = self.sale(-1 - number, datetime(2099, 1, 1, tzinfo=UTC))
             producer.produce(SALES.name, value, b"future", partition=number % PARTITIONS)
-        if producer.flush(30):
+        if producer.flush(seconds):
             raise AssertionError("the broker did not take the sales")
         self.sent += count
 
@@ -61,7 +61,7 @@ class Site:
         """Start the stream; it dies at the fault, if one is named. Its output goes to var/stream.log."""
         command = [sys.executable, "-m", "lakehouse.submit", script, *options]
         place = {"LAKE_VAR": str(self.var), "LAKE_BOOTSTRAP_SERVERS": self.bootstrap_servers, "LAKE_FAULT": fault}
-        self.var.mkdir(parents=True, exist_ok=True)
+        self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             return subprocess.Popen(
                 command, cwd=ROOT, env={**os.environ, **place}, stdout=log, stderr=log, start_new_session=True
@@ -79,8 +79,8 @@ class Site:
 
     @property
     def log(self) -> Path:
-        """What the streams said."""
-        return self.var / "stream.log"
+        """What the streams said; not under var, whose disk may be full."""
+        return self.var.with_name("stream.log")
 
     def last_words(self) -> str:
         """The end of what the streams said."""

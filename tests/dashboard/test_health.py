@@ -86,6 +86,23 @@ def test_the_state_of_a_query(seconds: int, supervised: str | None, error: str, 
 
 
 @pytest.mark.usefixtures("lake")
+def test_a_query_that_its_own_process_starts_again() -> None:
+    process = ProcessView("houses.stream", "running", restarts=1)
+    health_fakes.checkpoint("averages")
+    told = {"restarts": 2, "last_error": "it hurt"}
+    health_fakes.progress("averages", NOW, state="backing off", error="it hurt", **told)
+    found = query_health("houses", "averages", TOPIC, process, NOW)
+    assert (found.state, found.restarts, found.last_error) == ("restarting", 3, "it hurt")
+    assert query_health("houses", "averages", TOPIC, process, NOW + timedelta(minutes=1)).state == "failed"
+    assert query_health("houses", "averages", TOPIC, replace(process, state="stopped"), NOW).state == "failed"
+    health_fakes.progress("averages", NOW, state="failed", error="it hurt", **told)
+    assert query_health("houses", "averages", TOPIC, process, NOW).state == "failed"
+    health_fakes.progress("averages", NOW, state="running", **told)
+    found = query_health("houses", "averages", TOPIC, process, NOW)
+    assert (found.state, found.last_error) == ("running", "it hurt")
+
+
+@pytest.mark.usefixtures("lake")
 def test_a_query_far_behind_is_catching_up_and_one_that_never_ran_is_not_started() -> None:
     far = replace(TOPIC, ends=((("houses", 0), 9_000),), rate=1.0)
     assert query_health("houses", "averages", far, None, NOW).state == "not started"

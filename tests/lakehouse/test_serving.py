@@ -45,7 +45,8 @@ def speed_row(**changed: Any) -> dict[str, Any]:
 
 def batch_row(**changed: Any) -> dict[str, Any]:
     row = {"window_start": NOON, "window_end": END, "decade": 1990, "avg_price": 90.0, "sales": 1}
-    return row | {"recomputed_at": END + timedelta(hours=1)} | {"covered_generation": "g", "covered_batch_id": 7} | changed
+    covered = {"covered_generation": "g", "covered_batch_id": 7, "recomputed_at": END + timedelta(hours=1)}
+    return row | covered | changed
 
 
 def serve(speed: list[dict[str, Any]], batch: list[dict[str, Any]]) -> list[dict[str, Any]]:

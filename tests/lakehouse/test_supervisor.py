@@ -93,6 +93,20 @@ def test_a_start_that_was_refused_is_not_tried_again(supervisor: Supervisor) -> 
     assert (service.restarts, service.failures) == (0, 1)
 
 
+def test_a_service_that_lacks_something_is_tried_until_it_is_there(
+    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("lakehouse.supervisor.MAX_FAILURES", 1)
+    there = tmp_path / "there"
+    waits = f"import pathlib, sys\nif not pathlib.Path({str(there)!r}).exists(): sys.exit(69)\n"
+    service = Service("waits", python(waits + POLITE), ready=up)
+    supervisor.start(service)
+    assert run_until(supervisor, lambda: service.state == "backing off")
+    there.touch()
+    supervisor._stop = False
+    assert run_until(supervisor, lambda: service.state == "running")
+
+
 def test_a_service_that_is_killed_is_started_again(supervisor: Supervisor) -> None:
     service = Service("polite", python(POLITE), ready=up)
     supervisor.start(service)

@@ -117,3 +117,22 @@ def test_the_batch_log_says_what_each_batch_read() -> None:
         (0, 1, None),
         (1, 2, NOON + timedelta(minutes=2)),
     ]
+
+
+def test_after_a_failure_behind_a_commit_the_batch_is_not_logged_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that fills up while Delta writes its checkpoint: the commit is there, the handle does not know it."""
+    append = tables.append
+
+    def commit_then_fail(delta: Any, data: Any, app_id: str, version: int) -> bool:
+        append(tables.create(LOG), data, app_id, version)
+        raise OSError("No space left on device")
+
+    writer = WindowWriter(UNITS, LOG)
+    with monkeypatch.context() as failing:
+        failing.setattr(tables, "append", commit_then_fail)
+        with pytest.raises(OSError, match="No space"):
+            write(writer, Frame((0, 1, 5)), batch(0, None))
+    write(writer, Frame((0, 1, 5)), batch(0, None))
+    write(writer, Frame(), batch(1, 2))
+    assert content() == {(0, 1): (5, True, 0)}
+    assert tables.read(LOG).num_rows == 2

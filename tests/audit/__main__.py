@@ -1,0 +1,74 @@
+"""`python -m tests.audit`: every fault that can be injected here; exit code 1 when anything is lost or doubled.
+
+The seed is printed; `--seed N` runs it again as it was, `--only crashes` a part of it.
+"""
+
+import argparse
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.audit import crashes, disk, strikes
+from tests.audit.place import site
+
+
+def every_crash(folder: Path, seed: int) -> list[str]:
+    """The process killed with SIGKILL at every point of every batch."""
+    with site(folder, seed) as place:
+        return crashes.crash(place, crashes.every(), say)
+
+
+def full_disk(folder: Path, seed: int) -> list[str]:
+    """The disk under lake and checkpoints full for a while."""
+    if refused := disk.mount(folder / "var"):
+        say(f"left out: {refused}")
+        return []
+    try:
+        with site(folder, seed) as place:
+            return disk.full(place, 600, say)
+    finally:
+        disk.unmount(folder / "var")
+
+
+def random_strikes(folder: Path, seed: int) -> list[str]:
+    """Broker, producer, Python and Java killed and stopped in a random order."""
+    return strikes.run(folder, seed, count=10, seconds=600, say=say)
+
+
+PARTS: dict[str, Callable[[Path, int], list[str]]] = {
+    "crashes": every_crash,
+    "disk": full_disk,
+    "strikes": random_strikes,
+}
+
+
+def say(line: str) -> None:
+    """A line for whoever waits."""
+    sys.stdout.write(f"{time.strftime('%H:%M:%S')}   {line}\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    """Run the parts and print what is wrong."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
+    parser.add_argument("--only", choices=PARTS, action="append", help="A part; may be given more than once.")
+    chosen = parser.parse_args()
+    say(f"seed {chosen.seed}")
+    wrong = []
+    for name in chosen.only or PARTS:
+        say(f"{name}: {PARTS[name].__doc__}")
+        with tempfile.TemporaryDirectory(prefix=f"lake-audit-{name}-", ignore_cleanup_errors=True) as folder:
+            found = PARTS[name](Path(folder), chosen.seed)
+        wrong += [f"{name}: {line}" for line in found]
+        say(f"{name}: {'nothing is wrong' if not found else f'{len(found)} things are wrong'}")
+    for line in wrong:
+        say(line)
+    sys.exit(1 if wrong else 0)
+
+
+if __name__ == "__main__":
+    main()
