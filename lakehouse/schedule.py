@@ -19,6 +19,7 @@ from lakehouse.settings import ROOT, settings
 
 TEMPLATE = ROOT / "conf/crontab"
 JOBS = ("recompute.py", "train.py")  # of each domain that has them, in this order
+MAINTAIN = ROOT / "lakehouse/maintain.py"  # last, once, for the tables of all domains
 HANDED_ON = ("LAKE_VAR", "LAKE_BOOTSTRAP_SERVERS", "JAVA_HOME")  # cron starts with an almost empty environment
 CRONS_PATH = "/usr/bin:/bin"
 _LARGE = 5_000_000  # bytes; a longer log is begun anew, the old one kept beside it
@@ -37,7 +38,7 @@ def jobs(names: Sequence[str] = ()) -> list[Path]:
     found = [file for file in files if file.is_file()]
     if not found:
         raise UsageError(f"There is nothing to run nightly: no {' or '.join(JOBS)} in {', '.join(names) or 'jobs/'}.")
-    return found
+    return [*found, MAINTAIN]
 
 
 def nightly(scripts: Sequence[Path]) -> None:

@@ -29,8 +29,13 @@ _ARROW_TYPES = {
     "DATE": pa.date32(),
     "TIMESTAMP": pa.timestamp("us", tz="UTC"),
 }
-# Readers without a JVM cannot read deletion vectors.
-HISTORY_PROPERTIES = {"delta.enableDeletionVectors": "false", "delta.checkpointInterval": "50"}
+# Readers without a JVM cannot read deletion vectors. Log and unused files are kept for a week: `lake maintain`.
+HISTORY_PROPERTIES = {
+    "delta.enableDeletionVectors": "false",
+    "delta.checkpointInterval": "50",
+    "delta.logRetentionDuration": "interval 7 days",
+    "delta.deletedFileRetentionDuration": "interval 7 days",
+}
 # A serving table gets several commits a second: keep an hour of its log.
 SERVING_PROPERTIES = {
     "delta.enableDeletionVectors": "false",
@@ -143,6 +148,11 @@ def maintain(delta: DeltaTable, keep: timedelta = timedelta(hours=1)) -> None:
     delta.vacuum(int(keep.total_seconds() // 3600), dry_run=False, enforce_retention_duration=False)
     delta.create_checkpoint()
     delta.cleanup_metadata()
+
+
+def is_kept_by_spark(table: Table) -> bool:
+    """Whether `lake maintain` keeps the table; a serving table is kept by its one writer."""
+    return table.properties.get("delta.logRetentionDuration") != SERVING_PROPERTIES["delta.logRetentionDuration"]
 
 
 def append_batch(frame: "DataFrame", table: Table, app_id: str, batch_id: int) -> None:

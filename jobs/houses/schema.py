@@ -18,7 +18,12 @@ SALES = Topic(
     "houses",
     partitions=4,
     about="one sale per message, JSON, keyed by house id",
-    config=(("max.message.bytes", "4194304"), ("message.timestamp.after.max.ms", "300000")),
+    # A record stamped long ago is refused, too: retention goes by that stamp and would delete it, perhaps unread.
+    config=(
+        ("max.message.bytes", "4194304"),
+        ("message.timestamp.after.max.ms", "300000"),
+        ("message.timestamp.before.max.ms", "86400000"),
+    ),
 )
 AVERAGE_UPDATES = Topic(
     "AVG_PRICE_PER_YEAR",
