@@ -12,6 +12,8 @@ LATENESS = "30 seconds"
 HISTORY_PACE = "10 seconds"
 MAX_AHEAD = "5 minutes"  # how far sold_at may lie after the record's own timestamp
 EARLIEST = "2000-01-01"  # an event time before this is an error of the sender's clock
+# Any time outside would, once in the history, make all of it unreadable to readers that count in nanoseconds.
+READABLE = ("1900-01-01", "2200-01-01")
 MAX_VALUE_BYTES = 256 * 1024
 
 SALES = Topic(

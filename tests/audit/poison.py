@@ -137,10 +137,16 @@ def micros(at: datetime) -> int:
 
 def attack(platform: Platform, seed: int, messages: int) -> Counter[str]:
     """Send, run both queries until all is read, check; dead letters by reason."""
+    began = time.monotonic()
     topics.ensure(platform.bootstrap_servers, DOMAIN.topics)
     send(platform.bootstrap_servers, seed, records(seed, messages))
+    sent = time.monotonic()
     platform.run("stream.py", "--trigger", "available-now")
-    return check(platform)
+    read = time.monotonic()
+    reasons = check(platform)
+    spent = f"sent in {sent - began:.0f} s, read in {read - sent:.0f} s, checked in {time.monotonic() - read:.0f} s"
+    sys.stdout.write(f"{spent}\n")
+    return reasons
 
 
 def run(seed: int, n: int) -> Counter[str]:
