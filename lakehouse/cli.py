@@ -12,7 +12,7 @@ from lakehouse import deadletterscli, entry, modelcli, schedulecli
 from lakehouse import domain as discovery
 from lakehouse.domain import load, load_all
 from lakehouse.errors import LakeError, RefusedError, UsageError
-from lakehouse.settings import settings
+from lakehouse.settings import ROOT, settings
 from lakehouse.terminal import console, grid, print_json
 
 if TYPE_CHECKING:
@@ -185,6 +185,15 @@ def rebuild(
 
     for line in begin_anew(query, accept_loss):
         console().print(line)
+
+
+@app.command()
+def maintain(domains: Domains = None) -> None:
+    """Make few files of the history's many small ones, and drop those unneeded for a week; streams may run."""
+    from lakehouse.schedule import MAINTAIN
+
+    done = subprocess.run([str(ROOT / "spark-submit.sh"), str(MAINTAIN), *(domains or [])], check=False)
+    raise typer.Exit(done.returncode)
 
 
 @app.command("fetch-jars")

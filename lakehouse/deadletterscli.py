@@ -157,14 +157,16 @@ def redrive(
 
 def _show_plan(table: "Table", planned: "Plan", mend: "Patch | None") -> None:
     from lakehouse.deadletters import in_chunks
+    from lakehouse.redrive import keeps_time
 
     how, rows = "as it came" if mend is None else "mended", []
     for letter in (letter for chunk in in_chunks(table, planned.ready, 20) for letter in chunk):
         value = mend(letter) if mend else letter.value
         start = "null" if value is None else escaped(value[:60].decode("utf-8", "backslashreplace"))
-        rows.append((letter.place, letter.reason, how, f"{len(value or b''):,}", start.replace("\n", "\\n")))
+        time = "its own" if keeps_time(letter) else "now"
+        rows.append((letter.place, letter.reason, how, time, f"{len(value or b''):,}", start.replace("\n", "\\n")))
     if rows:
-        console().print(grid("place", "reason", "sent", "bytes", "value starts", rows=rows), "")
+        console().print(grid("place", "reason", "sent", "time", "bytes", "value starts", rows=rows), "")
     for where, why in planned.left_out.items():
         console().print(f"{where} {why}.")
     kept_back = f"; {len(planned.left_out):,} left out" if planned.left_out else ""

@@ -15,8 +15,13 @@ if TYPE_CHECKING:
     import typer
 
 
-# Readers without a JVM cannot read deletion vectors.
-HISTORY_PROPERTIES = {"delta.enableDeletionVectors": "false", "delta.checkpointInterval": "50"}
+# Readers without a JVM cannot read deletion vectors. Log and unused files are kept for a week: `lake maintain`.
+HISTORY_PROPERTIES = {
+    "delta.enableDeletionVectors": "false",
+    "delta.checkpointInterval": "50",
+    "delta.logRetentionDuration": "interval 7 days",
+    "delta.deletedFileRetentionDuration": "interval 7 days",
+}
 # A serving table gets several commits a second: keep an hour of its log.
 SERVING_PROPERTIES = {
     "delta.enableDeletionVectors": "false",

@@ -10,7 +10,7 @@ import json
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
@@ -23,8 +23,9 @@ from lakehouse.tables import HISTORY_PROPERTIES, Table
 
 FROM, COUNT = "redriven-from", "redrive-count"  # headers of what is sent again
 CHUNK = 20  # letters in memory at a time: a value may have megabytes
-READ_ON = 200  # records between two wanted ones that are read over rather than sought past
+READ_ON = 20_000  # records between two wanted ones that are read over rather than sought past
 ANSWER_SECONDS = 30.0
+KEEPS_TIME = timedelta(hours=12)  # retention goes by a record's time: an old one would be deleted again, perhaps unread
 Headers = list[tuple[str, str | bytes | None]]
 Patch = Callable[[Letter], bytes | None]
 
@@ -108,8 +109,8 @@ def _headers_on_topic(bootstrap_servers: str, dead_letters: Table, wanted: Seque
             if following[:2] != where[:2] or not 0 <= where.offset - following.offset < READ_ON:
                 consumer.assign([TopicPartition(*where)])
             message = _at(consumer, where)
-            following = where._replace(offset=where.offset + 1) if message else Place("", 0, 0)
-            if message and (message.key(), message.value()) == (letter.key, letter.value):
+            following = where._replace(offset=where.offset + 1) if message is not None else Place("", 0, 0)
+            if message is not None and (message.key(), message.value()) == (letter.key, letter.value):
                 headers = message.headers() or []
                 found[where] = list(headers.items() if isinstance(headers, dict) else headers)
     finally:
@@ -130,10 +131,10 @@ def _at(consumer: Consumer, where: Place) -> Message | None:
 
 
 def send(bootstrap_servers: str, dead_letters: Table, planned: Plan, patch: Patch | None = None) -> dict[Place, Place]:
-    """Send what is ready to its topic and partition, with its key, headers and time; from where to where.
+    """Send what is ready to its topic and partition, with its key and headers; from where to where.
 
-    A record's time stays, since it is the event time of an event that carries none. Raises UnavailableError when the
-    broker did not take them all; what it took is on record.
+    Its time stays, since it is the event time of an event that carries none; but not that of an old record. Raises
+    UnavailableError when the broker did not take them all; what it took is on record.
     """
     run_id = uuid.uuid4().hex
     done: dict[Place, Place] = {}
@@ -144,7 +145,7 @@ def send(bootstrap_servers: str, dead_letters: Table, planned: Plan, patch: Patc
     )
     for chunk in in_chunks(dead_letters, planned.ready, CHUNK):
         values = {letter.place: patch(letter) if patch else letter.value for letter in chunk}
-        log = _Log(log_of(dead_letters), run_id, planned, values, bool(patch))
+        log = Log(log_of(dead_letters), run_id, planned, values, bool(patch))
         log.write({letter.place: ("sending", None) for letter in chunk})
         outcome = deliver(producer, chunk, values, planned)
         log.write(outcome)
@@ -153,6 +154,11 @@ def send(bootstrap_servers: str, dead_letters: Table, planned: Plan, patch: Patc
             what = f"{len(done)} of {len(planned.ready)} dead letters were sent; the broker did not take the others."
             raise UnavailableError(what, "Check it (`lake status`) and run the same command again.")
     return done
+
+
+def keeps_time(letter: Letter) -> bool:
+    """Whether the record is young enough to be sent with the time it had."""
+    return datetime.now(UTC) - letter.recorded_at < KEEPS_TIME
 
 
 def deliver(
@@ -175,7 +181,7 @@ def deliver(
             values[where],
             letter.key,
             partition=where.partition,
-            timestamp=round(letter.recorded_at.timestamp() * 1000),
+            timestamp=round((letter.recorded_at if keeps_time(letter) else datetime.now(UTC)).timestamp() * 1000),
             headers=headers,
             on_delivery=reported(where),
         )
@@ -184,7 +190,7 @@ def deliver(
 
 
 @dataclass
-class _Log:
+class Log:
     """Writes what happens to a chunk of letters."""
 
     table: Table

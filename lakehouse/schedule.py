@@ -21,6 +21,7 @@ from lakehouse.settings import ROOT, Settings, settings
 
 TEMPLATE = ROOT / "conf/crontab"
 JOBS = ("recompute.py", "train.py")  # of each domain that has them, in this order
+MAINTAIN = ROOT / "lakehouse/maintain.py"  # last, once, for the tables of all domains
 # cron starts with an almost empty environment
 HANDED_ON = (*(f"LAKE_{name.upper()}" for name in Settings.model_fields), "JAVA_HOME")
 CRONS_PATH = "/usr/bin:/bin"
@@ -41,7 +42,7 @@ def jobs(names: Sequence[str] = ()) -> list[Path]:
     found = [file for file in files if file.is_file()]
     if not found:
         raise UsageError(f"There is nothing to run nightly: no {' or '.join(JOBS)} in {', '.join(names) or 'jobs/'}.")
-    return found
+    return [*found, MAINTAIN]
 
 
 def nightly(scripts: Sequence[Path]) -> None:

@@ -114,6 +114,11 @@ def maintain(delta: DeltaTable, keep: timedelta = timedelta(hours=1)) -> None:
     delta.cleanup_metadata()
 
 
+def is_kept_by_spark(table: Table) -> bool:
+    """Whether `lake maintain` keeps the table; a serving table is kept by its one writer."""
+    return table.properties.get("delta.logRetentionDuration") != SERVING_PROPERTIES["delta.logRetentionDuration"]
+
+
 def append_batch(frame: "DataFrame", table: Table, app_id: str, batch_id: int) -> bool:
     """Append a micro-batch with Spark, once per (app_id, batch_id); False when that batch is already in the table."""
     if committed(DeltaTable(table.path), app_id, batch_id):

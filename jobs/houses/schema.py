@@ -11,13 +11,20 @@ LATENESS = "30 seconds"
 HISTORY_PACE = "10 seconds"
 MAX_AHEAD = "5 minutes"  # how far sold_at may lie after the record's own timestamp
 EARLIEST = "2000-01-01"  # an event time before this is an error of the sender's clock
+# Any time outside would, once in the history, make all of it unreadable to readers that count in nanoseconds.
+READABLE = ("1900-01-01", "2200-01-01")
 MAX_VALUE_BYTES = 256 * 1024
 
 SALES = Topic(
     "houses",
     partitions=4,
     about="one sale per message, JSON, keyed by house id",
-    config=(("max.message.bytes", "4194304"), ("message.timestamp.after.max.ms", "300000")),
+    # A record stamped long ago is refused, too: retention goes by that stamp and would delete it, perhaps unread.
+    config=(
+        ("max.message.bytes", "4194304"),
+        ("message.timestamp.after.max.ms", "300000"),
+        ("message.timestamp.before.max.ms", "86400000"),
+    ),
 )
 AVERAGE_UPDATES = Topic(
     "AVG_PRICE_PER_YEAR",

@@ -5,12 +5,14 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from jobs.houses.schema import COORDINATES, EARLIEST, FIELDS, HISTORY, MAX_AHEAD, MAX_VALUE_BYTES, Field
+from jobs.houses.schema import COORDINATES, EARLIEST, FIELDS, HISTORY, MAX_AHEAD, MAX_VALUE_BYTES, READABLE, Field
 
-_ISO = r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)?$"
-_MILLIS = r"^-?\d{1,15}$"
-_WHOLE_ID = r"^0*(\d+)(\.0+)?$"  # 0071 and 71.0 are the house 71
-_ID = "^[A-Za-z0-9_-]{1,64}$"
+# \z, not $: that one also matches before a line end.
+_ISO = r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)?\z"
+_MILLIS = r"^-?\d{1,15}\z"
+_NUMBER = r"^-?\d+(\.\d+)?([eE][+-]?\d+)?\z"  # a cast would take 1f and 0x1p0 as well
+_WHOLE_ID = r"^0*(\d+)(\.0+)?\z"  # 0071 and 71.0 are the house 71
+_ID = r"^[A-Za-z0-9_-]{1,64}\z"
 _STRICT = {"allowNonNumericNumbers": "false", "allowSingleQuotes": "false", "columnNameOfCorruptRecord": "corrupt"}
 
 
@@ -27,8 +29,19 @@ def _read_json(numbers: str) -> Column:
     """
     value = F.col("value")
     text = value.cast("string")
-    readable = F.when((F.octet_length(value) <= MAX_VALUE_BYTES) & F.is_valid_utf8(text), text)
+    fits = (F.octet_length(value) <= MAX_VALUE_BYTES) & F.is_valid_utf8(text)
+    readable = F.when(fits & (~text.contains("]") | _is_one_value(text)), text)
     return F.from_json(F.concat(F.lit('{"event":['), readable, F.lit("]}")), _json_schema(numbers), _STRICT)
+
+
+def _is_one_value(text: Column) -> Column:
+    """Whether a text that reads well in the envelope is one JSON value, and does not close the envelope itself.
+
+    `{…}],"event":[{…}` and `{…}]} and more` read well there. What ends with the first value in an array and as well in
+    an object ends with its text. Sales have no brackets, so they do not pay for it.
+    """
+    as_field = F.concat(F.lit('{"event":{"one":'), text, F.lit("}}"))
+    return F.from_json(as_field, "event string, corrupt string", _STRICT)["corrupt"].isNull()
 
 
 def parse_sales(records: DataFrame) -> DataFrame:
@@ -55,7 +68,8 @@ def _typed(field: Field, raw: Column) -> Column:
         iso = F.when(raw.rlike(_ISO), raw.try_cast("timestamp"))
         return F.coalesce(iso, F.when(raw.rlike(_MILLIS), F.timestamp_millis(raw.try_cast("bigint"))))
     if field.name == "waterfront":
-        raw = F.when(raw == "true", 1.0).when(raw == "false", 0.0).otherwise(raw.try_cast("double"))
+        number = F.when(raw.isin("0", "1") | raw.rlike(_NUMBER), raw.try_cast("double"))
+        raw = F.when(raw == "true", 1.0).when(raw == "false", 0.0).otherwise(number)
     if field.kind == "INT":
         return F.when(raw == F.floor(raw), raw).try_cast("int")
     return raw.try_cast(field.kind)
@@ -80,7 +94,7 @@ def _in_bounds(field: Field) -> Column:
     if field.kind == "STRING":
         return F.length(value).between(1, 128)
     if field.kind == "TIMESTAMP":
-        return F.when(value.isNotNull(), F.lit(True))
+        return value.between(F.lit(READABLE[0]).cast("timestamp"), F.lit(READABLE[1]).cast("timestamp"))
     return value.between(F.lit(field.low), F.lit(field.high))
 
 
@@ -128,7 +142,8 @@ def _field_reasons(field: Field) -> list[tuple[Column, str]]:
         (~_absent(field) & F.col(field.name).isNull(), f"{field.name}: not {kind.get(field.kind, 'a number')}")
     )
     bounds = "" if field.low is None else f" ({field.low:.12g} to {field.high:.12g})"
-    rule = {"id": "not 1 to 64 letters, digits, - or _", "event_id": "not 1 to 128 characters"}.get(field.name)
+    rules = {"id": "not 1 to 64 letters, digits, - or _", "event_id": "not 1 to 128 characters"}
+    rule = rules.get(field.name) or (f"not from {READABLE[0]} to {READABLE[1]}" if field.kind == "TIMESTAMP" else "")
     return [*reasons, (~_in_bounds(field), f"{field.name}: {rule or f'out of bounds{bounds}'}")]
 
 

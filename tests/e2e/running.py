@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,11 +56,11 @@ def wait_for(condition: Callable[[], Any], seconds: float, what: str) -> Any:
     return value
 
 
-def read_topic(bootstrap_servers: str, topic: str, partitions: int) -> list[Any]:
-    """Every record of the topic up to now, by partition and offset."""
+def read_topic(bootstrap_servers: str, topic: str, partitions: int | Sequence[int]) -> list[Any]:
+    """Every record of the topic up to now, by partition and offset; of so many partitions, or of these."""
     consumer = Consumer({"bootstrap.servers": bootstrap_servers, "group.id": "oracle", "enable.auto.commit": False})
     records = []
-    for partition in range(partitions):
+    for partition in range(partitions) if isinstance(partitions, int) else partitions:
         _low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
         consumer.assign([TopicPartition(topic, partition, 0)])
         at = 0

@@ -37,6 +37,7 @@ GOOD = [
     event(sold_at="2001-01-01T00:00:00Z"),  # very late, yet a sale
     event(grade=None, event_id=None, listed_at=None),
     event(unknown={"deep": [1, 2]}),
+    event(unknown=[{"x": 1}], more=["}],"]),
     event(price=0.01),
     event(event_id="<b>x</b>"),
 ]
@@ -61,6 +62,10 @@ BAD: list[tuple[Any, str]] = [
     (json.dumps(event()).encode() + b"}", "malformed JSON: not one object"),
     (json.dumps(event()).encode() * 2, "malformed JSON: not one object"),
     (json.dumps(event()).replace("221900", "NaN").encode(), "malformed JSON: not one object"),
+    (json.dumps(event()).encode() + b"]} and more", "malformed JSON: not one object"),
+    (json.dumps(event()).encode() + b'],"event":[' + json.dumps(event()).encode(), "malformed JSON: not one object"),
+    (json.dumps(event()).encode() + b'},"in":{"x":1', "malformed JSON: not one object"),
+    (b"[" * 100_000, "malformed JSON: not one object"),
     (b"{}", "id: missing"),
     (event(price="NaN"), "price: not a number"),
     (event(price="221900 dollars"), "price: not a number"),
@@ -77,6 +82,8 @@ BAD: list[tuple[Any, str]] = [
     (event(grade="good"), "grade: not a whole number"),
     (event(grade=99), "grade: out of bounds (1 to 13)"),
     (event(id="../../etc"), "id: not 1 to 64 letters, digits, - or _"),
+    (event(id="71\n"), "id: not 1 to 64 letters, digits, - or _"),
+    (event(waterfront="1f"), "waterfront: not a whole number"),
     (event(event_id="x" * 200), "event_id: not 1 to 128 characters"),
     (event(sold_at="2099-01-01T00:00:00Z"), "sold_at: more than 5 minutes after the record's timestamp"),
     (event(sold_at=at(302)), "sold_at: more than 5 minutes after the record's timestamp"),
@@ -84,6 +91,9 @@ BAD: list[tuple[Any, str]] = [
     (event(sold_at="now"), "sold_at: not a time (ISO 8601 or epoch milliseconds)"),
     (event(sold_at="2026-02-30T00:00:00Z"), "sold_at: not a time (ISO 8601 or epoch milliseconds)"),
     (event(sold_at=99999999999999999), "sold_at: not a time (ISO 8601 or epoch milliseconds)"),
+    (event(sold_at=at(0) + "\n"), "sold_at: not a time (ISO 8601 or epoch milliseconds)"),
+    (event(listed_at="9999-12-31T23:59:59Z"), "listed_at: not from 1900-01-01 to 2200-01-01"),
+    (event(listed_at=999999999999999), "listed_at: not from 1900-01-01 to 2200-01-01"),
     (event(listed_at="yesterday"), "listed_at: not a time (ISO 8601 or epoch milliseconds)"),
 ]
 

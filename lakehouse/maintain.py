@@ -1,0 +1,75 @@
+"""Keeps the large tables readable: many small files become few, files that nobody needs go. A Spark job.
+
+It may run beside the streams: appending and compacting do not conflict. Serving tables are kept by their own writer.
+"""
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lakehouse import entry, tables
+from lakehouse.domain import load_all
+from lakehouse.locks import exclusive
+from lakehouse.session import spark_session
+from lakehouse.settings import settings
+from lakehouse.tables import Table
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+KEEP_HOURS = 7 * 24.0  # as long as the log of HISTORY_PROPERTIES; Delta itself refuses less
+TRIES = 5
+
+
+def large_tables(of: Sequence[Table]) -> list[Table]:
+    """The tables among them that are there and are Spark's to keep."""
+    return [table for table in of if tables.is_kept_by_spark(table) and tables.exists(table)]
+
+
+def maintain(spark: "SparkSession", table: Table) -> str:
+    """Compact the table and drop files unused for seven days; a sentence that tells by how much."""
+    from delta.tables import DeltaTable
+
+    delta = DeltaTable.forPath(spark, str(table.path))
+    (done,) = _retried(lambda: delta.optimize().executeCompaction().select("metrics.*").collect())
+    there = _files(table)
+    _retried(lambda: delta.vacuum(KEEP_HOURS))
+    return (
+        f"{table.domain}.{table.name}: {done['numFilesRemoved']:,} files became {done['numFilesAdded']:,}; "
+        f"{there - _files(table):,} that nobody needs are gone, {_files(table):,} are on disk."
+    )
+
+
+def _files(table: Table) -> int:
+    return sum(1 for _ in table.path.glob("*.parquet"))
+
+
+def _retried(action: Callable[[], Any]) -> Any:
+    """Run it again when another writer came in between; the last failure is raised."""
+    for attempt in range(1, TRIES + 1):
+        try:
+            return action()
+        except Exception as error:
+            if "Concurrent" not in str(error) or attempt == TRIES:
+                raise
+            time.sleep(random.uniform(0, attempt))
+    raise AssertionError
+
+
+def main(
+    domains: Annotated[list[str] | None, typer.Argument(help="Domains; all of them when none is named.")] = None,
+) -> None:
+    """Compact the large tables of the domains, and drop their files that nobody has needed for seven days."""
+    with exclusive(settings().run / "maintain.lock", "The maintenance"):
+        kept = [table for found in load_all(domains or []) for table in large_tables(found.tables)]
+        spark = spark_session("maintain")
+        for table in kept:
+            typer.echo(maintain(spark, table))
+        spark.stop()
+
+
+if __name__ == "__main__":
+    entry.run(main)
