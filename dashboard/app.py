@@ -16,6 +16,7 @@ import flask
 import typer
 import waitress
 from dash import html
+from dash.exceptions import DependencyException
 
 import dashboard.pages
 from dashboard import frame, guard, pulse, snapshot, ticks
@@ -106,6 +107,8 @@ def _not_found(**_query: str) -> html.Div:
 
 
 def _add_routes(server: flask.Flask) -> None:
+    server.register_error_handler(DependencyException, lambda _: ("", 404))  # a script that Dash has not, else a 500
+
     @server.get("/health")
     def health() -> Any:
         return {"status": "ok"}

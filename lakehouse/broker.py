@@ -133,7 +133,7 @@ class Broker:
                 kafka.write_private(file, secrets.token_urlsafe(24))
         if not login.ca.exists():
             _certificate(keystore, keystore_password, login.ca)
-        jaas = kafka.jaas(login, users=True).replace("\\", "\\\\")
+        jaas = kafka.in_properties(kafka.jaas(login, users=True))
         password = keystore_password.read_text()
         return _SECURITY.format(jaas=jaas, keystore=keystore, keystore_password=password, ca=login.ca)
 

@@ -141,7 +141,7 @@ def logs(
     lines: Annotated[int, typer.Option("--lines", "-n", help="Lines of each log.")] = 20,
 ) -> None:
     """Show the logs of the processes."""
-    files = sorted(settings().log.glob(f"{name or '*'}.log"))
+    files = [file for file in sorted(settings().log.glob("*.log")) if name in (None, file.stem)]
     if not files:
         known = ", ".join(file.stem for file in sorted(settings().log.glob("*.log"))) or "none yet"
         raise UsageError(f"There is no log of {name or 'any process'}.", f"Logs: {known}.")

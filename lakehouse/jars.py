@@ -41,7 +41,13 @@ def locked() -> list[Jar]:
 
 
 def folder(set_: str) -> Path:
-    """The folder of a set of jars. Raises UnavailableError when one is missing."""
+    """The folder of a set of jars. Raises UnavailableError when one is missing, LakeError when there is another one.
+
+    All that is in the folder is on the class path.
+    """
+    known = {jar.path.name for jar in locked() if jar.set == set_}
+    if more := sorted(path.name for path in (FOLDER / set_).glob("*.jar") if path.name not in known):
+        raise LakeError(f"{more[0]} is not named in conf/jars.lock.", f"Delete it from {FOLDER / set_}.")
     missing = [jar.path.name for jar in locked() if jar.set == set_ and not jar.path.exists()]
     if missing:
         raise UnavailableError(f"{len(missing)} jars are missing, {missing[0]} among them.", "Run `make setup`.")

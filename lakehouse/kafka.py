@@ -82,7 +82,7 @@ def spark_options() -> dict[str, str]:
     if (found := login()) is None:
         return {}
     file = settings().run / "kafka-login.properties"
-    write_private(file, f"jaas={_in_properties(jaas(found))}\n")
+    write_private(file, f"jaas={in_properties(jaas(found))}\n")
     return {
         "kafka.security.protocol": "SASL_SSL",
         "kafka.sasl.mechanism": found.mechanism,
@@ -104,7 +104,8 @@ def jaas(of: Login, users: bool = False) -> str:
     )
 
 
-def _in_properties(value: str) -> str:
+def in_properties(value: str) -> str:
+    """A value as Java's properties files hold it."""
     return value.replace("\\", "\\\\").encode("ascii", "backslashreplace").decode()
 
 

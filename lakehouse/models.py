@@ -22,7 +22,7 @@ from lakehouse.errors import DataError, RefusedError, UsageError
 from lakehouse.settings import settings
 
 OUTCOMES = ("published", "refused")
-_NAME = re.compile(r"v\d{4,}")
+_NAME = re.compile(r"v\d{4,9}")
 _LARGEST = 256 * 1024 * 1024  # of a file that is read whole, in bytes
 _DAY = 86_400  # an aside folder untouched for this many seconds belongs to no living run
 
@@ -40,8 +40,8 @@ class Registry:
     """The versions of one domain's model."""
 
     def __init__(self, domain: str) -> None:
-        if not re.fullmatch(r"[a-z][a-z0-9_]*", domain):
-            raise UsageError(f"{domain!r} is no name of a domain.", f"Domains with models: {_listed(domains())}.")
+        if not re.fullmatch(r"[a-z][a-z0-9_]{0,60}", domain):
+            raise UsageError(f"{domain[:80]!r} is no name of a domain.", f"Domains with models: {_listed(domains())}.")
         self.domain = domain
         self.folder = settings().var / "models" / domain
         self.file = self.folder / "registry.json"
@@ -181,7 +181,7 @@ class Registry:
         """The folder of a version. Raises UsageError when there is none."""
         if not _NAME.fullmatch(version) or not (self.folder / version).is_dir():
             raise UsageError(
-                f"There is no version {version!r} of {self.domain}.", f"Versions: {_listed(self._names())}."
+                f"There is no version {version[:80]!r} of {self.domain}.", f"Versions: {_listed(self._names())}."
             )
         return self.folder / version
 
@@ -225,7 +225,7 @@ class Registry:
         file = self.path(version) / name
         expected = self.manifest(version)["checksums"].get(name)
         if expected is None or not file.is_file():
-            raise self._damaged(file, "is missing")
+            raise self._damaged(self.path(version) / name[:80], "is missing")
         if file.stat().st_size > _LARGEST:
             raise self._damaged(file, f"is larger than the {_LARGEST:,} bytes that are read")
         found = file.read_bytes()

@@ -63,7 +63,9 @@ def _java_options() -> str:
     if making := os.environ.get("LAKE_MAKE_ARCHIVE"):
         shared = f" -XX:ArchiveClassesAtExit={making}"
     else:
-        shared = f" -XX:SharedArchiveFile={ARCHIVE} -Xshare:auto" if ARCHIVE.exists() else ""
+        # What the JVM says of an archive that is not of this machine goes to stderr: a job's output is its answer.
+        quiet = "-Xlog:disable -Xlog:all=error:stderr"
+        shared = f" -XX:SharedArchiveFile={ARCHIVE} -Xshare:auto {quiet}" if ARCHIVE.exists() else ""
     return f"-XX:+UseParallelGC -XX:-UsePerfData -XX:-DontCompileHugeMethods{shared}"
 
 

@@ -19,6 +19,7 @@ from lakehouse.errors import UsageError
 from lakehouse.models import Registry
 from lakehouse.session import spark_session
 
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 SHOWN = 100  # more prices than these are written as CSV
 
 
@@ -50,6 +51,9 @@ def predict(published: Model, folder: Path, ids: list[str]) -> pa.Table:
 def show(prices: pa.Table, published: Model, as_csv: bool) -> None:
     """Print prices as a table, or as CSV with the model version in each row."""
     if as_csv:
+        # An id comes from an event: one that a spreadsheet would take for a formula gets an apostrophe.
+        ids = [f"'{house}" if house[:1] in _FORMULA else house for house in prices["id"].to_pylist()]
+        prices = prices.set_column(prices.column_names.index("id"), "id", [ids])
         stamped = prices.append_column("model_version", [[published.version] * prices.num_rows])
         pc.write_csv(stamped, pa.output_stream(sys.stdout.buffer))
         return

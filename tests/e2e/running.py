@@ -1,13 +1,14 @@
 """What the end-to-end tests share: jobs started as a user starts them, the topic, tables and page as they are."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ class Platform:
     bootstrap_servers: str
     var: Path
     env: dict[str, str]
+    client: dict[str, str] = field(default_factory=dict)  # what a Kafka client needs to log in
 
     def job(self, script: str, *options: str) -> "subprocess.Popen[str]":
         """Start a job as a user does."""
@@ -43,7 +45,11 @@ class Platform:
     def run(self, script: str, *options: str) -> str:
         """Run a job to its end; its output."""
         job = self.job(script, *options)
-        out, err = job.communicate(timeout=300)
+        try:
+            out, err = job.communicate(timeout=300)
+        except subprocess.TimeoutExpired:
+            os.killpg(job.pid, signal.SIGKILL)
+            raise
         assert job.returncode == 0, err
         return out
 
@@ -56,9 +62,12 @@ def wait_for(condition: Callable[[], Any], seconds: float, what: str) -> Any:
     return value
 
 
-def read_topic(bootstrap_servers: str, topic: str, partitions: int | Sequence[int]) -> list[Any]:
+def read_topic(
+    bootstrap_servers: str, topic: str, partitions: int | Sequence[int], client: Mapping[str, str] | None = None
+) -> list[Any]:
     """Every record of the topic up to now, by partition and offset; of so many partitions, or of these."""
-    consumer = Consumer({"bootstrap.servers": bootstrap_servers, "group.id": "oracle", "enable.auto.commit": False})
+    options: dict[str, Any] = {"group.id": "oracle", "enable.auto.commit": False, **(client or {})}
+    consumer = Consumer({"bootstrap.servers": bootstrap_servers, **options})
     records = []
     for partition in range(partitions) if isinstance(partitions, int) else partitions:
         _low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
@@ -94,6 +103,10 @@ def lake_up(var: Path, *arguments: str, **env: str) -> Iterator[Platform]:
             wait_for(lambda: "dashboard_url" in running(platform) or process.poll() is not None, 480, "the start")
             assert process.poll() is None, (var.parent / "up.txt").read_text()
             platform.bootstrap_servers = running(platform)["bootstrap_servers"]
+            if (password := var / "kafka/credentials/lake.password").exists():
+                platform.client = {"security.protocol": "SASL_SSL", "sasl.mechanism": "PLAIN", "sasl.username": "lake"}
+                platform.client |= {"sasl.password": password.read_text()}
+                platform.client |= {"ssl.ca.location": str(password.with_name("ca.pem"))}
             yield platform
         finally:
             process.terminate()

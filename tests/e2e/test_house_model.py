@@ -3,19 +3,24 @@
 import csv
 import io
 import json
+import socket
+import stat
 import subprocess
 import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pyarrow.parquet as pq
 import pytest
 from playwright.sync_api import Browser
 
 from jobs.houses.pricing import Pricer
+from lakehouse.kafka import write_private
 from lakehouse.settings import settings
 from tests.e2e.running import (
     Platform,
@@ -30,12 +35,17 @@ from tests.e2e.running import (
 
 pytestmark = pytest.mark.e2e
 SOLD = 40
+CANARY = 'S3CR3T-with-"quotes"-and-\\-in-it'  # the password of this lake
+HOLDERS = {"lake.password", "dashboard.token", "server.properties", "kafka-login.properties"}
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """An empty lake started by `lake up`, with its own broker, until it has trained its first model."""
-    with lake_up(tmp_path_factory.mktemp("lake") / "var", "houses", "--no-produce") as platform:
+    """An empty lake started by `lake up`, with its own broker behind a login, until it has trained its first model."""
+    var = tmp_path_factory.mktemp("lake") / "var"
+    write_private(var / "kafka/credentials/lake.password", CANARY)
+    write_private(var / "dashboard.token", CANARY)
+    with lake_up(var, "houses", "--no-produce", "--secure") as platform:
         wait_for(lambda: state_of(platform, "houses.train") == "finished", 480, "the first training")
         yield platform
 
@@ -112,9 +122,9 @@ def test_all_houses_by_spark_are_priced_as_by_the_export(trained: Platform, monk
 
 def test_a_house_for_sale_is_sold_and_its_error_is_known(trained: Platform, dashboard: str, browser: Browser) -> None:
     prices = {row["id"]: row["price"] for row in rows_of(trained, "prices")}
-    before = len(read_topic(trained.bootstrap_servers, "houses", 4))
+    before = len(read_topic(trained.bootstrap_servers, "houses", 4, trained.client))
     trained.run("produce.py", "--from", "for-sale", "--count", str(SOLD), "--rate", "100", "--seed", "3")
-    records = read_topic(trained.bootstrap_servers, "houses", 4)
+    records = read_topic(trained.bootstrap_servers, "houses", 4, trained.client)
     assert len(records) == before + SOLD
     wait_for(lambda: read_so_far(trained) == len(records), 120, "the history")
     first: dict[str, float] = {}
@@ -154,3 +164,44 @@ def test_a_rollback_reaches_the_page_within_seconds(trained: Platform, dashboard
     page.wait_for_selector("tr[data-version='v0001'][data-live='true']", timeout=30_000)
     assert ask(f"{dashboard}/api/houses/{house}/price")[1]["version"] == "v0001"
     assert "the test says so" in lake(trained, "models", "show", "v0001").stdout
+
+
+def descendants(platform: Platform) -> list[psutil.Process]:
+    """Everything that `lake up` has started, the JVMs too."""
+    started = [
+        psutil.Process(process["pid"]) for process in running(platform)["processes"] if process["state"] == "running"
+    ]
+    return [*started, *(child for process in started for child in process.children(recursive=True))]
+
+
+def test_nothing_listens_beyond_loopback(trained: Platform) -> None:
+    found = {
+        connection.laddr
+        for process in descendants(trained)
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN or (connection.type == socket.SOCK_DGRAM and not connection.raddr)
+    }
+    assert len(found) >= 5, "broker, controller, dashboard, Spark's UI, driver and blocks"
+    assert [at for at in found if not ip_address(at.ip.removeprefix("::ffff:")).is_loopback] == []
+
+
+def test_the_password_is_told_nowhere(trained: Platform, dashboard: str) -> None:
+    """In no log, checkpoint, table or state file, no command line, no environment, on no page and not in Spark's UI."""
+    secret = CANARY.split("-", maxsplit=1)[0].encode()
+    holders = [file for file in trained.var.rglob("*") if file.is_file() and secret in file.read_bytes()]
+    assert {file.name for file in holders} == HOLDERS
+    assert {stat.S_IMODE(file.stat().st_mode) for file in holders} == {0o600}
+    for process in descendants(trained):
+        assert secret.decode() not in " ".join([*process.cmdline(), *process.environ().values()]), process
+    spark = json.loads((trained.var / "run/houses.spark.json").read_text())["ui"]
+    [application] = json.loads(urllib.request.urlopen(f"{spark}/api/v1/applications", timeout=20).read())
+    shown = [f"{dashboard}{path}" for path in ("/", "/_dash-layout", "/beat", "/health-ui", "/api/houses/1/price")]
+    shown += [f"{spark}{path}" for path in ("/environment/", "/StreamingQuery/", "/SQL/", "/executors/")]
+    shown += [f"{spark}/api/v1/applications/{application['id']}/{part}" for part in ("environment", "sql?length=5")]
+    for address in shown:
+        try:
+            body = urllib.request.urlopen(address, timeout=30).read()
+        except urllib.error.HTTPError as error:
+            body = error.read()
+        assert body, address
+        assert secret not in body, address

@@ -10,10 +10,11 @@ import psutil
 import pytest
 from confluent_kafka import Producer
 
-from lakehouse import kafka, peek, topics
+from jobs.houses.schema import DEAD_LETTERS, DOMAIN
+from lakehouse import kafka, peek, tables, topics
 from lakehouse.domain import Topic
 from lakehouse.errors import UnavailableError, UsageError
-from lakehouse.settings import settings
+from lakehouse.settings import ROOT, settings
 from tests.conftest import running_broker
 
 pytestmark = pytest.mark.e2e
@@ -27,6 +28,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         patch.setenv("LAKE_VAR", str(tmp_path_factory.mktemp("lake") / "var"))
         patch.setenv("LAKE_KAFKA_SECURITY", "sasl_ssl")
         settings.cache_clear()
+        settings().var.mkdir()
         with running_broker(settings().var) as bootstrap_servers:
             topics.ensure(bootstrap_servers, [TOPIC])
             yield bootstrap_servers
@@ -94,8 +96,12 @@ def test_a_certificate_of_somebody_else_is_refused(secured: str, client: pytest.
     assert "does not speak TLS with a certificate that" in refusal(secured)
 
 
-def test_tls_to_a_plain_broker_is_told(broker: str, secured: str, client: pytest.MonkeyPatch) -> None:
-    assert refusal(broker).startswith(f"Kafka at {broker} does not speak TLS")
+def test_tls_to_a_plain_broker_is_told(client: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    client.setenv("LAKE_KAFKA_SECURITY", "plaintext")
+    settings.cache_clear()
+    with running_broker(tmp_path) as plain:
+        client.setenv("LAKE_KAFKA_SECURITY", "sasl_ssl")
+        assert refusal(plain).startswith(f"Kafka at {plain} does not speak TLS")
 
 
 def test_the_controller_lets_no_client_in(secured: str) -> None:
@@ -148,31 +154,29 @@ def test_a_password_file_that_is_none(client: pytest.MonkeyPatch, tmp_path: Path
         kafka.security()
 
 
-def test_spark_logs_in_by_the_file(secured: str, client: pytest.MonkeyPatch, spark: "object", tmp_path: Path) -> None:
-    """A password of all the characters that two formats quote reaches Kafka's Java client whole."""
-    from pyspark.sql import SparkSession
-
-    from lakehouse.streams import read_topic
-
-    assert isinstance(spark, SparkSession)
-    options = kafka.spark_options()
+def test_spark_logs_in_and_its_event_log_does_not_tell(
+    secured: str, client: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    log = tmp_path / "events"
+    log.mkdir()
+    topics.ensure(secured, DOMAIN.topics)
+    producer = Producer({"bootstrap.servers": secured, **kafka.security()})
+    producer.produce("houses", b"no sale", b"k", partition=0)
+    assert producer.flush(20) == 0
+    command = [str(ROOT / "spark-submit.sh"), "--conf", "spark.eventLog.enabled=true"]
+    command += ["--conf", f"spark.eventLog.dir={log}", "jobs/houses/stream.py", "--query", "history"]
+    done = subprocess.run([*command, "--trigger", "available-now"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert [row["value"] for row in tables.read(DEAD_LETTERS).to_pylist()] == [b"no sale"]
+    events = "".join(file.read_text() for file in log.rglob("*") if file.is_file())
+    assert "SparkListenerApplicationEnd" in events
     password = (kafka.credentials() / "lake.password").read_text()
-    assert not any(password in value for value in options.values())
-    read = spark.read.format("kafka").options(**options)
-    rows = read.option("kafka.bootstrap.servers", secured).option("subscribe", TOPIC.name).load()
-    assert [bytes(row["value"]) for row in rows.select("value").collect()] == [b"for your eyes only"]
-    stream = read_topic(spark, secured, TOPIC.name).writeStream.format("noop")
-    query = stream.option("checkpointLocation", str(tmp_path / "checkpoint")).trigger(availableNow=True).start()
-    query.awaitTermination(120)
-    assert query.lastProgress is not None
-    assert query.lastProgress.numInputRows == 1
-    told = [query.lastProgress.json, rows._jdf.queryExecution().toString()]  # type: ignore[operator]
-    told += [file.read_text(errors="replace") for file in tmp_path.rglob("*") if file.is_file()]
-    assert not [text for text in told if password in text]
-    (tmp_path / "password").write_text("guessed")
-    client.setenv("LAKE_KAFKA_PASSWORD_FILE", str(tmp_path / "password"))
-    settings.cache_clear()
-    with pytest.raises(Exception, match=r"SaslAuthenticationException|Authentication failed"):
-        spark.read.format("kafka").options(**kafka.spark_options()).option("kafka.bootstrap.servers", secured).option(
-            "subscribe", TOPIC.name
-        ).load().count()
+    assert password not in events + done.stdout + done.stderr
+    assert not [
+        f for f in (settings().var / "checkpoints").rglob("*") if f.is_file() and password in f.read_text("latin1")
+    ]
+    client.setenv("LAKE_KAFKA_PASSWORD_FILE", str(tmp_path / "guess"))
+    (tmp_path / "guess").write_text("guessed")
+    refused = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (refused.returncode, refused.stdout) == (69, "")
+    assert refused.stderr.startswith(f"Error: Kafka at {secured} refused the login of user 'lake'.")
