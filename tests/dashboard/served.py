@@ -15,8 +15,8 @@ from lakehouse.settings import ROOT
 class App:
     """The dashboard as its own process; it can be ended and started again on the same port."""
 
-    def __init__(self, var: Path) -> None:
-        self._environment = os.environ | {"LAKE_VAR": str(var)}
+    def __init__(self, var: Path, **environment: str) -> None:
+        self._environment = os.environ | {"LAKE_VAR": str(var)} | environment
         self.port = 0
         self.start()
 
