@@ -60,7 +60,8 @@ class TableReader:
             self._last = self._read()
         except Exception as error:  # whatever a damaged table makes a library raise, the page must live on
             self._delta = None
-            sentence = f"The table {self.table.domain}.{self.table.name} cannot be read: {_first_line(error)}"
+            sentence = f"The table {self.table.domain}.{self.table.name} cannot be read: {_first_line(error)} "
+            sentence += f"Put its files back from a copy, or begin anew: `lake reset {self.table.domain}`."
             if self._last.error != sentence:
                 self._last = replace(self._last, state="error", error=sentence)
         return self._last

@@ -33,14 +33,14 @@ def _serve(environment: dict[str, str], port: int, told: Connection) -> None:
 class App:
     """The dashboard as its own process; it can be ended and started again on the same port."""
 
-    def __init__(self, var: Path) -> None:
-        self._var = str(var)
+    def __init__(self, var: Path, **environment: str) -> None:
+        self._environment = {"LAKE_VAR": str(var)} | environment
         self.port = 0
         self.start()
 
     def start(self) -> None:
         receiver, sender = _STARTER.Pipe(duplex=False)
-        environment = dict(os.environ) | {"LAKE_VAR": self._var}
+        environment = dict(os.environ) | self._environment
         self.process = _STARTER.Process(target=_serve, args=(environment, self.port, sender), daemon=True)
         self.process.start()
         sender.close()

@@ -29,7 +29,7 @@ SAID_BY_FRAMES = "[...document.querySelectorAll('iframe, object, embed, a[href*=
 def test_text_of_events_is_never_markup(
     page: Page, write: Callable[..., None], sale: Callable[..., dict[str, Any]], publish: Callable[..., str]
 ) -> None:
-    """As ids in feed and house page, as reasons and bytes of dead letters, in addresses; `page` fails on any request."""
+    """As ids in feed and house page, as reasons and bytes of dead letters, in addresses; `page` fails on a request."""
     publish()
     alerts: list[str] = []
     page.on("dialog", lambda dialog: (alerts.append(dialog.message), dialog.dismiss()))

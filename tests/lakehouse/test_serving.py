@@ -220,7 +220,8 @@ def test_a_table_without_a_column_says_which() -> None:
     others = {name: kind for name, kind in EVENTS.columns.items() if name != "note"}
     tables.create(replace(EVENTS, columns=others))
     reading = TableReader(EVENTS, serving.newest(5, COLUMNS)).read()
-    assert reading.error == "The table demo.events cannot be read: it has no column note."
+    fix = "Put its files back from a copy, or begin anew: `lake reset demo`."
+    assert reading.error == f"The table demo.events cannot be read: it has no column note. {fix}"
 
 
 def test_a_table_made_anew_is_not_taken_for_the_old_one(write: Callable[..., None], lake: Path) -> None:
