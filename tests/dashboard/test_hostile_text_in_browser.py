@@ -22,14 +22,14 @@ HOSTILE = [
     "=HYPERLINK(\"https://canary.example\")",
     "[x](javascript:window.harm=1) ![x](https://canary.example/x.png)",
 ]  # fmt: skip
-SAID_BY_FRAMES = "[...document.querySelectorAll('iframe, object, embed, a[href*=canary], a[href^=javascript]')].length"
+FOREIGN = "[...document.querySelectorAll('iframe, object, embed, a[href^=\"https:\"], a[href^=javascript]')].length"
 
 
 @pytest.mark.usefixtures("page")
 def test_text_of_events_is_never_markup(
     page: Page, write: Callable[..., None], sale: Callable[..., dict[str, Any]], publish: Callable[..., str]
 ) -> None:
-    """As ids in feed and house page, as reasons and bytes of dead letters, in addresses; `page` fails on any request."""
+    """As ids in feed and house page, as reasons and bytes of dead letters, in addresses; `page` fails on a request."""
     publish()
     alerts: list[str] = []
     page.on("dialog", lambda dialog: (alerts.append(dialog.message), dialog.dismiss()))
@@ -43,7 +43,7 @@ def test_text_of_events_is_never_markup(
 
     def unharmed() -> None:
         assert page.evaluate("window.harm") is None
-        assert page.evaluate(SAID_BY_FRAMES) == 0
+        assert page.evaluate(FOREIGN) == 0
         assert alerts == []
 
     page.goto("/houses")
