@@ -30,7 +30,8 @@ def _refuse_other_names(host: str) -> Any:
     asked = flask.request.host.rsplit(":", 1)[0] if not flask.request.host.endswith("]") else flask.request.host
     if asked == host or access.is_loopback(asked) or flask.request.path in OPEN:
         return None
-    return _answer(403, f"This dashboard answers on loopback only, not as {asked[:80]!r}.")
+    what = f"This dashboard answers to names of this machine only, not to {asked[:80]!r}."
+    return _answer(403, f"{what} Under LAKE_DASHBOARD_HOST=0.0.0.0 it answers to any, and asks for a token.")
 
 
 def _ask(token: str) -> Any:

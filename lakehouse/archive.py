@@ -13,11 +13,14 @@ from lakehouse import topics
 from lakehouse.broker import Broker
 from lakehouse.domain import Domain
 from lakehouse.errors import LakeError
+from lakehouse.settings import settings
 from lakehouse.submit import ARCHIVE
 
 
 def make(domain: Domain) -> Path:
     """The archive, made by a short run of the domain's real stream in a folder of its own. Raises LakeError."""
+    os.environ["LAKE_KAFKA_SECURITY"] = "plaintext"  # of a broker of its own, on loopback, for a minute
+    settings.cache_clear()
     with tempfile.TemporaryDirectory(prefix="lake-archive-") as folder:
         made = Path(folder) / "spark.jsa"
         broker = Broker(Path(folder) / "kafka", port=0)

@@ -14,6 +14,11 @@ from lakehouse.errors import LakeError
 _KNOWN = (
     (r"No space left on device|ENOSPC", "The disk is full.", "Free some space; the stream goes on where it stopped."),
     (
+        r"S(asl|sl)AuthenticationException|SslHandshakeException",
+        "The Kafka broker refused the login, or its certificate is not the expected one.",
+        "Check LAKE_KAFKA_USER, LAKE_KAFKA_PASSWORD_FILE and LAKE_KAFKA_CA_FILE.",
+    ),
+    (
         r"TimeoutException.*(node assignment|describeTopics|listOffsets)|Broker transport failure|_ALL_BROKERS_DOWN",
         "The Kafka broker does not answer.",
         "Check that it runs (`lake status`) and that the address is right (--bootstrap-server).",

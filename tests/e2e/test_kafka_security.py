@@ -164,7 +164,8 @@ def test_spark_logs_in_and_its_event_log_does_not_tell(
     producer.produce("houses", b"no sale", b"k", partition=0)
     assert producer.flush(20) == 0
     command = [str(ROOT / "spark-submit.sh"), "--conf", "spark.eventLog.enabled=true"]
-    command += ["--conf", f"spark.eventLog.dir={log}", "jobs/houses/stream.py", "--query", "history"]
+    command += ["--conf", "spark.eventLog.compress=false", "--conf", f"spark.eventLog.dir={log}"]
+    command += ["jobs/houses/stream.py", "--query", "history"]
     done = subprocess.run([*command, "--trigger", "available-now"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     assert [row["value"] for row in tables.read(DEAD_LETTERS).to_pylist()] == [b"no sale"]
