@@ -44,11 +44,12 @@ SERVING_PROPERTIES = {
     "delta.deletedFileRetentionDuration": "interval 1 hours",
     "delta.enableExpiredLogCleanup": "true",
 }
+COMPACTED_BYTES = 16 * 1024 * 1024  # a serving table's file of this size is left alone: no compaction takes for ever
 
 
 @dataclass(frozen=True)
 class Table:
-    """A Delta table of a domain: its place in the lake, its columns (name to SQL type) and its key."""
+    """A Delta table of a domain: its place in the lake, its columns (name to SQL type), its key, what it is cut by."""
 
     domain: str
     name: str
@@ -56,6 +57,7 @@ class Table:
     keys: tuple[str, ...]
     about: str
     properties: Mapping[str, str]
+    partition_by: tuple[str, ...] = ()
 
     @property
     def path(self) -> Path:
@@ -85,6 +87,7 @@ def create(table: Table) -> DeltaTable:
         table.path,
         table.arrow_schema,
         mode="ignore",
+        partition_by=list(table.partition_by),
         name=f"{table.domain}.{table.name}",
         description=table.about,
         configuration=dict(table.properties),
@@ -143,8 +146,13 @@ def _transaction(app_id: str, version: int) -> CommitProperties:
 
 
 def maintain(delta: DeltaTable, keep: timedelta = timedelta(hours=1)) -> None:
-    """Compact a serving table's small files and drop those unused for longer than `keep`; for its one writer only."""
-    delta.optimize.compact()
+    """Compact a serving table's small files and drop those unused for longer than `keep`; for its one writer only.
+
+    Of a table cut by `is_final` only the final rows are compacted: the others are about to be written again, and what
+    lies in one file with them would be, too.
+    """
+    closed = [("is_final", "=", "true")] if "is_final" in delta.metadata().partition_columns else None
+    delta.optimize.compact(partition_filters=closed, target_size=COMPACTED_BYTES)
     delta.vacuum(int(keep.total_seconds() // 3600), dry_run=False, enforce_retention_duration=False)
     delta.create_checkpoint()
     delta.cleanup_metadata()
