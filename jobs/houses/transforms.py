@@ -13,6 +13,7 @@ _MILLIS = r"^-?\d{1,15}\z"
 _NUMBER = r"^-?\d+(\.\d+)?([eE][+-]?\d+)?\z"  # a cast would take 1f and 0x1p0 as well
 _WHOLE_ID = r"^0*(\d+)(\.0+)?\z"  # 0071 and 71.0 are the house 71
 _ID = r"^[A-Za-z0-9_-]{1,64}\z"
+TWICE = "a field is there twice, once of a wrong type"  # what is left when each field by itself is right
 _STRICT = {"allowNonNumericNumbers": "false", "allowSingleQuotes": "false", "columnNameOfCorruptRecord": "corrupt"}
 
 
@@ -118,7 +119,7 @@ def dead_letters(parsed: DataFrame) -> DataFrame:
     """
     bad = parsed.where(~F.col("is_valid")).withColumn("read", _read_json("string"))
     bad = bad.withColumn("raw", F.when(F.size("read.event") == 1, F.col("read.event")[0]))
-    reason = F.coalesce(*[F.when(broken, F.lit(reason)) for broken, reason in _reasons()], F.lit("not a sale"))
+    reason = F.coalesce(*[F.when(broken, F.lit(reason)) for broken, reason in _reasons()], F.lit(TWICE))
     return bad.select(*COORDINATES, reason.alias("reason"), "key", "value")
 
 

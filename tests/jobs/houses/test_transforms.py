@@ -67,6 +67,7 @@ BAD: list[tuple[Any, str]] = [
     (json.dumps(event()).encode() + b'},"in":{"x":1', "malformed JSON: not one object"),
     (b"[" * 100_000, "malformed JSON: not one object"),
     (b"{}", "id: missing"),
+    (json.dumps(event()).encode()[:-1] + b',"price":true}', "a field is there twice, once of a wrong type"),
     (event(price="NaN"), "price: not a number"),
     (event(price="221900 dollars"), "price: not a number"),
     (event(price=None), "price: missing"),
