@@ -7,7 +7,7 @@ UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test unit lint archive audit bench bench-model lock clean
+.PHONY: help setup setup-dev demo test unit lint archive audit bench bench-model soak poison lock clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -63,6 +63,12 @@ bench: setup-dev ## Measure speed and size; ARGS="--full" takes its time
 
 bench-model: setup-dev ## Measure how good the price model is, over five seeds of the split
 	@$(BIN)/python -m tests.bench --model
+
+soak: setup-dev ## The stream for an hour at 200 sales/s: memory, files, read times; ARGS="--minutes 15"
+	@$(BIN)/python -m tests.bench.soak $(ARGS)
+
+poison: setup-dev ## 5,000 spoilt messages among 20,000 good ones; ARGS="--seed 7" replays
+	@$(BIN)/python -m tests.audit.poison $(ARGS)
 
 lock: $(BIN)/uv ## Pin every dependency again, with hashes
 	@for name in requirements requirements-dev requirements-build; do \

@@ -144,10 +144,10 @@ def redrive(
     topics.check(bootstrap_servers)
     for table, wanted in _wanted(places or [], reason, domain, None):
         with locks.exclusive(settings().run / f"{table.domain}.redrive.lock", "A redrive of dead letters"):
-            planned = redrive.plan(bootstrap_servers, table, wanted, again)
+            planned = redrive.plan(bootstrap_servers, table, wanted, again, mended=mend is not None)
             _show_plan(table, planned, mend)
             if places and planned.left_out:
-                raise RefusedError("Nothing was sent: some were sent again before.", "--again sends them once more.")
+                raise RefusedError("Nothing was sent: not all of these can be.", "Those sent before: --again.")
             if send and planned.ready:
                 done = redrive.send(bootstrap_servers, table, planned, mend)
                 console().print(f"Sent {len(done):,}. `lake dead-letters list` tells whether they are valid now.")

@@ -44,7 +44,7 @@ class Topic:
 
 @dataclass(frozen=True)
 class Table:
-    """A Delta table of a domain: its place in the lake, its columns (name to SQL type) and its key."""
+    """A Delta table of a domain: its place in the lake, its columns (name to SQL type), its key, what it is cut by."""
 
     domain: str
     name: str
@@ -52,6 +52,7 @@ class Table:
     keys: tuple[str, ...]
     about: str
     properties: Mapping[str, str]
+    partition_by: tuple[str, ...] = ()
 
     @property
     def path(self) -> Path:

@@ -17,7 +17,7 @@ from confluent_kafka import Consumer, Message, Producer, TopicPartition
 from deltalake import write_deltalake
 
 from lakehouse import kafka, tables
-from lakehouse.deadletters import Letter, Place, in_chunks
+from lakehouse.deadletters import CUT, Letter, Place, in_chunks, places
 from lakehouse.errors import DataError, UnavailableError
 from lakehouse.tables import HISTORY_PROPERTIES, Table
 
@@ -54,15 +54,22 @@ class Plan:
     headers: dict[Place, Headers] = field(default_factory=dict)
 
 
-def plan(bootstrap_servers: str, dead_letters: Table, wanted: Sequence[Place], again: bool = False) -> Plan:
-    """What would be sent. A letter that was sent before, or that is itself the result of a sending, only if `again`."""
+def plan(
+    bootstrap_servers: str, dead_letters: Table, wanted: Sequence[Place], again: bool = False, mended: bool = False
+) -> Plan:
+    """What would be sent. A letter that was sent before, or that is itself the result of a sending, only if `again`;
+    one of which only the start is kept, only if `mended`.
+    """
     made = Plan()
+    cut = set() if mended else set(places(dead_letters, CUT))
     before, results = _record(dead_letters)
     original = _headers_on_topic(bootstrap_servers, dead_letters, wanted)
     for where in wanted:
         headers = original.get(where, [])
         round_trips = max(results.get(where, 0), _count(headers))
-        if where in before and not again:
+        if where in cut:
+            made.left_out[where] = "is not whole: only its start was kept; --patch-file can give it a new value"
+        elif where in before and not again:
             made.left_out[where] = before[where]
         elif round_trips and not again:
             made.left_out[where] = "was sent again before and has come back"

@@ -142,7 +142,6 @@ def newest(limit: int, columns: Sequence[str], order: str = "recorded_at") -> Lo
 
     Rows without a value in `order` (they never were on a topic) are left out. `columns` must have the coordinates.
     """
-    sort_keys = [(order, "descending"), ("partition", "descending"), ("offset", "descending")]
 
     def load(table: Table, _delta: DeltaTable, files: pd.DataFrame) -> pa.Table:
         found = table.arrow_schema.empty_table().select(list(columns))
@@ -150,21 +149,23 @@ def newest(limit: int, columns: Sequence[str], order: str = "recorded_at") -> Lo
             if found.num_rows >= limit and file.bound < found[order][-1].as_py():
                 break
             more = _last_rows(table, table.path / unquote(str(file.path)), columns, order, limit)
-            found = pa.concat_tables([found, more]).sort_by(sort_keys).slice(0, limit).combine_chunks()
+            found = pa.concat_tables([found, more]).sort_by(_sort_keys(order)).slice(0, limit).combine_chunks()
         return found
 
     return load
 
 
+def _sort_keys(order: str) -> list[tuple[str, str]]:
+    return [(order, "descending"), ("partition", "descending"), ("offset", "descending")]
+
+
 def _last_rows(table: Table, path: Path, columns: Sequence[str], order: str, limit: int) -> pa.Table:
-    """Rows of a file from its end, by whole row groups, at least `limit`: a compacted file is not read as a whole."""
+    """The rows of a file with the highest `order`, a row group at a time: a compacted file is large and in no order."""
     found = table.arrow_schema.empty_table().select(list(columns))
     for fragment in ds.dataset(str(path), schema=table.arrow_schema, format=_PARQUET).get_fragments():
         for group in reversed(fragment.split_by_row_group()):
             rows = group.to_table(schema=table.arrow_schema, columns=list(columns), filter=pc.field(order).is_valid())
-            found = pa.concat_tables([found, rows])
-            if found.num_rows >= limit:
-                break
+            found = pa.concat_tables([found, rows]).sort_by(_sort_keys(order)).slice(0, limit)
     return found
 
 

@@ -30,6 +30,7 @@ _ARROW_TYPES = {
     "DATE": pa.date32(),
     "TIMESTAMP": pa.timestamp("us", tz="UTC"),
 }
+COMPACTED_BYTES = 16 * 1024 * 1024  # a serving table's file of this size is left alone: no compaction takes for ever
 
 
 def arrow_schema(columns: Mapping[str, str]) -> pa.Schema:
@@ -49,6 +50,7 @@ def create(table: Table) -> DeltaTable:
         table.path,
         table.arrow_schema,
         mode="ignore",
+        partition_by=list(table.partition_by),
         name=f"{table.domain}.{table.name}",
         description=table.about,
         configuration=dict(table.properties),
@@ -107,8 +109,13 @@ def _transaction(app_id: str, version: int) -> CommitProperties:
 
 
 def maintain(delta: DeltaTable, keep: timedelta = timedelta(hours=1)) -> None:
-    """Compact a serving table's small files and drop those unused for longer than `keep`; for its one writer only."""
-    delta.optimize.compact()
+    """Compact a serving table's small files and drop those unused for longer than `keep`; for its one writer only.
+
+    Of a table cut by `is_final` only the final rows are compacted: the others are about to be written again, and what
+    lies in one file with them would be, too.
+    """
+    closed = [("is_final", "=", "true")] if "is_final" in delta.metadata().partition_columns else None
+    delta.optimize.compact(partition_filters=closed, target_size=COMPACTED_BYTES)
     delta.vacuum(int(keep.total_seconds() // 3600), dry_run=False, enforce_retention_duration=False)
     delta.create_checkpoint()
     delta.cleanup_metadata()
@@ -145,10 +152,10 @@ def read_version(spark: "SparkSession", table: Table, version: int) -> "DataFram
     """That version of the table as a Spark DataFrame.
 
     `deltalake` names the files and Spark reads them: Spark's own first look at a Delta log takes a cold JVM 10 seconds.
-    A table with deletion vectors or mapped columns is left to Spark's Delta reader, which knows them.
+    A table with deletion vectors, mapped columns or partitions is left to Spark's Delta reader, which knows them.
     """
     delta = DeltaTable(table.path, version=version)
-    if delta.protocol().min_reader_version > 1:
+    if delta.protocol().min_reader_version > 1 or delta.metadata().partition_columns:
         return spark.read.format("delta").option("versionAsOf", version).load(str(table.path))
     files = [unquote(uri) for uri in delta.file_uris()]
     return spark.read.schema(table.ddl).parquet(*files) if files else spark.createDataFrame([], table.ddl)

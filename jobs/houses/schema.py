@@ -108,6 +108,7 @@ AVERAGES = Table(
     keys=("window_start", "decade"),
     about="speed layer: average price and sales per window and decade built, provisional or final",
     properties=SERVING_PROPERTIES,
+    partition_by=("is_final",),  # or each batch would write all closed windows again
 )
 AVERAGES_BATCHES = Table(
     "houses",

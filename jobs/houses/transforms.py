@@ -6,6 +6,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from jobs.houses.schema import COORDINATES, EARLIEST, FIELDS, HISTORY, MAX_AHEAD, MAX_VALUE_BYTES, READABLE, Field
+from lakehouse.deadletters import CUT, KEPT_BYTES
 
 # \z, not $: that one also matches before a line end.
 _ISO = r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)?\z"
@@ -13,6 +14,7 @@ _MILLIS = r"^-?\d{1,15}\z"
 _NUMBER = r"^-?\d+(\.\d+)?([eE][+-]?\d+)?\z"  # a cast would take 1f and 0x1p0 as well
 _WHOLE_ID = r"^0*(\d+)(\.0+)?\z"  # 0071 and 71.0 are the house 71
 _ID = r"^[A-Za-z0-9_-]{1,64}\z"
+TWICE = "a field is there twice, once of a wrong type"  # what is left when each field by itself is right
 _STRICT = {"allowNonNumericNumbers": "false", "allowSingleQuotes": "false", "columnNameOfCorruptRecord": "corrupt"}
 
 
@@ -118,8 +120,9 @@ def dead_letters(parsed: DataFrame) -> DataFrame:
     """
     bad = parsed.where(~F.col("is_valid")).withColumn("read", _read_json("string"))
     bad = bad.withColumn("raw", F.when(F.size("read.event") == 1, F.col("read.event")[0]))
-    reason = F.coalesce(*[F.when(broken, F.lit(reason)) for broken, reason in _reasons()], F.lit("not a sale"))
-    return bad.select(*COORDINATES, reason.alias("reason"), "key", "value")
+    reason = F.coalesce(*[F.when(broken, F.lit(reason)) for broken, reason in _reasons()], F.lit(TWICE))
+    kept = F.when(F.octet_length("value") > KEPT_BYTES, F.substring("value", 1, KEPT_BYTES)).otherwise(F.col("value"))
+    return bad.select(*COORDINATES, reason.alias("reason"), "key", kept.alias("value"))
 
 
 def _reasons() -> list[tuple[Column, str]]:
@@ -127,6 +130,7 @@ def _reasons() -> list[tuple[Column, str]]:
     return [
         (value.isNull(), "null value"),
         (F.octet_length(value) == 0, "empty value"),
+        (F.octet_length(value) > KEPT_BYTES, CUT),
         (F.octet_length(value) > MAX_VALUE_BYTES, f"value larger than {MAX_VALUE_BYTES // 1024} KB"),
         (~F.is_valid_utf8(value.cast("string")), "invalid UTF-8"),
         (F.col("raw").isNull(), "malformed JSON: not one object"),

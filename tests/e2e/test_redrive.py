@@ -55,7 +55,7 @@ def keep(broker: str, offset: int, reason: str) -> None:
     at = datetime.fromtimestamp(message.timestamp()[1] / 1000, UTC)
     row = {"topic": "houses", "partition": 2, "offset": offset, "recorded_at": at, "reason": reason}
     data = tables.rows(DEAD_LETTERS, [{**row, "key": message.key(), "value": message.value()}])
-    tables.append(tables.create(DEAD_LETTERS), data, "test", offset)
+    tables.append(tables.create(DEAD_LETTERS), data, f"test {reason}", offset)
 
 
 def command(*arguments: str) -> Any:
@@ -94,7 +94,7 @@ def test_a_second_run_sends_nothing_unless_asked_to(broker: str, letters: list[P
     repeated = command("--reason", "null", "--yes")
     assert (repeated.exit_code, "0 to send; 1 left out" in repeated.output) == (0, True)
     refused = command(str(letters[2]), "--yes")
-    assert str(refused.exception).startswith("Nothing was sent: some were sent again before.")
+    assert str(refused.exception).startswith("Nothing was sent: not all of these can be.")
     assert len(records(broker)) == after
     assert command(str(letters[2]), "--yes", "--again").exit_code == 0
     assert len(records(broker)) == after + 1
@@ -128,6 +128,19 @@ def test_a_file_gives_each_its_new_value(broker: str, letters: list[Place], tmp_
     (tmp_path / "new.jsonl").write_text("\n".join(map(json.dumps, edited)))
     assert command("--patch-file", str(tmp_path / "new.jsonl"), "--yes").exit_code == 0
     assert {message.value() for message in records(broker)[before:]} == {None, b'{"id":"73"}', b"\xff\xfe"}
+
+
+def test_a_letter_that_is_not_whole_is_only_sent_with_a_new_value(
+    broker: str, letters: list[Place], tmp_path: Path
+) -> None:
+    keep(broker, letters[0].offset, deadletters.CUT)
+    tables.create(DEAD_LETTERS).delete("reason = 'invalid UTF-8'")
+    before = len(records(broker))
+    assert "is not whole" in command("--reason", "only its start", "--yes").output
+    assert len(records(broker)) == before
+    (tmp_path / "new.jsonl").write_text(json.dumps({"at": str(letters[0]), "value": "whole"}))
+    assert command("--patch-file", str(tmp_path / "new.jsonl"), "--yes").exit_code == 0
+    assert records(broker)[-1].value() == b"whole"
 
 
 def test_a_crash_between_sending_and_its_record_is_told(broker: str, letters: list[Place]) -> None:

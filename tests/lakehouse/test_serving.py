@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import pyarrow.compute as pc
 import pytest
-from deltalake import DeltaTable, write_deltalake
+from deltalake import DeltaTable, WriterProperties, write_deltalake
 
 from lakehouse import serving, tables
 from lakehouse.checkpoints import BatchPlan
@@ -161,6 +161,15 @@ def test_the_newest_rows_are_found_across_files_that_overlap(write: Callable[...
     write(event(5), event(1))
     write(event(4), event(2))
     assert offsets(TableReader(EVENTS, serving.newest(3, COLUMNS)).read().frame) == [5, 4, 2]
+
+
+@pytest.mark.usefixtures("lake")
+def test_the_newest_rows_are_found_in_a_file_without_order() -> None:
+    """As compaction leaves it: several row groups, the newest rows not in the last one."""
+    rows = tables.rows(EVENTS, [event(number) for number in (7, 8, 1, 2, 9, 3, 4, 5)])
+    small = WriterProperties(max_row_group_size=2)
+    write_deltalake(tables.create(EVENTS), rows, mode="append", writer_properties=small)
+    assert offsets(TableReader(EVENTS, serving.newest(3, COLUMNS)).read().frame) == [9, 8, 7]
 
 
 def test_recent_rows_are_bounded_by_the_newest_not_by_the_clock(write: Callable[..., None]) -> None:

@@ -1,13 +1,14 @@
 """The serving table of windows: provisional, final, replayed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
-from lakehouse import tables
+from lakehouse import tables, windows
 from lakehouse.batches import Batch
 from lakehouse.tables import SERVING_PROPERTIES, Table
 from lakehouse.windows import WindowWriter
@@ -15,7 +16,9 @@ from lakehouse.windows import WindowWriter
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 COLUMNS = {"window_start": "TIMESTAMP", "window_end": "TIMESTAMP", "zone": "INT", "units": "BIGINT"}
 ORIGIN = {"is_final": "BOOLEAN", "generation": "STRING", "batch_id": "BIGINT", "updated_at": "TIMESTAMP"}
-UNITS = Table("line", "units", {**COLUMNS, **ORIGIN}, ("window_start", "zone"), "units", SERVING_PROPERTIES)
+UNITS = Table(
+    "line", "units", {**COLUMNS, **ORIGIN}, ("window_start", "zone"), "units", SERVING_PROPERTIES, ("is_final",)
+)
 LOG_COLUMNS = {"generation": "STRING", "batch_id": "BIGINT", "topic": "STRING", "partition": "INT"}
 LOG_COLUMNS |= {"start_offset": "BIGINT", "end_offset": "BIGINT", "watermark": "TIMESTAMP", "committed_at": "TIMESTAMP"}
 LOG = Table("line", "units_batches", LOG_COLUMNS, ("generation", "batch_id"), "log", SERVING_PROPERTIES)
@@ -106,6 +109,28 @@ def test_a_replayed_batch_is_harmless_and_is_still_published() -> None:
     assert content() == {(0, 1): (5, True, 0)}
     assert published == [1, 1]
     assert tables.read(LOG).num_rows == 2
+
+
+@pytest.mark.parametrize("cut", [True, False])
+def test_files_stay_few_and_closed_windows_are_not_written_again(monkeypatch: pytest.MonkeyPatch, cut: bool) -> None:
+    """`cut` is false for a table that an earlier version has made."""
+    monkeypatch.setattr(windows, "MAINTAIN_EVERY", 10)
+    table = UNITS if cut else replace(UNITS, partition_by=())
+    writer = WindowWriter(table, LOG)
+    for number in range(40):  # a window lasts four batches
+        write(writer, Frame((number // 4 * 2, 1, number), (number // 4 * 2, 2, 1)), batch(number, number // 4 * 2))
+    found = content()
+    assert len(found) == 20
+    assert all(final == (minute < 18) for (minute, _zone), (_units, final, _batch) in found.items())
+    delta = tables.create(table)
+    before = set(delta.file_uris())
+    assert len(before) <= 4
+    write(writer, Frame((18, 1, 99)), batch(40, 18))
+    delta.update_incremental()
+    again = pa.table(delta.get_add_actions(flatten=True)).to_pandas().set_index("path")
+    written = again[[not any(uri.endswith(path) for uri in before) for path in again.index]]
+    assert written["num_records"].sum() == (2 if cut else 20)
+    assert len(tables.create(LOG).file_uris()) <= 2
 
 
 def test_the_batch_log_says_what_each_batch_read() -> None:

@@ -159,7 +159,7 @@ def _value(name: str, given: Any) -> Any:
 
 
 def _text(name: str, kind: str, given: Any) -> Any:
-    text = str(given) if isinstance(given, str) else json.dumps(given, separators=(",", ":"))
+    text = _as_text(given)
     if kind == TIME:
         at = _time(text)
         if not _micros(datetime(1900, 1, 1, tzinfo=UTC)) <= at <= _micros(datetime(2200, 1, 1, tzinfo=UTC)):
@@ -181,6 +181,32 @@ def _text(name: str, kind: str, given: Any) -> Any:
     if not re.fullmatch("[A-Za-z0-9_-]{1,64}", text):
         raise Bad("id")
     return text
+
+
+def _as_text(given: Any) -> str:
+    """What a text field is given when it is no text: JSON, numbers with a fraction or exponent as Java writes them."""
+    if isinstance(given, Numeral) and re.search("[.eE]", given):
+        return _as_java_writes(float(given))
+    if isinstance(given, str):
+        return str(given)
+    dumped = json.dumps(given, separators=(",", ":"))
+    return re.sub(r'"(-?[0-9][0-9.eE+-]*)"', r"\1", dumped)  # numerals are not texts
+
+
+def _as_java_writes(number: float) -> str:
+    if number in (float("inf"), float("-inf")):
+        return '"Infinity"' if number > 0 else '"-Infinity"'
+    if number == 0 or 1e-3 <= abs(number) < 1e7:
+        return repr(number)
+    sign, digits, exponent = Decimal(repr(number)).normalize().as_tuple()
+    mantissa = f"{digits[0]}.{''.join(map(str, digits[1:])) or '0'}"
+    return f"{'-' * sign}{mantissa}E{int(exponent) + len(digits) - 1}"
+
+
+def has_a_field_twice(value: bytes) -> bool:
+    """Whether a known field is in the object more than once."""
+    names = [name for name, _value in _object(value).pairs if name in KNOWN]
+    return len(names) > len(set(names))
 
 
 def _time(text: str) -> int:

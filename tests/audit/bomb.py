@@ -1,0 +1,89 @@
+"""200 MB of zeros in a zstd batch of some kilobytes: is it a dead letter, and how much memory does the stream take?
+
+`python -m tests.audit.bomb`; `--mb` is the size of one message, and of as many messages of 1 MB in one batch.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pyarrow as pa
+from confluent_kafka import Producer
+from deltalake import DeltaTable
+
+from jobs.houses.schema import DOMAIN, SALES
+from lakehouse import topics
+from tests.conftest import running_broker
+from tests.e2e.running import Platform
+from tests.jobs.houses.sales import plain
+
+
+def send(bootstrap_servers: str, megabytes: int) -> int:
+    """One message of that size, as many of 1 MB, and a good sale on either side; how many the broker has taken."""
+    taken: list[int] = []
+
+    def reported(error: Any, _message: Any) -> None:
+        taken.extend([] if error else [1])
+
+    options = {"bootstrap.servers": bootstrap_servers, "compression.type": "zstd", "message.max.bytes": 1_000_000_000}
+    producer = Producer({**options, "batch.size": 2_000_000_000, "linger.ms": 1000, "log_level": 0})
+    good = str(plain()).replace("'", '"').encode()
+    values = [good, bytes(megabytes * 1_000_000), *[bytes(1_000_000)] * megabytes, good]
+    for value in values:
+        producer.produce(SALES.name, value, partition=0, on_delivery=reported)
+    producer.flush(120)
+    return len(taken)
+
+
+def highest_memory(pid: int, stop: threading.Event) -> list[float]:
+    """The largest resident size of the process and its children in MB, as a list of one."""
+    most = [0.0]
+
+    def watch() -> None:
+        while not stop.wait(0.5):
+            try:
+                members = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+                most[0] = max(most[0], sum(member.memory_info().rss for member in members) / 1e6)
+            except psutil.NoSuchProcess:
+                continue
+
+    threading.Thread(target=watch, daemon=True).start()
+    return most
+
+
+def rows_in(folder: Path) -> int:
+    """Rows of the table, its values unread."""
+    return sum(pa.table(DeltaTable(folder).get_add_actions(flatten=True))["num_records"].to_pylist())
+
+
+def run(megabytes: int) -> str:
+    """What came of it, in a sentence."""
+    with tempfile.TemporaryDirectory(prefix="lake-bomb-") as folder, running_broker(Path(folder)) as broker:
+        env = {**os.environ, "LAKE_VAR": f"{folder}/var", "LAKE_BOOTSTRAP_SERVERS": broker}
+        platform = Platform(broker, Path(folder) / "var", env)
+        topics.ensure(broker, DOMAIN.topics)
+        taken = send(broker, megabytes)
+        on_disk = sum(file.stat().st_size for file in Path(folder).rglob("*.log"))
+        stop, began = threading.Event(), time.monotonic()
+        job = platform.job("stream.py", "--trigger", "available-now")
+        most = highest_memory(job.pid, stop)
+        _out, error = job.communicate(timeout=1500)
+        stop.set()
+        kept = {name: rows_in(platform.var / "lake/houses" / name) for name in ("history", "dead_letters")}
+        said = f"\n{error[-2000:]}" if job.returncode else ""
+        return (
+            f"{taken} records, {on_disk / 1e6:.1f} MB on the broker's disk. Stream ended with {job.returncode} after "
+            f"{time.monotonic() - began:.0f} s, kept {kept} and took at most {most[0]:,.0f} MB.{said}\n"
+        )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--mb", type=int, default=200)
+    sys.stdout.write(run(parser.parse_args().mb))
