@@ -153,7 +153,8 @@ class Runner:
         start, begun = self._check(query)
         for table in query.stores.tables:
             tables.create(table)
-        frame = query.plan(read_topic(self._spark, self._bootstrap_servers, self._topic, begun.starts, self._most))
+        starts = {**start.topic.starts, **begun.starts}  # Spark wants every partition named
+        frame = query.plan(read_topic(self._spark, self._bootstrap_servers, self._topic, starts, self._most))
         if query.output_mode != "append":
             guard.check(replace(start, depends_on=start.depends_on | {"columns": frame.schema.simpleString()}))
         self._spark.sparkContext.setLocalProperty("spark.scheduler.pool", query.full_name)

@@ -18,13 +18,13 @@ from confluent_kafka import TopicPartition
 from jobs.houses import stream, transforms
 from jobs.houses.schema import AVERAGES, DOMAIN, HISTORY, LATENESS, SALES, WINDOW
 from jobs.houses.stream import QueryName
-from lakehouse import backoff, checkpoints, faults, guard, losses, state, streams, tables, topics
+from lakehouse import backoff, checkpoints, faults, guard, losses, retire, state, streams, tables, topics
 from lakehouse.errors import LakeError, RefusedError
 from lakehouse.rebuild import rebuild
 from lakehouse.sidecar import Sidecar
 from lakehouse.streams import Runner, StopSignal
 from tests.audit import crashes, oracle
-from tests.audit.place import Site
+from tests.audit.place import Site, wait_until
 from tests.conftest import running_broker
 
 pytestmark = [pytest.mark.spark, pytest.mark.usefixtures("calm")]
@@ -238,7 +238,7 @@ def test_control_without_the_filter_a_rebuild_doubles_what_a_torn_batch_had_writ
     assert any("history holds" in line and "twice" in line for line in oracle.check(site))
 
 
-# Last, since it takes records from the topic that all share.
+# Last, since they take records from the topic that all share.
 
 
 def test_records_that_retention_took_are_refused_then_noted(site: Site, run: Callable[..., None]) -> None:
@@ -258,3 +258,29 @@ def test_records_that_retention_took_are_refused_then_noted(site: Site, run: Cal
     assert oracle.conservation(records) == []
     (lost,) = losses.accepted("houses")
     assert (lost.partition, lost.end) == (1, end - 3)
+
+
+def test_a_topic_made_again_is_refused_and_its_old_rows_are_kept_apart(
+    spark: Any, site: Site, run: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(QueryName.history)
+    old = tables.read(HISTORY).num_rows
+    client = topics.admin(site.bootstrap_servers)
+    client.delete_topics([SALES.name])[SALES.name].result(30)
+    wait_until(lambda: topics.state(site.bootstrap_servers, SALES.name) is None, 60, "the topic's end")
+    topics.ensure(site.bootstrap_servers, DOMAIN.topics)
+    site.send(300)  # more than there were: by its offsets alone nobody could tell
+    with pytest.raises(RefusedError, match=r"deleted and made again.*rebuild houses\.history --accept-loss`"):
+        run(QueryName.history)
+    with pytest.raises(RefusedError, match="what was never read of it is gone"):
+        rebuild("houses.history", False)
+
+    def in_this_session(_script: str, *options: str) -> None:
+        *paths, _, topic, _, name = options
+        retire.retire(spark, [Path(path) for path in paths], topic, name)
+
+    monkeypatch.setattr("lakehouse.rebuild._run", in_this_session)
+    rebuild("houses.history", True)
+    run(QueryName.history)
+    assert oracle.conservation(oracle.read_topic(site.bootstrap_servers, SALES.name, SALES.partitions)) == []
+    assert sum(name != SALES.name for name in tables.read(HISTORY)["topic"].to_pylist()) == old
