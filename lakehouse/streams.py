@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from lakehouse import checkpoints, faults, guard, metrics, state, tables, topics
 from lakehouse.batches import Batch, describe_batch
 from lakehouse.domain import Stores
-from lakehouse.errors import UnavailableError
+from lakehouse.errors import LakeError, UnavailableError
 from lakehouse.locks import exclusive
 from lakehouse.session import stop_jvm
 from lakehouse.sidecar import Sidecar
@@ -103,8 +103,9 @@ class Runner:
         self._writing: set[str] = set()
         self._recorders: dict[str, metrics.Recorder] = {}
         self._trigger = NO_PAUSE
-        if (java := getattr(spark.sparkContext._gateway, "proc", None)) is not None:
-            faults.arm(java.pid)
+        self._java = getattr(spark.sparkContext._gateway, "proc", None)
+        if self._java is not None:
+            faults.arm(self._java.pid)
 
     def run(self, queries: Sequence[Query], trigger: str) -> None:
         """Run until stopped by SIGTERM or Ctrl-C, or, with trigger `available-now`, until all that was there is done.
@@ -185,6 +186,8 @@ class Runner:
     def _watch(self, tended: Sequence[tuple[Query, Tended]]) -> None:
         """Tend the queries and report their progress each second, until asked to stop or all have ended."""
         for tick in itertools.count():
+            if self._java is not None and self._java.poll() is not None:  # no query can be started again here
+                raise LakeError("Spark's Java process has ended.", "The supervisor starts the stream again.")
             for query, care in tended:
                 if care.tend() or tick % 5 == 0:
                     self._report(query, care)
@@ -201,6 +204,8 @@ class Runner:
             state.write_json(state.progress_file(query.domain, query.name), values)
         except OSError:  # a full disk must not end a stream
             return
+        if values["state"] != "running":
+            return  # a gap: nobody reads or writes
         recorder = self._recorders.setdefault(query.full_name, metrics.Recorder(query.full_name))
         recorder.record(metrics.of_progress(values))
 
