@@ -187,7 +187,9 @@ class Runner:
         """Tend the queries and report their progress each second, until asked to stop or all have ended."""
         for tick in itertools.count():
             if self._java is not None and self._java.poll() is not None:  # no query can be started again here
-                raise LakeError("Spark's Java process has ended.", "The supervisor starts the stream again.")
+                raise LakeError(
+                    "Spark's Java process has ended.", "Start the stream again; under `lake up` that happens by itself."
+                )
             for query, care in tended:
                 if care.tend() or tick % 5 == 0:
                     self._report(query, care)
