@@ -76,6 +76,7 @@ def _broker() -> Iterator[str]:
         yield address
         return
     broker = Broker(port=0)
+    settings().log.mkdir(parents=True, exist_ok=True)
     with exclusive(settings().run / "lake.lock", "The lake"), (settings().log / "kafka.log").open("ab") as log:
         broker.start(log)
         try:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from lakehouse import checkpoints, faults, guard, kafka, metrics, state, tables, topics
 from lakehouse.batches import Batch, describe_batch
 from lakehouse.domain import Stores
-from lakehouse.errors import UnavailableError
+from lakehouse.errors import LakeError, UnavailableError
 from lakehouse.locks import exclusive
 from lakehouse.session import stop_jvm
 from lakehouse.sidecar import Sidecar
@@ -104,8 +104,9 @@ class Runner:
         self._writing: set[str] = set()
         self._recorders: dict[str, metrics.Recorder] = {}
         self._trigger = NO_PAUSE
-        if (java := getattr(spark.sparkContext._gateway, "proc", None)) is not None:
-            faults.arm(java.pid)
+        self._java = getattr(spark.sparkContext._gateway, "proc", None)
+        if self._java is not None:
+            faults.arm(self._java.pid)
 
     def run(self, queries: Sequence[Query], trigger: str) -> None:
         """Run until stopped by SIGTERM or Ctrl-C, or, with trigger `available-now`, until all that was there is done.
@@ -154,7 +155,8 @@ class Runner:
         start, begun = self._check(query)
         for table in query.stores.tables:
             tables.create(table)
-        frame = query.plan(read_topic(self._spark, self._bootstrap_servers, self._topic, begun.starts, self._most))
+        starts = {**start.topic.starts, **begun.starts}  # Spark wants every partition named
+        frame = query.plan(read_topic(self._spark, self._bootstrap_servers, self._topic, starts, self._most))
         if query.output_mode != "append":
             guard.check(replace(start, depends_on=start.depends_on | {"columns": frame.schema.simpleString()}))
         self._spark.sparkContext.setLocalProperty("spark.scheduler.pool", query.full_name)
@@ -185,6 +187,10 @@ class Runner:
     def _watch(self, tended: Sequence[tuple[Query, Tended]]) -> None:
         """Tend the queries and report their progress each second, until asked to stop or all have ended."""
         for tick in itertools.count():
+            if self._java is not None and self._java.poll() is not None:  # no query can be started again here
+                raise LakeError(
+                    "Spark's Java process has ended.", "Start the stream again; under `lake up` that happens by itself."
+                )
             for query, care in tended:
                 if care.tend() or tick % 5 == 0:
                     self._report(query, care)
@@ -201,6 +207,8 @@ class Runner:
             state.write_json(state.progress_file(query.domain, query.name), values)
         except OSError:  # a full disk must not end a stream
             return
+        if values["state"] != "running":
+            return  # a gap: nobody reads or writes
         recorder = self._recorders.setdefault(query.full_name, metrics.Recorder(query.full_name))
         recorder.record(metrics.of_progress(values))
 

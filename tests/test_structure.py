@@ -34,6 +34,8 @@ def test_a_domain_has_all_its_parts(name: str) -> None:
     loaded = domain.load(name)
     assert loaded.name == name
     assert all(table.domain == name for table in loaded.tables)
+    stored = {table.name for stores in loaded.stores.values() for table in stores.tables}
+    assert {*stored, loaded.dead_letters.name} <= {table.name for table in loaded.tables}
 
 
 @pytest.mark.parametrize("folder", sorted(MAY_IMPORT))

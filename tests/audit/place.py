@@ -67,7 +67,7 @@ class Site:
                 command, cwd=ROOT, env={**os.environ, **place}, stdout=log, stderr=log, start_new_session=True
             )
 
-    def run(self, *options: str, script: str = "jobs/houses/stream.py", fault: str = "", seconds: float = 300) -> int:
+    def run(self, *options: str, script: str = "jobs/houses/stream.py", fault: str = "", seconds: float = 900) -> int:
         """Run the stream to the end of what is on the topic, or to the fault; its exit code."""
         stream = self.start("--trigger", "available-now", *options, script=script, fault=fault)
         try:
