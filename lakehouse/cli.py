@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lakehouse import auditcli, entry, modelcli, schedulecli
 from lakehouse import domain as discovery
-from lakehouse import entry, modelcli, schedulecli
 from lakehouse.domain import load, load_all
 from lakehouse.errors import LakeError, RefusedError, UsageError
 from lakehouse.settings import settings
@@ -225,3 +225,4 @@ def make_archive() -> None:
 
 
 app.command("nightly")(schedulecli.nightly)
+app.command("audit")(auditcli.audit)

@@ -4,7 +4,7 @@ import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec  # type: ignore[attr-defined]
 
 from lakehouse.domain import Topic
@@ -74,8 +74,26 @@ def end_offsets(bootstrap_servers: str, topic: str, partitions: Iterable[int]) -
     return _offsets(admin(bootstrap_servers), topic, list(partitions), OffsetSpec.latest())  # type: ignore[no-untyped-call]
 
 
-def _offsets(client: AdminClient, topic: str, partitions: list[int], spec: OffsetSpec) -> dict[int, int]:
-    futures = client.list_offsets({TopicPartition(topic, partition): spec for partition in partitions})
+def committed_ends(bootstrap_servers: str, topic: str, partitions: Iterable[int]) -> dict[int, int]:
+    """The offset up to which each partition can be read without open transactions."""
+    latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+    return _offsets(admin(bootstrap_servers), topic, list(partitions), latest, IsolationLevel.READ_COMMITTED)
+
+
+def starts(bootstrap_servers: str, topic: str, partitions: Iterable[int]) -> dict[int, int]:
+    """The first offset that each partition still holds."""
+    return _offsets(admin(bootstrap_servers), topic, list(partitions), OffsetSpec.earliest())  # type: ignore[no-untyped-call]
+
+
+def _offsets(
+    client: AdminClient,
+    topic: str,
+    partitions: list[int],
+    spec: OffsetSpec,
+    isolation: IsolationLevel = IsolationLevel.READ_UNCOMMITTED,
+) -> dict[int, int]:
+    asked = {TopicPartition(topic, partition): spec for partition in partitions}
+    futures = client.list_offsets(asked, isolation_level=isolation) if asked else {}
     return {where.partition: future.result(TIMEOUT).offset for where, future in sorted(futures.items())}
 
 
