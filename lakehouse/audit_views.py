@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from deltalake.exceptions import DeltaError
 
 from lakehouse import audit_offsets, checkpoints, sidecar, streams
 from lakehouse.audit_tables import Pinned, distinct_sums
@@ -21,13 +23,14 @@ class View:
         recorded = sidecar.recorded(self._checkpoint)
         self._window = micros(recorded.get("window", declared.window))
         self._slide = micros(recorded.get("slide", recorded.get("window", declared.window)))
-        speed = Pinned(declared.speed)  # before its log: what this version holds is in the log, or just about to be
+        before = Pinned(declared.batch_log).read(["generation", "batch_id"])  # logged after the table was written
+        speed = Pinned(declared.speed)
         self._rows = speed.read(list(declared.speed.columns))
         self._batch = Pinned(declared.batch)
         self._batch_rows = self._batch.read(list(declared.batch.columns))
         log = Pinned(declared.batch_log).read(list(declared.batch_log.columns))
         generations = {*log["generation"].to_pylist(), *self._rows["generation"].to_pylist(), *self._born()}
-        last = {name: speed.last(name) for name in generations if name is not None}
+        last = {name: _last(before, speed, name) for name in generations if name is not None}
         log = pa.concat_tables([log, *(self._unlogged(log, *one) for one in last.items())])
         self._speed = Speed(BatchLog(log, topic, last), self._window, self._slide)
 
@@ -76,11 +79,19 @@ class View:
         try:
             then = Pinned(history.table, version)
             sums = distinct_sums(then, self._declared, self._window, self._slide)
-        except (OSError, ValueError, Exception) as error:
-            return _told(name, self._batch_rows, findings, {}, f"history version {version} cannot be read: {error}")
+        except (DeltaError, OSError):  # vacuumed, or its log entry is gone
+            note = f"history version {version}, which it was made from, is gone: recompute again"
+            return _told(name, self._batch_rows, findings, {}, note)
         source = f"history version {version}"
         findings = compare(self._declared, sums, self._batch_rows, self._window, source)
         return _told(name, self._batch_rows, findings, {"history_version": version})
+
+
+def _last(logged: pa.Table, speed: Pinned, generation: str) -> int | None:
+    """The last batch of the generation that is in the pinned table: one that was logged before, or that changed it."""
+    batches = logged.filter(pc.equal(logged["generation"], generation))["batch_id"]
+    known = [batch for batch in (pc.max(batches).as_py(), speed.last(generation)) if batch is not None]
+    return max(known, default=None)
 
 
 def _told(table: str, rows: pa.Table, findings: Findings, counts: Mapping[str, int], note: str = "") -> dict[str, Any]:

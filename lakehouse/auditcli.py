@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lakehouse import domain as discovery
+from lakehouse.errors import LakeError
 from lakehouse.settings import settings
 from lakehouse.terminal import console, grid, print_json
 
@@ -30,8 +31,8 @@ def audit(
         print_json(results)
     for result in [] if as_json else results:
         _show(result)
-    if not all(result["clean"] for result in results):
-        raise typer.Exit(1)
+    if wrong := [told for result in results if not result["clean"] for told in off(result)]:
+        raise LakeError(f"The audit found something off. {wrong[0]}", "The whole of it: `lake audit`." * as_json)
 
 
 def _show(result: Result) -> None:
@@ -110,4 +111,4 @@ def line(where: str, finding: Result) -> str:
     more = finding["count"] - len(finding["places"])
     shown = ", ".join(str(place) for place in finding["places"]) + (f", and {more:,} more" if more else "")
     detail = f" ({finding['detail']})" if finding["detail"] else ""
-    return f"OFF  {finding['what']}: {finding['count']:,}  {where} {shown}{detail}"
+    return f"OFF: {finding['count']:,} {finding['what']}: {where} {shown}{detail}"

@@ -18,7 +18,8 @@ from lakehouse.locks import exclusive
 from lakehouse.settings import ROOT, settings
 
 TEMPLATE = ROOT / "conf/crontab"
-JOBS = ("recompute.py", "train.py")  # of each domain that has them, in this order
+AUDIT = "audit.py"  # what `lake audit` knows of the domain
+JOBS = ("recompute.py", "train.py", AUDIT)  # of each domain that has them, in this order
 HANDED_ON = ("LAKE_VAR", "LAKE_BOOTSTRAP_SERVERS", "JAVA_HOME")  # cron starts with an almost empty environment
 CRONS_PATH = "/usr/bin:/bin"
 _LARGE = 5_000_000  # bytes; a longer log is begun anew, the old one kept beside it
@@ -62,12 +63,18 @@ def _run(script: Path, log: BinaryIO) -> str:
     name = f"{script.parent.name}/{script.name}"
     began, at = time.monotonic(), log.seek(0, os.SEEK_END)
     log.write(f"--- {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC {name} starts\n".encode())
-    command = [sys.executable, "-m", "lakehouse.submit", str(script)]
+    command = _command(script)
     path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     env = {**os.environ, "PYTHONPATH": path}
     done = subprocess.run(command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False)
     log.write(f"--- {name} ended with {done.returncode} after {time.monotonic() - began:.0f} s\n".encode())
     return f"{name} (exit code {done.returncode}{_last_error(at)})" if done.returncode else ""
+
+
+def _command(script: Path) -> list[str]:
+    if script.name == AUDIT:  # no Spark
+        return [str(Path(sys.executable).parent / "lake"), "audit", script.parent.name]
+    return [sys.executable, "-m", "lakehouse.submit", str(script)]
 
 
 def _last_error(start: int) -> str:

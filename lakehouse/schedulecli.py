@@ -28,5 +28,5 @@ def install(remove: Annotated[bool, typer.Option("--remove", help="Take the line
 def nightly(
     domain: Annotated[str | None, typer.Argument(help="Only this domain; all of them when none.")] = None,
 ) -> None:
-    """Recompute, then train. Silent when all went well, else one line and a non-zero exit code."""
+    """Recompute, train, then audit. Silent when all went well, else one line and a non-zero exit code."""
     schedule.nightly(schedule.jobs([domain] if domain else []))

@@ -24,9 +24,16 @@ FEWEST = 20  # records with the same fields that are worth columns
 PLAIN_ID = r"^[A-Za-z1-9_-][A-Za-z0-9_-]{0,63}$"
 PLAIN_TIME = r"^[12][0-9]{3}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{3})?Z$"
 TYPES: dict[str, set[type]] = {"money": {int, float}, "real": {int, float}, "whole": {int}, "flag": {int}}
-_scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]  # takes NaN, which no bounds let pass
+SIMPLE = {str, int, float, bool, type(None)}
 Mask = npt.NDArray[np.bool_]
 Columns = dict[str, Any]
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(name)
+
+
+_scan = json.JSONDecoder(parse_constant=_no_constant).scan_once  # type: ignore[attr-defined]
 
 
 class _OddError(Exception):
@@ -64,7 +71,8 @@ def _object(value: bytes | None) -> dict[str, Any] | None:
         event, end = _scan(text, 0)
     except (ValueError, StopIteration, RecursionError):
         return None
-    return event if end == len(text) and len(value) <= audit_rules.LARGEST_VALUE else None
+    long = len(text) > audit_rules.LONGEST_NUMBER and audit_rules.LONG_NUMBER.search(text)
+    return event if end == len(text) and len(value) <= audit_rules.LARGEST_VALUE and not long else None
 
 
 def _plain(
@@ -97,6 +105,9 @@ def _plain(
 
 def _no_name_twice(given: Mapping[str, Sequence[Any]], records: list[Record]) -> Mask:
     """True where the quotes in the record are those of its names and texts: then no name stands there twice."""
+    for name in given.keys() - HISTORY.columns.keys():
+        if not set(map(type, given[name])) <= SIMPLE - {str} and set(map(type, given[name])) != {str}:
+            raise _OddError
     texts = sum(isinstance(column[0], str) for column in given.values())
     quotes = np.array([record.value.count(b'"') for record in records if record.value])
     once: Mask = quotes == 2 * (len(given) + texts)

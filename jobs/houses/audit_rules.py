@@ -5,6 +5,7 @@ When a rule changes, change it here and in transforms.py; where the two differ, 
 
 import json
 import re
+import sys
 from collections.abc import Iterator
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
@@ -13,7 +14,8 @@ from typing import Any
 
 Sale = dict[str, Any]
 LARGEST_VALUE = 262_144
-DEEPEST = 998
+DEEPEST = 997  # brackets within a value; Spark's JSON reader takes 1,000 in all
+LONGEST_NUMBER = 1000
 AHEAD = 5 * 60 * 1_000_000
 YEAR_2000 = 946_684_800_000_000  # microseconds, as all times here
 CENT = Decimal("0.01")
@@ -45,6 +47,8 @@ TIMES = ("listed_at", "sold_at")
 _BLANK = re.compile(r"[ \t\n\r]*")
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _LOOSE = re.compile(r"[\x00-\x20]*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?[dDfF]?[\x00-\x20]*")
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
+LONG_NUMBER = re.compile(r"[0-9.eE+-]{1003}")
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _HOUSE_NUMBER = re.compile(r"0*([0-9]+)(\.0+)?")
 _MILLIS = re.compile(r"-?[0-9]{1,15}")
@@ -69,12 +73,7 @@ def sale(value: bytes | None, recorded_at: int) -> Sale:
         raise NoSale("no value")
     if len(value) > LARGEST_VALUE:
         _refuse("too large")
-    try:
-        raw = dict(_members(value.decode()))
-    except UnicodeDecodeError:
-        _refuse("not UTF-8")
-    except (ValueError, RecursionError):
-        _refuse("not one JSON object")
+    raw = _object(value)
     found: Sale = {"id": _house_id(raw.get("id", "null"))}
     for name in NUMBERS:
         found[name] = _number(name, raw.get(name, "null"))
@@ -87,6 +86,20 @@ def sale(value: bytes | None, recorded_at: int) -> Sale:
     if not YEAR_2000 <= found["event_at"] <= recorded_at + AHEAD:
         _refuse("event time out of bounds")
     return found
+
+
+def _object(value: bytes) -> dict[str, str]:
+    """Names and raw values of the object that the bytes are; of a name that is there twice the last counts."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, 4 * DEEPEST))
+    try:
+        return dict(_members(value.decode()))
+    except UnicodeDecodeError:
+        raise NoSale("not UTF-8") from None
+    except (ValueError, RecursionError):
+        raise NoSale("not one JSON object") from None
+    finally:
+        sys.setrecursionlimit(before)
 
 
 def _members(text: str) -> Iterator[tuple[str, str]]:
@@ -114,11 +127,11 @@ def _check(name: str, raw: str) -> None:
         raise ValueError(f"{name} is no number")
     depth = deepest = 0
     if raw[0] in "[{":
-        for bracket in re.findall(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', raw):
+        for bracket in re.findall(r"[\[\]{}]", _QUOTED.sub("", raw)):
             depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(bracket, 0)
             deepest = max(deepest, depth)
-    if deepest > DEEPEST:
-        raise ValueError(f"{name} is nested too deep")
+    if deepest > DEEPEST or (len(raw) > LONGEST_NUMBER and LONG_NUMBER.search(_QUOTED.sub('""', raw))):
+        raise ValueError(f"{name} is nested too deep, or has too long a number")
 
 
 def _skip(text: str, at: int) -> int:
@@ -133,10 +146,24 @@ def _after(text: str, at: int, expected: str) -> int:
 
 
 def _text(raw: str) -> str | None:
-    """A text; what is none stands as it was written, null is None."""
-    if raw == "null":
-        return None
-    return json.loads(raw).encode("utf-8", "replace").decode() if raw[0] == '"' else raw
+    """A text; what is none stands as Spark writes it out again, null is None."""
+    value = json.loads(raw)
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, float):
+        return _as_java(value)
+    return None if value is None else json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def _as_java(value: float) -> str:
+    """A double as Java writes it: 1.0E7 from ten million on, and below a thousandth."""
+    if value in (float("inf"), float("-inf")):
+        return f'"{"-" if value < 0 else ""}Infinity"'
+    if value == 0 or 1e-3 <= abs(value) < 1e7:
+        return repr(value)
+    sign, digits, exponent = Decimal(repr(value)).normalize().as_tuple()
+    text = "".join(map(str, digits))
+    return f"{'-' if sign else ''}{text[0]}.{text[1:] or '0'}E{int(exponent) + len(digits) - 1}"
 
 
 def _house_id(raw: str) -> str:

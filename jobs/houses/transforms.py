@@ -7,10 +7,10 @@ from pyspark.sql import functions as F
 
 from jobs.houses.schema import COORDINATES, EARLIEST, FIELDS, HISTORY, MAX_AHEAD, MAX_VALUE_BYTES, Field
 
-_ISO = r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)?$"
-_MILLIS = r"^-?\d{1,15}$"
-_WHOLE_ID = r"^0*(\d+)(\.0+)?$"  # 0071 and 71.0 are the house 71
-_ID = "^[A-Za-z0-9_-]{1,64}$"
+_ISO = r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)?\z"  # \z: $ would let a line break follow
+_MILLIS = r"^-?\d{1,15}\z"
+_WHOLE_ID = r"^0*(\d+)(\.0+)?\z"  # 0071 and 71.0 are the house 71
+_ID = r"^[A-Za-z0-9_-]{1,64}\z"
 _STRICT = {"allowNonNumericNumbers": "false", "allowSingleQuotes": "false", "columnNameOfCorruptRecord": "corrupt"}
 
 
