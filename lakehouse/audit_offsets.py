@@ -54,7 +54,7 @@ def differing(expected: pa.Table, found: pa.Table) -> list[tuple[int, str]]:
         for row in np.flatnonzero(~same.to_numpy()):
             wrong.setdefault(int(row), f"{name}: {_text(other[row])}, the topic says {_text(one[row])}")
     places = theirs[known]
-    return [(int(places[row]), what) for row, what in sorted(wrong.items())]
+    return sorted((int(places[row]), what) for row, what in wrong.items())
 
 
 def _text(value: pa.Scalar) -> str:

@@ -1,4 +1,4 @@
-"""`lake audit` over a lake that the real queries wrote from a real topic; and each kind of damage, which it must find."""
+"""`lake audit` over a lake that the real queries wrote from a real topic, and each kind of damage that it must find."""
 
 import functools
 import json
