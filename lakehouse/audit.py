@@ -5,16 +5,13 @@ of their tables, then the topic's offsets. What is committed must be in the tabl
 topic.
 """
 
-import hashlib
-import os
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Executor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
@@ -22,10 +19,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakehouse import audit_offsets, audits, checkpoints, domain, topics
+from lakehouse.audit_decode import Judged, decode_records, digests, helpers
 from lakehouse.audit_tables import Pinned, by_partition, within
 from lakehouse.audit_topic import Range, TopicReader, slices
 from lakehouse.audit_views import View
-from lakehouse.audits import KEPT_GAPS, Audit, Findings, Record
+from lakehouse.audits import KEPT_GAPS, Audit, Findings
 from lakehouse.errors import UnavailableError
 
 SLICE = 100_000  # records held at a time
@@ -53,34 +51,6 @@ class Part:
     def due(self) -> int:
         """Where the history's last committed batch ends."""
         return min(self.read_to or 0, self.end)
-
-
-@dataclass
-class Judged:
-    """What a decoder made of records: rows of the history, refused offsets with reason and digest, all offsets."""
-
-    rows: list[pa.Table] = field(default_factory=list)
-    refused: dict[int, tuple[str, bytes]] = field(default_factory=dict)
-    offsets: list[int] = field(default_factory=list)
-
-
-def decode_records(name: str, partition: int, records: Sequence[Record]) -> Judged:
-    """Decode by the domain's own decoder; refused records with a digest of what the dead letter must hold."""
-    decoded = domain.audit(name).decode(partition, records)
-    refused = {
-        record.offset: (decoded.refused[record.offset], digest(record.millis * 1000, record.key, record.value))
-        for record in records
-        if record.offset in decoded.refused
-    }
-    return Judged([decoded.rows], refused, [record.offset for record in records])
-
-
-def digest(micros: int, key: bytes | None, value: bytes | None) -> bytes:
-    """A short digest of a record's time, key and value."""
-    made = hashlib.blake2b(repr(micros).encode(), digest_size=16)
-    for part in (key, value):
-        made.update(b"none" if part is None else b"%d:" % len(part) + part)
-    return made.digest()
 
 
 class Run:
@@ -124,9 +94,9 @@ class Run:
             reader = TopicReader(self._servers, self.declared.topic)
             stack.callback(reader.close)
             many = sum(end - start for start, end in retained.values()) > WORTH_HELPERS
-            helpers = stack.enter_context(_helpers()) if many else None
+            pool = stack.enter_context(helpers()) if many else None
             for ranges in slices(retained, SLICE):
-                self._retained(ranges, reader, helpers)
+                self._retained(ranges, reader, pool)
         return self._result()
 
     def _beyond(self) -> None:
@@ -161,15 +131,15 @@ class Run:
         for view in self._views:
             view.add(part.number, rows)
 
-    def _retained(self, ranges: Mapping[int, Range], reader: TopicReader, helpers: Executor | None) -> None:
+    def _retained(self, ranges: Mapping[int, Range], reader: TopicReader, pool: Executor | None) -> None:
         where = within(self.declared.topic, ranges)
         kept = by_partition(self._history.read(list(self.declared.history.columns), where))
         letters: dict[int, list[tuple[int, bytes]]] = defaultdict(list)
         for rows in self._dead.scan(["partition", "offset", "recorded_at", "key", "value"], where):
-            for number, place, made in _digests(rows):
+            for number, place, made in digests(rows):
                 letters[number].append((place, made))
         seen: dict[int, Judged] = defaultdict(Judged)
-        for number, judged in self._decoded(ranges, reader, helpers):
+        for number, judged in self._decoded(ranges, reader, pool):
             seen[number].rows += judged.rows
             seen[number].refused |= judged.refused
             seen[number].offsets += judged.offsets
@@ -183,15 +153,15 @@ class Run:
             self._judge(part, (first, end), seen[number], kept[number], letters[number])
 
     def _decoded(
-        self, ranges: Mapping[int, Range], reader: TopicReader, helpers: Executor | None
+        self, ranges: Mapping[int, Range], reader: TopicReader, pool: Executor | None
     ) -> Iterator[tuple[int, Judged]]:
-        """What the decoder makes of the records of the ranges, by helpers where there are some."""
+        """What the decoder makes of the records of the ranges, in other processes where there is a pool."""
         waiting = []
         for number, records in reader.read(ranges):
-            if helpers is None:
+            if pool is None:
                 yield number, decode_records(self._name, number, records)
                 continue
-            waiting.append((number, helpers.submit(decode_records, self._name, number, records)))
+            waiting.append((number, pool.submit(decode_records, self._name, number, records)))
             if len(waiting) > 8:
                 first, future = waiting.pop(0)
                 yield first, future.result()
@@ -264,19 +234,6 @@ class Run:
             "covered": audits.covered(part.covered, {**new, "gaps": gaps}, part.start) if kept_whole else rests,
             "findings": findings,
         }
-
-
-def _digests(rows: pa.Table) -> Iterator[tuple[int, int, bytes]]:
-    numbers, places = rows["partition"].to_pylist(), rows["offset"].to_pylist()
-    times = rows["recorded_at"].cast(pa.int64()).to_pylist()
-    for number, place, at, key, value in zip(numbers, places, times, rows["key"], rows["value"], strict=True):
-        yield number, place, digest(at, key.as_py(), value.as_py())
-
-
-def _helpers() -> ProcessPoolExecutor:
-    """Processes that decode, polite to the streams beside them."""
-    count = max(1, min(4, os.cpu_count() or 1))
-    return ProcessPoolExecutor(count, get_context("spawn"), initializer=os.nice, initargs=(5,))
 
 
 def audit(name: str, bootstrap_servers: str) -> dict[str, Any]:
