@@ -37,7 +37,8 @@ def jobs(names: Sequence[str] = ()) -> list[Path]:
     files = [ROOT / "jobs" / name / job for name in names or domains() for job in JOBS]
     found = [file for file in files if file.is_file()]
     if not found:
-        raise UsageError(f"There is nothing to run nightly: no {' or '.join(JOBS)} in {', '.join(names) or 'jobs/'}.")
+        looked = f"{', '.join(JOBS[:-1])} or {JOBS[-1]} in {', '.join(names) or 'jobs/'}"
+        raise UsageError(f"There is nothing to run nightly: no {looked}.")
     return found
 
 

@@ -49,4 +49,4 @@ def test_an_audit_of_the_night_before_last_is_stale(watch: HealthWatch) -> None:
     at = datetime.now(UTC) - timedelta(hours=27)
     audits.store("houses", at, result(at, True))
     state = health_audit.audit_state(watch.look())
-    assert (state.state, "27 hours old" in words(state.notice)) == ("stale", True)
+    assert (state.state, "27 hours old" in str(state.notice)) == ("stale", True)

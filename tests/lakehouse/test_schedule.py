@@ -134,7 +134,7 @@ def test_the_jobs_are_those_that_domains_have(lake: Path, tmp_path: Path, monkey
     monkeypatch.setattr(schedule, "domains", lambda: ["a", "b", "c"])
     names = [str(path.relative_to(tmp_path / "jobs")) for path in schedule.jobs()]
     assert names == ["a/train.py", "b/recompute.py", "b/train.py"]
-    with pytest.raises(UsageError, match=r"nothing to run nightly: no recompute\.py or train\.py in c"):
+    with pytest.raises(UsageError, match=r"nothing to run nightly: no recompute\.py, train\.py or audit\.py in c"):
         schedule.jobs(["c"])
 
 
