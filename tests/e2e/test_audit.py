@@ -262,6 +262,7 @@ def test_aborted_records_are_not_lost(lake: Lake) -> None:
         producer.begin_transaction()
         value = json.dumps(sale(1, 700)).encode()
         producer.produce(SALES.name, value, partition=0, timestamp=int(BASE.timestamp() * 1000) + 700_000)
+        assert producer.flush(30) == 0  # else what is aborted never comes to the broker
         end(30)
     lake.drain(step=1000)
     result = lake.audit()
