@@ -14,7 +14,7 @@ from lakehouse.domain import load_all
 def page(drawn: int) -> Component:
     """The page before its first data; `drawn` queries are drawn while none is picked."""
     intro = [html.H1("Health"), html.P("What runs, how fast, how far behind, and what went wrong.")]
-    parts = [_queries(), _history(drawn), _partitions(), _topics(), _dead_letters(), _tables(), _processes()]
+    parts = [_queries(), _history(drawn), _partitions(), _topics(), _dead_letters(), _audit(), _tables(), _processes()]
     cells = [html.Div(part, className="all") for part in parts]
     return html.Div([html.Div(intro, className="intro"), html.Div(cells, className="grid")], id="health")
 
@@ -100,6 +100,11 @@ def _peek_controls() -> list[Component]:
 def _dead_letters() -> Component:
     meaning = "Events that are no valid data, by reason, with the start of the newest one."
     return _tile("dead-letters", "Dead letters", meaning, html.Div(id="health-dead-letters-body"))
+
+
+def _audit() -> Component:
+    meaning = "The last audit of each domain: each record once in history or dead letters, each average recomputed."
+    return _tile("audit", "Audit", meaning, html.Div(id="health-audit-body"))
 
 
 def _tables() -> Component:

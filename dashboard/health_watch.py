@@ -15,7 +15,7 @@ from typing import Any, TextIO
 from dashboard import health_queries
 from dashboard.health_queries import QueryHealth
 from dashboard.streams import TopicView, TopicWatch, process_views
-from lakehouse import deadletters, state, status, tableinfo
+from lakehouse import audits, deadletters, state, status, tableinfo
 from lakehouse.domain import Domain
 from lakehouse.metrics import History, Recorder, Series
 from lakehouse.serving import Reading, TableReader
@@ -55,6 +55,7 @@ class HealthView:
     tables: tuple[tuple[str, str, Reading], ...] = ()
     processes: tuple[ProcessHealth, ...] = ()
     spark_uis: Mapping[str, str] = field(default_factory=dict)
+    audits: Mapping[str, Any] = field(default_factory=dict)
     stamps: Mapping[str, str] = field(default_factory=dict)
     stalled: bool = False
 
@@ -63,7 +64,7 @@ class HealthView:
         return self.taken_at if self.stalled else "live"
 
 
-PARTS = ("queries", "topics", "rates", "lags", "dead_letters", "tables", "processes", "spark_uis")
+PARTS = ("queries", "topics", "rates", "lags", "dead_letters", "tables", "processes", "spark_uis", "audits")
 
 
 class HealthWatch:
@@ -137,6 +138,7 @@ class HealthWatch:
             tables=tuple((reader.table.domain, reader.table.name, reader.read()) for reader in self._tables),
             processes=processes,
             spark_uis=_spark_uis(self._domains),
+            audits={domain.name: found for domain in self._domains if (found := audits.last(domain.name))},
         )
         self.view = replace(seen, stamps={part: self._stamp(part, seen) for part in PARTS})
         return self.view

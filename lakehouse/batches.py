@@ -13,6 +13,10 @@ from lakehouse.tables import Table
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+# Of a dead letter's value: larger than any that may be sent as it is, so packed to a fraction; its start is kept.
+KEPT_BYTES = 4 * 1024 * 1024
+CUT = "value larger than 4 MB once unpacked, only its start is kept"
+
 
 @dataclass(frozen=True)
 class Batch:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lakehouse import deadletterscli, entry, modelcli, schedulecli
+from lakehouse import auditcli, deadletterscli, entry, modelcli, schedulecli
 from lakehouse import domain as discovery
 from lakehouse.domain import load, load_all
 from lakehouse.errors import LakeError, RefusedError, UsageError
@@ -215,3 +215,4 @@ def make_archive() -> None:
 
 
 app.command("nightly")(schedulecli.nightly)
+app.command("audit")(auditcli.audit)

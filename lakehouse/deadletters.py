@@ -19,9 +19,6 @@ from lakehouse.tables import Table
 SHOWN_BYTES = 60
 SAMPLE_BYTES = 2048
 SAMPLED_REASONS = 20  # each sample is a read of its own
-# A value larger than any that a sender may send as it is was packed to a fraction: only its start is kept.
-KEPT_BYTES = 4 * 1024 * 1024
-CUT = "value larger than 4 MB once unpacked, only its start is kept"
 COORDINATES = ("topic", "partition", "offset")
 
 

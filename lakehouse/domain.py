@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import typer
 
+    from lakehouse.audits import Audit
+
 
 # Readers without a JVM cannot read deletion vectors. Log and unused files are kept for a week: `lake maintain`.
 HISTORY_PROPERTIES = {
@@ -150,3 +152,23 @@ def commands(name: str) -> "typer.Typer | None":
         raise LakeError(f"jobs/{name}/commands.py has no `app`.", "Give it one: `app = typer.Typer()`.")
     app: typer.Typer = module.app
     return app
+
+
+def audit(name: str) -> "Audit":
+    """What the domain declares in its audit.py. Raises LakeError when it brings none."""
+    load(name)
+    if name not in audited():
+        raise LakeError(f"Domain {name} cannot be audited: there is no jobs/{name}/audit.py.", "See jobs/houses.")
+    declared: Audit = importlib.import_module(f"jobs.{name}.audit").AUDIT
+    return declared
+
+
+def audited() -> list[str]:
+    """Names of the domains that bring an audit.py."""
+    import jobs
+
+    return [
+        name
+        for name in domains()
+        if "audit" in {module.name for module in pkgutil.iter_modules([f"{folder}/{name}" for folder in jobs.__path__])}
+    ]

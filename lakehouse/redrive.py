@@ -17,7 +17,8 @@ from confluent_kafka import Consumer, Message, Producer, TopicPartition
 from deltalake import write_deltalake
 
 from lakehouse import kafka, tables
-from lakehouse.deadletters import CUT, Letter, Place, in_chunks, places
+from lakehouse.batches import CUT
+from lakehouse.deadletters import Letter, Place, in_chunks, places
 from lakehouse.errors import DataError, UnavailableError
 from lakehouse.tables import HISTORY_PROPERTIES, Table
 

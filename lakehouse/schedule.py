@@ -20,7 +20,8 @@ from lakehouse.locks import exclusive
 from lakehouse.settings import ROOT, Settings, settings
 
 TEMPLATE = ROOT / "conf/crontab"
-JOBS = ("recompute.py", "train.py")  # of each domain that has them, in this order
+AUDIT = "audit.py"  # what `lake audit` knows of the domain
+JOBS = ("recompute.py", "train.py", AUDIT)  # of each domain that has them, in this order
 MAINTAIN = ROOT / "lakehouse/maintain.py"  # last, once, for the tables of all domains
 # cron starts with an almost empty environment
 HANDED_ON = (*(f"LAKE_{name.upper()}" for name in Settings.model_fields), "JAVA_HOME")
@@ -41,7 +42,8 @@ def jobs(names: Sequence[str] = ()) -> list[Path]:
     files = [ROOT / "jobs" / name / job for name in names or domains() for job in JOBS]
     found = [file for file in files if file.is_file()]
     if not found:
-        raise UsageError(f"There is nothing to run nightly: no {' or '.join(JOBS)} in {', '.join(names) or 'jobs/'}.")
+        looked = f"{', '.join(JOBS[:-1])} or {JOBS[-1]} in {', '.join(names) or 'jobs/'}"
+        raise UsageError(f"There is nothing to run nightly: no {looked}.")
     return [*found, MAINTAIN]
 
 
@@ -83,7 +85,7 @@ def _run(script: Path, log: BinaryIO) -> str:
     name = f"{script.parent.name}/{script.name}"
     began, at = time.monotonic(), log.seek(0, os.SEEK_END)
     log.write(f"--- {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC {name} starts\n".encode())
-    command = [sys.executable, "-m", "lakehouse.submit", str(script)]
+    command = _command(script)
     path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     env = {**os.environ, "PYTHONPATH": path}
     limit = settings().nightly_limit_minutes
@@ -115,6 +117,12 @@ def _end(job: "subprocess.Popen[bytes]") -> None:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
     psutil.wait_procs(alive, GRACE)
+
+
+def _command(script: Path) -> list[str]:
+    if script.name == AUDIT:  # no Spark
+        return [str(Path(sys.executable).parent / "lake"), "audit", script.parent.name]
+    return [sys.executable, "-m", "lakehouse.submit", str(script)]
 
 
 def _last_error(start: int) -> str:

@@ -32,7 +32,7 @@ def nightly(
     domain: Annotated[str | None, typer.Argument(help="Only this domain; all of them when none.")] = None,
     at: Annotated[str, typer.Option(help="Stay, and run every day at this time, HH:MM in UTC, instead of now.")] = "",
 ) -> None:
-    """Recompute, train, then tidy the tables. Silent when all went well, else one line and a non-zero exit code."""
+    """Recompute, train, audit, tidy the tables. Silent when all went well, else one line and a non-zero exit code."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by which a job under way is ended as well
     jobs = schedule.jobs([domain] if domain else [])
     if at:

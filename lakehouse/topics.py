@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec  # type: ignore[attr-defined]
 
 from lakehouse import kafka
@@ -98,10 +98,27 @@ def listens(bootstrap_servers: str, timeout: float = 1.0) -> bool:
     return False
 
 
+def committed_ends(bootstrap_servers: str, topic: str, partitions: Iterable[int]) -> dict[int, int]:
+    """The offset up to which each partition can be read without open transactions."""
+    latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+    return _offsets(admin(bootstrap_servers), topic, list(partitions), latest, isolation=IsolationLevel.READ_COMMITTED)
+
+
+def starts(bootstrap_servers: str, topic: str, partitions: Iterable[int]) -> dict[int, int]:
+    """The first offset that each partition still holds."""
+    return _offsets(admin(bootstrap_servers), topic, list(partitions), OffsetSpec.earliest())  # type: ignore[no-untyped-call]
+
+
 def _offsets(
-    client: AdminClient, topic: str, partitions: list[int], spec: OffsetSpec, timeout: float = TIMEOUT
+    client: AdminClient,
+    topic: str,
+    partitions: list[int],
+    spec: OffsetSpec,
+    timeout: float = TIMEOUT,
+    isolation: IsolationLevel = IsolationLevel.READ_UNCOMMITTED,
 ) -> dict[int, int]:
-    futures = client.list_offsets({TopicPartition(topic, partition): spec for partition in partitions})
+    asked = {TopicPartition(topic, partition): spec for partition in partitions}
+    futures = client.list_offsets(asked, isolation_level=isolation) if asked else {}
     return {where.partition: future.result(timeout).offset for where, future in sorted(futures.items())}
 
 

@@ -8,7 +8,7 @@ from dash import ALL, ClientsideFunction, Input, Output, State, callback, client
 from dash.development.base_component import Component
 from dash.exceptions import PreventUpdate
 
-from dashboard import charts, health, health_charts, health_lake, health_tiles, snapshot, text, tiles
+from dashboard import charts, health, health_audit, health_charts, health_lake, health_tiles, snapshot, text, tiles
 from dashboard.health_watch import HealthView
 from lakehouse import peek
 from lakehouse.errors import LakeError
@@ -116,6 +116,13 @@ def update_dead_letters(_version: str | None, shown: str | None) -> tuple[Any, .
     """The table of reasons."""
     view, stamp = _changed(shown, "dead_letters")
     return health_lake.dead_letters_table(view), stamp, *health_lake.dead_letters_state(view)
+
+
+@callback(*_part("audit"))
+def update_audit(_version: str | None, shown: str | None) -> tuple[Any, ...]:
+    """The last audits."""
+    view, stamp = _changed(shown, "audits")
+    return health_audit.audit_table(view), stamp, *health_audit.audit_state(view)
 
 
 @callback(*_part("tables"))

@@ -6,7 +6,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from jobs.houses.schema import COORDINATES, EARLIEST, FIELDS, HISTORY, MAX_AHEAD, MAX_VALUE_BYTES, READABLE, Field
-from lakehouse.deadletters import CUT, KEPT_BYTES
+from lakehouse.batches import CUT, KEPT_BYTES
 
 # \z, not $: that one also matches before a line end.
 _ISO = r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)?\z"

@@ -90,6 +90,13 @@ def test_a_failing_job_is_named_with_its_error_and_the_next_still_runs(lake: Pat
     assert "trained" in (lake / "log/nightly.log").read_text()
 
 
+def test_the_audit_is_the_last_and_runs_as_the_command(lake: Path) -> None:
+    found = schedule.jobs(["houses"])
+    assert [job.name for job in found] == ["recompute.py", "train.py", "audit.py"]
+    with pytest.raises(LakeError, match=r"houses/audit.py \(exit code 69: No Kafka broker is known"):
+        schedule.nightly(found[-1:])
+
+
 def test_an_error_of_an_earlier_night_is_not_told_again(lake: Path, tmp_path: Path) -> None:
     for code, told in (
         ("import sys; sys.stderr.write('Error: Old.\\n'); sys.exit(1)", "1: Old"),
@@ -224,7 +231,7 @@ def test_the_jobs_are_those_that_domains_have(lake: Path, tmp_path: Path, monkey
     assert last == schedule.MAINTAIN
     names = [str(path.relative_to(tmp_path / "jobs")) for path in found]
     assert names == ["a/train.py", "b/recompute.py", "b/train.py"]
-    with pytest.raises(UsageError, match=r"nothing to run nightly: no recompute\.py or train\.py in c"):
+    with pytest.raises(UsageError, match=r"nothing to run nightly: no recompute\.py, train\.py or audit\.py in c"):
         schedule.jobs(["c"])
 
 

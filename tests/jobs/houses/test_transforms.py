@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 
 from jobs.houses import transforms
 from jobs.houses.schema import HISTORY
-from lakehouse.deadletters import CUT, KEPT_BYTES
+from lakehouse.batches import CUT, KEPT_BYTES
 from tests.jobs.houses.sales import NOON, RECORDS, at, event, plain, record
 
 pytestmark = pytest.mark.spark
@@ -87,6 +87,7 @@ BAD: list[tuple[Any, str]] = [
     (event(id="../../etc"), "id: not 1 to 64 letters, digits, - or _"),
     (event(id="71\n"), "id: not 1 to 64 letters, digits, - or _"),
     (event(waterfront="1f"), "waterfront: not a whole number"),
+    (event(sold_at="2026-11-22T12:00:00Z\n"), "sold_at: not a time (ISO 8601 or epoch milliseconds)"),
     (event(event_id="x" * 200), "event_id: not 1 to 128 characters"),
     (event(sold_at="2099-01-01T00:00:00Z"), "sold_at: more than 5 minutes after the record's timestamp"),
     (event(sold_at=at(302)), "sold_at: more than 5 minutes after the record's timestamp"),

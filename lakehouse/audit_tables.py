@@ -1,0 +1,103 @@
+"""Pinned versions of Delta tables, read in slices: what an audit holds against the topic."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+from deltalake import DeltaTable
+
+from lakehouse import tables
+from lakehouse.audit_windows import Sums, add, place
+from lakehouse.audits import Windows
+from lakehouse.tables import Table
+
+_INT96 = ds.ParquetReadOptions(coerce_int96_timestamp_unit="us")  # nanoseconds would end in 2262
+
+
+class Pinned:
+    """One version of a table; a table that does not exist has no rows and version -1."""
+
+    def __init__(self, table: Table, version: int | None = None) -> None:
+        self.table = table
+        self.delta = DeltaTable(table.path, version=version) if tables.exists(table) else None
+        self.version = self.delta.version() if self.delta else -1
+
+    def scan(self, columns: Sequence[str], where: pc.Expression | None = None) -> Iterator[pa.Table]:
+        """Columns of the rows for which `where` holds, some ten thousand at a time, in the table's types."""
+        if self.delta is None:
+            return
+        schema = pa.schema([self.table.arrow_schema.field(name) for name in columns])
+        rows = self.delta.to_pyarrow_dataset(parquet_read_options=_INT96)
+        for batch in rows.scanner(columns=list(columns), filter=where, batch_size=65_536).to_batches():
+            if batch.num_rows:
+                yield pa.Table.from_batches([batch]).cast(schema)
+
+    def read(self, columns: Sequence[str], where: pc.Expression | None = None) -> pa.Table:
+        """The same as one table."""
+        schema = pa.schema([self.table.arrow_schema.field(name) for name in columns])
+        return pa.concat_tables([schema.empty_table(), *self.scan(columns, where)])
+
+    def last(self, generation: str) -> int | None:
+        """The last batch of a generation that changed this version."""
+        return self.delta.transaction_version(f"{generation}:{self.table.name}") if self.delta else None
+
+
+def within(topic: str, ranges: Mapping[int, tuple[int, int]]) -> pc.Expression:
+    """Rows whose coordinates lie in the ranges (end exclusive)."""
+    found = pc.scalar(False)
+    for partition, (start, end) in ranges.items():
+        inside = (pc.field("offset") >= start) & (pc.field("offset") < end)
+        found = found | ((pc.field("partition") == partition) & inside)
+    return (pc.field("topic") == topic) & found
+
+
+def distinct_sums(history: Pinned, declared: Windows, window: int, slide: int) -> Sums:
+    """The sums over the first record of each event id: what the batch layer must hold.
+
+    Two passes: the first finds ids that may be there twice, by a hash of 8 bytes each.
+    The second looks at those closely.
+    """
+    repeated = _repeated(history, declared.event_id)
+    sums: Sums = {}
+    first: dict[str, tuple[tuple[object, ...], pa.Table]] = {}
+    order = ("recorded_at", "topic", "partition", "offset")
+    columns = [*dict.fromkeys([*declared.columns, declared.event_id, *order])]
+    for rows in history.scan(columns):
+        maybe = np.isin(_hashes(rows[declared.event_id]), repeated) & rows[declared.event_id].is_valid().to_numpy()
+        for placed in place(declared.facts(rows.filter(pa.array(~maybe))), window, slide):
+            add(sums, placed)
+        some = rows.filter(pa.array(maybe))
+        for number, row in enumerate(some.select([declared.event_id, *order]).to_pylist()):
+            rank = tuple((row[name] is not None, row[name]) for name in order)  # without coordinates: the earliest
+            name = row[declared.event_id]
+            if name not in first or rank < first[name][0]:
+                first[name] = (rank, some.slice(number, 1))
+    if first:
+        for placed in place(declared.facts(pa.concat_tables([row for _, row in first.values()])), window, slide):
+            add(sums, placed)
+    return sums
+
+
+def _repeated(history: Pinned, event_id: str) -> np.ndarray:
+    parts = [np.empty(0, dtype=np.uint64)]
+    for rows in history.scan([event_id]):
+        parts.append(_hashes(rows[event_id].drop_null()))
+    found, times = np.unique(np.concatenate(parts), return_counts=True)
+    return found[times > 1]
+
+
+def _hashes(texts: pa.ChunkedArray) -> np.ndarray:
+    from pandas.util import hash_array
+
+    return hash_array(texts.fill_null("").to_numpy(), categorize=False)
+
+
+def by_partition(rows: pa.Table) -> dict[int, pa.Table]:
+    """The rows of each partition."""
+    found: dict[int, pa.Table] = defaultdict(lambda: rows.slice(0, 0))
+    for partition in pc.unique(rows["partition"]).to_pylist():
+        found[partition] = rows.filter(pc.equal(rows["partition"], partition))
+    return found

@@ -1,0 +1,98 @@
+"""Reading a topic as it is, with a plain consumer: no Spark, no group, nothing committed."""
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from lakehouse.audits import Record
+from lakehouse.errors import UnavailableError
+
+SILENT_SECONDS = 30
+BATCH = 5000
+Range = tuple[int, int]  # of offsets, end exclusive
+
+
+def slices(ranges: Mapping[int, Range], size: int) -> Iterator[dict[int, Range]]:
+    """The ranges in steps of about `size` offsets in all; partitions go forward together, as they were written."""
+    total = sum(end - start for start, end in ranges.values())
+    steps = max(1, -(-total // size))
+    for step in range(steps):
+        yield {
+            partition: (start + (end - start) * step // steps, start + (end - start) * (step + 1) // steps)
+            for partition, (start, end) in ranges.items()
+        }
+
+
+class TopicReader:
+    """Reads committed records of one topic; close it when done."""
+
+    def __init__(self, bootstrap_servers: str, topic: str) -> None:
+        self._topic = topic
+        options = {
+            "bootstrap.servers": bootstrap_servers,
+            "group.id": "lake-audit",  # asked for by the client; with assign and no commits the broker never hears it
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "isolation.level": "read_committed",
+            "auto.offset.reset": "earliest",  # where retention was quicker than we are
+            "check.crcs": True,
+            "queued.max.messages.kbytes": 32768,
+            "log_level": 0,
+        }
+        self._consumer = Consumer(options)
+
+    def close(self) -> None:
+        """Let the broker go."""
+        self._consumer.close()
+
+    def read(self, ranges: Mapping[int, Range]) -> Iterator[tuple[int, list[Record]]]:
+        """The records of the ranges as (partition, records in order), some thousand at a time.
+
+        Raises UnavailableError when the broker falls silent.
+        """
+        left = {partition: end for partition, (start, end) in ranges.items() if start < end}
+        self._consumer.assign([TopicPartition(self._topic, at, ranges[at][0]) for at in left])
+        heard = time.monotonic()
+        while left:
+            try:
+                messages = self._consumer.consume(BATCH, timeout=0.1)
+                yield from self._sorted(messages, left)
+            except KafkaException:
+                raise _silent(self._topic) from None
+            heard = time.monotonic() if messages else heard
+            if time.monotonic() - heard > SILENT_SECONDS:
+                raise _silent(self._topic)
+
+    def _sorted(self, messages: list[Message], left: dict[int, int]) -> Iterator[tuple[int, list[Record]]]:
+        """The messages by partition; partitions that have come to their end leave `left`."""
+        found: dict[int, list[Record]] = defaultdict(list)
+        ended = set()
+        for message in messages:
+            partition, offset = message.partition(), message.offset()
+            if message.error() is not None:
+                _heed(message)
+                ended.add(partition)
+            elif partition is not None and offset is not None and partition in left:
+                if offset < left[partition]:
+                    found[partition].append(Record(offset, message.timestamp()[1], message.key(), message.value()))
+                if offset >= left[partition] - 1:
+                    ended.add(partition)
+        yield from found.items()
+        for number in set(left) & ended:
+            del left[number]
+            self._consumer.pause([TopicPartition(self._topic, number)])
+
+
+def _heed(message: Message) -> None:
+    error = message.error()
+    if error is not None and error.code() != KafkaError._PARTITION_EOF:
+        raise KafkaException(error)
+
+
+def _silent(topic: str) -> UnavailableError:
+    return UnavailableError(
+        f"The records of {topic} cannot be read: the Kafka broker does not answer (waited {SILENT_SECONDS} s).",
+        "Check that it runs: `lake status`. The audit can be run again at any time.",
+    )

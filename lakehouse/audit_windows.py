@@ -1,0 +1,163 @@
+"""Averages per window again, from the events, in exact integers; and which events the batch log says came too late."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+
+from lakehouse.audits import Findings, Windows
+
+Ints = npt.NDArray[np.int64]
+Sums = dict[tuple[int, int], list[int]]  # (window start in microseconds, group) -> count, sum
+NEVER = np.iinfo(np.int64).min
+
+
+def micros(span: str) -> int:
+    """Microseconds in a span as Spark writes it: `2 minutes`."""
+    return int(pd.Timedelta(span).value // 1000)
+
+
+def place(facts: pa.Table, window: int, slide: int, watermarks: Ints | None = None) -> Iterator[pd.DataFrame]:
+    """Each event in each of its windows that was still open: columns start, group, amount.
+
+    `watermarks` are those that Spark dropped late events by, per event: a window that ended by then was closed.
+    """
+    events = facts.filter(facts["event_at"].is_valid())
+    if watermarks is not None:
+        watermarks = watermarks[facts["event_at"].is_valid().to_numpy()]
+    at, group, amount = (events[name].to_numpy() for name in ("event_at", "group", "amount"))
+    newest = at - at % slide
+    for back in range(-(-window // slide)):
+        start = newest - back * slide
+        inside = start + window > at
+        if watermarks is not None:
+            inside &= start + window > watermarks
+        yield pd.DataFrame({"start": start[inside], "group": group[inside], "amount": amount[inside]})
+
+
+def add(sums: Sums, placed: pd.DataFrame) -> None:
+    """Add placed events to the sums."""
+    found = placed.groupby(["start", "group"])["amount"].agg(["size", "sum"])
+    for key, count, total in zip(found.index, found["size"], found["sum"], strict=True):
+        cell = sums.setdefault((int(key[0]), int(key[1])), [0, 0])
+        cell[0] += int(count)
+        cell[1] += int(total)
+
+
+@dataclass(frozen=True)
+class Read:
+    """The batches of one generation that read one partition, in order: offsets and the watermark for late events."""
+
+    starts: Ints
+    ends: Ints
+    late: Ints
+
+    def watermarks(self, offsets: Ints) -> tuple[npt.NDArray[np.bool_], Ints]:
+        """Which offsets a batch has read, and by which watermark that batch dropped what was late."""
+        if not len(self.starts):
+            return np.zeros(len(offsets), dtype=bool), np.full(len(offsets), NEVER)
+        at = np.searchsorted(self.starts, offsets, side="right") - 1
+        known = (at >= 0) & (offsets < self.ends[at])
+        return known, self.late[at]
+
+
+class BatchLog:
+    """The batch log of a query: generations, oldest first, and what their batches read up to the last counted one."""
+
+    def __init__(self, log: pa.Table, topic: str, last: Mapping[str, int | None]) -> None:
+        frame = log.to_pandas()
+        frame["mark"] = log["watermark"].cast(pa.int64()).to_pandas().fillna(NEVER).astype("int64")
+        begun = frame.groupby("generation")["committed_at"].max().sort_values()
+        self.generations: list[str] = [name for name in begun.index if last.get(name) is not None]
+        self.findings = Findings()
+        self.last = {name: int(last[name] or 0) for name in self.generations}
+        self._reads: dict[tuple[str, int], Read] = {}
+        for generation in self.generations:
+            rows = frame[(frame["generation"] == generation) & (frame["batch_id"] <= self.last[generation])]
+            self._take(generation, rows[rows["topic"] == topic])
+
+    def read(self, generation: str, partition: int) -> Read:
+        """The batches of the generation over the partition."""
+        none = np.empty(0, dtype=np.int64)
+        return self._reads.get((generation, partition), Read(none, none, none))
+
+    def _take(self, generation: str, rows: pd.DataFrame) -> None:
+        marks = rows.groupby("batch_id")["mark"].max()
+        missing = sorted(set(range(self.last[generation] + 1)) - set(marks.index))
+        self.findings.add("batch not in the log", missing, f"generation {generation}")
+        late = {batch: marks.get(batch - 1, NEVER) for batch in marks.index}
+        twice = rows[rows.duplicated(["batch_id", "partition"])]
+        self.findings.add("batch twice in the log", [int(batch) for batch in twice["batch_id"].unique()])
+        read = rows[rows["end_offset"] > rows["start_offset"]].sort_values(["partition", "start_offset"])
+        for partition in sorted(set(read["partition"])):
+            of = read[read["partition"] == partition]
+            starts, ends = (of[name].to_numpy(dtype=np.int64) for name in ("start_offset", "end_offset"))
+            batches = of["batch_id"].to_numpy()
+            torn = batches[1:][starts[1:] != ends[:-1]]
+            where = f"partition {partition}, generation {generation}"
+            self.findings.add("batch that does not begin where the one before ended", torn, where)
+            marked = np.array([late[batch] for batch in batches], dtype=np.int64)
+            self._reads[generation, int(partition)] = Read(starts, ends, marked)
+
+
+class Speed:
+    """The speed layer's sums as they must be, gathered from slices of valid events."""
+
+    def __init__(self, log: BatchLog, window: int, slide: int) -> None:
+        self.log, self._window, self._slide = log, window, slide
+        self._sums: dict[str, Sums] = defaultdict(dict)
+        self.late = self.waiting = 0
+
+    def add(self, partition: int, offsets: Ints, facts: pa.Table) -> None:
+        """Count valid events of a partition; those that no counted batch has read are waiting."""
+        newest = self.log.generations[-1:]
+        for generation in self.log.generations:
+            known, marks = self.log.read(generation, partition).watermarks(offsets)
+            read = facts.filter(pa.array(known))
+            placed = pd.concat(place(read, self._window, self._slide, marks[known]))
+            add(self._sums[generation], placed)
+            if [generation] == newest:
+                self.waiting += int((~known).sum())
+                self.late += sum(map(len, place(read, self._window, self._slide))) - len(placed)
+
+    def expected(self) -> Sums:
+        """The sums by key: of the newest generation that has the key, since its row replaced the earlier ones."""
+        made: Sums = {}
+        for generation in self.log.generations:
+            made |= self._sums[generation]
+        return made
+
+
+def compare(declared: Windows, expected: Sums, rows: pa.Table, window: int, source: str) -> Findings:
+    """Hold a table's rows against the expected sums, each value with ==; `source` is what the sums were made from."""
+    findings = Findings()
+    left = {key: declared.values(*cell) for key, cell in expected.items()}
+    seen = set()
+    starts, ends = (rows[name].cast(pa.int64()).to_pylist() for name in ("window_start", "window_end"))
+    for start, end, row in zip(starts, ends, rows.to_pylist(), strict=True):
+        key = (start, row[declared.group])
+        if key in seen:
+            findings.add("row twice", [_name(declared, key)])
+            continue
+        seen.add(key)
+        wanted = left.pop(key, None)
+        if wanted is None:
+            findings.add("row that nothing explains", [_name(declared, key)], f"{source} has no event for it")
+            continue
+        wrong = [
+            f"{name} is {row[name]}, {source} gives {value}" for name, value in wanted.items() if row[name] != value
+        ]
+        wrong += [] if end == start + window else [f"window_end is {row['window_end']}"]
+        findings.add("row differs", [_name(declared, key)] if wrong else [], "; ".join(wrong))
+    lacking = [_name(declared, key) for key in sorted(left)]
+    findings.add("row missing", lacking, f"{source} gives {left[min(left)]}" if left else "")
+    return findings
+
+
+def _name(declared: Windows, key: tuple[int, int]) -> str:
+    return f"{datetime.fromtimestamp(key[0] / 1e6, UTC):%Y-%m-%d %H:%M:%S} {declared.group} {key[1]}"

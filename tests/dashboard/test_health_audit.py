@@ -1,0 +1,52 @@
+"""The last audit on the Health page, from a stored result."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dashboard import health_audit
+from dashboard.health_watch import HealthWatch
+from jobs.houses import schema
+from lakehouse import audits
+from tests.dashboard.test_health import fields, words
+
+
+def result(at: datetime, clean: bool) -> dict[str, Any]:
+    finding = {"what": "lost", "count": 22, "places": list(range(7, 27)), "detail": ""}
+    part = {"partition": 3, "records": 100, "history": 70, "dead_letters": 8, "waiting": 0}
+    part |= {"findings": [] if clean else [finding]}
+    told = {"domain": "houses", "at": at.isoformat(), "clean": clean, "seconds": 1.5, "topic": "houses"}
+    return told | {"partitions": [part], "views": []}
+
+
+@pytest.fixture
+def watch(lake: Path) -> HealthWatch:
+    return HealthWatch([schema.DOMAIN])
+
+
+def test_a_lake_never_audited_says_how(watch: HealthWatch) -> None:
+    state = health_audit.audit_state(watch.look())
+    assert (state.state, "lake audit" in words(state.notice)) == ("empty", True)
+
+
+def test_the_newest_audit_is_shown_with_what_is_off(watch: HealthWatch) -> None:
+    now = datetime.now(UTC)
+    audits.store("houses", now - timedelta(hours=1), result(now - timedelta(hours=1), True))
+    view = watch.look()
+    assert fields(health_audit.audit_table(view), "audit=houses")["result"] == "clean"
+    assert health_audit.audit_state(view).state == "ready"
+    audits.store("houses", now, result(now, False))
+    view = watch.look()
+    row = fields(health_audit.audit_table(view), "audit=houses")
+    assert (row["result"], row["records"], row["dead_letters"]) == ("off", "100", "8")
+    assert "22 lost: houses 3, offsets 7, 8" in words(health_audit.audit_table(view))
+    assert "and 2 more" in words(health_audit.audit_table(view))
+
+
+def test_an_audit_of_the_night_before_last_is_stale(watch: HealthWatch) -> None:
+    at = datetime.now(UTC) - timedelta(hours=27)
+    audits.store("houses", at, result(at, True))
+    state = health_audit.audit_state(watch.look())
+    assert (state.state, "27 hours old" in str(state.notice)) == ("stale", True)
