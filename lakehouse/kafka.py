@@ -130,7 +130,7 @@ def no_answer(bootstrap_servers: str, errors: Iterable["KafkaError"], waited: fl
             f"Kafka at {bootstrap_servers} refused the login of user {known.user!r}.",
             f"Check LAKE_KAFKA_USER and the password in {known.password_file}.",
         )
-    if known and KafkaError._SSL in codes:
+    if known and (KafkaError._SSL in codes or _speaks_tls(bootstrap_servers) is False):
         return UnavailableError(
             f"Kafka at {bootstrap_servers} does not speak TLS with a certificate that {known.ca} vouches for.",
             "Check LAKE_KAFKA_CA_FILE and the port; a broker without TLS needs LAKE_KAFKA_SECURITY=plaintext.",
@@ -146,12 +146,17 @@ def no_answer(bootstrap_servers: str, errors: Iterable["KafkaError"], waited: fl
     )
 
 
-def _speaks_tls(bootstrap_servers: str) -> bool:
+def _speaks_tls(bootstrap_servers: str) -> bool | None:
+    """Whether the first of the addresses answers by TLS; None when nothing listens there."""
     host, _, port = bootstrap_servers.split(",", maxsplit=1)[0].rpartition(":")
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # a question, nothing is sent
     try:
-        with socket.create_connection((host, int(port)), 2) as plain, context.wrap_socket(plain):
-            return True
+        plain = socket.create_connection((host, int(port)), 2)
     except (OSError, ValueError):
+        return None
+    try:
+        with plain, context.wrap_socket(plain):
+            return True
+    except OSError:
         return False
