@@ -53,7 +53,9 @@ class TopicReader:
         Raises UnavailableError when the broker falls silent.
         """
         left = {partition: end for partition, (start, end) in ranges.items() if start < end}
-        self._consumer.assign([TopicPartition(self._topic, at, ranges[at][0]) for at in left])
+        places = [TopicPartition(self._topic, at, ranges[at][0]) for at in left]
+        self._consumer.assign(places)
+        self._consumer.resume(places)  # a partition paused by the range before stays so
         heard = time.monotonic()
         while left:
             try:
@@ -61,7 +63,7 @@ class TopicReader:
                 yield from self._sorted(messages, left)
             except KafkaException:
                 raise _silent(self._topic) from None
-            heard = time.monotonic() if messages else heard
+            heard = time.monotonic() if messages else heard  # after the caller is done with them
             if time.monotonic() - heard > SILENT_SECONDS:
                 raise _silent(self._topic)
 

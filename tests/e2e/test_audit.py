@@ -139,6 +139,16 @@ def test_a_lake_of_good_bad_late_resent_and_future_events_is_clean(lake: Lake) -
     assert audits.last("houses") == json.loads(json.dumps(result))
 
 
+def test_many_slices_say_the_same_as_one(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = lake.audit()
+    monkeypatch.setattr(audit, "SLICE", 37)
+    result = lake.audit()
+    assert (result["clean"], result["views"]) == (True, whole["views"])
+    counted = ("records", "history", "dead_letters", "from", "to", "without_record")
+    for part, one in zip(result["partitions"], whole["partitions"], strict=True):
+        assert {name: part[name] for name in counted} == {name: one[name] for name in counted}
+
+
 Damage = Callable[[], Any]
 
 

@@ -56,6 +56,8 @@ def test_a_dropped_doubled_or_moved_coordinate_is_found(
         assert (doubled.lost.tolist(), doubled.doubled.tolist()) == ([], [at])
     moved = conserve(ints(records), ints([*both[0], 1000]), ints(both[1]), read_to)
     assert (moved.lost.tolist(), moved.foreign.tolist()) == ([at], [1000])
+    strange = conserve(ints(records), ints(kept), ints([*bad, 1000]), read_to)
+    assert (strange.lost.tolist(), strange.foreign.tolist()) == ([], [1000])
 
 
 @settings(deadline=None)
