@@ -37,7 +37,12 @@ def graph(graph_id: str, **options: Any) -> Component:
     """The place of a figure; the box around it gives it its height. Callbacks write to `figure_of` it."""
     config: Any = {"displaylogo": False, "responsive": True, "modeBarButtonsToRemove": ["select2d", "lasso2d"]}
     config |= options
-    return dash_html.Div([dcc.Graph(id=graph_id, config=config), dcc.Store(id=f"{graph_id}-figure")], className="chart")
+    hidden = {"visible": False}  # Plotly draws axes from -1 to 6 for a figure that has not come yet
+    clear = {"paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)"}
+    first = {"data": [], "layout": {"xaxis": hidden, "yaxis": hidden, **clear}}
+    return dash_html.Div(
+        [dcc.Graph(id=graph_id, figure=first, config=config), dcc.Store(id=f"{graph_id}-figure")], className="chart"
+    )
 
 
 def figure_of(graph_id: str) -> Output:

@@ -58,7 +58,7 @@
       figure.layout.map.zoom -= 1;
     }
     figure.layout.map.layers = window.lake.mapLayers();
-    if (now) figure.layout.dragmode = now.dragmode;
+    if (now && now.map) figure.layout.dragmode = now.dragmode;
     return figure;
   }
 

@@ -16,7 +16,6 @@ from jobs.houses import schema
 from jobs.houses.export import EXPORT
 from lakehouse.models import Registry
 from lakehouse.tables import Table
-from tests.dashboard.served import App
 from tests.jobs.houses import fitting
 
 Write = Callable[..., None]
@@ -101,17 +100,20 @@ def damage(table: Table) -> None:
         commit.write_text("{ torn")
 
 
+@pytest.fixture
+def damaged(sales: None, publish: Publish) -> None:
+    """The same with a model, and a history that was damaged before the dashboard started."""
+    publish()
+    damage(schema.HISTORY)
+
+
 DAMAGED = "The table houses.{} cannot be read"
 RESET = "lake reset houses"
 
 
 @pytest.mark.e2e
-@pytest.mark.usefixtures("sales")
-def test_a_damaged_table_is_told_where_it_matters_and_nowhere_else(app: App, page: Page, publish: Publish) -> None:
-    publish()
-    app.stop()
-    damage(schema.HISTORY)
-    app.start()
+@pytest.mark.usefixtures("damaged")
+def test_a_damaged_table_is_told_where_it_matters_and_nowhere_else(page: Page) -> None:
     page.goto("/houses")
     notice(page, "houses-feed", "error", DAMAGED.format("history"))
     notice(page, "houses-feed", "error", RESET)
