@@ -51,20 +51,24 @@ def _condition(field: schema.Field) -> str:
     """A field's rule: its bounds, its form; null passes where the field is optional."""
     name = field.name.upper()
     low, high = (str(bound).replace("-", "- ") for bound in (field.low, field.high))
-    loose_id = transforms._ID.replace("$", "([.]0+)?$")  # 7129300520.0 is a number for an id
+    loose_id = transforms._ID.replace(r"\z", r"([.]0+)?\z")  # 7129300520.0 is a number for an id
     rule = {
         "id": f"REGEXP_EXTRACT ( '{loose_id}' , ID ) IS NOT NULL",
         "event_id": "LEN ( EVENT_ID ) BETWEEN 1 AND 128",
     }.get(field.name, f"{name} BETWEEN {low} AND {high}")
     if field.kind == "TIMESTAMP":
-        rule = f"{TIME.format(name)} IS NOT NULL"
+        first, last = (_millis(day).replace("-", "- ") for day in schema.READABLE)
+        rule = f"UNIX_TIMESTAMP ( {TIME.format(name)} ) BETWEEN {first} AND {last}"
     return rule if field.required else f"( {name} IS NULL OR {rule} )"
 
 
+def _millis(day: str) -> str:
+    return f"{datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp() * 1000:.0f}"
+
+
 def _event_time_rule() -> str:
-    earliest = datetime.fromisoformat(schema.EARLIEST).replace(tzinfo=UTC).timestamp()
     minutes = _duration(schema.MAX_AHEAD) // timedelta(minutes=1)
-    return f"{EVENT_AT} BETWEEN {earliest * 1000:.0f} AND ROWTIME + {minutes} * 60 * 1000"
+    return f"{EVENT_AT} BETWEEN {_millis(schema.EARLIEST)} AND ROWTIME + {minutes} * 60 * 1000"
 
 
 def _query(name: str, select: dict[str, str], **parts: Any) -> dict[str, Any]:
@@ -188,6 +192,7 @@ def test_drift_in_both_tables_is_noticed(old: str, new: str, part: str) -> None:
         ("LATENESS", "1 minutes", {f"{table} window" for table in TABLES}),
         ("MAX_AHEAD", "10 minutes", {"HOUSE_SALES_BY_DECADE where"}),
         ("EARLIEST", "1990-01-01", {"HOUSE_SALES_BY_DECADE where"}),
+        ("READABLE", ("1950-01-01", "2200-01-01"), {"HOUSE_SALES_BY_DECADE where"}),
         ("FIELDS", schema.FIELDS[:-1], {"HOUSE_SALES columns", "HOUSE_SALES_BY_DECADE where"}),
     ],
 )
