@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from lakehouse import kafka
 from lakehouse.audits import Record
 from lakehouse.errors import UnavailableError
 
@@ -40,6 +41,7 @@ class TopicReader:
             "check.crcs": True,
             "queued.max.messages.kbytes": 32768,
             "log_level": 0,
+            **kafka.security(),
         }
         self._consumer = Consumer(options)
 
