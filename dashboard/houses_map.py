@@ -134,7 +134,7 @@ def table(shown: Shown) -> Component:
                 tiles.cell("zip", "" if np.isnan(shown.zips[at]) else f"{int(shown.zips[at]):05d}", number=False),
                 tiles.cell("price", text.money(float(shown.prices[at])), float(shown.prices[at])),
                 tiles.cell("predicted", text.money(float(shown.predicted[at])), float(shown.predicted[at])),
-                tiles.cell("sales", dcc.Link("its sales", href=houses_house.address(str(shown.ids[at])))),
+                tiles.cell("sales", dcc.Link("sales", href=houses_house.address(str(shown.ids[at])))),
             ],
             **tiles.attributes(house=str(shown.ids[at])),
         )

@@ -163,6 +163,7 @@ LONELIEST = """graph => {
 
 def test_the_map_filters_and_a_click_leads_to_the_price(app: App, page: Page, publish: Publish) -> None:
     publish()
+    page.set_viewport_size({"width": 1440, "height": 1400})  # a point below the fold cannot be clicked
     page.goto("/map")
     expect(page.locator("#map-caption")).to_contain_text("sold, 0 not sold yet, 50 for sale")
     graph = "document.querySelector('#map-points .js-plotly-plot')"
@@ -189,7 +190,7 @@ def kpi(page: Page, name: str, value: float) -> None:
 
 def map_ready(page: Page) -> None:
     graph = "document.querySelector('#map-points .js-plotly-plot')"
-    wait_until(page, f"{graph}?.data?.length == 4 && !!{graph}._fullLayout.map?._subplot?.map?.isStyleLoaded()")
+    wait_until(page, f"{graph}?.data?.length == 4 && !!{graph}._fullLayout.map?._subplot?.map?.isStyleLoaded()", 90)
 
 
 def drag(page: Page, corners: Sequence[tuple[float, float]]) -> None:
@@ -232,6 +233,7 @@ def test_an_area_drawn_on_the_map_narrows_the_page_and_survives_ticks(
     page: Page, publish: Publish, write: Write, sale: Build, mode: str, corners: list[tuple[float, float]]
 ) -> None:
     publish()
+    page.set_viewport_size({"width": 1440, "height": 1400})
     page.goto("/map")
     map_ready(page)
     numbers_are(page, left_by(page))
