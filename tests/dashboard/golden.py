@@ -22,15 +22,17 @@ from tests.jobs.houses import fitting
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 WINDOW = timedelta(minutes=2)
 STAYS = datetime(2100, 1, 1, tzinfo=UTC)  # a driver whose last word never grows old
-HOUSE = str(fitting.real_houses().ids[-1])  # for sale
+HOUSE, SOLD = (str(fitting.real_houses().ids[at]) for at in (-1, 7))  # for sale, and sold
+MARKUP = "<img src=x onerror=window.harm=1>"
 READ = {"0": 1, "1": 1, "2": 0, "3": 0}  # how far the queries have read
 Row = Mapping[str, Any]
 
 
-def fill(broker: str) -> None:
-    """Write the lake: sales, windows that differ between the layers, dead letters, models, drivers' files, a topic."""
-    _events(broker, 7)
-    _write(schema.HISTORY, [_sale(number) for number in range(1, 31)])
+def fill(broker: str = "") -> None:
+    """Write the lake: sales, windows that differ between the layers, dead letters, models, drivers' files; a topic."""
+    if broker:
+        _events(broker, 7)
+    _write(schema.HISTORY, [*map(_sale, range(1, 30)), _sale(30) | {"id": MARKUP}, _sale(31) | {"id": SOLD}])
     _write(schema.AVERAGES, [_average(n, decade) for n in range(40) for decade in (1950, 1990, 2000)])
     _write(schema.AVERAGES, [_average(40, 1990) | {"is_final": False}])
     _write(schema.AVERAGES_BATCH, [_batch(n) for n in range(12, 17)])
