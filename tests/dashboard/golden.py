@@ -177,7 +177,7 @@ def priced() -> dict[str, Any]:
     return next(row for row in rows(schema.PRICES) if row["id"] == HOUSE)
 
 
-def waited(condition: Callable[[], Any], seconds: float = 30) -> Any:
+def waited(condition: Callable[[], Any], seconds: float = 60) -> Any:
     """Poll until it is true."""
     end = time.monotonic() + seconds
     while not (found := condition()):

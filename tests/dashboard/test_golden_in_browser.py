@@ -211,7 +211,7 @@ def test_page_answer_and_delta_are_equal(site: Site, case: Case) -> None:
         return bool(told["page"] == wanted)
 
     try:
-        waited(shown, 20)
+        waited(shown)
     except AssertionError:
         assert told["page"] == wanted
     assert plain(site.answers(case.page).of(case.kind, where, more)) == wanted
