@@ -30,7 +30,8 @@ REACHED = """() => {
   const at = document.activeElement;
   const style = getComputedStyle(at);
   const ringed = style.outlineStyle !== 'none' || style.boxShadow !== 'none'
-    || getComputedStyle(at.parentElement).outlineStyle !== 'none';
+    || getComputedStyle(at.parentElement).outlineStyle !== 'none'
+    || getComputedStyle(at.closest('.mantine-MultiSelect-input') || at).outlineStyle !== 'none';
   const inside = !at.closest('.js-plotly-plot, [data-grid]') && at !== document.body;
   if (inside && !ringed) at.dataset.ringless = '1';
   delete at.dataset.reach;
@@ -43,7 +44,8 @@ RINGLESS = "() => [...document.querySelectorAll('[data-ringless]')].map(box => b
 FAINT = """() => {
   const parsed = (text) => {
     const n = (text.match(/[\\d.]+/g) || []).map(Number);
-    return [n[0], n[1], n[2], n[3] ?? 1];
+    const of = text.startsWith('color(') ? 255 : 1; // color-mix() gives shares
+    return [n[0] * of, n[1] * of, n[2] * of, n[3] ?? 1];
   };
   const over = (top, below) => [0, 1, 2].map(i => top[i] * top[3] + below[i] * (1 - top[3])).concat(1);
   const light = (c) => [0.2126, 0.7152, 0.0722].map((share, i) => { const v = c[i] / 255;

@@ -15,8 +15,7 @@ from playwright.sync_api import Page, expect
 from dashboard.app import pages
 from jobs.houses import schema
 from lakehouse import checkpoints, state
-from tests.dashboard.golden import waited
-from tests.dashboard.served import App, beats, settled, version, wait_until
+from tests.dashboard.served import App, beats, settled, version, wait_until, waited
 from tests.jobs.houses import fitting
 
 pytestmark = pytest.mark.e2e

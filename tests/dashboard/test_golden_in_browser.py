@@ -11,8 +11,9 @@ from playwright.sync_api import Browser, Page
 
 from lakehouse.settings import settings
 from tests.dashboard import golden
-from tests.dashboard.golden import CASES, HOUSE, Case, waited
-from tests.dashboard.served import App
+from tests.dashboard.golden import HOUSE
+from tests.dashboard.golden_cases import CASES, Case, priced
+from tests.dashboard.served import App, waited
 from tests.dashboard.tab import Json, Tab, components
 
 pytestmark = pytest.mark.e2e
@@ -220,5 +221,5 @@ def test_page_answer_and_delta_are_equal(site: Site, case: Case) -> None:
 def test_the_price_api_answers_what_delta_holds(site: Site) -> None:
     with urlopen(f"{site.app.url}/api/houses/{HOUSE}/price") as told:
         answer = json.load(told)
-    wanted = golden.priced()
+    wanted = priced()
     assert [answer[name] for name in ("price", "low", "high")] == [wanted[name] for name in ("price", "low", "high")]

@@ -8,8 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from jobs.houses import schema
-from tests.dashboard.golden import waited
-from tests.dashboard.served import App, wait_until
+from tests.dashboard.served import App, wait_until, waited
 
 pytestmark = pytest.mark.e2e
 Write = Callable[..., None]

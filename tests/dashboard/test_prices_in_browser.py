@@ -11,8 +11,7 @@ from playwright.sync_api import Page, expect
 
 from jobs.houses import schema
 from lakehouse.models import Registry
-from tests.dashboard.golden import waited
-from tests.dashboard.served import App, beats, wait_until
+from tests.dashboard.served import App, beats, wait_until, waited
 from tests.jobs.houses import fitting
 
 pytestmark = pytest.mark.e2e
