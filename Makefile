@@ -55,7 +55,7 @@ lint: setup-dev ## ruff and mypy
 archive: setup ## Make Spark start faster: a class-data-sharing archive of its classes (optional, 220 MB)
 	@$(BIN)/lake make-archive
 
-bench: setup-dev ## Measure speed and size; ARGS="--full" takes its time
+bench: setup-dev ## Measure speed and size; ARGS="--full" takes its time, "--dashboard" is 20 tabs only
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 bench-model: setup-dev ## Measure how good the price model is, over five seeds of the split

@@ -41,6 +41,7 @@ def grid(grid_id: str, columns: Sequence[dict[str, Any]], height: int) -> Compon
             "theme": {"function": _THEME},
             "animateRows": False,
             "suppressCellFocus": False,
+            "tabToNextCell": {"function": "false"},  # Tab leaves the list, as anywhere; the arrow keys move within
             "overlayNoRowsTemplate": "",
             "asyncTransactionWaitMillis": 50,
         },

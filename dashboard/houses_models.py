@@ -19,6 +19,7 @@ NO_LIVE_ERROR = (
     "Sell some: `./spark-submit.sh jobs/houses/produce.py --from for-sale`"
 )
 SHOWN_VERSIONS = 60
+VERSION_COLUMNS = ["version", "outcome", "mape", "r2", "live_mape"]
 
 
 def models(view: DomainView) -> ModelsView:
@@ -109,7 +110,7 @@ def version_frame(found: ModelsView, errors: LiveError | None) -> pd.DataFrame:
         for version in found.versions[-SHOWN_VERSIONS:]
         if metric(version, "mape") is not None
     ]
-    return pd.DataFrame(rows, columns=["version", "outcome", "mape", "r2", "live_mape"]).astype(object)
+    return pd.DataFrame(rows, columns=VERSION_COLUMNS).astype(object)
 
 
 def trend_table(rows: pd.DataFrame) -> Component:

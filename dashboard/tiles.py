@@ -38,7 +38,7 @@ LOADING = TileState("loading", [], None)
 def tile(
     tile_id: str, title: str, meaning: str, *body: Any, stale_after: int = 30, now: TileState = LOADING
 ) -> Component:
-    """A titled panel, `loading` until a callback says otherwise; dimmed when older than `stale_after` seconds."""
+    """A titled panel, `loading` until a callback says otherwise; marked when older than `stale_after` seconds."""
     return html.Section(
         [
             html.Header(

@@ -1,7 +1,10 @@
 """The versions of the house price model: how good each is, why it is live or not, and how it does on real sales."""
 
+import functools
+import json
 from typing import Any
 
+import pandas as pd
 from dash import Input, Output, callback, html, no_update
 from dash.development.base_component import Component
 from dash.exceptions import PreventUpdate
@@ -90,8 +93,15 @@ def update_trend(_version: str | None, scheme: str | None) -> tuple[Any, ...]:
     view = _view()
     found = houses_models.models(view)
     rows = houses_models.version_frame(found, houses_models.live_error(view))
-    figure = charts_models.versions(rows, scheme, "models-trend") if scheme and len(rows) else no_update
+    figure = _drawn(tuple(rows.itertuples(index=False, name=None)), scheme) if scheme and len(rows) else no_update
     return figure, houses_models.trend_table(rows), *houses_models.models_state(found)
+
+
+@functools.lru_cache(maxsize=4)
+def _drawn(rows: tuple[tuple[Any, ...], ...], scheme: str) -> Any:
+    """The figure of these versions, drawn once: they change once a night."""
+    frame = pd.DataFrame(rows, columns=houses_models.VERSION_COLUMNS).astype(object)
+    return json.loads(charts_models.versions(frame, scheme, "models-trend").to_json())
 
 
 @callback(

@@ -7,6 +7,7 @@ import platform
 import shutil
 import statistics
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lakehouse.settings import ROOT
-from tests.bench import measure, model, pricing
+from tests.bench import dashboard, measure, model, pricing
 
 console = Console(highlight=False, soft_wrap=True)
 KEPT = ROOT / "var/bench"
@@ -35,9 +36,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--full", action="store_true", help="longer runs, more repeats")
     parser.add_argument("--model", action="store_true", help="only how good the price model is")
+    parser.add_argument("--dashboard", action="store_true", help="only the dashboard under 20 tabs")
     options = parser.parse_args()
     if options.model:
         show_model()
+        return
+    if options.dashboard:
+        show_dashboard(minutes=30 if options.full else 2)
         return
     full = options.full
     grid = Table("what", "reach", "measured", box=None, pad_edge=False)
@@ -96,6 +101,43 @@ def show_model() -> None:
     grid.add_row("median", *(f"{value:,.4g}" for value in model.medians(found).values()), style="bold")
     console.print(grid)
     keep({"model": found})
+
+
+def show_dashboard(minutes: float) -> None:
+    """The dashboard's first paint by page, and its ticks under 20 tabs by page; `--full` takes half an hour."""
+    painted = dashboard.first_paint()
+    grid = Table("page", "painted ms", "all tiles ready ms", box=None, pad_edge=False)
+    for page, told in painted.items():
+        grid.add_row(page, f"{told['painted']:,.0f}", f"{told['ready']:,.0f}")
+    console.print(grid)
+    found = dashboard.tabs(seconds=60 * minutes)
+    grid = Table("tab", "ticks", "ms p50", "ms p95", "slowest answer p95", "bytes with news p50", "p95", "without p50")
+    pages: dict[str, list[dashboard.Tick]] = {}
+    for page, tick in found["ticks"]:
+        pages.setdefault(page, []).append(tick)
+    rows = {page: tick_figures(ticks) for page, ticks in sorted(pages.items())}
+    rows["all, reach p95 ≤ 100 ms"] = tick_figures([tick for _, tick in found["ticks"]])
+    for page, row in rows.items():
+        grid.add_row(page, *(f"{value:,.0f}" for value in row.values()))
+    console.print(grid)
+    first, last = found["pss_mb"][0], found["pss_mb"][-1]
+    console.print(f"PSS {first:,.0f} MB, {last:,.0f} MB {minutes:g} min later; {found['cores']:.2f} cores busy")
+    keep({"first_paint_ms": painted, "ticks": rows, "pss_mb": found["pss_mb"], "cores": found["cores"]})
+
+
+def tick_figures(ticks: Sequence[dashboard.Tick]) -> dict[str, float]:
+    """How long ticks took, and the bytes that came, in those with news and in those without."""
+    millis, slowest = [1000 * tick.seconds for tick in ticks], [1000 * tick.slowest for tick in ticks]
+    news, none = ([float(tick.bytes) for tick in ticks if bool(tick.news) is told] or [0.0] for told in (True, False))
+    return {
+        "ticks": len(ticks),
+        "p50": quantile(millis, 0.5),
+        "p95": quantile(millis, 0.95),
+        "slowest_p95": quantile(slowest, 0.95),
+        "bytes_p50": quantile(news, 0.5),
+        "bytes_p95": quantile(news, 0.95),
+        "bytes_without_p50": quantile(none, 0.5),
+    }
 
 
 def keep(figures: dict[str, Any]) -> None:

@@ -149,7 +149,6 @@ def written_to() -> Iterator[Path]:
 def served() -> Iterator[tuple[str, psutil.Process]]:
     """The dashboard over that lake: its address and its process."""
     command = [sys.executable, "-m", "dashboard.app", "--port", "0"]
-    command = [*os.environ.get("BENCH_UNDER", "").split(), *command] if os.environ.get("BENCH_UNDER") else command
     app = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     assert app.stdout is not None
     try:

@@ -1,6 +1,7 @@
 """A lake of house sales written by a test, a model of them, and the dashboard over it in a browser."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -13,7 +14,9 @@ from playwright.sync_api import Browser, Page, expect
 from jobs.houses import schema
 from lakehouse import tables
 from lakehouse.models import Registry
+from lakehouse.settings import settings
 from lakehouse.tables import Table
+from tests.dashboard import golden
 from tests.dashboard.served import App, is_local
 from tests.jobs.houses import fitting
 
@@ -100,8 +103,22 @@ def app(lake: Path) -> Iterator[App]:
     running.kill()
 
 
-@pytest.fixture
-def page(app: App, browser: Browser) -> Iterator[Page]:
+@pytest.fixture(scope="module")
+def furnished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    """A dashboard over a lake with something on every tile, for tests that only look; one for all of a module."""
+    var = tmp_path_factory.mktemp("furnished") / "var"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LAKE_VAR", str(var))
+        settings.cache_clear()
+        golden.fill()
+        running = App(var)
+        yield running
+        running.kill()
+    settings.cache_clear()
+
+
+@contextmanager
+def watched(app: App, browser: Browser) -> Iterator[Page]:
     """A page of which every console error and every request to elsewhere fails the test."""
     complaints: list[str] = []
     page = browser.new_page(viewport={"width": 1440, "height": 900}, base_url=app.url)
@@ -113,3 +130,17 @@ def page(app: App, browser: Browser) -> Iterator[Page]:
     yield page
     page.close()
     assert [complaint for complaint in complaints if "ERR_CONNECTION_REFUSED" not in complaint] == []
+
+
+@pytest.fixture
+def page(app: App, browser: Browser) -> Iterator[Page]:
+    """A page over the test's own lake."""
+    with watched(app, browser) as found:
+        yield found
+
+
+@pytest.fixture
+def looker(furnished: App, browser: Browser) -> Iterator[Page]:
+    """A page over the furnished lake."""
+    with watched(furnished, browser) as found:
+        yield found

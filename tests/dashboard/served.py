@@ -1,11 +1,15 @@
 """The dashboard as a process, for tests in a browser."""
 
+import json
 import multiprocessing
 import os
 import pkgutil
 import time
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
 
 from playwright.sync_api import Page
 
@@ -67,6 +71,36 @@ def wait_until(page: Page, condition: str, seconds: float = 30) -> None:
     while not page.evaluate(condition):
         assert time.monotonic() < end, f"not true within {seconds} s: {condition}"
         page.wait_for_timeout(100)
+
+
+def waited(condition: Callable[[], Any], seconds: float = 60) -> Any:
+    """Poll until it is true."""
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end, "not true in time"
+        time.sleep(0.1)
+    return found
+
+
+SETTLED = "!document.querySelector('[data-state=loading]') && !!document.querySelector('.tile, .kpi')"
+
+
+def settled(page: Page) -> None:
+    """Wait until no tile is loading any more."""
+    wait_until(page, SETTLED)
+
+
+def beats(page: Page, number: int) -> None:
+    """Wait for so many answers to the page's poll."""
+    for _ in range(number):
+        with page.expect_response(lambda told: told.url.endswith("/beat")):
+            pass
+
+
+def version(app: App) -> str:
+    """Of the dashboard's snapshot."""
+    with urlopen(f"{app.url}/beat") as told:
+        return str(json.load(told)["version"])
 
 
 def is_local(url: str, app: App) -> bool:

@@ -87,8 +87,15 @@ class Tab:
         whole = applied(whole, told["change"]) if "since" in told else told
         self._held[callback["output"]] = named, whole
         for part, props in whole["response"].items():
-            self.values.setdefault(part, {}).update(props)
+            self._replace(self.values.setdefault(part, {}), props)
         return True, size
+
+    def _replace(self, shown: Json, props: Json) -> None:
+        if "children" in props:
+            for name, _ in components(shown.get("children")):
+                self.values.pop(name, None)
+            self.values.update(components(props["children"]))
+        shown.update(props)
 
     def _body(self, callback: Json, changed: list[str]) -> Json:
         parts = outputs(callback["output"])

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from jobs.houses import schema
-from tests.dashboard.served import App, wait_until
+from tests.dashboard.served import App, wait_until, waited
 
 pytestmark = pytest.mark.e2e
 Write = Callable[..., None]
@@ -77,6 +77,41 @@ def test_zoom_and_hidden_lines_survive_new_data(page: Page, write: Write, averag
         wait_until(page, f"{points} == {number}")
     assert page.evaluate(ranges) == zoomed
     assert page.evaluate(hidden) == 1
+
+
+@pytest.mark.usefixtures("sales")
+def test_zoom_filter_and_scroll_survive_sixty_ticks(page: Page, write: Write, sale: Build, average: Build) -> None:
+    page.goto("/houses")
+    graph = "document.querySelector('#houses-windows-lines .js-plotly-plot')"
+    wait_until(page, f"{graph}?.data?.length > 0")
+    page.locator("#houses-decades").click()
+    for decade in ("1980s", "1990s"):
+        page.get_by_role("option", name=decade).click()
+    page.keyboard.press("Escape")
+    wait_until(page, f"{graph}.data.length == 2")
+    plot = page.locator("#houses-windows-lines .nsewdrag").bounding_box()
+    assert plot is not None
+    page.mouse.move(plot["x"] + plot["width"] * 0.2, plot["y"] + plot["height"] * 0.2)
+    page.mouse.down()
+    page.mouse.move(plot["x"] + plot["width"] * 0.6, plot["y"] + plot["height"] * 0.8, steps=5)
+    page.mouse.up()
+    wait_until(page, f"{graph}.layout.yaxis.autorange === false")
+    feed = "document.querySelector('#houses-feed-grid .ag-body-viewport, #houses-feed-grid .ag-grid-viewport')"
+    page.evaluate(f"{feed}.scrollTop = 200; scrollTo(0, 300)")
+    kept = f"JSON.stringify([{graph}.layout.xaxis.range, {graph}.layout.yaxis.range, {graph}.data.length, scrollY, "
+    kept += f"{feed}.scrollTop, document.querySelector('#houses-decades').closest('.grow').textContent])"
+    before, answers = page.evaluate(kept), [0]
+    page.on("response", lambda told: answers.__setitem__(0, answers[0] + ("update-component" in told.url)))
+    for number in range(60):  # each asks every callback of the page, as a newer snapshot does
+        if number % 10 == 0:
+            write(schema.AVERAGES, *[average(4 + number, decade) for decade in range(1900, 2020, 10)])
+            write(schema.HISTORY, sale(100 + number))
+        asked = answers[0]
+        page.evaluate(f"dash_clientside.set_props('live', {{data: 'tick {number}'}})")
+        waited(lambda asked=asked: page.wait_for_timeout(20) or answers[0] >= asked + 5)
+    expect(page.locator("#houses-kpi-history-value")).to_have_text("36")
+    wait_until(page, f"{graph}.data[1].x.length > 4")
+    assert page.evaluate(kept) == before
 
 
 @pytest.mark.usefixtures("sales")

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from jobs.houses import schema
 from lakehouse.models import Registry
-from tests.dashboard.served import App, wait_until
+from tests.dashboard.served import App, beats, wait_until, waited
 from tests.jobs.houses import fitting
 
 pytestmark = pytest.mark.e2e
@@ -184,7 +184,7 @@ def test_the_map_is_not_sent_again_by_ticks(page: Page, publish: Publish, write:
     statuses: list[int] = []
     page.on("response", lambda told: statuses.append(told.status) if "update-component" in told.url else None)
     write(schema.HISTORY, sale(1))
-    page.wait_for_timeout(5_000)
+    waited(lambda: beats(page, 1) or len(statuses) >= 2)
     assert set(statuses) == {204}  # asked, and nothing sent
 
 

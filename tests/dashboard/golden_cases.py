@@ -1,0 +1,197 @@
+"""What each tile must show of the golden lake: a few lines each, of nothing but the files and the broker."""
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+from confluent_kafka import Consumer, TopicPartition
+from deltalake import DeltaTable
+
+from jobs.houses import schema
+from lakehouse.settings import settings
+from lakehouse.tables import Table
+from tests.dashboard.golden import HOUSE, READ
+
+
+def rows(table: Table, *order: str) -> list[dict[str, Any]]:
+    """The rows of a table, straight from Delta."""
+    found = DeltaTable(table.path).to_pyarrow_table()
+    return found.sort_by([(name, "ascending") for name in order]).to_pylist() if order else found.to_pylist()
+
+
+def served(hours: float = 1) -> list[dict[str, Any]]:
+    """The batch row where there is one, else the speed row; those of the range, by window and decade."""
+    by_key = {(row["window_start"], row["decade"]): row | {"layer": "speed"} for row in rows(schema.AVERAGES)}
+    for row in rows(schema.AVERAGES_BATCH):
+        by_key[row["window_start"], row["decade"]] = row | {"layer": "batch", "is_final": True}
+    since = max(start for start, _ in by_key) - timedelta(hours=hours)
+    return [by_key[key] for key in sorted(by_key) if key[0] >= since]
+
+
+def last() -> list[dict[str, Any]]:
+    """The newest window of each decade."""
+    newest = {row["decade"]: row for row in served()}
+    return [newest[decade] for decade in sorted(newest)]
+
+
+def newest_window() -> list[dict[str, Any]]:
+    """The rows of the newest window."""
+    every = served(24)
+    return [row for row in every if row["window_start"] == every[-1]["window_start"]]
+
+
+def by_decade(name: str) -> list[list[Any]]:
+    """A column of the served windows, a list per decade."""
+    return [[row[name] for row in served() if row["decade"] == decade] for decade in (1950, 1990, 2000)]
+
+
+def differing() -> list[dict[str, Any]]:
+    """Where the layers differ, newest first."""
+    return [row for row in reversed(rows(schema.PARITY, "window_start")) if row["cause"] != "equal"]
+
+
+def ends() -> dict[str, int]:
+    """The end of each partition of the topic, from the broker."""
+    consumer = Consumer({"bootstrap.servers": settings().bootstrap_servers, "group.id": "golden"})
+    marks = {part: consumer.get_watermark_offsets(TopicPartition(schema.SALES.name, part), 10)[1] for part in range(4)}
+    consumer.close()
+    return {str(part): end for part, end in marks.items()}
+
+
+def lag() -> int:
+    """Events that the queries have not read."""
+    return sum(end - READ[part] for part, end in ends().items())
+
+
+def manifest(version: str) -> dict[str, Any]:
+    """A version's manifest as it lies on disk."""
+    told: dict[str, Any] = json.loads((settings().var / f"models/houses/{version}/manifest.json").read_text())
+    return told
+
+
+def samples(name: str) -> list[float]:
+    """A column of the averages query's history, oldest first."""
+    files = sorted((settings().run / "metrics/houses.averages").glob("*.jsonl"))
+    return [json.loads(line)[name] for file in files for line in file.read_text().splitlines()]
+
+
+def reasons() -> dict[str, int]:
+    """How many dead letters there are of each reason, most frequent first."""
+    told = [row["reason"] for row in rows(schema.DEAD_LETTERS)]
+    return {reason: told.count(reason) for reason in sorted(set(told), key=told.count, reverse=True)}
+
+
+def priced() -> dict[str, Any]:
+    """The price of the house for sale."""
+    return next(row for row in rows(schema.PRICES) if row["id"] == HOUSE)
+
+
+class Case(NamedTuple):
+    """A tile's number: the page, how it is read (see test_golden_in_browser), where, and what it must be."""
+
+    page: str
+    kind: str
+    where: str
+    wanted: Callable[[], Any]
+
+
+def _metric(name: str) -> Callable[[], Any]:
+    return lambda: [manifest(version)["metrics"][name] for version in ("v0001", "v0002")]
+
+
+def _files(table: Table, name: str) -> int:
+    files = list(table.path.glob("*.parquet"))
+    told = {"files": len(files), "bytes": sum(file.stat().st_size for file in files), "rows": len(rows(table))}
+    return told[name] if name in told else DeltaTable(table.path).version()
+
+
+def _tables(name: str) -> Callable[[], Any]:
+    there = lambda table: (table.path / "_delta_log").exists()  # noqa: E731
+    return lambda: [_files(table, name) if there(table) else None for table in schema.DOMAIN.tables]
+
+
+MONEY, COUNT = "${:,.0f}".format, "{:,}".format
+_HOUSES = [
+    ("text", "houses-kpi-average", lambda: MONEY(sum(r["sum_cents"] for r in newest_window()) / 100
+                                                / sum(r["sales"] for r in newest_window()))),
+    ("text", "houses-kpi-sales", lambda: COUNT(sum(r["sales"] for r in newest_window()))),
+    ("text", "houses-kpi-history", lambda: COUNT(len([r for r in rows(schema.HISTORY) if r["offset"] is not None]))),
+    ("text", "houses-kpi-provisional", lambda: COUNT(len([r for r in served(24) if not r["is_final"]]))),
+    ("age", "houses-kpi-age", lambda: max(r["event_at"] for r in rows(schema.HISTORY)).isoformat()),
+    ("chart", "houses-last-window-bars y", lambda: [[r["avg_price"] for r in last() if r["is_final"] is final]
+                                                   for final in (True, False)]),
+    ("chart", "houses-last-window-bars text", lambda: [[COUNT(r["sales"]) for r in last() if r["is_final"] is final]
+                                                      for final in (True, False)]),
+    ("cells", "houses-last-window-table avg_price", lambda: [r["avg_price"] for r in last()]),
+    ("cells", "houses-last-window-table sales", lambda: [r["sales"] for r in last()]),
+    ("chart", "houses-windows-lines y", lambda: by_decade("avg_price")),
+    ("chart", "houses-windows-lines x", lambda: [[at.isoformat() for at in one] for one in by_decade("window_start")]),
+    ("chart", "houses-windows-lines customdata", lambda: [[[r["sales"], r["layer"]] for r in served()
+                                                          if r["decade"] == d] for d in (1950, 1990, 2000)]),
+    ("windows", "houses-windows-data", lambda: [[r["window_start"].isoformat(), r["decade"], r["avg_price"], r["sales"]]
+                                               for r in sorted(served(), key=lambda r: (-r["window_start"].timestamp(),
+                                                                                        r["decade"]))]),
+    ("feed", "houses-feed-grid", lambda: [[r["id"], float(r["price"]), r["sqft_living"]]
+                                         for r in reversed(rows(schema.HISTORY, "recorded_at"))]),
+    ("exact", "parity-kpi-late", lambda: sum(r["late"] for r in differing())),
+    ("exact", "parity-kpi-resent", lambda: sum(r["resent"] for r in differing())),
+    ("exact", "parity-kpi-worst", lambda: max(abs(r["difference"]) for r in differing())),
+    ("exact", "parity-kpi-missing", lambda: len([r for r in differing() if r["speed_sales"] is None])),
+    ("cells", "houses-parity-table difference", lambda: [r["difference"] for r in differing()]),
+    ("cells", "houses-parity-table batch", lambda: [r["batch_avg_price"] for r in differing()]),
+]  # fmt: skip
+_OVERVIEW = [
+    ("text", "overview-houses-topic", lambda: COUNT(sum(ends().values()))),
+    ("text", "overview-houses-history", lambda: COUNT(len(rows(schema.HISTORY)))),
+    ("text", "overview-houses-dead-letters", lambda: COUNT(len(rows(schema.DEAD_LETTERS)))),
+    ("age", "overview-houses-age", lambda: max(r["event_at"] for r in rows(schema.HISTORY)).isoformat()),
+    ("box", "flow-houses-topic events", lambda: COUNT(sum(ends().values()))),
+    ("box", "flow-houses-speed-query lag", lambda: COUNT(lag())),
+    ("box", "flow-houses-history-query lag", lambda: COUNT(lag())),
+    ("box", "flow-houses-speed rows", lambda: COUNT(len(rows(schema.AVERAGES)))),
+    ("box", "flow-houses-speed provisional", lambda: COUNT(len([r for r in served(24) if not r["is_final"]]))),
+    ("box", "flow-houses-history rows", lambda: COUNT(len(rows(schema.HISTORY)))),
+    ("box", "flow-houses-dead-letters rows", lambda: COUNT(len(rows(schema.DEAD_LETTERS)))),
+    ("box", "flow-houses-batch rows", lambda: COUNT(len(rows(schema.AVERAGES_BATCH)))),
+    ("box", "flow-houses-page from batch", lambda: COUNT(len([r for r in served(24) if r["layer"] == "batch"]))),
+    ("box", "flow-houses-page from speed", lambda: COUNT(len([r for r in served(24) if r["layer"] == "speed"]))),
+]  # fmt: skip
+_HEALTH = [
+    ("cells", "health-queries-table lag", lambda: [lag()] * 2),
+    ("cells", "health-queries-table batch", lambda: [9, 9]),
+    ("cells", "health-partitions-table lag", lambda: [end - READ[part] for part, end in sorted(ends().items())] * 2),
+    ("cells", "health-partitions-table end", lambda: [end for _, end in sorted(ends().items())] * 2),
+    ("cells", "health-history-table seconds", lambda: [max(samples("seconds"))] * 2),
+    ("points", "health-rate-chart 0", lambda: samples("input")),
+    ("points", "health-rate-chart 1", lambda: samples("processed")),
+    ("points", "health-seconds-chart 0", lambda: samples("seconds")),
+    ("newest", "health-lag-chart 0", lag),
+    ("topic", "health-topics-table end", lambda: sum(ends().values())),
+    ("topic", "health-topics-table lag", lag),
+    ("cells", "health-dead-letters-table count", lambda: [*reasons().values()]),
+    ("cells", "health-tables-table rows", _tables("rows")),
+    ("cells", "health-tables-table files", _tables("files")),
+    ("cells", "health-tables-table bytes", _tables("bytes")),
+    ("cells", "health-tables-table version", _tables("version")),
+    ("cells", "health-processes-table restarts", lambda: [3]),
+]  # fmt: skip
+_MODELS = [
+    ("text", "models-kpi-live", lambda: "v0002"),
+    ("exact", "models-kpi-mape", lambda: manifest("v0002")["metrics"]["mape"]),
+    ("exact", "models-kpi-r2", lambda: manifest("v0002")["metrics"]["r2"]),
+    ("text", "models-kpi-sales", lambda: COUNT(manifest("v0002")["rows"]["distinct"])),
+    ("age", "models-kpi-age", lambda: manifest("v0002")["trained_at"]),
+    ("line", "models-trend-lines 0", _metric("mape")),
+    ("line", "models-trend-lines 1", _metric("r2")),
+    ("cells", "models-trend-table mape", _metric("mape")),
+    ("cells", "models-versions-table r2", lambda: _metric("r2")()[::-1]),
+]  # fmt: skip
+_PRICE = [
+    ("exact", "price-kpi-price", lambda: priced()["price"]),
+    ("low", "price-kpi-interval", lambda: priced()["low"]),
+    ("total", "price-waterfall", lambda: [priced()["price"]] * 2),
+    ("sum", "price-contributions-table dollars", lambda: 2 * priced()["price"]),
+]  # fmt: skip
+_PAGES = {"/houses": _HOUSES, "/": _OVERVIEW, "/health-ui": _HEALTH, "/models": _MODELS, f"/price?id={HOUSE}": _PRICE}
+CASES = [Case(page, *case) for page, cases in _PAGES.items() for case in cases]
