@@ -104,7 +104,7 @@ def test_zoom_filter_and_scroll_survive_sixty_ticks(page: Page, write: Write, sa
     page.on("response", lambda told: answers.__setitem__(0, answers[0] + ("update-component" in told.url)))
     for number in range(60):  # each asks every callback of the page, as a newer snapshot does
         if number % 10 == 0:
-            write(schema.AVERAGES, *[average(4 + number, decade) for decade in range(1900, 2020, 10)])
+            write(schema.AVERAGES, *[average(4 + number // 10, decade) for decade in range(1900, 2020, 10)])
             write(schema.HISTORY, sale(100 + number))
         asked = answers[0]
         page.evaluate(f"dash_clientside.set_props('live', {{data: 'tick {number}'}})")
