@@ -41,6 +41,7 @@ EMPTY = {
         "health-history": UP,
         "health-partitions": UP,
         "health-topics": UP,
+        "health-audit": "lake audit",
         "health-dead-letters": "every event so far was valid",
         "health-tables": UP,
         "health-processes": UP,

@@ -58,16 +58,14 @@ class Lake:
 
     def drain(self, *names: str, step: int = 80) -> None:
         """Run the queries, or one of them, over what is there, in batches of some records."""
-        runner = Runner(self.spark, self.broker, SALES.name, Quiet())  # type: ignore[arg-type]
-        reader = self.spark.readStream.format("kafka").option("kafka.bootstrap.servers", self.broker)
-        reader = reader.option("subscribe", SALES.name).option("startingOffsets", "earliest")
-        reader = reader.option("kafka.isolation.level", "read_committed").option("maxOffsetsPerTrigger", step)
+        runner = Runner(self.spark, self.broker, SALES.name, Quiet(), step)  # type: ignore[arg-type]
+        runner._trigger = "available-now"
         made = {
-            "history": lambda: stream.history_query(reader.load()),
-            "averages": lambda: stream.averages_query(reader.load(), self.broker, "2 minutes", None, "30 seconds"),
+            "history": stream.history_query,
+            "averages": lambda: stream.averages_query(self.broker, "2 minutes", None, "30 seconds"),
         }
         for name in names or made:
-            active = runner._start(made[name](), "available-now")
+            active = runner._start(made[name]())
             active.awaitTermination()
             assert active.exception() is None
 
