@@ -10,7 +10,7 @@ import os
 import signal
 from functools import cache
 
-_JAVA_PID = "LAKE_FAULT_JAVA_PID"
+_java: list[int] = []  # of this process alone: one that it starts has a JVM of its own
 
 
 @cache
@@ -21,13 +21,13 @@ def _wanted() -> tuple[str, int] | None:
 
 def arm(java_pid: int) -> None:
     """Tell which JVM dies with us."""
-    os.environ[_JAVA_PID] = str(java_pid)
+    _java[:] = [java_pid]
 
 
 def point(name: str, batch_id: int) -> None:
     """Kill the JVM and this process with SIGKILL when this is the point and the batch that LAKE_FAULT names."""
     if _wanted() != (name, batch_id):
         return
-    if java := os.environ.get(_JAVA_PID):
-        os.kill(int(java), signal.SIGKILL)
+    for java in _java:
+        os.kill(java, signal.SIGKILL)
     os.kill(os.getpid(), signal.SIGKILL)

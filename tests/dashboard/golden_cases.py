@@ -101,7 +101,7 @@ def _metric(name: str) -> Callable[[], Any]:
 
 
 def _files(table: Table, name: str) -> int:
-    files = list(table.path.glob("*.parquet"))
+    files = list(table.path.rglob("*.parquet"))
     told = {"files": len(files), "bytes": sum(file.stat().st_size for file in files), "rows": len(rows(table))}
     return told[name] if name in told else DeltaTable(table.path).version()
 

@@ -15,9 +15,11 @@ from typing import Any
 from confluent_kafka import Consumer, TopicPartition
 from playwright.sync_api import Page
 
+from jobs.houses.schema import SALES
 from lakehouse import state
 from lakehouse.broker import free_port
 from lakehouse.settings import ROOT
+from lakehouse.streams import MOST_RECORDS, Query, Runner, StopSignal
 
 
 @dataclass
@@ -52,6 +54,23 @@ class Platform:
             raise
         assert job.returncode == 0, err
         return out
+
+
+class NoSignal(StopSignal):
+    """Nobody asks for the end, and the signals stay pytest's."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+
+def drain(spark: Any, bootstrap_servers: str, queries: Sequence[Query], most: int = MOST_RECORDS) -> None:
+    """Run each query in this process until it has read all that is there, as the runner starts it."""
+    runner = Runner(spark, bootstrap_servers, SALES.name, NoSignal(), most)
+    runner._trigger = "available-now"
+    for query in queries:
+        active = runner._start(query)
+        active.awaitTermination()
+        assert active.exception() is None
 
 
 def wait_for(condition: Callable[[], Any], seconds: float, what: str) -> Any:

@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from jobs.houses import recompute, stream
 from jobs.houses.schema import AVERAGES, AVERAGES_BATCH, AVERAGES_BATCHES, DEAD_LETTERS, DOMAIN, HISTORY, SALES
 from lakehouse import audit, audits, tables, topics
 from lakehouse.settings import settings
-from lakehouse.streams import Runner
+from tests.e2e.running import drain
 from tests.jobs.houses.sales import event
 
 pytestmark = pytest.mark.e2e
@@ -30,13 +29,6 @@ Result = dict[str, Any]
 GOOD = 400
 BASE = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=2)
 BAD = [None, b"", b"{", b"\xff", b"[]", b"x" * 300_000, json.dumps(event(price=-1)).encode(), b'{"id": "a"}']
-
-
-@dataclass
-class Quiet:
-    """Nobody asks for the end."""
-
-    asked: bool = False
 
 
 class Lake:
@@ -58,16 +50,11 @@ class Lake:
 
     def drain(self, *names: str, step: int = 80) -> None:
         """Run the queries, or one of them, over what is there, in batches of some records."""
-        runner = Runner(self.spark, self.broker, SALES.name, Quiet(), step)  # type: ignore[arg-type]
-        runner._trigger = "available-now"
         made = {
             "history": stream.history_query,
             "averages": lambda: stream.averages_query(self.broker, "2 minutes", None, "30 seconds"),
         }
-        for name in names or made:
-            active = runner._start(made[name]())
-            active.awaitTermination()
-            assert active.exception() is None
+        drain(self.spark, self.broker, [made[name]() for name in names or made], step)
 
     def audit(self) -> Result:
         """The result of an audit now."""

@@ -171,7 +171,8 @@ def descendants(platform: Platform) -> list[psutil.Process]:
     started = [
         psutil.Process(process["pid"]) for process in running(platform)["processes"] if process["state"] == "running"
     ]
-    return [*started, *(child for process in started for child in process.children(recursive=True))]
+    all_of_them = [*started, *(child for process in started for child in process.children(recursive=True))]
+    return [process for process in all_of_them if process.status() != psutil.STATUS_ZOMBIE]  # one ended just now
 
 
 def test_nothing_listens_beyond_loopback(trained: Platform) -> None:

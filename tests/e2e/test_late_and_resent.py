@@ -9,15 +9,15 @@ from typing import Any
 import pandas as pd
 import pytest
 from confluent_kafka import Producer
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 
 from jobs.houses import stream
 from jobs.houses.recompute import recompute
 from jobs.houses.schema import AVERAGES, AVERAGES_BATCH, DOMAIN, PARITY, SALES, WINDOW
 from lakehouse import tables, topics
 from lakehouse.serving import served
-from lakehouse.streams import Query, describe_batch
-from tests.e2e.running import read_topic
+from lakehouse.streams import Query
+from tests.e2e.running import drain, read_topic
 from tests.jobs.houses import oracle
 from tests.jobs.houses.oracle import Sale
 from tests.jobs.houses.sales import event
@@ -53,20 +53,8 @@ def send(broker: str, sales: Iterable[dict[str, Any]]) -> None:
     assert producer.flush(60) == 0
 
 
-def drain(spark: SparkSession, broker: str) -> None:
-    """Both queries until they have read all that is there, as the runner starts them."""
-    timing: dict[str, Any] = {"window": WINDOW, "slide": None, "lateness": "30 seconds"}
-    for query in stream.build(spark, list(stream.QueryName), broker, **timing):
-        writer = query.frame.writeStream.queryName(query.full_name).outputMode(query.output_mode)
-        writer = writer.option("checkpointLocation", str(query.checkpoint)).foreachBatch(writing(query))
-        writer.trigger(availableNow=True).start().awaitTermination()
-
-
-def writing(query: Query) -> Any:
-    def write(frame: DataFrame, batch_id: int) -> None:
-        query.write(frame, describe_batch(query.checkpoint, batch_id))
-
-    return write
+def both(broker: str) -> list[Query]:
+    return stream.build(list(stream.QueryName), broker, window=WINDOW, slide=None, lateness="30 seconds")
 
 
 def sales_on_topic(broker: str) -> list[Sale]:
@@ -92,12 +80,12 @@ def served_rows() -> pd.DataFrame:
 def test_late_and_resent_are_counted_and_set_right_once(spark: SparkSession, broker: str) -> None:
     topics.ensure(broker, DOMAIN.topics)
     send(broker, [*OLD, *NEW])
-    drain(spark, broker)
+    drain(spark, broker, both(broker))
     first = sales_on_topic(broker)
     assert len(first) == len(OLD) + len(NEW)
     closed = max(each.event_at for each in first) - LATENESS
     send(broker, THEN)
-    drain(spark, broker)
+    drain(spark, broker, both(broker))
     everything = sales_on_topic(broker)
     later = everything[len(first) :]
     late = [each for each in later if each.window_and_decade[0] + WINDOW_MICROS <= closed]

@@ -64,8 +64,7 @@ class Running:
         assert producer.flush(30) == 0
 
     def stop(self) -> None:
-        self.app.process.kill()
-        self.app.process.wait()
+        self.app.kill()
         if self.stream.poll() is None:
             self.stream.send_signal(signal.SIGTERM)
             try:
