@@ -80,7 +80,7 @@ def _plain(
 ) -> tuple[pa.Table, list[int]]:
     """The plain ones among records with the same fields as a table, and the numbers of the others."""
     everyone = list(range(len(records)))
-    if len(records) < FEWEST:
+    if len(records) < FEWEST or max(map(len, names), default=0) > audit_rules.LONGEST_NAME:
         return HISTORY.arrow_schema.empty_table(), everyone
     given = dict(zip(names, zip(*(event.values() for event in events), strict=True), strict=True))
     recorded = np.array([record.millis for record in records], dtype=np.int64) * 1000

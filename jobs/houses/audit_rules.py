@@ -16,6 +16,7 @@ Sale = dict[str, Any]
 LARGEST_VALUE = 262_144
 DEEPEST = 997  # brackets within a value; Spark's JSON reader takes 1,000 in all
 LONGEST_NUMBER = 1000
+LONGEST_NAME = 50_000  # of a field, at any depth: Spark's JSON reader takes no longer one
 AHEAD = 5 * 60 * 1_000_000
 YEAR_1900, YEAR_2200 = -2_208_988_800_000_000, 7_258_118_400_000_000  # microseconds, as all times here
 YEAR_2000 = 946_684_800_000_000
@@ -57,7 +58,6 @@ _TIME = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})[T ]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:\.([0-9]{1,9}))?)?"
     r"(?:Z|([+-])([0-9]{2}):([0-9]{2}))?"
 )
-_DECODER = json.JSONDecoder(parse_constant=lambda name: _refuse(f"{name} is no JSON"))
 
 
 class NoSale(Exception):
@@ -66,6 +66,15 @@ class NoSale(Exception):
 
 def _refuse(why: str) -> Any:
     raise NoSale(why)
+
+
+def _named(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if any(len(name) > LONGEST_NAME for name, _ in pairs):
+        raise ValueError("a name is too long")
+    return dict(pairs)
+
+
+_DECODER = json.JSONDecoder(parse_constant=lambda name: _refuse(f"{name} is no JSON"), object_pairs_hook=_named)
 
 
 def sale(value: bytes | None, recorded_at: int) -> Sale:
@@ -112,6 +121,7 @@ def _members(text: str) -> Iterator[tuple[str, str]]:
         _value, end = _DECODER.raw_decode(text, start)
         raw = text[start:end]
         _check(name, raw)
+        _named([(name, raw)])
         yield name, raw
         at = _skip(text, end)
         if text[at : at + 1] != "}":
