@@ -3,6 +3,7 @@
 import io
 import math
 import zipfile
+import zlib
 from typing import IO
 
 import numpy as np
@@ -19,7 +20,7 @@ def load(data: bytes, name: str) -> dict[str, "np.ndarray[tuple[int, ...], np.dt
             _check(archive, name)
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             return {key: arrays[key] for key in arrays.files}
-    except (zipfile.BadZipFile, ValueError, EOFError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, RuntimeError) as error:  # Runtime: a locked member
         raise DataError(f"{name} is no file of arrays: {str(error)[:200]}.") from None
 
 

@@ -114,6 +114,19 @@ def test_a_planted_pickle_is_refused_and_the_live_model_stays(lake: Path, protoc
     assert not Path("/tmp/lake-was-here").exists()
 
 
+def spoilt(data: bytes) -> bytes:
+    """The archive with what it packs made unreadable: no valid kind of block begins with these bits."""
+    at = 30 + int.from_bytes(data[26:28], "little") + int.from_bytes(data[28:30], "little")
+    return data[:at] + b"\xff" * 8 + data[at + 8 :]
+
+
+def locked(data: bytes) -> bytes:
+    """The archive with its members marked as encrypted, in their own headers and in the list of contents."""
+    own = data.replace(b"PK\x03\x04" + data[4:8], b"PK\x03\x04" + data[4:6] + b"\x01\x00")
+    at = own.index(b"PK\x01\x02") + 8
+    return own[:at] + b"\x01\x00" + own[at + 2 :]
+
+
 def test_arrays_come_back_as_they_were() -> None:
     buffer = io.BytesIO()
     np.savez_compressed(buffer, ids=np.array(["a", "bc"]), prices=np.array([1.5, np.nan]))
@@ -131,8 +144,10 @@ def test_arrays_come_back_as_they_were() -> None:
         (packed(ids=member(np.zeros(3), descr="|O")), "holds Python objects in ids.npy"),
         (packed(ids=member(np.zeros(3), shape=(10**12,))), "promises 8,000,000,0.* bytes in ids.npy and has 152"),
         (packed(ids=member(np.zeros(3), shape=(2,))), "promises"),
+        (spoilt(packed(ids=member(np.arange(1000.0)))), "is no file of arrays"),
+        (locked(packed(ids=member(np.zeros(3)))), "is no file of arrays"),
     ],
-    ids=["empty", "pickle", "pickle inside", "objects", "a promise of 8 TB", "more than promised"],
+    ids=["empty", "pickle", "pickle inside", "objects", "8 TB promised", "more than promised", "spoilt", "locked"],
 )
 def test_what_is_no_file_of_arrays_is_refused(data: bytes, sentence: str) -> None:
     with pytest.raises(DataError, match=rf"houses\.npz {sentence}"):
