@@ -4,8 +4,8 @@ import ipaddress
 import secrets
 from pathlib import Path
 
+from lakehouse.durable import write_private
 from lakehouse.errors import UsageError
-from lakehouse.kafka import write_private
 from lakehouse.settings import settings
 
 

@@ -31,19 +31,8 @@ class TopicReader:
 
     def __init__(self, bootstrap_servers: str, topic: str) -> None:
         self._topic = topic
-        options = {
-            "bootstrap.servers": bootstrap_servers,
-            "group.id": "lake-audit",  # asked for by the client; with assign and no commits the broker never hears it
-            "enable.auto.commit": False,
-            "enable.partition.eof": True,
-            "isolation.level": "read_committed",
-            "auto.offset.reset": "earliest",  # where retention was quicker than we are
-            "check.crcs": True,
-            "queued.max.messages.kbytes": 32768,
-            "log_level": 0,
-            **kafka.security(),
-        }
-        self._consumer = Consumer(options)
+        more = {"isolation.level": "read_committed", "check.crcs": True, "queued.max.messages.kbytes": 32768}
+        self._consumer = Consumer({**kafka.onlooker(bootstrap_servers, "lake-audit"), **more})
 
     def close(self) -> None:
         """Let the broker go."""

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lakehouse import audits
 from lakehouse import domain as discovery
 from lakehouse.errors import LakeError
 from lakehouse.settings import settings
@@ -31,7 +32,7 @@ def audit(
         print_json(results)
     for result in [] if as_json else results:
         _show(result)
-    if wrong := [told for result in results if not result["clean"] for told in off(result)]:
+    if wrong := [told for result in results if not result["clean"] for told in audits.off(result)]:
         raise LakeError(f"The audit found something off. {wrong[0]}", "The whole of it: `lake audit`." * as_json)
 
 
@@ -43,7 +44,7 @@ def _show(result: Result) -> None:
     console().print(_partitions(result))
     console().print("")
     console().print(_views(result))
-    for lines in (_notes(result), off(result)):
+    for lines in (_notes(result), audits.off(result)):
         console().print("")
         for line in lines:
             console().print(line)
@@ -92,23 +93,3 @@ def _notes(result: Result) -> Iterator[str]:
 
 def _span(start: int, end: int) -> str:
     return f"{start:,} to {end - 1:,}"
-
-
-def off(result: Result) -> Iterator[str]:
-    """A line per finding, or one that says that all is well."""
-    if result["clean"]:
-        yield "Clean: each record is once in history or dead letters, and every average is what its events make it."
-    for part in result["partitions"]:
-        for finding in part["findings"]:
-            yield line(f"{result['topic']} {part['partition']}, offsets", finding)
-    for view in result["views"]:
-        for finding in view["findings"]:
-            yield line(view["table"], finding)
-
-
-def line(where: str, finding: Result) -> str:
-    """A finding as a sentence: where, how many, which, and what is wrong at the first."""
-    more = finding["count"] - len(finding["places"])
-    shown = ", ".join(str(place) for place in finding["places"]) + (f", and {more:,} more" if more else "")
-    detail = f" ({finding['detail']})" if finding["detail"] else ""
-    return f"OFF: {finding['count']:,} {finding['what']}: {where} {shown}{detail}"

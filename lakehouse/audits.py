@@ -1,6 +1,6 @@
 """What a domain brings for `lake audit`, what an audit finds, and the stored results that later ones rest on."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -137,3 +137,23 @@ def uncovered(ranges: Ranges, start: int) -> list[tuple[int, int]]:
             open_ranges.append((at, min(one["from"], start)))
         at = max(at, one["to"])
     return [*open_ranges, (at, start)] if at < start else open_ranges
+
+
+def off(result: Mapping[str, Any]) -> Iterator[str]:
+    """A line per finding, or one that says that all is well."""
+    if result["clean"]:
+        yield "Clean: each record is once in history or dead letters, and every average is what its events make it."
+    for part in result["partitions"]:
+        for finding in part["findings"]:
+            yield _line(f"{result['topic']} {part['partition']}, offsets", finding)
+    for view in result["views"]:
+        for finding in view["findings"]:
+            yield _line(view["table"], finding)
+
+
+def _line(where: str, finding: Mapping[str, Any]) -> str:
+    """A finding as a sentence: where, how many, which, and what is wrong at the first."""
+    more = finding["count"] - len(finding["places"])
+    shown = ", ".join(str(place) for place in finding["places"]) + (f", and {more:,} more" if more else "")
+    detail = f" ({finding['detail']})" if finding["detail"] else ""
+    return f"OFF: {finding['count']:,} {finding['what']}: {where} {shown}{detail}"

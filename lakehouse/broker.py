@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import IO
 
-from lakehouse import jars, java, kafka, state, topics
+from lakehouse import durable, jars, java, kafka, state, topics
 from lakehouse.errors import LakeError, UnavailableError
 from lakehouse.settings import settings
 
@@ -119,7 +119,7 @@ class Broker:
         properties = self.folder / "server.properties"
         values = {"port": self.port, "controller": free_port(), "data": self.folder / "data"}
         text = _PROPERTIES.format(**values, protocol="SASL_SSL" if self.secure else "PLAINTEXT")
-        kafka.write_private(properties, text + self._security() if self.secure else text)
+        durable.write_private(properties, text + self._security() if self.secure else text)
         (self.folder / "log4j2.properties").write_text(_LOGGING)
         return properties
 
@@ -130,7 +130,7 @@ class Broker:
         keystore, keystore_password = folder / "broker.p12", folder / "broker.password"
         for file in (login.password_file, keystore_password):
             if not file.exists():
-                kafka.write_private(file, secrets.token_urlsafe(24))
+                durable.write_private(file, secrets.token_urlsafe(24))
         if not login.ca.exists():
             _certificate(keystore, keystore_password, login.ca)
         jaas = kafka.in_properties(kafka.jaas(login, users=True))

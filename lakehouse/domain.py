@@ -5,7 +5,7 @@ import pkgutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from lakehouse.errors import LakeError, UsageError
 from lakehouse.settings import settings
@@ -46,7 +46,10 @@ class Topic:
 
 @dataclass(frozen=True)
 class Table:
-    """A Delta table of a domain: its place in the lake, its columns (name to SQL type), its key, what it is cut by."""
+    """A Delta table of a domain: its place in the lake, its columns (name to SQL type), its key, what it is cut by.
+
+    `writer` is the one library that writes it; `lake maintain` keeps Spark's tables.
+    """
 
     domain: str
     name: str
@@ -55,6 +58,7 @@ class Table:
     about: str
     properties: Mapping[str, str]
     partition_by: tuple[str, ...] = ()
+    writer: Literal["spark", "deltalake"] = "spark"
 
     @property
     def path(self) -> Path:

@@ -44,6 +44,16 @@ def replace_json(path: Path, value: Any, through: bool = True) -> None:
         sync(path.parent)
 
 
+def write_private(path: Path, text: str) -> None:
+    """Replace the file in one step; only its owner can ever read it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    aside.unlink(missing_ok=True)
+    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+    aside.replace(path)
+
+
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold the lock file while the block runs; waits for another process to be done."""

@@ -1,13 +1,12 @@
 """How clients reach Kafka: in plain text, or by TLS with a login whose password stands in a file and nowhere else."""
 
-import os
 import socket
 import ssl
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from lakehouse import state
+from lakehouse import durable, state
 from lakehouse.errors import UnavailableError, UsageError
 from lakehouse.settings import settings
 
@@ -74,6 +73,19 @@ def security() -> dict[str, str]:
     }
 
 
+def onlooker(bootstrap_servers: str, name: str) -> dict[str, str | int | bool]:
+    """Options of a consumer that looks at places it names itself: no group, nothing committed, ends told."""
+    return {
+        "bootstrap.servers": bootstrap_servers,
+        "group.id": name,  # asked for by the client; with assign and no commits the broker never hears it
+        "enable.auto.commit": False,
+        "enable.partition.eof": True,
+        "auto.offset.reset": "earliest",  # where retention was quicker than we are
+        "log_level": 0,
+        **security(),
+    }
+
+
 def spark_options() -> dict[str, str]:
     """What Spark's Kafka source needs besides the address.
 
@@ -82,7 +94,7 @@ def spark_options() -> dict[str, str]:
     if (found := login()) is None:
         return {}
     file = settings().run / "kafka-login.properties"
-    write_private(file, f"jaas={in_properties(jaas(found))}\n")
+    durable.write_private(file, f"jaas={in_properties(jaas(found))}\n")
     return {
         "kafka.security.protocol": "SASL_SSL",
         "kafka.sasl.mechanism": found.mechanism,
@@ -107,16 +119,6 @@ def jaas(of: Login, users: bool = False) -> str:
 def in_properties(value: str) -> str:
     """A value as Java's properties files hold it."""
     return value.replace("\\", "\\\\").encode("ascii", "backslashreplace").decode()
-
-
-def write_private(path: Path, text: str) -> None:
-    """Replace the file in one step; only its owner can ever read it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    aside.unlink(missing_ok=True)
-    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
-    aside.replace(path)
 
 
 def no_answer(bootstrap_servers: str, errors: Iterable["KafkaError"], waited: float) -> UnavailableError:

@@ -36,6 +36,7 @@ def lost_ranges(domain: str) -> Table:
         keys=("topic", "partition", "start_offset"),
         about="records that the topic no longer has and no table holds: given up by `lake rebuild --accept-loss`",
         properties=HISTORY_PROPERTIES,
+        writer="deltalake",
     )
 
 

@@ -26,7 +26,7 @@ TRIES = 5
 
 def large_tables(of: Sequence[Table]) -> list[Table]:
     """The tables among them that are there and are Spark's to keep."""
-    return [table for table in of if tables.is_kept_by_spark(table) and tables.exists(table)]
+    return [table for table in of if table.writer == "spark" and tables.exists(table)]
 
 
 def maintain(spark: "SparkSession", table: Table) -> str:

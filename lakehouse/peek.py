@@ -35,16 +35,7 @@ def last_messages(
         TopicPartition(topic, partition, max(starts.get(partition, 0), end - count))
         for partition, end in ends.items()  # the empty ones too: `ends` is some seconds old
     ]
-    options = {
-        "bootstrap.servers": bootstrap_servers,
-        "group.id": "lake-peek",  # asked for by the client; with assign and no commits the broker never hears it
-        "enable.auto.commit": False,
-        "enable.partition.eof": True,
-        "auto.offset.reset": "earliest",
-        "log_level": 0,
-        **kafka.security(),
-    }
-    consumer = Consumer(options)
+    consumer = Consumer(kafka.onlooker(bootstrap_servers, "lake-peek"))
     try:
         consumer.assign(where)
         found = _consume(consumer, len(where)) if where else []

@@ -42,6 +42,7 @@ def log_of(dead_letters: Table) -> Table:
         keys=("run_id", "topic", "partition", "offset", "state"),
         about="dead letters sent to their topic again; sent_offset is in the same partition",
         properties=HISTORY_PROPERTIES,
+        writer="deltalake",
     )
 
 
@@ -106,9 +107,7 @@ def _count(headers: Headers) -> int:
 
 def _headers_on_topic(bootstrap_servers: str, dead_letters: Table, wanted: Sequence[Place]) -> dict[Place, Headers]:
     """Headers of the records that are still on the topic as the dead letters have them."""
-    options = {"bootstrap.servers": bootstrap_servers, "group.id": "lake-redrive", "enable.auto.commit": False}
-    options |= kafka.security()
-    consumer = Consumer({**options, "enable.partition.eof": True, "auto.offset.reset": "earliest", "log_level": 0})
+    consumer = Consumer(kafka.onlooker(bootstrap_servers, "lake-redrive"))
     found: dict[Place, Headers] = {}
     following = Place("", 0, 0)
     try:

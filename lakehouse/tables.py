@@ -108,22 +108,17 @@ def _transaction(app_id: str, version: int) -> CommitProperties:
     return CommitProperties(app_transactions=[Transaction(app_id, version)])
 
 
-def maintain(delta: DeltaTable, keep: timedelta = timedelta(hours=1)) -> None:
+def maintain(
+    delta: DeltaTable, only: Sequence[tuple[str, str, Any]] | None = None, keep: timedelta = timedelta(hours=1)
+) -> None:
     """Compact a serving table's small files and drop those unused for longer than `keep`; for its one writer only.
 
-    Of a table cut by `is_final` only the final rows are compacted: the others are about to be written again, and what
-    lies in one file with them would be, too.
+    `only` names the partitions that are compacted.
     """
-    closed = [("is_final", "=", "true")] if "is_final" in delta.metadata().partition_columns else None
-    delta.optimize.compact(partition_filters=closed, target_size=COMPACTED_BYTES)
+    delta.optimize.compact(partition_filters=list(only) if only else None, target_size=COMPACTED_BYTES)
     delta.vacuum(int(keep.total_seconds() // 3600), dry_run=False, enforce_retention_duration=False)
     delta.create_checkpoint()
     delta.cleanup_metadata()
-
-
-def is_kept_by_spark(table: Table) -> bool:
-    """Whether `lake maintain` keeps the table; a serving table is kept by its one writer."""
-    return table.properties.get("delta.logRetentionDuration") != SERVING_PROPERTIES["delta.logRetentionDuration"]
 
 
 def append_batch(frame: "DataFrame", table: Table, app_id: str, batch_id: int) -> bool:

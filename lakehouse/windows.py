@@ -52,8 +52,13 @@ class WindowWriter:
             acknowledged()
         self._is_known = True
         if batch.batch_id % MAINTAIN_EVERY == MAINTAIN_EVERY - 1:
-            tables.maintain(self._delta)
+            tables.maintain(self._delta, self._closed())
             tables.maintain(self._log)
+
+    def _closed(self) -> list[tuple[str, str, Any]] | None:
+        """Where the table is cut by is_final, its final rows: in one file with the others they'd be written again."""
+        cut = "is_final" in self._delta.metadata().partition_columns  # a table made before may not be
+        return [("is_final", "=", "true")] if cut else None
 
     def _upsert(self, changed: Sequence[Row], batch: Batch) -> None:
         oldest = min(row["window_start"] for row in changed).isoformat()

@@ -3,6 +3,7 @@
 import ast
 import hashlib
 import importlib.metadata
+import inspect
 import os
 import re
 import subprocess
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from lakehouse import jars
+from lakehouse import jars, kafka
 from lakehouse.errors import LakeError
 from lakehouse.models import Registry
 from lakehouse.settings import ROOT
@@ -75,14 +76,16 @@ def test_sql_put_together_from_data_is_noticed(source: str, wrong: bool) -> None
 
 
 def test_every_kafka_client_logs_in_as_the_settings_say() -> None:
-    """A client that is made without `kafka.security()` works until the broker asks for a login."""
+    """A client that is made without `kafka.security()` works until the broker asks for a login; `onlooker` has it."""
     for file in CODE:
         tree = ast.parse(file.read_text())
         made = [
             node for node in ast.walk(tree)
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in CLIENTS
         ]  # fmt: skip
-        assert not made or "kafka.security()" in file.read_text(), file.relative_to(ROOT)
+        logs_in = {"kafka.security()", "kafka.onlooker("}
+        assert not made or any(call in file.read_text() for call in logs_in), file.relative_to(ROOT)
+    assert "security()" in inspect.getsource(kafka.onlooker)
 
 
 def test_no_page_takes_text_for_markup() -> None:

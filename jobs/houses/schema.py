@@ -108,6 +108,7 @@ AVERAGES = Table(
     keys=("window_start", "decade"),
     about="speed layer: average price and sales per window and decade built, provisional or final",
     properties=SERVING_PROPERTIES,
+    writer="deltalake",
     partition_by=("is_final",),  # or each batch would write all closed windows again
 )
 AVERAGES_BATCHES = Table(
@@ -126,6 +127,7 @@ AVERAGES_BATCHES = Table(
     keys=("generation", "batch_id", "topic", "partition"),
     about="batch log of the averages query: offsets read (end exclusive) and watermark; it tells which sale was late",
     properties=SERVING_PROPERTIES,
+    writer="deltalake",
 )
 AVERAGES_BATCH = Table(
     "houses",
@@ -178,6 +180,7 @@ PRICES = Table(
     keys=("model_version", "id"),
     about="price and 80 % interval of every house for sale, by each published model version",
     properties=HISTORY_PROPERTIES,
+    writer="deltalake",
 )
 
 DOMAIN = Domain(

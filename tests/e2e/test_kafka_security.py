@@ -11,7 +11,7 @@ import pytest
 from confluent_kafka import Producer
 
 from jobs.houses.schema import DEAD_LETTERS, DOMAIN
-from lakehouse import kafka, peek, tables, topics
+from lakehouse import durable, kafka, peek, tables, topics
 from lakehouse.domain import Topic
 from lakehouse.errors import UnavailableError, UsageError
 from lakehouse.settings import ROOT, settings
@@ -90,7 +90,7 @@ def test_a_certificate_of_somebody_else_is_refused(secured: str, client: pytest.
     """Another broker's certificate, of the very same names."""
     from lakehouse.broker import _certificate
 
-    kafka.write_private(tmp_path / "password", "x" * 12)
+    durable.write_private(tmp_path / "password", "x" * 12)
     _certificate(tmp_path / "other.p12", tmp_path / "password", tmp_path / "other.pem")
     client.setenv("LAKE_KAFKA_CA_FILE", str(tmp_path / "other.pem"))
     assert "does not speak TLS with a certificate that" in refusal(secured)

@@ -10,7 +10,7 @@ from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from jobs.houses.schema import AVERAGES, AVERAGES_BATCH, AVERAGES_BATCHES, DEAD_LETTERS, DOMAIN, HISTORY
+from jobs.houses.schema import AVERAGES, AVERAGES_BATCH, AVERAGES_BATCHES, DEAD_LETTERS, DOMAIN, HISTORY, PRICES
 from lakehouse import tables
 from lakehouse.maintain import large_tables, maintain
 from lakehouse.tables import HISTORY_PROPERTIES, Table
@@ -36,7 +36,7 @@ def test_serving_tables_are_left_to_their_writer() -> None:
         tables.create(table)
     kept = large_tables(DOMAIN.tables)
     assert all(table in kept for table in (HISTORY, DEAD_LETTERS, AVERAGES_BATCH))
-    assert all(table not in kept for table in (AVERAGES, AVERAGES_BATCHES))
+    assert all(table not in kept for table in (AVERAGES, AVERAGES_BATCHES, PRICES))
 
 
 @pytest.mark.spark
