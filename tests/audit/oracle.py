@@ -6,31 +6,13 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from confluent_kafka import Consumer, TopicPartition
-
 from jobs.houses.schema import AVERAGE_UPDATES, AVERAGES, AVERAGES_BATCHES, DEAD_LETTERS, HISTORY, SALES
 from lakehouse import losses, tables
 from tests.audit.place import Site
+from tests.e2e.running import read_topic
 
 Cell = tuple[datetime, int]
 WINDOW = timedelta(minutes=2)
-
-
-def read_topic(bootstrap_servers: str, topic: str, partitions: int) -> list[Any]:
-    """Every record that the topic still has, by partition and offset."""
-    consumer = Consumer({"bootstrap.servers": bootstrap_servers, "group.id": "oracle", "enable.auto.commit": False})
-    records = []
-    for partition in range(partitions):
-        low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=30)
-        consumer.assign([TopicPartition(topic, partition, low)])
-        at = low
-        while at < high:
-            message = consumer.poll(30)
-            assert message is not None and message.error() is None
-            records.append(message)
-            at = message.offset() + 1
-    consumer.close()
-    return records
 
 
 def decode(message: Any) -> tuple[Cell, int] | None:

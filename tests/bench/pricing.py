@@ -9,9 +9,9 @@ import urllib.request
 from pathlib import Path
 
 from jobs.houses.pricing import Pricer
-from lakehouse.broker import free_port
 from lakehouse.models import Registry
 from lakehouse.settings import ROOT, settings
+from tests.e2e.running import Platform, dashboard_at
 
 
 def timings(questions: int = 500) -> dict[str, list[float]]:
@@ -44,26 +44,10 @@ def _timed(command: list[str]) -> float:
 
 def _api(ids: list[str]) -> list[float]:
     """One client, one question after the other; the first ones, which load the model, are not counted."""
-    url = f"http://127.0.0.1:{(port := free_port())}"
-    command = [sys.executable, "-m", "dashboard.app", "--port", str(port)]
-    app = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     seconds = []
-    try:
-        while not _answers(f"{url}/health"):
-            time.sleep(0.2)
+    with dashboard_at(Platform("", settings().var, dict(os.environ))) as url:
         for house in [*ids[:5], *ids]:
             began = time.monotonic()
             urllib.request.urlopen(f"{url}/api/houses/{house}/price", timeout=30).read()
             seconds.append(time.monotonic() - began)
-    finally:
-        app.terminate()
-        app.wait(20)
     return seconds[5:]
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=1) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False

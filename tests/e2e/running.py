@@ -84,14 +84,14 @@ def wait_for(condition: Callable[[], Any], seconds: float, what: str) -> Any:
 def read_topic(
     bootstrap_servers: str, topic: str, partitions: int | Sequence[int], client: Mapping[str, str] | None = None
 ) -> list[Any]:
-    """Every record of the topic up to now, by partition and offset; of so many partitions, or of these."""
+    """Every record that the topic has now, by partition and offset; of so many partitions, or of these."""
     options: dict[str, Any] = {"group.id": "oracle", "enable.auto.commit": False, **(client or {})}
     consumer = Consumer({"bootstrap.servers": bootstrap_servers, **options})
     records = []
     for partition in range(partitions) if isinstance(partitions, int) else partitions:
-        _low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
-        consumer.assign([TopicPartition(topic, partition, 0)])
-        at = 0
+        low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=30)
+        consumer.assign([TopicPartition(topic, partition, low)])
+        at = low
         while at < high:
             message = consumer.poll(10)
             assert message is not None and message.error() is None

@@ -39,6 +39,8 @@ def mutated(seed: int, count: int) -> list[Any]:
         f'{base[:-1]}, "extra": {"[" * deep}{"]" * deep}}}'.encode() for deep in (2, 995, 996, 997, 998, 999, 20_000)
     ]
     made += [f'{base[:-1]}, "extra": {one}}}'.encode() for one in ("1" * 1000, "1" * 1100, "0." + "0" * 1100 + "1")]
+    for name in ("x" * 50_000, "x" * 50_001):
+        made += [f'{base[:-1]}, "{name}": 1}}'.encode(), f'{base[:-1]}, "extra": [{{"{name}": 1}}]}}'.encode()]
     for _ in range(count):
         value = bytearray(base.encode())
         at = draw.randrange(len(value))
@@ -97,6 +99,12 @@ def test_usual_sales_are_decoded_in_columns(monkeypatch: pytest.MonkeyPatch) -> 
     decoded = audit.decode(0, records(usual))
     assert (decoded.rows.num_rows, decoded.refused) == (1000, {})
     assert decoded.rows["price"].to_pylist()[:2] == [Decimal(text) for text in ("1.07", "2.07")]
+
+
+def test_a_name_too_long_spoils_usual_sales_as_well() -> None:
+    """As many as are decoded in columns; how long is too long, Spark says in the test of both decoders."""
+    value = f'{json.dumps(event())[:-1]}, "{"x" * 50_001}": 1}}'.encode()
+    assert len(audit.decode(0, records([value] * (audit.FEWEST + 1))).refused) == audit.FEWEST + 1
 
 
 @pytest.mark.parametrize("closing", ['],"x":[1', "]}", "]} {", ',{"id":1}'])
