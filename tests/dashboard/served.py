@@ -5,7 +5,7 @@ import multiprocessing
 import os
 import pkgutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -101,6 +101,18 @@ def version(app: App) -> str:
     """Of the dashboard's snapshot."""
     with urlopen(f"{app.url}/beat") as told:
         return str(json.load(told)["version"])
+
+
+def drag(page: Page, within: str, corners: Sequence[tuple[float, float]]) -> None:
+    """Press the mouse at the first corner and lead it to the others, as shares of the width and height of a box."""
+    box = page.locator(within).first.bounding_box()
+    assert box is not None
+    places = [(box["x"] + box["width"] * x, box["y"] + box["height"] * y) for x, y in corners]
+    page.mouse.move(*places[0])
+    page.mouse.down()
+    for place in places[1:]:
+        page.mouse.move(*place, steps=6)
+    page.mouse.up()
 
 
 def is_local(url: str, app: App) -> bool:

@@ -15,7 +15,7 @@ from playwright.sync_api import Page, expect
 from dashboard.app import pages
 from jobs.houses import schema
 from lakehouse import checkpoints, state
-from tests.dashboard.served import App, beats, settled, version, wait_until, waited
+from tests.dashboard.served import App, beats, drag, settled, version, wait_until, waited
 from tests.jobs.houses import fitting
 
 pytestmark = pytest.mark.e2e
@@ -188,12 +188,7 @@ def test_small_multiples_are_one_chart_a_decade_and_keep_their_zoom(page: Page, 
     graph = "document.querySelector('#houses-windows-lines .js-plotly-plot')"
     wait_until(page, f"{graph}?.data?.length == 3")
     assert page.evaluate(f"new Set({graph}.data.map(line => line.xaxis)).size") == 3
-    plot = page.locator("#houses-windows-lines .nsewdrag").first.bounding_box()
-    assert plot is not None
-    page.mouse.move(plot["x"] + plot["width"] * 0.2, plot["y"] + plot["height"] * 0.2)
-    page.mouse.down()
-    page.mouse.move(plot["x"] + plot["width"] * 0.7, plot["y"] + plot["height"] * 0.8, steps=5)
-    page.mouse.up()
+    drag(page, "#houses-windows-lines .nsewdrag", [(0.2, 0.2), (0.7, 0.8)])
     wait_until(page, f"{graph}.layout.yaxis.autorange === false")
     ranges = f"JSON.stringify([{graph}._fullLayout.xaxis2.range, {graph}._fullLayout.yaxis2.range])"
     zoomed = page.evaluate(ranges)

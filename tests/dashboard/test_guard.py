@@ -22,16 +22,14 @@ from lakehouse.settings import ROOT, settings
 
 
 def outward() -> str:
-    """An address of this machine that is not loopback."""
+    """An address of this machine that is not loopback; all of its addresses where it has no such one."""
     found = [
         address.address
         for addresses in psutil.net_if_addrs().values()
         for address in addresses
         if address.family == socket.AF_INET and not access.is_loopback(address.address)
     ]
-    if not found:
-        pytest.skip("This machine has no address but loopback.")
-    return found[0]
+    return found[0] if found else "0.0.0.0"
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from jobs.houses import schema
-from tests.dashboard.served import App, wait_until, waited
+from tests.dashboard.served import App, drag, wait_until, waited
 
 pytestmark = pytest.mark.e2e
 Write = Callable[..., None]
@@ -59,12 +59,7 @@ def test_zoom_and_hidden_lines_survive_new_data(page: Page, write: Write, averag
     page.goto("/houses")
     graph = "document.querySelector('#houses-windows-lines .js-plotly-plot')"
     wait_until(page, f"{graph}?.data?.length > 0")
-    plot = page.locator("#houses-windows-lines .nsewdrag").bounding_box()
-    assert plot is not None
-    page.mouse.move(plot["x"] + plot["width"] * 0.2, plot["y"] + plot["height"] * 0.2)
-    page.mouse.down()
-    page.mouse.move(plot["x"] + plot["width"] * 0.6, plot["y"] + plot["height"] * 0.8, steps=5)
-    page.mouse.up()
+    drag(page, "#houses-windows-lines .nsewdrag", [(0.2, 0.2), (0.6, 0.8)])
     ranges = f"[...{graph}.layout.xaxis.range, ...{graph}.layout.yaxis.range]"
     wait_until(page, f"{graph}.layout.yaxis.autorange === false")
     zoomed = page.evaluate(ranges)
@@ -89,12 +84,7 @@ def test_zoom_filter_and_scroll_survive_sixty_ticks(page: Page, write: Write, sa
         page.get_by_role("option", name=decade).click()
     page.keyboard.press("Escape")
     wait_until(page, f"{graph}.data.length == 2")
-    plot = page.locator("#houses-windows-lines .nsewdrag").bounding_box()
-    assert plot is not None
-    page.mouse.move(plot["x"] + plot["width"] * 0.2, plot["y"] + plot["height"] * 0.2)
-    page.mouse.down()
-    page.mouse.move(plot["x"] + plot["width"] * 0.6, plot["y"] + plot["height"] * 0.8, steps=5)
-    page.mouse.up()
+    drag(page, "#houses-windows-lines .nsewdrag", [(0.2, 0.2), (0.6, 0.8)])
     wait_until(page, f"{graph}.layout.yaxis.autorange === false")
     feed = "document.querySelector('#houses-feed-grid .ag-body-viewport, #houses-feed-grid .ag-grid-viewport')"
     page.evaluate(f"{feed}.scrollTop = 200; scrollTo(0, 300)")

@@ -2,20 +2,16 @@
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 from urllib.request import urlopen
 
-import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
-from dashboard import houses_area, houses_map, houses_pricing
-from dashboard.houses_map import Shown
 from jobs.houses import schema
 from lakehouse.models import Registry
-from tests.dashboard.served import App, beats, wait_until, waited
+from tests.dashboard.served import App, wait_until
 from tests.jobs.houses import fitting
 
 pytestmark = pytest.mark.e2e
@@ -147,158 +143,6 @@ def test_a_switch_shows_on_every_page_within_seconds(
     expect(page.locator("#models-kpi-live-value")).to_have_text("v0001")
     expect(page.locator("#models-switches-table tr[data-switch='v0001']").first).to_contain_text("twice too high")
     wait_until(page, "document.querySelector('#models-trend-lines .js-plotly-plot')?.data?.[0]?.x?.length == 2")
-
-
-LONELIEST = """graph => {
-  const trace = graph._fullData[3], map = graph._fullLayout.map._subplot.map, places = [];
-  for (let n = 0; n < trace.lat.length; n++) places.push(map.project([trace.lon[n], trace.lat[n]]));
-  const { clientWidth: width, clientHeight: height } = map.getCanvas();
-  const inside = (p) => p.x > 20 && p.y > 20 && p.x < width - 20 && p.y < height - 20;
-  const alone = (p) => Math.min(...places.filter((q) => q !== p).map((q) => Math.hypot(p.x - q.x, p.y - q.y)));
-  const best = places.filter(inside).reduce((a, b) => (alone(a) > alone(b) ? a : b));
-  const box = map.getCanvas().getBoundingClientRect();
-  return [box.x + best.x, box.y + best.y, trace.customdata[places.indexOf(best)]];
-}"""
-
-
-def test_the_map_filters_and_a_click_leads_to_the_price(app: App, page: Page, publish: Publish) -> None:
-    publish()
-    page.set_viewport_size({"width": 1440, "height": 1400})  # a point below the fold cannot be clicked
-    page.goto("/map")
-    expect(page.locator("#map-caption")).to_contain_text("sold, 0 not sold yet, 50 for sale")
-    graph = "document.querySelector('#map-points .js-plotly-plot')"
-    wait_until(page, f"{graph}?.data?.length == 4")
-    page.locator("#map-show label", has_text="For sale").click()
-    expect(page.locator("#map-caption")).to_have_text("50 houses: 0 sold, 0 not sold yet, 50 for sale")
-    expect(page).to_have_url(f"{app.url}/map?show=for-sale")
-    wait_until(page, f"{graph}.data[3]?.customdata?.length == 50")
-    map_ready(page)
-    page.wait_for_timeout(2_000)  # the map draws in a worker
-    x, y, house = page.locator("#map-points .js-plotly-plot").evaluate(LONELIEST)
-    page.mouse.move(x - 1, y)
-    page.mouse.move(x, y)
-    page.wait_for_timeout(300)
-    page.mouse.click(x, y)
-    expect(page).to_have_url(f"{app.url}/price?id={house}")
-    expect(page.locator("#price-answer")).to_have_attribute("data-state", "ready")
-
-
-def kpi(page: Page, name: str, value: float) -> None:
-    shown = page.locator(f"#map-kpi-{name}-value [data-value]")
-    expect(shown).to_have_attribute("data-value", re.compile(rf"^{re.escape(str(value))}$"))
-
-
-def map_ready(page: Page) -> None:
-    graph = "document.querySelector('#map-points .js-plotly-plot')"
-    wait_until(page, f"{graph}?.data?.length == 4 && !!{graph}._fullLayout.map?._subplot?.map?.isStyleLoaded()", 90)
-
-
-def drag(page: Page, corners: Sequence[tuple[float, float]]) -> None:
-    """Draw on the map, from corner to corner, as shares of its width and height."""
-    box = page.locator("#map-points .js-plotly-plot").bounding_box()
-    assert box is not None
-    places = [(box["x"] + box["width"] * x, box["y"] + box["height"] * y) for x, y in corners]
-    page.mouse.move(*places[0])
-    page.mouse.down()
-    for place in places[1:]:
-        page.mouse.move(*place, steps=6)
-    page.mouse.up()
-
-
-def asked_area(page: Page) -> str:
-    """The area in the address."""
-    return parse_qs(urlsplit(page.url).query).get("area", [""])[0]
-
-
-def left_by(page: Page, zipcode: str = "") -> Shown:
-    """What the filters of the address leave, by the functions that the page's numbers rest on."""
-    everything = houses_map.houses(houses_pricing.Shared().everywhere(), houses_map.ALL, zipcode)
-    return houses_area.narrowed(everything, asked_area(page))
-
-
-def numbers_are(page: Page, left: Shown) -> None:
-    kpi(page, "houses", len(left.ids))
-    kpi(page, "median", float(np.median(left.prices)))
-    kpi(page, "sold", int((left.kinds == houses_map.SOLD).sum()))
-    kpi(page, "for-sale", int((left.kinds == houses_map.FOR_SALE).sum()))
-    expect(page.locator("#map-table tbody tr")).to_have_count(min(len(left.ids), houses_map.TABLE_ROWS))
-
-
-BOX = [(0.4, 0.3), (0.7, 0.6)]
-OUTLINE = [(0.4, 0.3), (0.7, 0.3), (0.6, 0.7), (0.4, 0.6), (0.4, 0.3)]
-
-
-@pytest.mark.parametrize(("mode", "corners"), [("Box", BOX), ("Outline", OUTLINE)])
-def test_an_area_drawn_on_the_map_narrows_the_page_and_survives_ticks(
-    page: Page, publish: Publish, write: Write, sale: Build, mode: str, corners: list[tuple[float, float]]
-) -> None:
-    publish()
-    page.set_viewport_size({"width": 1440, "height": 1400})
-    page.goto("/map")
-    map_ready(page)
-    numbers_are(page, left_by(page))
-    expect(page.locator("#map-clear")).to_be_hidden()
-    page.locator("#map-drag label", has_text=mode).click()
-    drag(page, corners)
-    expect(page).to_have_url(re.compile(r"/map\?area=-12[12]"))
-    left = left_by(page)
-    assert 0 < len(left.ids) < 600
-    numbers_are(page, left)
-    assert page.locator(".select-outline").count() == 0  # the veil tells it, and moves with the map
-    veiled = "document.querySelector('#map-points .js-plotly-plot').layout.map.layers.length == 2"
-    wait_until(page, veiled)
-    for number in range(3):
-        write(schema.HISTORY, sale(number))
-        page.wait_for_timeout(1_500)
-    numbers_are(page, left)
-    page.reload()
-    numbers_are(page, left)
-    map_ready(page)
-    wait_until(page, veiled)
-    page.locator("#map-clear").click()
-    expect(page).to_have_url(re.compile(r"/map$"))
-    numbers_are(page, left_by(page))
-    expect(page.locator("#map-clear")).to_be_hidden()
-    wait_until(page, veiled.replace("== 2", "== 0"))
-
-
-def test_zip_code_and_visible_part_narrow_the_page_by_keyboard(app: App, page: Page, publish: Publish) -> None:
-    publish()
-    found = houses_pricing.Shared().everywhere()
-    page.goto("/map")
-    map_ready(page)
-    zipcode = "98103"
-    page.locator("#map-zip").focus()
-    page.keyboard.type(zipcode)
-    page.keyboard.press("ArrowDown")
-    page.keyboard.press("Enter")
-    expect(page).to_have_url(f"{app.url}/map?zip={zipcode}")
-    numbers_are(page, houses_map.houses(found, houses_map.ALL, zipcode))
-    page.locator("#map-visible").press("Enter")
-    expect(page).to_have_url(re.compile(rf"/map\?zip={zipcode}&area=-122"))
-    numbers_are(page, left_by(page, zipcode))
-    page.locator("#map-clear").press("Enter")
-    expect(page).to_have_url(f"{app.url}/map")
-    numbers_are(page, left_by(page))
-
-
-def test_an_area_that_is_none_falls_back_with_a_notice(page: Page, publish: Publish) -> None:
-    publish()
-    page.goto("/map?area=here&zip=1&show=castles")
-    expect(page.locator("#map-notice")).to_contain_text("show=castles, zip=1, area=here")
-    everything = houses_map.houses(houses_pricing.Shared().everywhere(), houses_map.ALL, "")
-    kpi(page, "houses", len(everything.ids))
-
-
-def test_the_map_is_not_sent_again_by_ticks(page: Page, publish: Publish, write: Write, sale: Build) -> None:
-    publish()
-    page.goto("/map")
-    wait_until(page, "document.querySelector('#map-points .js-plotly-plot')?.data?.length > 1")
-    statuses: list[int] = []
-    page.on("response", lambda told: statuses.append(told.status) if "update-component" in told.url else None)
-    write(schema.HISTORY, sale(1))
-    waited(lambda: beats(page, 1) or len(statuses) >= 2)
-    assert set(statuses) == {204}  # asked, and nothing sent
 
 
 def test_the_pages_fit_a_phone(page: Page, publish: Publish) -> None:

@@ -1,21 +1,14 @@
-"""The nightly run and its lines in the crontab, with real processes and a fake `crontab` program."""
+"""The nightly run's lines in the crontab, with a fake `crontab` program."""
 
 import os
-import re
 import subprocess
 import sys
-import time
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from datetime import time as clock
 from pathlib import Path
-from typing import Any
 
-import psutil
 import pytest
 
 from lakehouse import schedule
-from lakehouse.errors import DataError, LakeError, UsageError
+from lakehouse.errors import DataError
 from lakehouse.locks import exclusive
 from lakehouse.settings import ROOT, settings
 
@@ -30,23 +23,6 @@ case "$1" in
   *) exit 2 ;;
 esac
 """
-
-
-def job(folder: Path, name: str, code: str) -> Path:
-    """A script that stands for a nightly job."""
-    path = folder / "houses" / name
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(code)
-    return path
-
-
-def wait_for(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
-    """What the condition gives as soon as it holds."""
-    until = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < until
-        time.sleep(0.05)
-    return value
 
 
 @pytest.fixture
@@ -64,175 +40,6 @@ def crontab(tmp_path: Path, lake: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the installed command."""
     return subprocess.run([str(LAKE), *arguments], capture_output=True, text=True, check=False, cwd="/")
-
-
-def test_jobs_run_in_order_silently_with_their_output_in_the_log(
-    lake: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    scripts = [job(tmp_path, name, f"print('{name} works')") for name in ("recompute.py", "train.py")]
-    schedule.nightly(scripts)
-    assert capfd.readouterr() == ("", "")
-    log = (lake / "log/nightly.log").read_text()
-    order = [log.index(text) for text in ("recompute.py works", "houses/recompute.py ended with 0", "train.py works")]
-    assert order == sorted(order)
-
-
-def test_a_failing_job_is_named_with_its_error_and_the_next_still_runs(lake: Path, tmp_path: Path) -> None:
-    failing = job(
-        tmp_path, "recompute.py", "import sys; print('Error: The disk is full.', file=sys.stderr); sys.exit(69)"
-    )
-    later = job(tmp_path, "train.py", "print('trained')")
-    with pytest.raises(LakeError) as error:
-        schedule.nightly([failing, later])
-    assert str(error.value) == (
-        f"The nightly run failed: houses/recompute.py (exit code 69: The disk is full). Log: {lake / 'log/nightly.log'}"
-    )
-    assert "trained" in (lake / "log/nightly.log").read_text()
-
-
-def test_the_audit_comes_after_the_jobs_and_runs_as_the_command(lake: Path) -> None:
-    found = schedule.jobs(["houses"])
-    assert [job.name for job in found] == ["recompute.py", "train.py", "audit.py", "maintain.py"]
-    with pytest.raises(LakeError, match=r"houses/audit.py \(exit code 69: No Kafka broker is known"):
-        schedule.nightly(found[2:3])
-
-
-def test_an_error_of_an_earlier_night_is_not_told_again(lake: Path, tmp_path: Path) -> None:
-    for code, told in (
-        ("import sys; sys.stderr.write('Error: Old.\\n'); sys.exit(1)", "1: Old"),
-        ("import os; os.kill(os.getpid(), 9)", "-9"),
-    ):
-        with pytest.raises(LakeError, match=rf"\(exit code {told}\)"):
-            schedule.nightly([job(tmp_path, "train.py", code)])
-
-
-@pytest.mark.parametrize(("code", "exit_code", "lines"), [("pass", 0, 0), ("raise SystemExit(65)", 1, 1)])
-def test_the_process_is_silent_on_success_and_says_one_line_on_failure(
-    lake: Path, tmp_path: Path, code: str, exit_code: int, lines: int
-) -> None:
-    script = job(tmp_path, "train.py", code)
-    start = f"""
-from pathlib import Path
-from lakehouse import cli, schedule
-schedule.jobs = lambda names: [Path({str(script)!r})]
-cli.main()
-"""
-    done = subprocess.run([sys.executable, "-c", start, "nightly"], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (exit_code, "", lines)
-    assert not lines or done.stderr.startswith("Error: The nightly run failed: houses/train.py (exit code 65). Log: ")
-
-
-HANGING = """
-import signal, subprocess, sys, time
-signal.signal(signal.SIGTERM, signal.SIG_IGN)
-child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
-print("child", child.pid, flush=True)
-time.sleep(600)
-"""
-
-
-def test_a_hanging_job_is_ended_with_all_it_started_and_the_next_still_runs(
-    lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("LAKE_NIGHTLY_LIMIT_MINUTES", "0.15")
-    monkeypatch.setattr(schedule, "GRACE", 0.3)
-    settings.cache_clear()
-    scripts = [job(tmp_path, "recompute.py", HANGING), job(tmp_path, "train.py", "print('trained')")]
-    with pytest.raises(LakeError) as error:
-        schedule.nightly(scripts)
-    assert str(error.value) == (
-        "The nightly run failed: houses/recompute.py (hung and was ended at its limit of 0.15 min, "
-        f"nightly_limit_minutes). Log: {lake / 'log/nightly.log'}"
-    )
-    log = (lake / "log/nightly.log").read_text()
-    assert "trained" in log
-    child = int(re.findall(r"^child (\d+)$", log, re.MULTILINE)[0])
-    assert not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
-    schedule.nightly([job(tmp_path, "train.py", "pass")])  # the lock is free
-
-
-@pytest.mark.parametrize(
-    ("now", "hours"), [("2026-05-01T02:00", 0.25), ("2026-05-01T02:15", 24), ("2026-05-01T14:15", 12)]
-)
-def test_the_next_night_is_the_next_time_of_that_clock(now: str, hours: float) -> None:
-    moment = datetime.fromisoformat(now).replace(tzinfo=UTC)
-    assert schedule.seconds_until(clock(2, 15), moment) == hours * 3600
-
-
-def service(scripts: list[Path], at: str, more: str = "") -> "subprocess.Popen[str]":
-    """`lake nightly --at` with these jobs."""
-    start = f"""
-from pathlib import Path
-from lakehouse import cli, schedule
-schedule.jobs = lambda names: [Path(path) for path in {[str(script) for script in scripts]}]
-schedule.GRACE = 0.3
-{more}
-cli.main()
-"""
-    command = [sys.executable, "-c", start, "nightly", "--at", at]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-
-
-def test_a_service_runs_at_its_time_and_ends_its_job_when_stopped(lake: Path, tmp_path: Path) -> None:
-    soon = (datetime.now(UTC) + timedelta(seconds=5)).time().isoformat()
-    running = service([job(tmp_path, "train.py", HANGING)], soon)
-    log = lake / "log/nightly.log"
-    child = wait_for(lambda: log.exists() and re.search(r"^child (\d+)$", log.read_text(), re.MULTILINE))
-    running.terminate()
-    assert running.wait(20) == 143
-    assert not psutil.pid_exists(int(child[1])) or psutil.Process(int(child[1])).status() == psutil.STATUS_ZOMBIE
-
-
-def test_after_a_night_that_failed_the_next_one_comes(lake: Path, tmp_path: Path) -> None:
-    short_days = "schedule.seconds_until = lambda at, now: 0.1"
-    running = service([job(tmp_path, "train.py", "raise SystemExit(65)")], "02:15", short_days)
-    log = lake / "log/nightly.log"
-    wait_for(lambda: log.exists() and log.read_text().count("ended with 65") > 1)
-    running.terminate()
-    _, told = running.communicate(timeout=20)
-    assert told.startswith("Error: The nightly run failed: houses/train.py (exit code 65). Log: ")
-
-
-def test_a_time_that_is_none(lake: Path) -> None:
-    done = run("nightly", "--at", "noon")
-    assert (done.returncode, done.stderr) == (
-        2,
-        "Error: --at takes a time of day; got 'noon'. For example --at 02:15.\n",
-    )
-
-
-def test_a_second_run_at_the_same_time_is_refused(lake: Path) -> None:
-    with exclusive(settings().run / "nightly.lock", "The test"):
-        done = run("nightly", "houses")
-    assert (done.returncode, done.stdout) == (78, "")
-    assert done.stderr == f"Error: The nightly run is already running (pid {os.getpid()}). Stop that one first.\n"
-    assert not (lake / "log/nightly.log").exists()
-
-
-def test_a_log_grown_large_is_begun_anew(lake: Path, tmp_path: Path) -> None:
-    schedule.log_file().parent.mkdir(parents=True)
-    schedule.log_file().write_bytes(b"x" * 6_000_000)
-    schedule.nightly([job(tmp_path, "train.py", "pass")])
-    assert schedule.log_file().stat().st_size < 1000
-    assert (lake / "log/nightly.log.1").stat().st_size == 6_000_000
-
-
-def test_the_jobs_are_those_that_domains_have(lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert schedule.jobs(["houses"])[0] == ROOT / "jobs/houses/recompute.py"
-    with pytest.raises(UsageError, match="There is no domain 'cheese'"):
-        schedule.jobs(["cheese"])
-    monkeypatch.setattr(schedule, "ROOT", tmp_path)
-    for name in ("b", "a"):
-        (tmp_path / "jobs" / name).mkdir(parents=True)
-    for file in ("b/train.py", "b/recompute.py", "a/train.py"):
-        (tmp_path / "jobs" / file).touch()
-    monkeypatch.setattr(schedule, "domains", lambda: ["a", "b", "c"])
-    *found, last = schedule.jobs()
-    assert last == schedule.MAINTAIN
-    names = [str(path.relative_to(tmp_path / "jobs")) for path in found]
-    assert names == ["a/train.py", "b/recompute.py", "b/train.py"]
-    with pytest.raises(UsageError, match=r"nothing to run nightly: no recompute\.py, train\.py or audit\.py in c"):
-        schedule.jobs(["c"])
 
 
 def test_print_shows_the_lines_with_this_checkouts_paths(lake: Path) -> None:
