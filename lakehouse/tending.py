@@ -78,7 +78,7 @@ class Tended:
             return
         wait = backoff.wait_after(self.failures)
         self.error, self.state, self._retry_at = failed, "backing off", time.monotonic() + wait
-        log.warning("query is started again", query=self.name, in_seconds=wait)
+        log.warning("query is started again", query=self.name, in_seconds=wait, reason=str(failed))
 
     def _leave(self, error: LakeError) -> None:
         self.error, self.state = error, "failed"
