@@ -40,6 +40,7 @@ class App:
     def __init__(self, var: Path, **environment: str) -> None:
         self._environment = {"LAKE_VAR": str(var)} | environment
         self.port = 0
+        self.was_away = False
         self.start()
 
     def start(self) -> None:
@@ -55,12 +56,14 @@ class App:
 
     def stop(self) -> int | None:
         """End it as `lake down` does; its exit code."""
+        self.was_away = True
         self.process.terminate()
         self.process.join(timeout=10)
         return self.process.exitcode
 
     def kill(self) -> None:
         """End it without asking."""
+        self.was_away = True
         self.process.kill()
         self.process.join()
 
