@@ -4,6 +4,7 @@ It fits one Java and one class path; where it does not, the JVM goes on without 
 """
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,7 @@ from lakehouse.submit import ARCHIVE
 
 def make(domain: Domain) -> Path:
     """The archive, made by a short run of the domain's real stream in a folder of its own. Raises LakeError."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what it has started is stopped, too
     os.environ["LAKE_KAFKA_SECURITY"] = "plaintext"  # of a broker of its own, on loopback, for a minute
     settings.cache_clear()
     with tempfile.TemporaryDirectory(prefix="lake-archive-") as folder:
@@ -39,7 +41,7 @@ def make(domain: Domain) -> Path:
             raise LakeError(
                 "Java wrote no class-data-sharing archive.", "Spark starts without it, some seconds slower."
             )
-        aside = ARCHIVE.with_suffix(".new")
+        aside = ARCHIVE.with_suffix(f".{os.getpid()}")
         aside.write_bytes(made.read_bytes())
         aside.replace(ARCHIVE)
     return ARCHIVE

@@ -35,6 +35,8 @@ class Settings(BaseSettings):
     dashboard_host: str = "127.0.0.1"
     dashboard_port: int = 8050
     dashboard_token_file: Path | None = None
+    job_java_options: str = "-XX:TieredStopAtLevel=1"
+    stream_java_options: str = ""
     nightly_limit_minutes: float = Field(default=60.0, gt=0)
 
     @field_validator("var", "kafka_password_file", "kafka_ca_file", "dashboard_token_file")

@@ -9,6 +9,7 @@ import pytest
 
 from lakehouse import jars, java, submit
 from lakehouse.errors import LakeError, UnavailableError, UsageError
+from lakehouse.settings import settings
 
 
 def test_flags_before_the_script_are_sparks_and_those_after_it_the_jobs() -> None:
@@ -33,6 +34,23 @@ def test_given_flags_come_after_ours_so_that_they_win(root: Path) -> None:
     assert "--driver-class-path" in submit.spark_flags([])
     assert "--jars" in submit.spark_flags(["--master=spark://m:7077"])
     assert "--jars" in submit.spark_flags(["--conf", "spark.master=spark://m:7077"])
+
+
+def java_options(*script: str) -> str:
+    """What the JVM of a job is told."""
+    flags = submit.spark_flags([], *map(Path, script))
+    return flags[flags.index("--driver-java-options") + 1]
+
+
+@pytest.mark.usefixtures("lake")  # it forgets the settings afterwards
+def test_a_job_that_ends_and_a_stream_have_their_own_java_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "-XX:TieredStopAtLevel=1" in java_options("jobs/houses/train.py")
+    assert "-XX:TieredStopAtLevel=1" not in java_options("jobs/houses/stream.py")
+    monkeypatch.setenv("LAKE_JOB_JAVA_OPTIONS", "")
+    monkeypatch.setenv("LAKE_STREAM_JAVA_OPTIONS", "-Xss4m")
+    settings.cache_clear()
+    assert "-XX:TieredStopAtLevel=1" not in java_options("jobs/houses/train.py")
+    assert java_options("jobs/houses/stream.py").endswith("-Xss4m")
 
 
 def fake_java(folder: Path, version: str) -> Path:
