@@ -14,8 +14,10 @@ from tests.browser import launch
 
 
 def pytest_configure() -> None:
-    """Jobs run by tests never reach the lake of a running platform."""
+    """Jobs run by tests never reach the lake of a running platform; their streams are as short as other jobs."""
     os.environ.pop("LAKE_BOOTSTRAP_SERVERS", None)
+    os.environ["LAKE_STREAM_JAVA_OPTIONS"] = settings().job_java_options
+    settings.cache_clear()
 
 
 @pytest.fixture

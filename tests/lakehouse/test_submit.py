@@ -44,6 +44,8 @@ def java_options(*script: str) -> str:
 
 @pytest.mark.usefixtures("lake")  # it forgets the settings afterwards
 def test_a_job_that_ends_and_a_stream_have_their_own_java_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LAKE_STREAM_JAVA_OPTIONS")  # tests set it
+    settings.cache_clear()
     assert "-XX:TieredStopAtLevel=1" in java_options("jobs/houses/train.py")
     assert "-XX:TieredStopAtLevel=1" not in java_options("jobs/houses/stream.py")
     monkeypatch.setenv("LAKE_JOB_JAVA_OPTIONS", "")
