@@ -70,9 +70,9 @@ class Tended:
 
     def _failed(self, error: str) -> None:
         self.failures += 1
-        log.error("query failed", query=self.name, failures=self.failures, error=error)
         failed = query_failed(self.name, error)
         heals = isinstance(failed, UnavailableError)  # a full disk, a silent broker: it goes on once they are back
+        log.error("query failed", query=self.name, failures=self.failures, error=str(failed) if heals else error)
         if self.failures >= backoff.MAX_FAILURES and not heals:
             self._leave(LakeError(f"{failed.what} It failed {self.failures} times in a row.", failed.fix))
             return
