@@ -13,7 +13,7 @@ from lakehouse.errors import LakeError
 
 # What a library says -> what the user needs to know. The first match speaks.
 _KNOWN = (
-    (r"No space left on device|ENOSPC", "The disk is full.", "Free some space; the stream goes on where it stopped."),
+    (r"No space left on device|ENOSPC", "The disk is full.", "Free some space."),
     (
         r"S(asl|sl)AuthenticationException|SslHandshakeException",
         "The Kafka broker refused the login, or its certificate is not the expected one.",

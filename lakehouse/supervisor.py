@@ -159,6 +159,7 @@ class Supervisor:
         try:
             service.start()
         except OSError as error:  # a full disk: Kafka's start writes its settings
+            service.failures += 1
             service.last_error = str(error)
             self._back_off(service)
         self._write_state()

@@ -13,7 +13,7 @@ from tests.audit.supervised import Platform, batches, platform, progressed
 
 FULL = "The disk is full"
 SIZE = "32m"
-HELD = 75.0  # seconds that it stays full: more than five failures in a row
+HELD = 60.0  # seconds that it stays full: more than five failures in a row
 SALES = 4000
 
 
