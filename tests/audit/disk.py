@@ -14,7 +14,6 @@ from tests.audit.supervised import Platform, batches, platform, progressed
 FULL = "The disk is full"
 SIZE = "32m"
 HELD = 60.0  # seconds that it stays full: more than five failures in a row
-SALES = 4000
 
 
 @contextmanager
@@ -74,7 +73,7 @@ def run(folder: Path, seed: int, seconds: float, say: Callable[[str], None]) -> 
         if refused or refused_too:
             say(f"left out: {refused or refused_too}")
             return []
-        with platform(folder, seed, SALES, say) as running:
+        with platform(folder, seed, say) as running:
             for folders in ([lake], [kafka], [lake, kafka]):
                 say(f"full: {', '.join(each.name for each in folders)}, after batches {batches()}")
                 fill_for_a_while(running, folders, seconds)

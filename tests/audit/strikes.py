@@ -8,12 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.audit.place import wait_until
-from tests.audit.supervised import RATE, Platform, batches, platform, progressed
+from tests.audit.supervised import Platform, batches, platform, progressed
 
 VICTIMS = ("python", "java", "python and java", "broker", "producer")
 SIGNALS = (signal.SIGKILL, signal.SIGSTOP)
 STOPPED_SECONDS = 10.0
-SALES = 4000
 
 
 def strike(running: Platform, victim: str, number: signal.Signals, seconds: float) -> None:
@@ -33,11 +32,11 @@ def run(folder: Path, seed: int, count: int, seconds: float, say: Callable[[str]
     rng = random.Random(seed)
     kinds = [(victim, number) for victim in VICTIMS for number in SIGNALS]
     rng.shuffle(kinds)
-    with platform(folder, seed, SALES, say) as running:
+    with platform(folder, seed, say) as running:
         for victim, number in (kinds * (count // len(kinds) + 1))[:count]:
             before = batches()
             wait_until(lambda: progressed(before), seconds, "progress")  # noqa: B023
             time.sleep(rng.uniform(0, 2))
             say(f"{number.name} to {victim} after batches {batches()}")
             strike(running, victim, number, seconds)
-        return running.finish(seconds + SALES / RATE)
+        return running.finish(seconds)

@@ -45,7 +45,8 @@ class Platform:
         return {"python": [python.pid] if java else [], "java": java, "python and java": [*java, python.pid]}[victim]
 
     def finish(self, seconds: float) -> list[str]:
-        """What is wrong once the producer has sent everything and the stream has read it and was asked to end."""
+        """What is wrong once the producer has been stopped, and the stream has read everything and was stopped too."""
+        self.noted.with_suffix(".stop").touch()
         wait_until(lambda: self.producer.state == "finished", seconds, "the producer's end")
         wait_until(lambda: read_all(self.site), seconds, "reading all of it")
         assert self.stream.process
@@ -57,7 +58,7 @@ class Platform:
 
 
 @contextmanager
-def platform(folder: Path, seed: int, sales: int, say: Callable[[str], None]) -> Iterator[Platform]:
+def platform(folder: Path, seed: int, say: Callable[[str], None]) -> Iterator[Platform]:
     """The platform in that folder, with its broker's files in `kafka` and all other ones in `var`."""
     os.environ["LAKE_VAR"] = str(folder / "var")
     settings.cache_clear()
@@ -65,7 +66,7 @@ def platform(folder: Path, seed: int, sales: int, say: Callable[[str], None]) ->
     os.environ["LAKE_BOOTSTRAP_SERVERS"] = broker.bootstrap_servers
     site, noted = Site(broker.bootstrap_servers, folder / "var", random.Random(seed)), folder / "sent"
     noted.with_suffix(".began").write_text(str(site.began.timestamp()))
-    sends = ["-m", "tests.audit.send", broker.bootstrap_servers, str(noted), str(seed), str(sales), str(RATE)]
+    sends = ["-m", "tests.audit.send", broker.bootstrap_servers, str(noted), str(seed), str(RATE)]
     streams = ["-m", "lakehouse.submit", "jobs/houses/stream.py", "--trigger", "1 seconds"]
     running = Platform(
         site,
