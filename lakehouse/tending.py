@@ -60,9 +60,10 @@ class Tended:
             except Exception as failure:
                 self._failed(str(failure))
         elif self.state == "running" and self.stream is not None:
+            active = self.stream.isActive  # asked first: failing between the two, it would pass for finished
             if error := self.stream.exception():
                 self._failed(str(error))
-            elif not self.stream.isActive:
+            elif not active:
                 self.state = "finished"
             elif now - self._started_at > backoff.STABLE_SECONDS:
                 self.failures = 0
