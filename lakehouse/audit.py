@@ -69,6 +69,7 @@ class Run:
         if found is None:
             raise UnavailableError(f"The broker has no topic {self.declared.topic}.", "Start the lake: `lake up`.")
         self._topic_id = found.topic_id
+        self._given_up = losses.accepted(name)
         ends = topics.committed_ends(bootstrap_servers, self.declared.topic, found.ends)
         read = {part: at for (topic, part), at in (committed.ends if committed else {}).items()}
         earlier = self._earlier()
@@ -123,7 +124,8 @@ class Run:
             kept, letters = (audit_offsets.offsets(found[number]) for found in (rows, dead_rows))
             records = audit_offsets.records_of(part.covered, start, end)
             found = audit_offsets.conserve(records, kept, letters, end)
-            part.findings.add("gone since the last audit", found.lost)
+            lost = losses.outside(found.lost, self.declared.topic, number, self._given_up)
+            part.findings.add("gone since the last audit", lost)
             part.findings.add("twice", found.doubled)
             strange = [at for at in found.foreign if any(one["from"] <= at < one["to"] for one in part.covered)]
             part.findings.add("not a record of the topic", strange)
@@ -219,7 +221,7 @@ class Run:
     def _told(self, part: Part) -> dict[str, Any]:
         if part.read_to is not None and part.read_to < part.start:
             unread = [losses.Range(self.declared.topic, part.number, part.read_to, part.start)]
-            for gone in losses.without(unread, losses.accepted(self._name)):
+            for gone in losses.without(unread, self._given_up):
                 what = "removed by retention before the history had read it"
                 part.findings.add(what, range(gone.start, gone.end))
         findings = part.findings.told()

@@ -7,4 +7,4 @@ LONGEST = 30.0
 
 def wait_after(failures: int) -> float:
     """Seconds to wait after that many failures in a row: 1, 2, 4, 8, … at most 30."""
-    return min(LONGEST, 2.0 ** (failures - 1))
+    return min(LONGEST, 2.0 ** min(failures - 1, 10))  # a night of failures is more than a float can hold

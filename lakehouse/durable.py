@@ -4,12 +4,20 @@ import fcntl
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from lakehouse import faults
+
+SCARCE = 50_000_000  # bytes; Kafka alone asks for some megabytes when it starts
+
+
+def is_full(folder: Path) -> bool:
+    """Whether the disk under the folder has so little space that what fails may fail for that."""
+    return shutil.disk_usage(folder).free < SCARCE
 
 
 def sync(path: Path) -> None:

@@ -4,7 +4,8 @@ import os
 import re
 import sys
 from collections.abc import Callable
-from typing import Any, NoReturn
+from contextlib import suppress
+from typing import Any, NoReturn, TextIO
 
 import typer
 
@@ -12,7 +13,7 @@ from lakehouse.errors import LakeError
 
 # What a library says -> what the user needs to know. The first match speaks.
 _KNOWN = (
-    (r"No space left on device|ENOSPC", "The disk is full.", "Free some space; the stream goes on where it stopped."),
+    (r"No space left on device|ENOSPC", "The disk is full.", "Free some space."),
     (
         r"S(asl|sl)AuthenticationException|SslHandshakeException",
         "The Kafka broker refused the login, or its certificate is not the expected one.",
@@ -73,6 +74,21 @@ def explain(error: BaseException) -> tuple[int, str]:
     return 1, f"{type(error).__name__}: {first[:400]} (run again with --debug for the stack trace)"
 
 
+class _Patient:
+    """Where log lines go: one that the disk refuses is dropped, since a full disk must not end what logs."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, text: str) -> None:
+        with suppress(OSError):
+            self._file.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._file.flush()
+
+
 def configure_logging(debug: bool = False) -> None:
     """Log lines to stderr: coloured on a terminal, JSON with LAKE_LOG_FORMAT=json, plain key=value otherwise."""
     import structlog
@@ -91,6 +107,6 @@ def configure_logging(debug: bool = False) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(10 if debug else 20),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(_Patient(sys.stderr)),  # type: ignore[arg-type]
         cache_logger_on_first_use=False,
     )

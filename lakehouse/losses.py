@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow.compute as pc
 
 from lakehouse import tables
 from lakehouse.tables import HISTORY_PROPERTIES, Table
 
-Held = dict[int, "np.ndarray[tuple[int], np.dtype[np.int64]]"]
+Offsets = npt.NDArray[np.int64]
+Held = dict[int, Offsets]
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def _note(domain: str, ranges: Sequence[tuple[str, int, int, int | None]], reaso
 
 def held(stores: Sequence[Table], topic: str) -> Held:
     """The offsets that the tables hold of the topic, sorted and distinct, by partition."""
-    parts: dict[int, list[np.ndarray[tuple[int], np.dtype[np.int64]]]] = {}
+    parts: dict[int, list[Offsets]] = {}
     for table in stores:
         found = tables.read(table, ["partition", "offset"], filters=[("topic", "=", topic)])
         for partition in pc.unique(found["partition"]).to_pylist():
@@ -74,12 +76,20 @@ def held(stores: Sequence[Table], topic: str) -> Held:
     return {partition: np.unique(np.concatenate(offsets)) for partition, offsets in parts.items()}
 
 
-def gaps(offsets: "np.ndarray[tuple[int], np.dtype[np.int64]]", begin: int, end: int) -> list[tuple[int, int]]:
+def gaps(offsets: Offsets, begin: int, end: int) -> list[tuple[int, int]]:
     """What sorted offsets leave out of begin to end (exclusive), as (start, end) pairs."""
     within = offsets[(offsets >= begin) & (offsets < end)]
     edges = np.concatenate([[begin - 1], within, [end]])
     at = np.flatnonzero(np.diff(edges) > 1)
     return [(int(edges[i]) + 1, int(edges[i + 1])) for i in at]
+
+
+def outside(offsets: Offsets, topic: str, partition: int, ranges: Sequence[Range]) -> Offsets:
+    """The offsets of a partition that lie in none of the ranges."""
+    for known in ranges:
+        if (known.topic, known.partition) == (topic, partition):
+            offsets = offsets[(offsets < known.start) | (offsets >= known.end)]
+    return offsets
 
 
 def without(ranges: Sequence[Range], known: Sequence[Range]) -> list[Range]:

@@ -1,5 +1,6 @@
 """Small JSON files under var/run that tell other processes what runs: written aside, then renamed."""
 
+import errno
 import json
 from pathlib import Path
 from typing import Any
@@ -24,9 +25,20 @@ def spark_file(domain: str) -> Path:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Replace the file's content in one step; it says what runs now, so it need not outlast a crash."""
+    """Replace the file's content in one step; it says what runs now, so it need not outlast a crash.
+
+    On a full disk the old content is written over, so that Health hears of it: that takes no space. Raises OSError
+    when there is no old file, or one that is too short.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    durable.replace_json(path, value, through=False)
+    try:
+        durable.replace_json(path, value, through=False)
+    except OSError as error:
+        text, size = json.dumps(value, separators=(",", ":"), default=str).encode(), path.stat().st_size
+        if error.errno != errno.ENOSPC or len(text) > size:
+            raise
+        with path.open("r+b") as file:
+            file.write(text.ljust(size))
 
 
 def read_json(path: Path) -> dict[str, Any]:

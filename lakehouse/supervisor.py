@@ -5,6 +5,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 
 import psutil
 
-from lakehouse import state
+from lakehouse import durable, state
 from lakehouse.backoff import MAX_FAILURES, STABLE_SECONDS, wait_after
 from lakehouse.errors import LakeError, RefusedError, UnavailableError
 from lakehouse.settings import ROOT, settings
@@ -51,9 +52,9 @@ class Service:
         self.log_file.parent.mkdir(parents=True, exist_ok=True)
         if self.log_file.exists() and self.log_file.stat().st_size > 20_000_000:
             self.log_file.replace(self.log_file.with_suffix(".log.1"))
-        with self.log_file.open("ab") as log:
-            log.write(f"--- {self.name} started {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}\n".encode())
-            log.flush()
+        with self.log_file.open("ab", buffering=0) as log:
+            with suppress(OSError):  # a full disk
+                log.write(f"--- {self.name} started {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}\n".encode())
             self.process = subprocess.Popen(
                 self.command(),
                 stdin=subprocess.DEVNULL,
@@ -139,9 +140,7 @@ class Supervisor:
     def _tend(self, service: Service) -> None:
         if service.state == "backing off":
             if time.time() >= service.retry_at:
-                service.restarts += 1
-                service.start()
-                self._write_state()
+                self._start_again(service)
             return
         if service.process is None or service.state in ("finished", "failed"):
             return
@@ -155,6 +154,21 @@ class Supervisor:
             return
         self._ended(service, code)
 
+    def _start_again(self, service: Service) -> None:
+        service.restarts += 1
+        try:
+            service.start()
+        except OSError as error:  # a full disk: Kafka's start writes its settings
+            service.failures += 1
+            service.last_error = str(error)
+            self._back_off(service)
+        self._write_state()
+
+    def _back_off(self, service: Service) -> None:
+        wait = wait_after(service.failures)
+        service.state, service.retry_at = "backing off", time.time() + wait
+        self._say(f"{service.name} ended ({service.last_error}); starting it again in {wait:.0f} s.")
+
     def _ended(self, service: Service, code: int) -> None:
         if code == 0 and service.once:
             service.state = "finished"
@@ -164,15 +178,13 @@ class Supervisor:
             if code == RefusedError.exit_code:  # the same start would be refused again
                 service.state = "failed"
                 self._say(f"{service.name} is left alone: {service.last_error}")
-            elif service.failures >= MAX_FAILURES and code != UnavailableError.exit_code:  # that one waiting heals
+            elif service.failures >= MAX_FAILURES and not _heals(code):
                 service.state = "failed"
                 self._say(
                     f"{service.name} failed {MAX_FAILURES} times in a row and is left alone: {service.last_error}"
                 )
             else:
-                wait = wait_after(service.failures)
-                service.state, service.retry_at = "backing off", time.time() + wait
-                self._say(f"{service.name} ended ({service.last_error}); starting it again in {wait:.0f} s.")
+                self._back_off(service)
         self._write_state()
 
     def stop(self) -> None:
@@ -209,7 +221,14 @@ class Supervisor:
             }
             for service in self._services
         ]
-        state.write_json(state.processes_file(), {**self._about, "supervisor_pid": os.getpid(), "processes": listed})
+        told = {**self._about, "supervisor_pid": os.getpid(), "processes": listed}
+        with suppress(OSError):  # a full disk
+            state.write_json(state.processes_file(), told)
+
+
+def _heals(code: int) -> bool:
+    """Whether waiting helps: what was needed did not answer, or the disk is full, of which Kafka dies with code 1."""
+    return code == UnavailableError.exit_code or durable.is_full(settings().var)
 
 
 def _cpu_seconds(pid: int) -> float:

@@ -60,9 +60,10 @@ class Tended:
             except Exception as failure:
                 self._failed(str(failure))
         elif self.state == "running" and self.stream is not None:
+            active = self.stream.isActive  # asked first: failing between the two, it would pass for finished
             if error := self.stream.exception():
                 self._failed(str(error))
-            elif not self.stream.isActive:
+            elif not active:
                 self.state = "finished"
             elif now - self._started_at > backoff.STABLE_SECONDS:
                 self.failures = 0
@@ -70,9 +71,9 @@ class Tended:
 
     def _failed(self, error: str) -> None:
         self.failures += 1
-        log.error("query failed", query=self.name, failures=self.failures, error=error)
         failed = query_failed(self.name, error)
         heals = isinstance(failed, UnavailableError)  # a full disk, a silent broker: it goes on once they are back
+        log.error("query failed", query=self.name, failures=self.failures, error=str(failed) if heals else error)
         if self.failures >= backoff.MAX_FAILURES and not heals:
             self._leave(LakeError(f"{failed.what} It failed {self.failures} times in a row.", failed.fix))
             return

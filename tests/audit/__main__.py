@@ -22,15 +22,8 @@ def every_crash(folder: Path, seed: int) -> list[str]:
 
 
 def full_disk(folder: Path, seed: int) -> list[str]:
-    """The disk under lake and checkpoints full for a while."""
-    if refused := disk.mount(folder / "var"):
-        say(f"left out: {refused}")
-        return []
-    try:
-        with site(folder, seed) as place:
-            return disk.full(place, 600, say)
-    finally:
-        disk.unmount(folder / "var")
+    """The disks under lake and checkpoints, under the broker, and under both full for a while."""
+    return disk.run(folder, seed, seconds=600, say=say)
 
 
 def random_strikes(folder: Path, seed: int) -> list[str]:

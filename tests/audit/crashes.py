@@ -24,7 +24,7 @@ def crash(site: Site, faults: Sequence[str], say: Callable[[str], None] = lambda
         code = site.run("--query", fault.split(".", 1)[0], "--max-per-batch", PER_BATCH, fault=fault)
         if code != -signal.SIGKILL:
             return [f"the run that was to die at {fault} ended with {code}: {site.last_words()}"]
-        twice = [line for line in oracle.check(site) if "twice" in line or "wrongly" in line]
+        twice = [line for line in oracle.check(site) if "twice" in line or "records wrongly" in line]
         if twice:
             return [f"after {fault}: {line}" for line in twice]
         say(f"killed at {fault}")

@@ -1,72 +1,80 @@
-"""A full disk under lake and checkpoints: the stream waits, and goes on by itself once there is space again."""
+"""A full disk under lake and checkpoints, under the broker, and under both: all wait, and go on once there is space."""
 
-import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from jobs.houses.schema import DOMAIN, SALES
-from lakehouse import checkpoints, topics
-from tests.audit import oracle
-from tests.audit.place import Site, wait_until
+from jobs.houses.schema import DOMAIN
+from lakehouse import state
+from tests.audit.place import wait_until
+from tests.audit.supervised import Platform, batches, platform, progressed
 
 FULL = "The disk is full"
+SIZE = "32m"
+HELD = 60.0  # seconds that it stays full: more than five failures in a row
 
 
-def mount(folder: Path, megabytes: int = 16) -> str:
-    """A file system of that size at the folder; why not, when it cannot be had."""
+@contextmanager
+def small_disk(folder: Path, size: str = SIZE) -> Iterator[str]:
+    """A small file system at the folder; why not, when it cannot be had."""
     folder.mkdir(parents=True, exist_ok=True)
-    command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)]
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return "" if done.returncode == 0 else f"no small file system can be mounted here: {done.stderr.strip()}"
+    if done.returncode:
+        yield f"no small file system can be mounted here: {done.stderr.strip()}"
+        return
+    try:
+        yield ""
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=False)
 
 
-def unmount(folder: Path) -> None:
-    """Take the file system away again."""
-    subprocess.run(["umount", "--lazy", str(folder)], check=False)
-
-
-def fill(folder: Path, leave: int) -> Path:
-    """A file that leaves so many bytes free."""
+def fill(folder: Path) -> Path:
+    """A file that leaves no space."""
     ballast = folder / "ballast"
-    with ballast.open("wb") as file:
-        try:
-            while True:
-                file.write(bytes(65536))
-                file.flush()
-        except OSError:
-            pass
-    with ballast.open("r+b") as file:
-        file.truncate(ballast.stat().st_size - leave)
+    with ballast.open("wb", buffering=0) as file:
+        for size in (65536, 4096, 1):
+            try:
+                while file.write(bytes(size)):
+                    pass
+            except OSError:
+                continue
     return ballast
 
 
-def read_all(site: Site) -> bool:
-    """Whether both queries have committed everything that is on the topic."""
-    ends = topics.end_offsets(site.bootstrap_servers, SALES.name, range(SALES.partitions))
-    plans = [checkpoints.last_committed(checkpoints.path("houses", query)) for query in DOMAIN.queries]
-    return all(plan is not None and sum(plan.ends.values()) == sum(ends.values()) for plan in plans)
+def told() -> str:
+    """What Health shows of the queries."""
+    files = [state.progress_file("houses", query) for query in DOMAIN.queries]
+    return " ".join(str(state.read_json(file).get("error", "")) for file in files)
 
 
-def full(site: Site, seconds: float, say: Callable[[str], None] = lambda _: None) -> list[str]:
-    """What is wrong after the disk under the running stream was full for a while. The lake is on a small disk."""
-    site.send(100)
-    stream = site.start("--trigger", "1 seconds")
-    try:
-        wait_until(lambda: read_all(site), seconds, "the first batches")
-        ballast = fill(site.var, leave=0)
-        say("the disk is full")
-        site.send(100)
-        wait_until(lambda: FULL in site.last_words(), seconds, "a word about the full disk")
-        until = time.monotonic() + 20  # some failures in a row
-        wait_until(lambda: time.monotonic() > until or stream.poll() is not None, 30, "the wait")
-        if stream.poll() is not None:
-            return [f"the stream ended with {stream.poll()}: {site.last_words()}"]
-        ballast.unlink()
-        say("there is space again")
-        wait_until(lambda: read_all(site), seconds, "reading on after the disk was full")
-    finally:
-        stream.send_signal(signal.SIGTERM)
-        stream.wait(seconds)
-    return oracle.check(site)
+def fill_for_a_while(running: Platform, folders: Sequence[Path], seconds: float) -> None:
+    """Have the disks full until each query or the broker has failed often, then let them go on."""
+    before, restarts = batches(), running.broker.restarts
+    wait_until(lambda: progressed(before), seconds, "progress")
+    ballast = [fill(folder) for folder in folders]
+    if running.site.var in folders:
+        wait_until(lambda: FULL in told(), seconds, "a word about the full disk on Health")
+    else:
+        wait_until(lambda: running.broker.restarts > restarts, seconds, "the broker's end")
+    time.sleep(HELD)
+    for file in ballast:
+        file.unlink()
+    before = batches()
+    wait_until(lambda: progressed(before), seconds, "reading on after the disk was full")
+
+
+def run(folder: Path, seed: int, seconds: float, say: Callable[[str], None]) -> list[str]:
+    """What is wrong after the disks were full one after the other and together."""
+    lake, kafka = folder / "var", folder / "kafka"
+    with small_disk(lake) as refused, small_disk(kafka) as refused_too:
+        if refused or refused_too:
+            say(f"left out: {refused or refused_too}")
+            return []
+        with platform(folder, seed, say) as running:
+            for folders in ([lake], [kafka], [lake, kafka]):
+                say(f"full: {', '.join(each.name for each in folders)}, after batches {batches()}")
+                fill_for_a_while(running, folders, seconds)
+            return running.finish(seconds)

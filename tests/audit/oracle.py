@@ -32,7 +32,14 @@ def decode(message: Any) -> tuple[Cell, int] | None:
 def check(site: Site) -> list[str]:
     """Everything that is wrong, a sentence each; empty when nothing is. For sales of which none is late."""
     records = read_topic(site.bootstrap_servers, SALES.name, SALES.partitions)
-    return conservation(records) + averages(records) + batch_log(records) + updates(site)
+    return lost(site, records) + conservation(records) + averages(records) + batch_log(records) + updates(site)
+
+
+def lost(site: Site, records: list[Any]) -> list[str]:
+    """Each sale whose sending was acknowledged is on the topic."""
+    there = {message.key() for message in records}
+    gone = [number for number in range(site.sent) if str(number).encode() not in there]
+    return [f"{len(gone)} sales are not on the topic though it acknowledged them: {gone[:5]}"] if gone else []
 
 
 def conservation(records: list[Any]) -> list[str]:

@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from confluent_kafka import TopicPartition
+from confluent_kafka.admin import NewPartitions
 
 from jobs.houses import stream, transforms
 from jobs.houses.schema import AVERAGES, DOMAIN, HISTORY, LATENESS, SALES, WINDOW
@@ -298,3 +299,17 @@ def test_a_topic_made_again_is_refused_and_its_old_rows_are_kept_apart(
     run(QueryName.history)
     assert conservation(site) == []
     assert sum(name != SALES.name for name in tables.read(HISTORY)["topic"].to_pylist()) == old
+
+
+def test_partitions_added_to_the_topic_are_read_from_their_first_record(
+    site: Site, run: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run()
+    added = NewPartitions(SALES.name, 6)
+    topics.admin(site.bootstrap_servers).create_partitions([added])[SALES.name].result(30)
+    monkeypatch.setattr("tests.audit.place.PARTITIONS", 6)
+    site.send(60)
+    run()
+    every = oracle.read_topic(site.bootstrap_servers, SALES.name, 6)
+    assert {message.partition() for message in every} == set(range(6))
+    assert oracle.conservation(every) + oracle.averages(every) == []

@@ -1,82 +1,128 @@
-"""`make soak`: the stream for an hour at 200 sales/s. Do memory, files and the time of a read stay flat?"""
+"""`make soak`: `lake up houses` for an hour at 200 sales/s. Do memory, files and the time of a read stay flat?
+
+Two pages are open meanwhile, Houses and Health, and ask every two seconds.
+"""
 
 import argparse
 import json
 import os
+import signal
 import statistics
+import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import psutil
 from deltalake import DeltaTable
 
 from jobs.houses.schema import AVERAGES, AVERAGES_BATCHES, DOMAIN, HISTORY, SALES
-from lakehouse import topics
-from lakehouse.settings import ROOT
-from tests.bench.measure import Site, committed, site, streaming
+from lakehouse import checkpoints, state, status, topics
+from lakehouse.settings import ROOT, settings
+from tests.bench.measure import committed
+from tests.dashboard.tab import Tab
 
 RATE = 200
 EVERY = 15.0  # seconds between samples
+PERIOD = 2.0  # seconds between two ticks of a page
 WARM_UP = 0.25  # share of the samples left out: caches and heaps fill
 TABLES = {"history": HISTORY, "averages": AVERAGES, "averages_batches": AVERAGES_BATCHES}
+PAGES = ("/houses", "/health-ui")
+Sample = dict[str, float]
 
 
-def sample(began: float, bootstrap_servers: str) -> dict[str, float]:
-    """Memory of the stream in MB, files per table, seconds to read the served averages, events waiting."""
-    found = {"minute": (time.monotonic() - began) / 60, "memory_mb": memory_mb()}
+@contextmanager
+def running(rate: float) -> Iterator[Callable[[], bool]]:
+    """The platform in a folder of its own, and sales at that rate; whether the producer is still at work."""
+    with tempfile.TemporaryDirectory(prefix="lake-soak-", ignore_cleanup_errors=True) as folder:
+        ours = {"LAKE_VAR": f"{folder}/var", "LAKE_KAFKA_PORT": "0", "LAKE_DASHBOARD_PORT": "0"}
+        os.environ.update(ours)
+        settings.cache_clear()
+        with (Path(folder) / "up.log").open("wb") as log:
+            up = subprocess.Popen([ROOT / ".venv/bin/lake", "up", "houses", "--no-produce"], stdout=log, stderr=log)
+        try:
+            while not state.read_json(state.processes_file()).get("dashboard_url"):
+                assert up.poll() is None, (Path(folder) / "up.log").read_text()[-2000:]
+                time.sleep(0.5)
+            job = [str(ROOT / "spark-submit.sh"), "jobs/houses/produce.py", "--rate", str(rate)]
+            producer = subprocess.Popen(job, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            yield lambda: producer.poll() is None
+            producer.terminate()
+            producer.wait(60)
+        finally:
+            up.send_signal(signal.SIGTERM)
+            up.wait(180)
+            for name in ours:
+                del os.environ[name]
+            settings.cache_clear()
+
+
+def sample(tabs: Sequence[Tab]) -> Sample:
+    """Memory of each process, files and bytes that are kept, seconds of a read and of a page's tick, events waiting."""
+    found: Sample = {}
+    for process in status.running_processes():
+        for member in [psutil.Process(process["pid"]), *psutil.Process(process["pid"]).children(recursive=True)]:
+            with suppress(psutil.NoSuchProcess):  # a short one that has ended meanwhile
+                name = f"memory_mb.{process['name']}" + (".java" if member.name() == "java" else "")
+                found[name] = found.get(name, 0.0) + member.memory_full_info().pss / 1e6
     for name, table in TABLES.items():
-        files = list(table.path.rglob("*"))
-        found[f"{name}.data_files"] = sum(
-            file.suffix == ".parquet" and "_delta_log" not in file.parts for file in files
-        )
-        found[f"{name}.log_files"] = sum("_delta_log" in file.parts and file.is_file() for file in files)
+        found |= {f"{name}.{what}": count for what, count in files(table.path).items()}
         found[f"{name}.live_files"] = len(DeltaTable(table.path).file_uris())
+    for query in DOMAIN.queries:
+        found[f"checkpoint.{query}.files"] = number_of_files(checkpoints.path("houses", query))
+    found["run.files"] = number_of_files(settings().run)
+    found["logs_mb"] = sum(file.stat().st_size for file in settings().log.rglob("*") if file.is_file()) / 1e6
     at = time.monotonic()
     DeltaTable(AVERAGES.path).to_pyarrow_table()
     found["read_seconds"] = time.monotonic() - at
-    sent = sum(topics.end_offsets(bootstrap_servers, SALES.name, range(SALES.partitions)).values())
+    for page, tab in zip(PAGES, tabs, strict=True):
+        found[f"tick_seconds {page}"] = tab.tick().seconds
+    sent = sum(topics.end_offsets(settings().brokers(), SALES.name, range(SALES.partitions)).values())
     return found | {f"lag.{query}": sent - committed(query) for query in DOMAIN.queries}
 
 
-def checkpoints_in(folder: Path) -> int:
-    """Checkpoints of the Delta log: Parquet, too, but no data."""
-    return sum(1 for _ in (folder / "_delta_log").glob("*.parquet"))
+def files(table: Path) -> dict[str, int]:
+    """Data files on the disk, wanted or not, and files of the log."""
+    every = [file for file in table.rglob("*") if file.is_file()]
+    log = sum("_delta_log" in file.parts for file in every)
+    return {"data_files": sum(file.suffix == ".parquet" for file in every) - _checkpoints(table), "log_files": log}
 
 
-def memory_mb() -> float:
-    """PSS of this process's children and theirs: broker, stream with its JVM, producer."""
-    total = 0
-    for process in psutil.Process().children(recursive=True):
-        try:
-            total += process.memory_full_info().pss
-        except (psutil.NoSuchProcess, psutil.AccessDenied):
-            continue
-    return total / 1e6
+def _checkpoints(table: Path) -> int:
+    return sum(1 for _ in (table / "_delta_log").glob("*.parquet"))
 
 
-def soak(minutes: float) -> list[dict[str, float]]:
-    """Samples over the time, while sales come at RATE."""
-    with site() as place, streaming(place):
-        return _sampled(place, minutes)
+def number_of_files(folder: Path) -> int:
+    """Files anywhere in the folder."""
+    return sum(len(names) for _, _, names in os.walk(folder))
 
 
-def _sampled(place: Site, minutes: float) -> list[dict[str, float]]:
-    producer = place.start("produce.py", "--rate", str(RATE), "--count", str(int(RATE * 60 * minutes)))
-    while not min(committed(query) for query in DOMAIN.queries):
-        time.sleep(0.5)
-    began, samples = time.monotonic(), []
-    while producer.poll() is None:
-        samples.append(sample(began, place.bootstrap_servers))
-        time.sleep(EVERY)
-    return samples
+def soak(minutes: float, keep: Path) -> list[Sample]:
+    """Samples over the time, while sales come at RATE; kept in the file as they come."""
+    about = {"minutes": minutes, "rate": RATE, "cores": os.cpu_count()}
+    keep.parent.mkdir(parents=True, exist_ok=True)
+    with running(RATE) as producing:
+        tabs = [Tab(str(state.read_json(state.processes_file())["dashboard_url"]), page) for page in PAGES]
+        began, samples = time.monotonic(), []
+        while (spent := time.monotonic() - began) < 60 * minutes:
+            assert producing(), "the producer has ended"
+            samples.append({"minute": spent / 60} | sample(tabs))
+            keep.write_text(json.dumps({**about, "samples": samples}, indent=1))
+            following = time.monotonic() + EVERY
+            while time.monotonic() < following:
+                for tab in tabs:
+                    tab.tick()
+                time.sleep(PERIOD)
+        return samples
 
 
-def verdict(samples: list[dict[str, float]], name: str) -> tuple[float, float]:
+def verdict(samples: list[Sample], name: str) -> tuple[float, float]:
     """Median of the first and of the last third after the warm-up."""
-    kept = [each[name] for each in samples[int(WARM_UP * len(samples)) :]]
+    kept = [each.get(name, 0.0) for each in samples[int(WARM_UP * len(samples)) :]]
     third = max(1, len(kept) // 3)
     return statistics.median(kept[:third]), statistics.median(kept[-third:])
 
@@ -86,20 +132,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=60)
     options = parser.parse_args()
-    samples = soak(options.minutes)
     kept = ROOT / "var/bench" / f"soak-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"
-    keep(kept, {"minutes": options.minutes, "rate": RATE, "cores": os.cpu_count(), "samples": samples})
+    samples = soak(options.minutes, kept)
     sys.stdout.write(f"{'':32}{'first third':>14}{'last third':>14}\n")
-    for name in samples[0]:
+    for name in samples[-1]:
         first, last = verdict(samples, name)
         sys.stdout.write(f"{name:32}{first:14,.2f}{last:14,.2f}\n")
     sys.stdout.write(f"{len(samples)} samples kept in {kept.relative_to(ROOT)}.\n")
-
-
-def keep(file: Path, figures: dict[str, Any]) -> None:
-    """Write the figures down."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(figures, indent=1))
 
 
 if __name__ == "__main__":

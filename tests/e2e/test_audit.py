@@ -20,6 +20,8 @@ from pyspark.sql import SparkSession
 from jobs.houses import recompute, stream
 from jobs.houses.schema import AVERAGES, AVERAGES_BATCH, AVERAGES_BATCHES, DEAD_LETTERS, DOMAIN, HISTORY, SALES
 from lakehouse import audit, audits, tables, topics
+from lakehouse.errors import RefusedError
+from lakehouse.rebuild import rebuild
 from lakehouse.settings import settings
 from tests.e2e.running import drain
 from tests.jobs.houses.sales import event
@@ -264,7 +266,7 @@ def test_aborted_records_are_not_lost(lake: Lake) -> None:
     assert (found(result), result["partitions"][0]["without_record"]) == ({}, 3)
 
 
-def test_what_retention_removed_rests_on_the_audit_before(lake: Lake) -> None:
+def test_what_retention_removed_rests_on_the_audit_before(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     before = lake.audit()
     cut = [TopicPartition(SALES.name, 1, 20), TopicPartition(SALES.name, 2, 5)]
     for future in topics.admin(lake.broker).delete_records(cut).values():
@@ -276,6 +278,12 @@ def test_what_retention_removed_rests_on_the_audit_before(lake: Lake) -> None:
     assert result["partitions"][2]["not_covered"] == []
     _delete(HISTORY, SPOT)
     assert found(lake.audit())["gone since the last audit"] == [(1, 7)]
+    monkeypatch.setenv("LAKE_BOOTSTRAP_SERVERS", lake.broker)
+    settings.cache_clear()
+    with pytest.raises(RefusedError, match=r"houses\[1\] 7 to 7 \(1 records\)"):
+        rebuild("houses.history", accept_loss=False)
+    rebuild("houses.history", accept_loss=True)
+    assert "gone since the last audit" not in found(lake.audit())
     shutil.rmtree(audits.folder("houses"))
     told = lake.audit()["partitions"][1]
     assert (told["not_covered"], told["rests_on"]) == ([(0, 20)], [])

@@ -21,6 +21,22 @@ class Stream:
         return self._error or None
 
 
+class FailsAfterALook:
+    """A query that fails just after the first look at it, whichever that is."""
+
+    lastProgress = None
+    _looks = 0
+
+    @property
+    def isActive(self) -> bool:
+        self._looks += 1
+        return self._looks == 1
+
+    def exception(self) -> str | None:
+        self._looks += 1
+        return "it broke" if self._looks > 1 else None
+
+
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     now = [100.0]
@@ -121,6 +137,12 @@ def test_a_query_that_ends_by_itself_is_finished() -> None:
     care = tended(Stream())
     assert care.tend()
     assert (care.state, care.ended) == ("finished", True)
+
+
+def test_a_query_that_fails_between_two_looks_is_not_finished() -> None:
+    care = tended(FailsAfterALook())
+    care.tend()
+    assert care.state == "backing off"
 
 
 def test_a_damaged_state_names_its_repair() -> None:
