@@ -16,6 +16,7 @@ from deltalake import DeltaTable
 from jobs.houses.schema import AVERAGES, AVERAGES_BATCHES, DOMAIN, HISTORY, SALES
 from lakehouse import topics
 from lakehouse.settings import ROOT
+from tests.bench.cost import pss_mb
 from tests.bench.measure import Site, committed, site, streaming
 
 RATE = 200
@@ -48,13 +49,7 @@ def checkpoints_in(folder: Path) -> int:
 
 def memory_mb() -> float:
     """PSS of this process's children and theirs: broker, stream with its JVM, producer."""
-    total = 0
-    for process in psutil.Process().children(recursive=True):
-        try:
-            total += process.memory_full_info().pss
-        except (psutil.NoSuchProcess, psutil.AccessDenied):
-            continue
-    return total / 1e6
+    return sum(pss_mb(child) for child in psutil.Process().children())
 
 
 def soak(minutes: float) -> list[dict[str, float]]:
