@@ -30,6 +30,11 @@ FEED = ("id", "price", "yr_built", *COORDINATES)
 BASE = datetime(2026, 1, 1, tzinfo=UTC)
 
 
+def ids(numbers: Any) -> Any:
+    """House ids in no order, each of one sale."""
+    return (numbers * 2_654_435_761 % 9_999_999_967).astype(str)
+
+
 def sales(first: int, count: int) -> pa.Table:
     """Sales at those offsets, one a second."""
     at = np.arange(first, first + count)
@@ -37,14 +42,14 @@ def sales(first: int, count: int) -> pa.Table:
     moments = pa.array(micros).cast(pa.timestamp("us", tz="UTC"))
     found: dict[str, Any] = dict.fromkeys(schema.HISTORY.columns)
     found |= {
-        "id": pa.array((at % 21_436).astype(str)),
+        "id": pa.array(ids(at)),
         "price": pa.array(at % 1_000_000 + 1.0).cast(pa.decimal128(12, 2)),
     }
     found |= {"yr_built": pa.array((1900 + at % 115).astype("int32")), "topic": pa.array(["houses"] * count)}
     found |= {"partition": pa.array((at % 4).astype("int32")), "offset": pa.array(at // 4), "recorded_at": moments}
     found |= {"event_at": moments, "source": pa.array(["stream"] * count), "event_id": pa.array(at.astype(str))}
     columns = [
-        pa.nulls(count, field.type) if found[field.name] is None else found[field.name].cast(field.type)
+        pa.array(at * 7_919 % 9_973 % 100).cast(field.type) if found[field.name] is None else found[field.name].cast(field.type)
         for field in schema.HISTORY.arrow_schema
     ]
     return pa.table(columns, schema=schema.HISTORY.arrow_schema)
@@ -81,7 +86,7 @@ def history(times: int) -> dict[str, float]:
     delta, count = tables.create(schema.HISTORY), ROWS * times
     for first in range(0, count, FILE_ROWS):
         write_deltalake(delta, sales(first, min(FILE_ROWS, count - first)), mode="append")
-    house = pc.field("id") == "77"
+    house = pc.field("id") == ids(np.array([77]))[0]
     feed = serving.TableReader(schema.HISTORY, serving.newest(snapshot.FEED_ROWS, FEED))
     of_house = serving.TableReader(schema.HISTORY, serving.found_once(house, 1000))
     found = {"feed, first": millis(feed.read, 1), "house, first": millis(of_house.read, 1)}
@@ -97,6 +102,7 @@ def history(times: int) -> dict[str, float]:
             grown()
             taken.append(millis(reader.read, 1))
         found[f"{name} +20"] = statistics.median(taken)
+    assert [str(one) for one in of_house.read().frame["id"]] == [ids(np.array([77]))[0]], of_house.read().error
     return found
 
 
