@@ -49,7 +49,9 @@ def sales(first: int, count: int) -> pa.Table:
     found |= {"partition": pa.array((at % 4).astype("int32")), "offset": pa.array(at // 4), "recorded_at": moments}
     found |= {"event_at": moments, "source": pa.array(["stream"] * count), "event_id": pa.array(at.astype(str))}
     columns = [
-        pa.array(at * 7_919 % 9_973 % 100).cast(field.type) if found[field.name] is None else found[field.name].cast(field.type)
+        pa.array(at * 7_919 % 9_973 % 100).cast(field.type)
+        if found[field.name] is None
+        else found[field.name].cast(field.type)
         for field in schema.HISTORY.arrow_schema
     ]
     return pa.table(columns, schema=schema.HISTORY.arrow_schema)
