@@ -70,7 +70,7 @@ def checked(value: bytes | None, millis: int) -> tuple[float, int, int] | None:
     """A valid sale's event time in seconds, year built and cents; None when the record is no valid sale."""
     try:
         return _fast(value, millis)
-    except (Unusual, ValueError, TypeError, AttributeError):
+    except (Unusual, ValueError, TypeError, AttributeError, RecursionError):
         pass
     try:
         sale = audit_rules.sale(value, millis * 1000)
@@ -105,7 +105,7 @@ def _fast(value: Any, millis: int) -> tuple[float, int, int]:
         raise Unusual
     if listed is not None and not READABLE[0] <= _seconds(listed) <= READABLE[1]:
         raise Unusual
-    event_at, cents = _seconds(sale["sold_at"]), _cents(sale["price"])
+    event_at, cents = _seconds(get("sold_at")), _cents(get("price"))
     if not (EARLIEST <= event_at <= millis / 1000 + AHEAD and 1 <= cents <= 10_000_000_000):
         raise Unusual
     return event_at, sale["yr_built"], cents
