@@ -4,7 +4,7 @@ A reader never raises: a missing table is `empty`; a damaged one is `error` with
 """
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -129,12 +129,19 @@ def found_once(condition: pc.Expression, limit: int) -> Loader:
             searched.clear()
             found.clear()
         new = sorted(paths - searched)
-        rows = ds.dataset(new, schema=table.arrow_schema, format=_PARQUET) if new else None
-        found[:] = [pa.concat_tables([*found, *([rows.scanner(filter=condition).head(limit)] if rows else [])])]
+        found[:] = [pa.concat_tables([table.arrow_schema.empty_table(), *found, *_matches(table, new, condition)])]
         searched.update(new)
         return found[0].slice(0, limit)
 
     return load
+
+
+def _matches(table: Table, paths: Sequence[str], condition: pc.Expression) -> Iterator[pa.Table]:
+    """The rows of those files for which `condition` holds. All columns are read only of row groups that have some."""
+    for fragment in ds.dataset(list(paths), schema=table.arrow_schema, format=_PARQUET).get_fragments():
+        for group in fragment.split_by_row_group():
+            if group.scanner(schema=table.arrow_schema, filter=condition).count_rows():
+                yield group.to_table(schema=table.arrow_schema, filter=condition)
 
 
 def newest(limit: int, columns: Sequence[str], order: str = "recorded_at") -> Loader:

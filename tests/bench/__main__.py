@@ -7,15 +7,16 @@ import platform
 import shutil
 import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from importlib import metadata
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from lakehouse.settings import ROOT
-from tests.bench import dashboard, measure, model, pricing
+from tests.bench import dashboard, drain, growth, measure, model, pricing
 
 console = Console(highlight=False, soft_wrap=True)
 KEPT = ROOT / "var/bench"
@@ -36,6 +37,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--full", action="store_true", help="longer runs, more repeats")
     parser.add_argument("--model", action="store_true", help="only how good the price model is")
+    parser.add_argument("--drain", action="store_true", help="only how fast a topic is drained, against plain ways")
+    parser.add_argument("--scale", action="store_true", help="only how reads grow with the lake")
     parser.add_argument("--dashboard", action="store_true", help="only the dashboard under 20 tabs")
     options = parser.parse_args()
     if options.model:
@@ -45,6 +48,12 @@ def main() -> None:
         show_dashboard(minutes=30 if options.full else 2)
         return
     full = options.full
+    if options.scale:
+        growth.main()
+        return
+    if options.drain:
+        show_drain(full)
+        return
     grid = Table("what", "reach", "measured", box=None, pad_edge=False)
     figures: dict[str, Any] = {}
 
@@ -69,6 +78,7 @@ def main() -> None:
     )
     grid.add_row("both queries at 20,000 sales/s", "keep up", measured)
 
+    figures["drain"] = drain_rows(grid, full)
     figures["pricing_seconds"] = pricing_rows(grid)
 
     memory = measure.memory(seconds=180 if full else 75)
@@ -78,6 +88,22 @@ def main() -> None:
 
     console.print(grid)
     keep(figures)
+
+
+def drain_rows(grid: Table, full: bool) -> dict[str, Any]:
+    """Add how fast a topic is drained to the table; the figures."""
+    found = drain.measured(2_000_000, repeats=3) if full else drain.measured(600_000, repeats=1)
+    for row in drain.rows(found):
+        grid.add_row(*row)
+    return drain.figures(found)
+
+
+def show_drain(full: bool) -> None:
+    """How fast a topic is drained, and nothing else."""
+    grid = Table("what", "reach", "measured", box=None, pad_edge=False)
+    figures = drain_rows(grid, full)
+    console.print(grid)
+    keep({"drain": figures})
 
 
 def pricing_rows(grid: Table) -> dict[str, Any]:
@@ -141,12 +167,39 @@ def tick_figures(ticks: Sequence[dashboard.Tick]) -> dict[str, float]:
 
 
 def keep(figures: dict[str, Any]) -> None:
-    """Keep the figures with what they were measured on."""
+    """Keep the figures with what they were measured on, and show what changed against the last run kept."""
     machine = {"cores": os.cpu_count(), "machine": platform.machine(), "python": platform.python_version()}
+    versions = {name: metadata.version(name) for name in ("pyspark", "delta-spark", "deltalake", "confluent-kafka")}
+    show_change(figures)
     KEPT.mkdir(parents=True, exist_ok=True)
     file = KEPT / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"
-    file.write_text(json.dumps({**machine, **figures}, indent=1))
+    file.write_text(json.dumps({**machine, "versions": versions, **figures}, indent=1))
     console.print(f"Kept in {file.relative_to(ROOT)}.")
+
+
+def show_change(figures: Mapping[str, Any]) -> None:
+    """Each figure beside that of the last run kept that has it."""
+    kept = [medians(json.loads(file.read_text())) for file in sorted(KEPT.glob("2*.json"), reverse=True)]
+    grid = Table("figure", "last kept", "now", "change", box=None, pad_edge=False)
+    for name, now in medians(figures).items():
+        before = next((old[name] for old in kept if name in old), 0.0)
+        if before and "runs" not in name:
+            grid.add_row(name, f"{before:,.4g}", f"{now:,.4g}", f"{now / before - 1:+.0%}")
+    if grid.row_count:
+        console.print(grid)
+
+
+def medians(figures: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
+    """Every figure under its dotted name; of a list of numbers the median."""
+    found: dict[str, float] = {}
+    for name, value in figures.items():
+        if isinstance(value, Mapping):
+            found |= medians(value, f"{prefix}{name}.")
+        elif isinstance(value, int | float):
+            found[prefix + name] = value
+        elif isinstance(value, list) and value and all(isinstance(one, int | float) for one in value):
+            found[prefix + name] = statistics.median(value)
+    return found
 
 
 if __name__ == "__main__":
