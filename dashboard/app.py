@@ -166,7 +166,7 @@ def main(
 
 def _settle() -> None:
     """Keep the answers to ticks short, and memory with them, for a process that makes much and soon drops it."""
-    pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own keeps some 70 MB more of what was freed
+    pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own keeps some 50 MB more of what was freed
     gc.collect()
     gc.freeze()  # a collection no longer walks over all that was imported
     gc.set_threshold(10_000)
