@@ -65,7 +65,8 @@ def within(served: pd.DataFrame, chosen: str | None) -> pd.DataFrame:
 
 def last_windows(served: pd.DataFrame) -> pd.DataFrame:
     """The newest window of each decade, oldest decade first."""
-    return served.sort_values("window_start").groupby("decade", as_index=False).tail(1).sort_values("decade")
+    newest = served.groupby("decade")["window_start"].idxmax()  # in the order of the decades; to sort a day takes 7 ms
+    return served.loc[newest]
 
 
 def bar_rows(last: pd.DataFrame) -> pd.DataFrame:

@@ -125,8 +125,8 @@ def _list_difference(old: list[Any], new: list[Any]) -> dict[str, Any]:
     if old == new:
         return {}
     if len(old) == len(new) and all(isinstance(item, dict | list) for item in new):
-        changed = {str(place): difference(old[place], item) for place, item in enumerate(new)}
-        return {"into": {place: inner for place, inner in changed.items() if inner}}
+        changed = {str(place): difference(old[place], item) for place, item in enumerate(new) if old[place] != item}
+        return {"into": changed}
     shorter = min(len(old), len(new))
     head = next((at for at in range(shorter) if old[at] != new[at]), shorter)
     rest = shorter - head

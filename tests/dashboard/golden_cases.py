@@ -11,7 +11,7 @@ from deltalake import DeltaTable
 from jobs.houses import schema
 from lakehouse.settings import settings
 from lakehouse.tables import Table
-from tests.dashboard.golden import HOUSE, READ
+from tests.dashboard.golden import HOUSE, READ, SOLD
 
 
 def rows(table: Table, *order: str) -> list[dict[str, Any]]:
@@ -87,6 +87,11 @@ def priced() -> dict[str, Any]:
     return next(row for row in rows(schema.PRICES) if row["id"] == HOUSE)
 
 
+def sold() -> list[dict[str, Any]]:
+    """The sales of the house sold, newest first."""
+    return [row for row in reversed(rows(schema.HISTORY, "event_at")) if row["id"] == SOLD]
+
+
 class Case(NamedTuple):
     """A tile's number: the page, how it is read (see test_golden_in_browser), where, and what it must be."""
 
@@ -145,6 +150,7 @@ _OVERVIEW = [
     ("text", "overview-houses-topic", lambda: COUNT(sum(ends().values()))),
     ("text", "overview-houses-history", lambda: COUNT(len(rows(schema.HISTORY)))),
     ("text", "overview-houses-dead-letters", lambda: COUNT(len(rows(schema.DEAD_LETTERS)))),
+    ("exact", "overview-houses-parity", lambda: 1 - len(differing()) / len(rows(schema.PARITY))),
     ("age", "overview-houses-age", lambda: max(r["event_at"] for r in rows(schema.HISTORY)).isoformat()),
     ("box", "flow-houses-topic events", lambda: COUNT(sum(ends().values()))),
     ("box", "flow-houses-speed-query lag", lambda: COUNT(lag())),
@@ -193,5 +199,13 @@ _PRICE = [
     ("total", "price-waterfall", lambda: [priced()["price"]] * 2),
     ("sum", "price-contributions-table dollars", lambda: 2 * priced()["price"]),
 ]  # fmt: skip
+_SOLD = [
+    ("exact", "house-kpi-paid", lambda: float(sold()[0]["price"])),
+    ("text", "house-kpi-sales", lambda: COUNT(len(sold()))),
+    ("cells", "house-sales-table price", lambda: [float(r["price"]) for r in sold()]),
+    ("cells", "house-sales-table time", lambda: [r["event_at"].isoformat() for r in sold()]),
+]
+_FOR_SALE = [("exact", "house-kpi-predicted", lambda: priced()["price"])]
 _PAGES = {"/houses": _HOUSES, "/": _OVERVIEW, "/health-ui": _HEALTH, "/models": _MODELS, f"/price?id={HOUSE}": _PRICE}
+_PAGES |= {f"/house/{SOLD}": _SOLD, f"/house/{HOUSE}": _FOR_SALE}
 CASES = [Case(page, *case) for page, cases in _PAGES.items() for case in cases]
