@@ -184,9 +184,7 @@ def _create(connection: Connection, table: Table, meanings: Mapping[str, str]) -
     columns = [sql.SQL("{} " + kind).format(sql.Identifier(name)) for name, kind in kinds.items()]
     key = sql.SQL("PRIMARY KEY ({})").format(_names(table.keys))
     place = sql.Identifier(table.domain, table.name)
-    connection.execute(
-        sql.SQL("CREATE TABLE IF NOT EXISTS {} ({})").format(place, sql.SQL(", ").join([*columns, key]))
-    )
+    connection.execute(sql.SQL("CREATE TABLE IF NOT EXISTS {} ({})").format(place, sql.SQL(", ").join([*columns, key])))
     connection.execute(sql.SQL("COMMENT ON TABLE {} IS {}").format(place, sql.Literal(table.about)))
     for name in table.columns:
         column = sql.Identifier(table.domain, table.name, name)
@@ -246,7 +244,7 @@ def upsert(connection: Connection, table: Table, select: str) -> None:
         sql.SQL(statement).format(
             table=sql.Identifier(table.name),
             columns=_names(list(table.columns)),
-            select=sql.SQL(select),  # type: ignore[arg-type]  # our own text
+            select=sql.SQL(select),
             keys=_names(table.keys),
             sets=sets,
             guard=sql.SQL(guard if "generation" in values else ""),

@@ -177,7 +177,7 @@ class Supervisor:
         self._write_state()
 
     def stop(self) -> None:
-        """Stop the services, last started first: its stop signal to each one's pid, SIGKILL to its session after its grace."""
+        """Stop the services, last started first: its signal to each pid, SIGKILL to its session after its grace."""
         for service in reversed(self._services):
             self._stop_one(service)
             service.state = "stopped"

@@ -16,6 +16,7 @@ def running_postgres(folder: Path) -> Iterator[str]:
     """A server on a free port; how to connect to it, with the password in a file."""
     server = Server(folder, port=0)
     dsn = f"host=127.0.0.1 port={server.port} dbname=postgres user=lake passfile={folder}/credentials/passwords"
+    folder.mkdir(parents=True, exist_ok=True)
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(server.command(), stdout=log, stderr=log, start_new_session=True)
         try:

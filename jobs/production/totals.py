@@ -41,7 +41,7 @@ STAGE = "CREATE TEMP TABLE events (kind text, {}, event_at timestamptz) ON COMMI
 )
 # The events, each once, over what is known already.
 KEEP = (
-    f"""INSERT INTO passes AS known
+    """INSERT INTO passes AS known
     SELECT unit_id, zone_id, min(event_at), max(event_at) FROM events WHERE kind = 'pass' GROUP BY unit_id, zone_id
     ON CONFLICT (unit_id, zone_id) DO UPDATE SET first_at = least(known.first_at, excluded.first_at),
         last_at = greatest(known.last_at, excluded.last_at)""",
