@@ -12,7 +12,7 @@ from jobs.production.schema import DAY_STARTS, LINE
 
 NAME = "Production"
 PATH = "/production"
-ORDER = 15
+ORDER = 50
 ICON = "line"
 SOURCE = production.SOURCE
 FIGURES = ("units", "defects", "concerns", "windows")

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -99,9 +100,24 @@ def test_totals_are_a_plain_count_of_the_topic_whatever_is_killed(line: Platform
     kept = [*rows_of(line, "history"), *rows_of(line, "dead_letters")]
     assert sorted((row["partition"], row["offset"]) for row in kept) == sent
     assert len(rows_of(line, "dead_letters")) == len(messages) - len(events)
+    check_audit(line)
     said = line.run("recompute.py")
     assert f"{len(totals)} equal in Delta, PostgreSQL and the history" in said
     assert counted(rows_of(line, "totals_batch")) == count(events)
+
+
+def check_audit(line: Platform) -> None:
+    """The audit finds nothing off; a total changed behind its back, in PostgreSQL alone, it does find."""
+    command = [str(Path(sys.executable).parent / "lake"), "audit", "production"]
+    clean = subprocess.run(command, env=line.env, capture_output=True, text=True, check=False)
+    assert clean.returncode == 0, clean.stdout + clean.stderr
+    change = "UPDATE production.totals SET units = units {} 1 WHERE zone_id = 'BODY'"
+    with psycopg.connect(line.env["LAKE_POSTGRES_DSN"], autocommit=True) as connection:
+        connection.execute(change.format("+"))
+        off = subprocess.run(command, env=line.env, capture_output=True, text=True, check=False)
+        connection.execute(change.format("-"))
+    assert off.returncode == 1
+    assert "not the same in Delta and in PostgreSQL" in off.stdout
 
 
 def test_while_postgres_is_away_the_stream_waits_and_catches_up(line: Platform) -> None:
