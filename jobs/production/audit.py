@@ -107,7 +107,7 @@ def decode(partition: int, records: Sequence[Record]) -> Decoded:
 class Totals:
     """The totals in Delta and PostgreSQL, as they were pinned, against a count of the events that they have seen."""
 
-    columns = EVENT
+    columns: tuple[str, ...] = EVENT
 
     def __init__(self) -> None:
         self._delta = Pinned(TOTALS)
