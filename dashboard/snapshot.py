@@ -145,7 +145,7 @@ class _Watcher:
         if self._served is None or self._served[:2] != (speed, batch):
             rows = self.source.serve(speed.frame, batch.frame, self.source.speed.keys)
             order = rows[self.source.order]
-            shown = rows[order >= order.max() - self.source.span]
+            shown = rows[order >= order.max() - self.source.span] if len(rows) else rows
             self._served = speed, batch, shown.reset_index(drop=True)
         return self._served[2]
 
