@@ -123,18 +123,21 @@ def kpis(view: DomainView) -> list[Component]:
     units = int(row.units) if row else None
     share = f"{units / schema.TARGET:.0%} of {schema.TARGET:,} planned" if units is not None else "none yet"
     found = int(row.defects_found) if row else None
+    newest = row.newest_at if row else None
     worst = next(tiles.records(zones.sort_values("throughput").head(1)), None)
     where: Any = dcc.Link(worst.zone_id, href=address(worst.zone_id)) if worst else text.NOTHING
     of_worst = f"{text.percent(float(worst.throughput) / 100)} throughput" if worst else "none yet"
-    day = f"production day {today(view)}" if row else "none yet"
+    day = f"day {today(view)}" if row else "none yet"
     through = html.Abbr("Throughput", title=THROUGHPUT)
     return [
-        tiles.kpi("production-units", "Units today", _exact(text.count(units), units), share),
-        tiles.kpi("production-throughput", through, *_percent(row), day),
-        tiles.kpi("production-found", "Defects today", _exact(text.count(found), found), "found anywhere on the line"),
-        tiles.kpi("production-worst", "Worst zone", where, of_worst),
-        tiles.kpi("production-delay", "Newest event", tiles.age(view.history.newest_event_at), "ago, by its own time"),
-        tiles.kpi("production-rate", "Events per second", text.decimal(view.topic.rate), tiles.rate_note(view.topic)),
+        tiles.kpi("production-kpi-units", "Units today", _exact(text.count(units), units), share),
+        tiles.kpi("production-kpi-throughput", through, *_percent(row), day),
+        tiles.kpi("production-kpi-found", "Defects today", _exact(text.count(found), found), "found anywhere"),
+        tiles.kpi("production-kpi-worst", "Worst zone", where, of_worst),
+        tiles.kpi("production-kpi-delay", "Delay", tiles.age(newest), "since the newest unit counted"),
+        tiles.kpi(
+            "production-kpi-rate", "Events per second", text.decimal(view.topic.rate), tiles.rate_note(view.topic)
+        ),
     ]
 
 

@@ -72,6 +72,7 @@ def pareto(rows: pd.DataFrame, scheme: str) -> Figure:
     layout = _layout(scheme, "pareto", _names(labels))
     dim = layout["yaxis"]["tickfont"]
     right = {"overlaying": "y", "side": "right", "range": [0, 1.04], "tickformat": ".0%", "showgrid": False}
+    right |= {"tickmode": "linear", "dtick": 0.25}
     second = {"yaxis2": right | {"tickfont": dim, "automargin": True}}
     return {"data": [_bar("defects", labels, rows["defects"].tolist(), colours[BAD]), share], "layout": layout | second}
 

@@ -28,7 +28,8 @@ _DAY = f"CAST({_HOUR} - INTERVAL '{DAY_STARTS}' HOUR AS date)"
 HOURS = f"""
 SELECT {_HOUR} AS hour_start, zone_id, {_DAY} AS day,
        count(*) AS units, sum(found) AS defects_found, sum(charged) AS defects_charged,
-       sum(CASE WHEN found > 0 THEN 1 ELSE 0 END) AS defective_units
+       sum(CASE WHEN found > 0 THEN 1 ELSE 0 END) AS defective_units,
+       max(counted_at) AS newest_at
 FROM {{facts}} AS facts
 WHERE counted_at IS NOT NULL
 GROUP BY 1, 2, 3
@@ -52,7 +53,8 @@ SELECT day, zone_id, CAST(sum(units) AS bigint) AS units,
        CAST(sum(defects_found) AS bigint) AS defects_found, CAST(sum(defects_charged) AS bigint) AS defects_charged,
        CAST(sum(defective_units) AS bigint) AS defective_units,
        CAST(round(100.0 * (sum(units) - sum(defective_units)) / nullif(sum(units), 0), 3) AS decimal(6, 3))
-           AS throughput
+           AS throughput,
+       max(newest_at) AS newest_at
 FROM {hours} AS hours
 GROUP BY day, zone_id
 """

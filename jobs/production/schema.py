@@ -66,7 +66,7 @@ COUNTS = {
     "defects_charged": "BIGINT",
     "defective_units": "BIGINT",
 }
-HOUR_COLUMNS = {"hour_start": "TIMESTAMP", "zone_id": "STRING", "day": "DATE", **COUNTS}
+HOUR_COLUMNS = {"hour_start": "TIMESTAMP", "zone_id": "STRING", "day": "DATE", **COUNTS, "newest_at": "TIMESTAMP"}
 CONCERN_COLUMNS = {
     "hour_start": "TIMESTAMP",
     "zone_id": "STRING",
@@ -74,7 +74,13 @@ CONCERN_COLUMNS = {
     "day": "DATE",
     "defects": "BIGINT",
 }
-TOTAL_COLUMNS = {"day": "DATE", "zone_id": "STRING", **COUNTS, "throughput": "DECIMAL(6,3)"}
+TOTAL_COLUMNS = {
+    "day": "DATE",
+    "zone_id": "STRING",
+    **COUNTS,
+    "throughput": "DECIMAL(6,3)",
+    "newest_at": "TIMESTAMP",
+}
 # The batch that last changed the row. Rows never go away: a cell whose units have all moved elsewhere shows zeros.
 ORIGIN = {"generation": "STRING", "batch_id": "BIGINT", "updated_at": "TIMESTAMP"}
 
@@ -174,6 +180,7 @@ MEANINGS = {
     "defects_charged": "defects charged to the zone, of the units that count here",
     "defective_units": "units with at least one defect found in the zone; for the line, anywhere",
     "throughput": "units without a defect / units, in percent; null without units",
+    "newest_at": "newest pass among those that count here",
     "concern_id": "what is wrong",
     "zone_charged_id": "the zone that caused the defect",
     "defects": "defects of that concern, of the units that count here",

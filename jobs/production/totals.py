@@ -5,7 +5,6 @@ changed are counted anew, and the days of those. Whatever comes twice, late or i
 """
 
 from collections.abc import Sequence
-from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -74,7 +73,7 @@ _ORIGIN = "'{generation}', {batch_id}, clock_timestamp()"
 # A cell that has lost its last unit is counted as zeros.
 COUNT = {
     "hours": f"""SELECT hour_start, zone_id, {_DAY}, coalesce(units, 0), coalesce(defects_found, 0),
-        coalesce(defects_charged, 0), coalesce(defective_units, 0), {_ORIGIN}
+        coalesce(defects_charged, 0), coalesce(defective_units, 0), newest_at, {_ORIGIN}
     FROM cells LEFT JOIN ({_HOURS}) AS counted USING (hour_start, zone_id)""",
     "concerns": f"""SELECT hour_start, zone_id, concern_id, {_DAY}, coalesce(counted.defects, 0), {_ORIGIN}
     FROM (SELECT * FROM ({_CONCERNS}) AS found) AS counted FULL JOIN
@@ -133,8 +132,7 @@ class TotalsWriter:
     def _serve(self, table: tables.Table, rows: Sequence[dict[str, Any]], batch: Batch) -> None:
         if rows:
             oldest = min(row["day"] for row in rows).isoformat()
-            stamped = [{**row, "updated_at": row["updated_at"].astimezone(UTC)} for row in rows]
-            data, bound = tables.rows(table, stamped), f"target.day >= '{oldest}'"
+            data, bound = tables.rows(table, rows), f"target.day >= '{oldest}'"
             tables.upsert(tables.create(table), data, table.keys, batch.app_id, batch.batch_id, bound)
 
 

@@ -1,6 +1,7 @@
 """The domain's rules: pure functions, DataFrame -> DataFrame. What is counted stands in metrics.py, for both layers."""
 
 from functools import reduce
+from typing import Any
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -108,7 +109,11 @@ def compare_layers(delta: DataFrame, postgres: DataFrame, batch: DataFrame) -> D
     of zeros is as good as none: its units have moved to another day.
     """
     sides = {"delta": delta, "postgres": postgres, "batch": batch}
-    extra = {"delta": ["generation", "batch_id"], "batch": ["covered_generation", "covered_batch_id"]}
+    extra: dict[str, list[Any]] = {
+        "delta": ["generation", "batch_id"],
+        "postgres": [F.col("batch_id").alias("postgres_batch_id")],
+        "batch": ["covered_generation", "covered_batch_id"],
+    }
     frames = [
         frame.select("day", "zone_id", *[F.col(name).alias(f"{side}_{name}") for name in COUNTS], *extra.get(side, []))
         for side, frame in sides.items()
@@ -116,8 +121,9 @@ def compare_layers(delta: DataFrame, postgres: DataFrame, batch: DataFrame) -> D
     joined = reduce(lambda left, right: left.join(right, ["day", "zone_id"], "full"), frames)
     joined = joined.fillna(0, [f"{side}_{name}" for side in sides for name in COUNTS])
     newer = (F.col("generation") == F.col("covered_generation")) & (F.col("batch_id") > F.col("covered_batch_id"))
+    another = F.col("batch_id") != F.col("postgres_batch_id")  # a live stream was between the two
     cause = (
-        F.when(~_same("delta", "postgres"), "postgres differs")
+        F.when(~_same("delta", "postgres"), F.when(another, "newer events").otherwise("postgres differs"))
         .when(_same("delta", "batch"), "equal")
         .when(newer | F.col("covered_generation").isNull(), "newer events")
         .otherwise("unexplained")
