@@ -58,7 +58,7 @@ archive: setup ## Make Spark start faster: a class-data-sharing archive of its c
 audit: setup-dev ## Inject faults and check that nothing is lost or doubled; ARGS="--seed 7" does it again as it was
 	@$(BIN)/python -m tests.audit $(ARGS)
 
-bench: setup-dev ## Measure speed and size; ARGS="--full" takes its time, "--dashboard" is 20 tabs only
+bench: setup-dev ## Measure speed and size; ARGS="--full" takes its time, "--dashboard" is 20 tabs, "--line" the production line only
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 bench-model: setup-dev ## Measure how good the price model is, over five seeds of the split
