@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import psycopg
@@ -11,10 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg.rows import dict_row
 
-from jobs.production.schema import DOMAIN, EVENT_COLUMNS, TOTALS, ZONES
+from jobs.production.schema import BATCHES, DOMAIN, EVENT_COLUMNS, SERVING, TOTALS, ZONES
 from jobs.production.totals import TotalsWriter
+from lakehouse import faults, tables
 from lakehouse import postgres as pg
-from lakehouse import tables
 from lakehouse.batches import Batch
 from lakehouse.errors import RefusedError, UnavailableError
 from tests.jobs.production.line import Event, _at, count, counted, defect, passed
@@ -106,6 +107,49 @@ def test_a_batch_that_comes_again_changes_nothing_and_tells_the_same_rows(postgr
     assert TotalsWriter()._count(second, batch(1, generation)) == told
     assert rows_of(postgres, "totals") == before
     assert {row["units"] for row in told["totals"]} == {0, 1}  # the day that lost its unit is told as well
+
+
+class Frame:
+    """The micro-batch as `write` uses it."""
+
+    def __init__(self, events: Sequence[Event]) -> None:
+        self._rows = staged(events)
+
+    def select(self, *_columns: str) -> "Frame":
+        return self
+
+    def toArrow(self) -> pa.Table:
+        return self._rows
+
+
+def test_a_batch_that_dies_at_any_point_is_the_same_in_both_stores_after_it_ran_again(
+    postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches = [
+        [passed("a"), passed("b", minutes=DAY), defect("a")],
+        [passed("b", minutes=-DAY), defect("b"), passed("c", "PAINT", 90)],
+        [passed("c", "PAINT", -DAY), defect("c", "PAINT", concern="dent")],
+    ]
+    generation, calls = uuid.uuid4().hex, 0
+
+    def die(_point: str, _batch: int) -> None:
+        nonlocal calls
+        calls += 1
+        if calls in dying:
+            raise RuntimeError
+
+    monkeypatch.setattr(faults, "point", die)
+    for number, events in enumerate(batches):
+        for last in range(1, 7):  # at each point in turn, then through
+            calls, dying = 0, {last}
+            with suppress(RuntimeError):
+                TotalsWriter().write(Frame(events), batch(number, generation))  # type: ignore[arg-type]
+        for table in SERVING:
+            ours, theirs = ([dict(row) for row in tables.read(table).to_pylist()], rows_of(postgres, table.name))
+            order = lambda row, keys=table.keys: [str(row[key]) for key in keys]  # noqa: E731
+            assert sorted(ours, key=order) == sorted(theirs, key=order)
+    assert counted(rows_of(postgres, "totals")) == count([event for events in batches for event in events])
+    assert tables.read(BATCHES).num_rows == len(batches)
 
 
 def test_a_zombie_and_a_server_that_lost_batches_are_refused(postgres: str) -> None:
