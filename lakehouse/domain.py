@@ -102,7 +102,7 @@ class Domain:
 
     `stores` are the streaming queries of `stream.py` in the order shown, with what each writes; `prepare` lists the
     jobs that run once before the stream (script and arguments), `later` those that run once when everything is up,
-    `produce` the arguments of the demo's producer.
+    `produce` the arguments of the demo's producer; `postgres` whether its stream writes to PostgreSQL.
     """
 
     name: str
@@ -114,6 +114,7 @@ class Domain:
     prepare: tuple[tuple[str, ...], ...] = ()
     produce: tuple[str, ...] = ()
     later: tuple[tuple[str, ...], ...] = ()
+    postgres: bool = False
 
     @property
     def queries(self) -> tuple[str, ...]:
