@@ -129,6 +129,13 @@ def domains() -> list[str]:
     return sorted(module.name for module in pkgutil.iter_modules(jobs.__path__) if module.ispkg)
 
 
+def used() -> list[str]:
+    """Names of the domains that have written into this lake; all of them while none has."""
+    roots = (settings().lake, settings().checkpoints)
+    found = [name for name in domains() if any((root / name).is_dir() for root in roots)]
+    return found or domains()
+
+
 def load(name: str) -> Domain:
     """The domain of that name. Raises UsageError when there is none."""
     if name not in domains():
