@@ -19,7 +19,7 @@ from confluent_kafka.admin import NewPartitions
 from jobs.houses import stream, transforms
 from jobs.houses.schema import AVERAGES, DOMAIN, HISTORY, LATENESS, SALES, WINDOW
 from jobs.houses.stream import QueryName
-from lakehouse import backoff, checkpoints, faults, guard, history, losses, retire, state, streams, tables, topics
+from lakehouse import backoff, checkpoints, faults, guard, losses, retire, state, streams, tables, topics
 from lakehouse.errors import LakeError, RefusedError
 from lakehouse.rebuild import rebuild
 from lakehouse.sidecar import Sidecar
@@ -249,7 +249,7 @@ def test_control_without_the_filter_a_rebuild_doubles_what_a_torn_batch_had_writ
     with pytest.raises(LakeError, match="failed at"):
         run(QueryName.history)
     rebuild("houses.history", False)
-    monkeypatch.setattr(history, "without_held", lambda frame, batch, stores: frame)
+    monkeypatch.setattr(stream, "without_held", lambda frame, batch, stores: frame)
     run(QueryName.history)
     assert any("history holds" in line and "twice" in line for line in conservation(site))
 

@@ -30,12 +30,11 @@ class Platform:
     var: Path
     env: dict[str, str]
     client: dict[str, str] = field(default_factory=dict)  # what a Kafka client needs to log in
-    domain: str = "houses"
     spark: tuple[str, ...] = ()  # flags for Spark, before the job
 
     def job(self, script: str, *options: str) -> "subprocess.Popen[str]":
         """Start a job as a user does."""
-        command = [str(ROOT / "spark-submit.sh"), *self.spark, f"jobs/{self.domain}/{script}", *options]
+        command = [str(ROOT / "spark-submit.sh"), *self.spark, f"jobs/houses/{script}", *options]
         return subprocess.Popen(
             command,
             env=self.env,
@@ -106,7 +105,7 @@ def read_topic(
 def rows_of(platform: Platform, table_name: str) -> list[dict[str, Any]]:
     from deltalake import DeltaTable
 
-    folder = platform.var / "lake" / platform.domain / table_name
+    folder = platform.var / "lake/houses" / table_name
     return DeltaTable(folder).to_pyarrow_table().to_pylist() if (folder / "_delta_log").exists() else []
 
 
