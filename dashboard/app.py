@@ -14,7 +14,6 @@ from typing import Annotated, Any
 
 import dash
 import flask
-import pyarrow as pa
 import typer
 import waitress
 from dash import html
@@ -165,8 +164,7 @@ def main(
 
 
 def _settle() -> None:
-    """Keep the answers to ticks short, and memory with them, for a process that makes much and soon drops it."""
-    pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own keeps some 50 MB more of what was freed
+    """Keep the answers to ticks short in a process that makes much and soon drops it."""
     gc.collect()
     gc.freeze()  # a collection no longer walks over all that was imported
     gc.set_threshold(10_000)
