@@ -27,14 +27,15 @@ def spark_file(domain: str) -> Path:
 def write_json(path: Path, value: Any) -> None:
     """Replace the file's content in one step; it says what runs now, so it need not outlast a crash.
 
-    On a full disk the old content is written over, so that Health hears of it: that takes no space. Raises OSError
-    when there is no old file, or one that is too short.
+    On a full disk the old content is written over, so that Health hears of it: that takes no space. Raises OSError,
+    the disk's own, when there is no old file or one that is too short.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         durable.replace_json(path, value, through=False)
     except OSError as error:
-        text, size = json.dumps(value, separators=(",", ":"), default=str).encode(), path.stat().st_size
+        text = json.dumps(value, separators=(",", ":"), default=str).encode()
+        size = path.stat().st_size if path.exists() else 0
         if error.errno != errno.ENOSPC or len(text) > size:
             raise
         with path.open("r+b") as file:
