@@ -1,106 +1,26 @@
-"""Both queries failed at every point of every batch, and begun anew after every loss.
+"""Both queries failed at every point of every batch, and begun anew after every loss."""
 
-Then each protection is switched off once, to see that the check tells.
-"""
-
-import random
 import shutil
-import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import NewPartitions
 
-from jobs.houses import stream, transforms
-from jobs.houses.schema import AVERAGES, DOMAIN, HISTORY, LATENESS, SALES, WINDOW
+from jobs.houses.schema import AVERAGES, DOMAIN, HISTORY, SALES
 from jobs.houses.stream import QueryName
-from lakehouse import backoff, checkpoints, faults, guard, losses, retire, state, streams, tables, topics
+from lakehouse import backoff, checkpoints, losses, retire, state, tables, topics
 from lakehouse.errors import LakeError, RefusedError
 from lakehouse.rebuild import rebuild
-from lakehouse.sidecar import Sidecar
-from lakehouse.streams import Runner, StopSignal
 from tests.audit import crashes, oracle
+from tests.audit.looks import conservation, fail_at
 from tests.audit.place import Site, wait_until
-from tests.conftest import running_broker
 
 pytestmark = [pytest.mark.spark, pytest.mark.timeout(1800), pytest.mark.usefixtures("calm")]
 BOTH = tuple(QueryName)
-
-
-@pytest.fixture(scope="module")
-def sent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A topic with sales, an event dated 2099 among the first; tests share it, each with a lake of its own."""
-    with running_broker(tmp_path_factory.mktemp("kafka")) as bootstrap_servers:
-        topics.ensure(bootstrap_servers, DOMAIN.topics)
-        site = Site(bootstrap_servers, Path(), random.Random(7))
-        site.send(10)
-        site.send(0, future=1)
-        site.send(crashes.SALES - 10)
-        yield site
-
-
-@pytest.fixture
-def site(sent: Site, lake: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
-    """The topic, and an empty lake."""
-    monkeypatch.setenv("LAKE_BOOTSTRAP_SERVERS", sent.bootstrap_servers)
-    sent.var = lake
-    return sent
-
-
-@pytest.fixture
-def calm(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Queries start again at once, however often they fail; the JVM and the signals of the tests stay as they are."""
-    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
-    monkeypatch.setattr(streams, "stop_jvm", lambda spark: None)
-    monkeypatch.setattr(backoff, "wait_after", lambda failures: 0.0)
-    monkeypatch.setattr(backoff, "MAX_FAILURES", 1000)
-    yield
-    for number, handler in zip((signal.SIGTERM, signal.SIGINT), before, strict=True):
-        signal.signal(number, handler)
-
-
-@pytest.fixture
-def run(spark: Any, site: Site) -> Callable[..., None]:
-    """Runs queries to the end of what is on the topic."""
-
-    def run(*names: QueryName, most: int = int(crashes.PER_BATCH), window: str = WINDOW) -> None:
-        queries = stream.build(names or BOTH, site.bootstrap_servers, window=window, slide=None, lateness=LATENESS)
-        Runner(spark, site.bootstrap_servers, SALES.name, StopSignal(), most).run(queries, "available-now")
-
-    return run
-
-
-def records(site: Site) -> list[Any]:
-    """Everything on the topic."""
-    return oracle.read_topic(site.bootstrap_servers, SALES.name, SALES.partitions)
-
-
-def conservation(site: Site) -> list[str]:
-    """What is wrong with the tables of records."""
-    return oracle.conservation(records(site))
-
-
-def averages(site: Site) -> list[str]:
-    """What is wrong with the averages."""
-    return oracle.averages(records(site))
-
-
-def fail_at(monkeypatch: pytest.MonkeyPatch, wanted: Sequence[str], times: int = 1) -> dict[str, int]:
-    """Have the points fail as often; how often each is still to fail."""
-    left = dict.fromkeys(wanted, times)
-
-    def point(name: str, batch_id: int) -> None:
-        if left.get(f"{name}:{batch_id}", 0):
-            left[f"{name}:{batch_id}"] -= 1
-            raise RuntimeError(f"failed at {name}:{batch_id}")
-
-    monkeypatch.setattr(faults, "point", point)
-    return left
 
 
 def test_failed_at_every_point_of_every_batch(
@@ -171,87 +91,6 @@ def test_a_commit_without_bytes_is_refused_and_its_rows_are_read_again(site: Sit
 
 
 # Each protection switched off: the check must tell.
-
-
-def plain_append(frame: Any, table: Any, app_id: str, batch_id: int) -> bool:
-    """Without transaction ids, as Spark's documentation writes it."""
-    frame.select(*table.columns).write.format("delta").mode("append").save(str(table.path))
-    return True
-
-
-def test_control_without_transaction_ids_a_replayed_batch_is_there_twice(
-    site: Site, run: Callable[..., None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tables, "append_batch", plain_append)
-    monkeypatch.setattr(guard, "_is_ours", lambda start, before: None)  # it, too, would tell: no batch is recorded
-    fail_at(monkeypatch, ["history.appended:1"])
-    run(QueryName.history)
-    assert any("history holds" in line and "twice" in line for line in conservation(site))
-
-
-def test_control_with_a_fixed_transaction_id_a_new_checkpoint_loses_records(
-    site: Site, run: Callable[..., None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(checkpoints, "app_id", lambda generation, query: query)
-    monkeypatch.setattr(guard, "check", lambda start: Sidecar(start.depends_on, starts=start.topic.starts))
-    run(QueryName.history)
-    shutil.rmtree(checkpoints.path("houses", "history"))
-    site.send(40)
-    run(QueryName.history, most=200)
-    assert any("history holds" in line and "not at all" in line for line in conservation(site))
-
-
-def test_control_without_the_guard_against_the_future_one_event_silences_all_windows(
-    site: Site, run: Callable[..., None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rules = transforms._time_rules
-    monkeypatch.setattr(transforms, "_time_rules", lambda: rules()[:1])
-    run(QueryName.averages)
-    assert any("averages differ" in line for line in averages(site))
-    sales = sum(row["sales"] for row in tables.read(AVERAGES).to_pylist())
-    assert sales < sum(oracle.decode(message) is not None for message in records(site))
-
-
-def test_control_reading_from_the_latest_offset_loses_what_was_there(
-    site: Site, run: Callable[..., None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    read = streams.read_topic
-
-    def latest(spark: Any, servers: str, topic: str, starts: Any, most: int) -> Any:
-        return read(spark, servers, topic, dict.fromkeys(starts, -1), most)  # -1 is Spark's word for it
-
-    monkeypatch.setattr(streams, "read_topic", latest)
-    run(QueryName.history)
-    assert any("history holds" in line and "not at all" in line for line in conservation(site))
-
-
-def test_control_an_upsert_that_adds_counts_sales_again(
-    site: Site, run: Callable[..., None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    upsert = tables.upsert
-
-    def add(delta: Any, data: pa.Table, keys: Sequence[str], app_id: str, version: int, bound: str = "") -> bool:
-        before = {tuple(row[key] for key in keys): row["sales"] for row in tables.read(AVERAGES).to_pylist()}
-        sales = [row["sales"] + before.get(tuple(row[key] for key in keys), 0) for row in data.to_pylist()]
-        data = data.set_column(data.column_names.index("sales"), "sales", pa.array(sales, pa.int64()))
-        return upsert(delta, data, keys, app_id, version, bound)
-
-    monkeypatch.setattr(tables, "upsert", add)
-    run(QueryName.averages)
-    assert any("averages differ" in line for line in averages(site))
-
-
-def test_control_without_the_filter_a_rebuild_doubles_what_a_torn_batch_had_written(
-    site: Site, run: Callable[..., None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(backoff, "MAX_FAILURES", 1)
-    fail_at(monkeypatch, ["history.appended:1"])
-    with pytest.raises(LakeError, match="failed at"):
-        run(QueryName.history)
-    rebuild("houses.history", False)
-    monkeypatch.setattr(stream, "without_held", lambda frame, batch, stores: frame)
-    run(QueryName.history)
-    assert any("history holds" in line and "twice" in line for line in conservation(site))
 
 
 # Last, since they take records from the topic that all share.

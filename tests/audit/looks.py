@@ -1,0 +1,39 @@
+"""What tests of the queries look at, and how they have a point of a batch fail."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from jobs.houses.schema import SALES
+from lakehouse import faults
+from tests.audit import oracle
+from tests.audit.place import Site
+
+
+def records(site: Site) -> list[Any]:
+    """Everything on the topic."""
+    return oracle.read_topic(site.bootstrap_servers, SALES.name, SALES.partitions)
+
+
+def conservation(site: Site) -> list[str]:
+    """What is wrong with the tables of records."""
+    return oracle.conservation(records(site))
+
+
+def averages(site: Site) -> list[str]:
+    """What is wrong with the averages."""
+    return oracle.averages(records(site))
+
+
+def fail_at(monkeypatch: pytest.MonkeyPatch, wanted: Sequence[str], times: int = 1) -> dict[str, int]:
+    """Have the points fail as often; how often each is still to fail."""
+    left = dict.fromkeys(wanted, times)
+
+    def point(name: str, batch_id: int) -> None:
+        if left.get(f"{name}:{batch_id}", 0):
+            left[f"{name}:{batch_id}"] -= 1
+            raise RuntimeError(f"failed at {name}:{batch_id}")
+
+    monkeypatch.setattr(faults, "point", point)
+    return left

@@ -1,0 +1,102 @@
+"""Negative controls: each protection is switched off once, to see that the check tells."""
+
+import shutil
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from jobs.houses import stream, transforms
+from jobs.houses.schema import AVERAGES
+from jobs.houses.stream import QueryName
+from lakehouse import backoff, checkpoints, guard, streams, tables
+from lakehouse.errors import LakeError
+from lakehouse.rebuild import rebuild
+from lakehouse.sidecar import Sidecar
+from tests.audit import oracle
+from tests.audit.looks import averages, conservation, fail_at, records
+from tests.audit.place import Site
+
+pytestmark = [pytest.mark.spark, pytest.mark.timeout(1800), pytest.mark.usefixtures("calm")]
+
+
+def plain_append(frame: Any, table: Any, app_id: str, batch_id: int) -> bool:
+    """Without transaction ids, as Spark's documentation writes it."""
+    frame.select(*table.columns).write.format("delta").mode("append").save(str(table.path))
+    return True
+
+
+def test_control_without_transaction_ids_a_replayed_batch_is_there_twice(
+    site: Site, run: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables, "append_batch", plain_append)
+    monkeypatch.setattr(guard, "_is_ours", lambda start, before: None)  # it, too, would tell: no batch is recorded
+    fail_at(monkeypatch, ["history.appended:1"])
+    run(QueryName.history)
+    assert any("history holds" in line and "twice" in line for line in conservation(site))
+
+
+def test_control_with_a_fixed_transaction_id_a_new_checkpoint_loses_records(
+    site: Site, run: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoints, "app_id", lambda generation, query: query)
+    monkeypatch.setattr(guard, "check", lambda start: Sidecar(start.depends_on, starts=start.topic.starts))
+    run(QueryName.history)
+    shutil.rmtree(checkpoints.path("houses", "history"))
+    site.send(40)
+    run(QueryName.history, most=200)
+    assert any("history holds" in line and "not at all" in line for line in conservation(site))
+
+
+def test_control_without_the_guard_against_the_future_one_event_silences_all_windows(
+    site: Site, run: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules = transforms._time_rules
+    monkeypatch.setattr(transforms, "_time_rules", lambda: rules()[:1])
+    run(QueryName.averages)
+    assert any("averages differ" in line for line in averages(site))
+    sales = sum(row["sales"] for row in tables.read(AVERAGES).to_pylist())
+    assert sales < sum(oracle.decode(message) is not None for message in records(site))
+
+
+def test_control_reading_from_the_latest_offset_loses_what_was_there(
+    site: Site, run: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = streams.read_topic
+
+    def latest(spark: Any, servers: str, topic: str, starts: Any, most: int) -> Any:
+        return read(spark, servers, topic, dict.fromkeys(starts, -1), most)  # -1 is Spark's word for it
+
+    monkeypatch.setattr(streams, "read_topic", latest)
+    run(QueryName.history)
+    assert any("history holds" in line and "not at all" in line for line in conservation(site))
+
+
+def test_control_an_upsert_that_adds_counts_sales_again(
+    site: Site, run: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upsert = tables.upsert
+
+    def add(delta: Any, data: pa.Table, keys: Sequence[str], app_id: str, version: int, bound: str = "") -> bool:
+        before = {tuple(row[key] for key in keys): row["sales"] for row in tables.read(AVERAGES).to_pylist()}
+        sales = [row["sales"] + before.get(tuple(row[key] for key in keys), 0) for row in data.to_pylist()]
+        data = data.set_column(data.column_names.index("sales"), "sales", pa.array(sales, pa.int64()))
+        return upsert(delta, data, keys, app_id, version, bound)
+
+    monkeypatch.setattr(tables, "upsert", add)
+    run(QueryName.averages)
+    assert any("averages differ" in line for line in averages(site))
+
+
+def test_control_without_the_filter_a_rebuild_doubles_what_a_torn_batch_had_written(
+    site: Site, run: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backoff, "MAX_FAILURES", 1)
+    fail_at(monkeypatch, ["history.appended:1"])
+    with pytest.raises(LakeError, match="failed at"):
+        run(QueryName.history)
+    rebuild("houses.history", False)
+    monkeypatch.setattr(stream, "without_held", lambda frame, batch, stores: frame)
+    run(QueryName.history)
+    assert any("history holds" in line and "twice" in line for line in conservation(site))
