@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -80,6 +80,7 @@ class Supervisor:
         self._say = say
         self._about = dict(about)
         self._services: list[Service] = []
+        self._waiting: list[tuple[Service, Sequence[Service]]] = []
         self._stop = False
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._asked_to_stop)
@@ -102,6 +103,10 @@ class Supervisor:
         self._services.append(service)
         service.start()
         self._write_state()
+
+    def start_after(self, service: Service, others: Sequence[Service]) -> None:
+        """Start a service once the others have done their work, or failed at it for good."""
+        self._waiting.append((service, others))
 
     def wait(self, service: Service) -> bool:
         """Wait until it is ready (`once`: has ended well); False when stopped. Raises LakeError when it fails.
@@ -135,6 +140,10 @@ class Supervisor:
         while not self._stop:
             for service in self._services:
                 self._tend(service)
+            for waiting in list(self._waiting):
+                if all(other.state in ("finished", "failed") for other in waiting[1]):
+                    self._waiting.remove(waiting)
+                    self.start(waiting[0])
             time.sleep(TICK)
 
     def _tend(self, service: Service) -> None:

@@ -160,3 +160,18 @@ with exclusive(Path({str(tmp_path / "x.lock")!r}), "The lake"): pass
     with exclusive(tmp_path / "x.lock", "The lake"):
         pass
     assert issubclass(RefusedError, LakeError)
+
+
+def test_what_is_to_come_after_others_starts_when_they_are_done_or_have_failed(
+    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lakehouse.supervisor.MAX_FAILURES", 1)
+    done = Service("done", python("import time; time.sleep(1)"), once=True)
+    broken = Service("broken", python("raise SystemExit(3)"), once=True)
+    last = Service("last", python("print('up')"), once=True)
+    for service in (done, broken):
+        supervisor.start(service)
+    supervisor.start_after(last, [done, broken])
+    assert run_until(supervisor, lambda: last.state == "finished")
+    assert (done.state, broken.state) == ("finished", "failed")
+    assert last.started_at > done.started_at + 1
