@@ -101,6 +101,7 @@ def bars(rows: pd.DataFrame, counted: str, scheme: str, revision: str) -> Figure
     labels = [escaped(label) for label in rows["label"]]
     across = look["xaxis"] | {"type": "category", "categoryorder": "array", "categoryarray": labels}
     shape = {"uirevision": revision, "barmode": "overlay", "bargap": 0.25, "showlegend": True, "xaxis": across}
+    shape |= {"uniformtext": {"minsize": 8, "mode": "show"}}  # on a narrow page each count would have a size of its own
     return {"data": data, "layout": look | shape}
 
 

@@ -39,8 +39,8 @@ def waterfall(
     )
     ends = _running(baseline, drawn)
     spread = max(ends) - min(ends) or abs(price) or 1.0
-    low = min(ends) - 0.4 * spread
-    figure.update_xaxes(tickprefix="$", tickformat="~s", range=[max(0.0, low), max(ends) + 0.25 * spread], nticks=5)
+    low = min(ends) - 0.6 * spread
+    figure.update_xaxes(tickprefix="$", tickformat="~s", range=[max(0.0, low), max(ends) + 0.5 * spread], nticks=5)
     figure.update_yaxes(tickprefix="", tickformat="", autorange="reversed", showgrid=False, rangemode="normal")
     figure.update_layout(showlegend=False, margin={"t": 8}, waterfallgap=0.35)
     return figure
