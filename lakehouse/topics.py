@@ -2,6 +2,7 @@
 
 import functools
 import socket
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,13 @@ from lakehouse import kafka
 from lakehouse.domain import Topic
 
 TIMEOUT = 10.0
+# A topic just made, a broker just started again: soon over.
+_LEADER_MOVES = (
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.FENCED_LEADER_EPOCH,
+    KafkaError.UNKNOWN_LEADER_EPOCH,
+)
 
 
 @dataclass(frozen=True)
@@ -118,8 +126,16 @@ def _offsets(
     isolation: IsolationLevel = IsolationLevel.READ_UNCOMMITTED,
 ) -> dict[int, int]:
     asked = {TopicPartition(topic, partition): spec for partition in partitions}
-    futures = client.list_offsets(asked, isolation_level=isolation) if asked else {}
-    return {where.partition: future.result(timeout).offset for where, future in sorted(futures.items())}
+    until = time.monotonic() + timeout
+    while True:
+        futures = client.list_offsets(asked, isolation_level=isolation) if asked else {}
+        try:
+            return {where.partition: future.result(timeout).offset for where, future in sorted(futures.items())}
+        except KafkaException as error:
+            if error.args[0].code() not in _LEADER_MOVES or time.monotonic() > until:
+                raise
+        client.list_topics(topic, timeout=timeout)  # the client asks those whom it knows as leaders
+        time.sleep(0.1)
 
 
 def _topic_id(client: AdminClient, topic: str) -> str:
