@@ -148,7 +148,7 @@ def show_dashboard(minutes: float) -> None:
     console.print(grid)
     first, last = found["pss_mb"][0], found["pss_mb"][-1]
     console.print(f"PSS {first:,.0f} MB, {last:,.0f} MB {minutes:g} min later; {found['cores']:.2f} cores busy")
-    keep({"first_paint_ms": painted, "ticks": rows, "pss_mb": found["pss_mb"], "cores": found["cores"]})
+    keep({"first_paint_ms": painted, "ticks": rows, "pss_mb": found["pss_mb"], "cores_busy": found["cores"]})
 
 
 def tick_figures(ticks: Sequence[dashboard.Tick]) -> dict[str, float]:
@@ -173,7 +173,7 @@ def keep(figures: dict[str, Any]) -> None:
     show_change(figures)
     KEPT.mkdir(parents=True, exist_ok=True)
     file = KEPT / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"
-    file.write_text(json.dumps({**machine, "versions": versions, **figures}, indent=1))
+    file.write_text(json.dumps({"machine": machine, "versions": versions, **figures}, indent=1))
     console.print(f"Kept in {file.relative_to(ROOT)}.")
 
 
