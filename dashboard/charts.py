@@ -3,6 +3,7 @@
 import functools
 import html
 import json
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -94,30 +95,51 @@ def layout(scheme: str) -> Figure:
 
 
 def bars(rows: pd.DataFrame, counted: str, scheme: str, revision: str) -> Figure:
-    """One bar per row (label, value, count, is_final) with its count on top; rows that are not final are hatched."""
+    """One bar per row (label, value, count, is_final) with its count on top; rows that are not final are hatched.
+
+    `band` is how far the value may be off, up and down; NaN where that is not known.
+    """
     kinds = ((True, "final", ""), (False, "provisional: still filling", "/"))
     data = [_bars(rows[rows["is_final"] == final], counted, name, hatch, scheme) for final, name, hatch in kinds]
     look = layout(scheme)
     labels = [escaped(label) for label in rows["label"]]
     across = look["xaxis"] | {"type": "category", "categoryorder": "array", "categoryarray": labels}
     shape = {"uirevision": revision, "barmode": "overlay", "bargap": 0.25, "showlegend": True, "xaxis": across}
-    shape |= {"uniformtext": {"minsize": 8, "mode": "show"}}  # on a narrow page each count would have a size of its own
-    return {"data": data, "layout": look | shape}
+    return {"data": [*data, _counts(rows, labels)], "layout": look | shape}
 
 
 def _bars(part: pd.DataFrame, counted: str, name: str, hatch: str, scheme: str) -> Figure:
     colour = BAR[scheme]
+    bands = [None if math.isnan(width) else width for width in part["band"].tolist()]
     pattern = {"shape": hatch, "size": 6, "solidity": 0.35, "fillmode": "replace", "fgcolor": colour}
     return {
         "type": "bar",
         "name": name,
         "x": [escaped(label) for label in part["label"]],
         "y": part["value"].tolist(),
-        "text": [f"{number:,}" for number in part["count"]],
-        "textposition": "outside",
-        "cliponaxis": False,
+        "customdata": [
+            f"{number:,}" + ("" if width is None else f"<br>95 % band: ± ${width:,.0f}")
+            for number, width in zip(part["count"], bands, strict=True)
+        ],
+        "error_y": {"type": "data", "array": bands, "color": INK[scheme][0], "thickness": 1.5, "width": 4},
         "marker": {"color": colour, "line": {"color": colour, "width": 1}, "pattern": pattern},
-        "hovertemplate": f"%{{x}}: $%{{y:,.0f}}<br>{escaped(counted)}: %{{text}}<br>{name}<extra></extra>",
+        "hovertemplate": f"%{{x}}: $%{{y:,.0f}}<br>{escaped(counted)}: %{{customdata}}<br>{name}<extra></extra>",
+    }
+
+
+def _counts(rows: pd.DataFrame, labels: list[str]) -> Figure:
+    """The counts, above the bars and their bands."""
+    return {
+        "type": "scatter",
+        "mode": "text",
+        "x": labels,
+        "y": (rows["value"] + rows["band"].fillna(0.0)).tolist(),
+        "text": [f"{number:,}" for number in rows["count"]],
+        "textposition": "top center",
+        "textfont": {"size": 10},
+        "cliponaxis": False,
+        "showlegend": False,
+        "hoverinfo": "skip",
     }
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import dash_ag_grid as dag
 import pandas as pd
-from dash import html
+from dash import ClientsideFunction, Input, Output, State, clientside_callback, html
 from dash.development.base_component import Component
 
 from dashboard import tiles
@@ -51,10 +51,22 @@ def grid(grid_id: str, columns: Sequence[dict[str, Any]], height: int) -> Compon
     return html.Div(placed, **tiles.attributes(grid=grid_id))
 
 
+def delay(grid_id: str) -> Component:
+    """Where the browser tells how long the events of the list took from the broker to the screen."""
+    return html.P(id=f"{grid_id}-delay", className="caption")
+
+
+def measure_delay(grid_id: str) -> None:
+    """Let the browser fill `delay` (assets/feed.js); once per list, where its page is imported."""
+    seen = Output(f"{grid_id}-delay", "title"), Input(grid_id, "rowTransaction"), State(f"{grid_id}-delay", "id")
+    clientside_callback(ClientsideFunction("lake", "feedDelay"), *seen, prevent_initial_call=True)
+
+
 def with_keys(rows: pd.DataFrame) -> pd.DataFrame:
-    """Events with `key`, their place on the topic: topic-partition-offset."""
+    """Events with `key`, their place on the topic, and `recorded`, when the broker had them (ms since 1970)."""
     coordinates = [rows[name].astype(str) for name in ("topic", "partition", "offset")]
-    return rows.assign(key=coordinates[0] + "-" + coordinates[1] + "-" + coordinates[2])
+    recorded = (rows["recorded_at"] - pd.Timestamp(0, tz="UTC")) // pd.Timedelta(milliseconds=1)
+    return rows.assign(key=coordinates[0] + "-" + coordinates[1] + "-" + coordinates[2], recorded=recorded)
 
 
 def transaction(rows: pd.DataFrame, shown: Sequence[str], renew: bool = False) -> dict[str, Any] | None:

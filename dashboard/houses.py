@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from dash import dcc, html
 from dash.development.base_component import Component
 
-from dashboard import charts, feed, houses_pricing, text, tiles
+from dashboard import charts, feed, houses_bands, houses_pricing, text, tiles
 from dashboard.snapshot import DomainView, Source
 from dashboard.tiles import TileState
 from jobs.houses import schema
@@ -36,7 +36,11 @@ SOURCE = Source(
     history_query="history",
     speed_query="averages",
     span=max(RANGES.values()),
-    extra={"models": houses_pricing.read_models, "live_error": houses_pricing.read_live_error},
+    extra={
+        "models": houses_pricing.read_models,
+        "live_error": houses_pricing.read_live_error,
+        "spread": houses_bands.read,
+    },
 )
 
 
@@ -70,11 +74,10 @@ def last_windows(served: pd.DataFrame) -> pd.DataFrame:
 
 
 def bar_rows(last: pd.DataFrame) -> pd.DataFrame:
-    """The newest windows as `charts.bars` wants them."""
+    """The newest windows, with their bands, as `charts.bars` wants them."""
     labels = last["decade"].astype(str) + "s"
-    return pd.DataFrame(
-        {"label": labels, "value": last["avg_price"], "count": last["sales"], "is_final": last["is_final"]}
-    )
+    names = {"avg_price": "value", "sales": "count", "is_final": "is_final", "band": "band"}
+    return last.rename(columns=names)[[*names.values()]].assign(label=labels)
 
 
 def line_rows(shown: pd.DataFrame) -> pd.DataFrame:
@@ -123,6 +126,7 @@ def last_window_table(last: pd.DataFrame) -> Component:
                 tiles.cell("window_start", text.clock(row.window_start), row.window_start.isoformat(), number=False),
                 tiles.cell("decade", f"{row.decade}s", row.decade, number=False),
                 tiles.cell("avg_price", text.money(row.avg_price), float(row.avg_price)),
+                tiles.cell("band", *_band(row.band)),
                 tiles.cell("sales", text.count(row.sales), int(row.sales)),
                 tiles.cell("state", "final" if row.is_final else "provisional", number=False),
             ],
@@ -130,8 +134,13 @@ def last_window_table(last: pd.DataFrame) -> Component:
         )
         for row in tiles.records(last)
     ]
-    heads = {"Window (UTC)": "text", "Decade": "text", "Average price": "number", "Sales": "number", "State": "text"}
+    numbers = {"Average price": "number", "95 % band": "number", "Sales": "number"}
+    heads = {"Window (UTC)": "text", "Decade": "text", **numbers, "State": "text"}
     return tiles.table("houses-last-window-table", heads, rows, "Last window of each decade")
+
+
+def _band(width: float) -> tuple[str, float | None]:
+    return (f"± {text.money(width)}", width) if pd.notna(width) else (text.NOTHING, None)
 
 
 def window_rows(shown: pd.DataFrame) -> list[list[Any]]:
@@ -157,6 +166,7 @@ def feed_rows(view: DomainView, predicted: Mapping[str, float | None]) -> pd.Dat
     return pd.DataFrame(
         {
             "key": frame["key"],
+            "recorded": frame["recorded"],
             "time": [text.clock(moment) for moment in frame["event_at"]],
             "id": frame["id"],
             "price": prices,

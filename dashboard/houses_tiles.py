@@ -27,7 +27,8 @@ def last_window() -> Component:
     return tiles.tile(
         "houses-last-window",
         "Last window per decade",
-        "Average price of the newest window of each decade built; the number on a bar is its sales.",
+        "Average price of the newest window of each decade built; the number on a bar is its sales. The thin line is a "
+        "95 % band: how far the average may lie from that of all such houses. Fewer than 5 sales have none.",
         html.P(id="houses-last-window-caption", className="caption"),
         html.Div(id="houses-last-window-note"),
         charts.graph("houses-last-window-bars"),
@@ -92,6 +93,7 @@ def live_feed() -> Component:
         f"The newest {snapshot.FEED_ROWS} sales in history, newest first, and the price that the live model gives.",
         html.P(id="houses-feed-model", className="caption"),
         feed.grid("houses-feed-grid", _FEED, 420),
+        feed.delay("houses-feed-grid"),
         dcc.Store(id="houses-feed-keys", data=[]),
         dcc.Store(id="houses-feed-version", data=""),
     )

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from dashboard.health_watch import HealthView, HealthWatch
 from dashboard.streams import ProcessView, QueryView, TopicView, TopicWatch, process_views, query_view
-from lakehouse import serving
+from lakehouse import loaders, serving
 from lakehouse.domain import Domain, load_all
 from lakehouse.serving import Reading, TableReader
 from lakehouse.tables import Table
@@ -96,13 +96,13 @@ class _Watcher:
     def __init__(self, source: Source) -> None:
         self.source = source
         coordinates = ("topic", "partition", "offset", "recorded_at")
-        recent = serving.recent("window_start", source.span)
+        recent = loaders.recent("window_start", source.span)
         self.topic = TopicWatch(source.domain.topics[0].name)
-        self._history = TableReader(source.history, serving.newest(FEED_ROWS, (*source.feed, *coordinates)))
-        self._dead = TableReader(source.domain.dead_letters, serving.newest(1000, (*coordinates, "reason")))
+        self._history = TableReader(source.history, loaders.newest(FEED_ROWS, (*source.feed, *coordinates)))
+        self._dead = TableReader(source.domain.dead_letters, loaders.newest(1000, (*coordinates, "reason")))
         self._speed = TableReader(source.speed, recent)
         self._batch = TableReader(source.batch, recent)
-        self._parity = TableReader(source.parity, serving.matching(source.disagrees, limit=500))
+        self._parity = TableReader(source.parity, loaders.matching(source.disagrees, limit=500))
         self._served: tuple[Reading, Reading, pd.DataFrame] | None = None
 
     def look(self, now: datetime) -> DomainView:

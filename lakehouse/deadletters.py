@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable
 
-from lakehouse import serving, tables
+from lakehouse import loaders, tables
 from lakehouse.errors import UsageError
 from lakehouse.tables import Table
 
@@ -134,7 +134,7 @@ class ByReason:
         """The rows; a Loader."""
         live = set(files["path"])
         known, before = (self._seen, self._rows) if self._seen <= live else (set(), [])
-        parts = [serving.read_file(table, table.path / unquote(path), self.COLUMNS) for path in sorted(live - known)]
+        parts = [loaders.read_file(table, table.path / unquote(path), self.COLUMNS) for path in sorted(live - known)]
         rows = _by_reason([*before, *(part.to_pandas().assign(count=1) for part in parts)])
         self._seen, self._rows = live, [rows]
         self._samples = {_place(row): self._sample(delta, row) for row in rows.head(SAMPLED_REASONS).itertuples()}

@@ -2,7 +2,7 @@
 (function () {
   'use strict';
   const TICK = 2000, LOST_MILLIS = 4000;
-  const beat = { failed: 0, skew: 0, heard: null, answer: null, shownTaken: null, sentAt: 0 };
+  const beat = { failed: 0, skew: 0, heard: null, answer: null, shownTaken: null, sentAt: 0, pause: 0 };
   const noUpdate = () => window.dash_clientside.no_update;
   const now = () => Date.now() + beat.skew; // the server's clock; the viewer's may be wrong
 
@@ -31,12 +31,16 @@
     const due = !shown || (!held() && Date.now() - beat.sentAt > Number(view.refresh) * 1000 - TICK / 2);
     const send = version && due;
     if (send) {
+      beat.pause = Date.now() - beat.sentAt;
       beat.sentAt = Date.now();
       beat.shownTaken = beat.answer.taken_at;
     }
     paint();
     return send && version !== shown ? version : noUpdate();
   }
+
+  // Whether the page shows events as they come: it is looked at, and asked as often as it should.
+  const steady = () => !document.hidden && !window.lake.held() && beat.pause < (Number(window.lake.view.refresh) || 2) * 1000 + TICK;
 
   // Between two ticks: after a click, and when a hidden page, whose clock the browser slows down, is seen again.
   function poll() {
@@ -118,7 +122,7 @@
   });
   setInterval(paint, 1000);
 
-  window.lake = Object.assign(window.lake || {}, { poll, now });
+  window.lake = Object.assign(window.lake || {}, { poll, now, steady });
   window.dash_clientside = window.dash_clientside || {};
   window.dash_clientside.lake = Object.assign(window.dash_clientside.lake || {}, { tick });
 })();

@@ -8,7 +8,18 @@ from dash.dependencies import ClientsideFunction
 from dash.development.base_component import Component
 from dash.exceptions import PreventUpdate
 
-from dashboard import charts, feed, houses, houses_parity, houses_pricing, houses_tiles, snapshot, text, tiles
+from dashboard import (
+    charts,
+    feed,
+    houses,
+    houses_bands,
+    houses_parity,
+    houses_pricing,
+    houses_tiles,
+    snapshot,
+    text,
+    tiles,
+)
 from dashboard.snapshot import DomainView
 
 NAME = "Houses"
@@ -75,7 +86,8 @@ def update_last_window(_version: str | None, scheme: str | None, shown: Shown) -
     state = houses.windows_state(view)
     if view.served.empty or not scheme or not shown:
         return no_update, no_update, no_update, no_update, *state
-    last = houses.last_windows(houses.within(view.served, shown["range"]))
+    newest = houses.last_windows(houses.within(view.served, shown["range"]))
+    last = houses_bands.with_bands(newest, view.extra.get("spread"))
     figure = charts.bars(houses.bar_rows(last), "sales", scheme, "houses-last-window")
     return figure, houses.caption(last), houses.quiet_note(view, last), houses.last_window_table(last), *state
 
@@ -148,6 +160,7 @@ def update_parity(_version: str | None) -> tuple[Any, ...]:
     return houses_parity.body(view), *state
 
 
+feed.measure_delay("houses-feed-grid")
 clientside_callback(
     ClientsideFunction("lake", "windowRows"),
     Output("houses-windows-table", "title"),

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from deltalake import DeltaTable
 
 from jobs.houses.schema import DOMAIN, HISTORY, PRICES
-from lakehouse import serving, tables
+from lakehouse import loaders, tables
 from lakehouse.models import Registry
 
 NEWEST = 50
@@ -89,12 +89,12 @@ class LiveErrors:
         if generation != self._generation:  # deleted and made anew
             self._begin(generation)
         for file in self._unread(prices):
-            rows = serving.read_file(PRICES, file, ["model_version", "id", "price"])
+            rows = loaders.read_file(PRICES, file, ["model_version", "id", "price"])
             keys = zip(rows["model_version"].to_pylist(), rows["id"].to_pylist(), strict=True)
             self._predicted.update(zip(keys, rows["price"].to_pylist(), strict=True))
         offered = pa.array(sorted({house for _, house in self._predicted}), pa.string())
         for file in self._unread(delta):
-            self._add(serving.read_file(HISTORY, file, _SALE), offered)
+            self._add(loaders.read_file(HISTORY, file, _SALE), offered)
 
     def _unread(self, delta: DeltaTable) -> Iterator[Path]:
         for name in pa.table(delta.get_add_actions(flatten=True))["path"].to_pylist():

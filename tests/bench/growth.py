@@ -17,7 +17,7 @@ from deltalake import DeltaTable, write_deltalake
 
 from dashboard import snapshot
 from jobs.houses import schema
-from lakehouse import serving, tables
+from lakehouse import loaders, serving, tables
 from lakehouse.settings import settings
 
 ROWS = 21_613  # of the real file
@@ -89,8 +89,8 @@ def history(times: int) -> dict[str, float]:
     for first in range(0, count, FILE_ROWS):
         write_deltalake(delta, sales(first, min(FILE_ROWS, count - first)), mode="append")
     house = pc.field("id") == ids(np.array([77]))[0]
-    feed = serving.TableReader(schema.HISTORY, serving.newest(snapshot.FEED_ROWS, FEED))
-    of_house = serving.TableReader(schema.HISTORY, serving.found_once(house, 1000))
+    feed = serving.TableReader(schema.HISTORY, loaders.newest(snapshot.FEED_ROWS, FEED))
+    of_house = serving.TableReader(schema.HISTORY, loaders.found_once(house, 1000))
     found = {"feed, first": millis(feed.read, 1), "house, first": millis(of_house.read, 1)}
     more = iter(range(5))
 
@@ -120,11 +120,11 @@ def averages(kept: int) -> dict[str, float]:
         tables.upsert(delta, rows, schema.AVERAGES.keys, "bench", next(batch), bound)
 
     upsert()
-    reader = serving.recent("window_start", SPAN)
+    reader = loaders.recent("window_start", SPAN)
     return {"upsert": millis(upsert), "read": millis(lambda: _loaded(reader))}
 
 
-def _loaded(load: serving.Loader) -> pa.Table:
+def _loaded(load: loaders.Loader) -> pa.Table:
     delta = DeltaTable(schema.AVERAGES.path)
     return load(schema.AVERAGES, delta, pa.table(delta.get_add_actions(flatten=True)).to_pandas())
 

@@ -1,5 +1,6 @@
 """A lake in which every number is known; golden_cases.py says what each tile must show of it."""
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -9,6 +10,7 @@ from confluent_kafka import Producer
 from deltalake import write_deltalake
 
 from jobs.houses import schema
+from jobs.houses.answers import Answer
 from jobs.houses.pricing import Pricer
 from lakehouse import tables, topics
 from lakehouse.models import Registry
@@ -19,7 +21,8 @@ from tests.jobs.houses import fitting
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 WINDOW = timedelta(minutes=2)
 STAYS = datetime(2100, 1, 1, tzinfo=UTC)  # a driver whose last word never grows old
-HOUSE, SOLD = (str(fitting.real_houses().ids[at]) for at in (-1, 7))  # for sale, and sold
+# For sale, sold, and sold on the stream after it was priced for sale.
+HOUSE, SOLD, LATER = (str(fitting.real_houses().ids[at]) for at in (-1, 7, -2))
 MARKUP = "<img src=x onerror=window.harm=1>"
 READ = {"0": 1, "1": 1, "2": 0, "3": 0}  # how far the queries have read
 Row = Mapping[str, Any]
@@ -30,6 +33,8 @@ def fill(broker: str = "") -> None:
     if broker:
         _events(broker, 7)
     _write(schema.HISTORY, [*map(_sale, range(1, 30)), _sale(30) | {"id": MARKUP}, _sale(31) | {"id": SOLD}])
+    _write(schema.HISTORY, [_in_the_last_window(offset) for offset in range(32, 38)])
+    _write(schema.HISTORY, [_sale(38) | {"id": LATER}])
     _write(schema.AVERAGES, [_average(n, decade) for n in range(40) for decade in (1950, 1990, 2000)])
     _write(schema.AVERAGES, [_average(40, 1990) | {"is_final": False}])
     _write(schema.AVERAGES_BATCH, [_batch(n) for n in range(12, 17)])
@@ -65,6 +70,11 @@ def _sale(offset: int) -> dict[str, Any]:
     return row | {"event_at": at, "topic": "houses", "partition": 0, "offset": offset, "recorded_at": at}
 
 
+def _in_the_last_window(offset: int) -> dict[str, Any]:
+    at = NOON + 40 * WINDOW + timedelta(seconds=offset)
+    return _sale(offset) | {"yr_built": 1990 + offset % 4, "event_at": at, "recorded_at": at}
+
+
 def _average(number: int, decade: int) -> dict[str, Any]:
     start, sales, price = NOON + number * WINDOW, 2 + number % 3, 300_000.25 + number * 1000 + decade
     row = {"window_start": start, "window_end": start + WINDOW, "decade": decade, "avg_price": price, "sales": sales}
@@ -93,6 +103,17 @@ def _dead(offset: int, reason: str) -> Row:
 
 
 def _prices() -> None:
-    answer = Pricer().price(HOUSE)
+    """The prices of all houses for sale, by a version that went live before the first sale."""
+    registry = Registry("houses")
+    told = json.loads(registry.file.read_text())
+    for switch in told["switches"]:
+        switch["at"] = (NOON - timedelta(hours=1)).isoformat()
+    registry.file.write_text(json.dumps(told))
+    everything = fitting.known(fitting.real_houses())
+    offered = [str(house) for house in everything.houses.ids[everything.for_sale]]
+    _write(schema.PRICES, [_price(Pricer().price(house)) for house in offered])
+
+
+def _price(answer: Answer) -> Row:
     given = {"price": answer.price, "low": answer.low, "high": answer.high, "predicted_at": NOON}
-    _write(schema.PRICES, [{"model_version": "v0002", "id": HOUSE} | given])
+    return {"model_version": "v0002", "id": answer.id} | given

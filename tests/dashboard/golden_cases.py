@@ -1,17 +1,22 @@
 """What each tile must show of the golden lake: a few lines each, of nothing but the files and the broker."""
 
 import json
+import math
+import statistics
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, NamedTuple
 
+import numpy as np
 from confluent_kafka import Consumer, TopicPartition
 from deltalake import DeltaTable
 
+from dashboard.houses_bands import FEWEST, student
 from jobs.houses import schema
+from jobs.houses.pricing import Pricer
 from lakehouse.settings import settings
 from lakehouse.tables import Table
-from tests.dashboard.golden import HOUSE, READ, SOLD
+from tests.dashboard.golden import HOUSE, LATER, READ, SOLD
 
 
 def rows(table: Table, *order: str) -> list[dict[str, Any]]:
@@ -33,6 +38,14 @@ def last() -> list[dict[str, Any]]:
     """The newest window of each decade."""
     newest = {row["decade"]: row for row in served()}
     return [newest[decade] for decade in sorted(newest)]
+
+
+def band(row: dict[str, Any]) -> float | None:
+    """Half of the 95 % band of a served row: Student's t times the standard error of the sales in history."""
+    inside = [sale for sale in rows(schema.HISTORY) if row["window_start"] <= sale["event_at"] < row["window_end"]]
+    prices = [float(sale["price"]) for sale in inside if sale["yr_built"] // 10 * 10 == row["decade"]]
+    enough = len(prices) >= FEWEST
+    return student(len(prices) - 1) * statistics.stdev(prices) / math.sqrt(len(prices)) if enough else None
 
 
 def newest_window() -> list[dict[str, Any]]:
@@ -87,6 +100,33 @@ def priced() -> dict[str, Any]:
     return next(row for row in rows(schema.PRICES) if row["id"] == HOUSE)
 
 
+def offered() -> list[float]:
+    """The prices of all houses for sale, highest first."""
+    return sorted((row["price"] for row in rows(schema.PRICES)), reverse=True)
+
+
+def paid() -> dict[str, float]:
+    """What was paid for each house that the live version knows as sold, from its file."""
+    with np.load(settings().var / "models/houses/v0002/houses.npz") as found:
+        columns = found["ids"].tolist(), found["prices"].tolist(), found["for_sale"].tolist()
+    return {
+        house: price for house, price, for_sale in zip(*columns, strict=True) if not (for_sale or math.isnan(price))
+    }
+
+
+def live_error() -> float:
+    """How far the price of the house sold after it was priced was off."""
+    price = next(float(row["price"]) for row in rows(schema.HISTORY) if row["id"] == LATER)
+    return next(row["price"] for row in rows(schema.PRICES) if row["id"] == LATER) / price - 1
+
+
+def predicted() -> list[list[Any]]:
+    """The sales of houses that the model knows, newest first, each with its price from the model."""
+    known = {row["id"]: row["price"] for row in rows(schema.PRICES)} | {SOLD: Pricer().price(SOLD).price}
+    newest = reversed(rows(schema.HISTORY, "recorded_at"))
+    return [[row["id"], known[row["id"]]] for row in newest if row["id"] in known]
+
+
 def sold() -> list[dict[str, Any]]:
     """The sales of the house sold, newest first."""
     return [row for row in reversed(rows(schema.HISTORY, "event_at")) if row["id"] == SOLD]
@@ -124,10 +164,12 @@ _HOUSES = [
     ("text", "houses-kpi-history", lambda: COUNT(len([r for r in rows(schema.HISTORY) if r["offset"] is not None]))),
     ("text", "houses-kpi-provisional", lambda: COUNT(len([r for r in served(24) if not r["is_final"]]))),
     ("age", "houses-kpi-age", lambda: max(r["event_at"] for r in rows(schema.HISTORY)).isoformat()),
-    ("chart", "houses-last-window-bars y", lambda: [[r["avg_price"] for r in last() if r["is_final"] is final]
-                                                   for final in (True, False)]),
-    ("chart", "houses-last-window-bars text", lambda: [[COUNT(r["sales"]) for r in last() if r["is_final"] is final]
-                                                      for final in (True, False)]),
+    ("line", "houses-last-window-bars 0", lambda: [r["avg_price"] for r in last() if r["is_final"]]),
+    ("line", "houses-last-window-bars 1", lambda: [r["avg_price"] for r in last() if not r["is_final"]]),
+    ("bands", "houses-last-window-bars", lambda: [[band(r) for r in last() if r["is_final"] is final]
+                                                 for final in (True, False)]),
+    ("counts", "houses-last-window-bars", lambda: [COUNT(r["sales"]) for r in last()]),
+    ("cells", "houses-last-window-table band", lambda: [band(r) for r in last()]),
     ("cells", "houses-last-window-table avg_price", lambda: [r["avg_price"] for r in last()]),
     ("cells", "houses-last-window-table sales", lambda: [r["sales"] for r in last()]),
     ("chart", "houses-windows-lines y", lambda: by_decade("avg_price")),
@@ -139,6 +181,7 @@ _HOUSES = [
                                                                                         r["decade"]))]),
     ("feed", "houses-feed-grid", lambda: [[r["id"], float(r["price"]), r["sqft_living"]]
                                          for r in reversed(rows(schema.HISTORY, "recorded_at"))]),
+    ("predicted", "houses-feed-grid", predicted),
     ("exact", "parity-kpi-late", lambda: sum(r["late"] for r in differing())),
     ("exact", "parity-kpi-resent", lambda: sum(r["resent"] for r in differing())),
     ("exact", "parity-kpi-worst", lambda: max(abs(r["difference"]) for r in differing())),
@@ -192,12 +235,16 @@ _MODELS = [
     ("line", "models-trend-lines 1", _metric("r2")),
     ("cells", "models-trend-table mape", _metric("mape")),
     ("cells", "models-versions-table r2", lambda: _metric("r2")()[::-1]),
+    ("cells", "models-live-error-table sales", lambda: [1]),
+    ("cells", "models-live-error-table mape", lambda: [abs(live_error())]),
+    ("cells", "models-newest-table error", lambda: [live_error()]),
 ]  # fmt: skip
 _PRICE = [
     ("exact", "price-kpi-price", lambda: priced()["price"]),
     ("low", "price-kpi-interval", lambda: priced()["low"]),
     ("total", "price-waterfall", lambda: [priced()["price"]] * 2),
     ("sum", "price-contributions-table dollars", lambda: 2 * priced()["price"]),
+    ("cells", "price-comparables-table price", lambda: [paid()[one.id] for one in Pricer().price(HOUSE).comparables]),
 ]  # fmt: skip
 _SOLD = [
     ("exact", "house-kpi-paid", lambda: float(sold()[0]["price"])),
@@ -205,7 +252,19 @@ _SOLD = [
     ("cells", "house-sales-table price", lambda: [float(r["price"]) for r in sold()]),
     ("cells", "house-sales-table time", lambda: [r["event_at"].isoformat() for r in sold()]),
 ]
+_MAP_SOLD = [
+    ("exact", "map-kpi-houses", lambda: len(paid())),
+    ("exact", "map-kpi-median", lambda: statistics.median(paid().values())),
+    ("points_of_map", "map-points", lambda: sorted(paid())),
+    ("cells", "map-table price", lambda: sorted(paid().values(), reverse=True)[:100]),
+]
+_MAP_FOR_SALE = [
+    ("exact", "map-kpi-for-sale", lambda: len(offered())),
+    ("exact", "map-kpi-median", lambda: statistics.median(offered())),
+    ("cells", "map-table predicted", offered),
+]
 _FOR_SALE = [("exact", "house-kpi-predicted", lambda: priced()["price"])]
 _PAGES = {"/houses": _HOUSES, "/": _OVERVIEW, "/health-ui": _HEALTH, "/models": _MODELS, f"/price?id={HOUSE}": _PRICE}
+_PAGES |= {"/map?show=sold": _MAP_SOLD, "/map?show=for-sale": _MAP_FOR_SALE}
 _PAGES |= {f"/house/{SOLD}": _SOLD, f"/house/{HOUSE}": _FOR_SALE}
 CASES = [Case(page, *case) for page, cases in _PAGES.items() for case in cases]

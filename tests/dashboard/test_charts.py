@@ -16,6 +16,7 @@ def drawn(draw: Any, *given: object) -> go.Figure:
 
 def bar_rows(**changed: object) -> pd.DataFrame:
     rows = {"label": ["1980s", "1990s"], "value": [400_000.0, 500_000.5], "count": [3, 1200], "is_final": [True, False]}
+    rows |= {"band": [float("nan"), 20_000.0]}
     return pd.DataFrame(rows | changed)
 
 
@@ -34,15 +35,17 @@ def line_rows() -> pd.DataFrame:
 
 
 def test_provisional_bars_are_hatched_and_named() -> None:
-    final, provisional = drawn(charts.bars, bar_rows(), "sales", "light", "r").data
+    final, provisional, _counts = drawn(charts.bars, bar_rows(), "sales", "light", "r").data
     assert (list(final.x), final.marker.pattern.shape) == (["1980s"], "")
     assert (list(provisional.x), provisional.marker.pattern.shape) == (["1990s"], "/")
     assert provisional.name == "provisional: still filling"
 
 
-def test_a_bar_carries_its_count_and_its_unrounded_value() -> None:
-    _final, provisional = drawn(charts.bars, bar_rows(), "sales", "light", "r").data
-    assert (list(provisional.text), list(provisional.y)) == (["1,200"], [500_000.5])
+def test_a_bar_carries_its_unrounded_value_its_band_and_above_both_its_count() -> None:
+    final, provisional, counts = drawn(charts.bars, bar_rows(), "sales", "light", "r").data
+    assert (list(provisional.y), list(provisional.error_y.array)) == ([500_000.5], [20_000.0])
+    assert list(final.error_y.array) == [None]
+    assert (list(counts.text), list(counts.y)) == (["3", "1,200"], [400_000.0, 520_000.5])
 
 
 def test_markup_in_a_label_stays_text() -> None:

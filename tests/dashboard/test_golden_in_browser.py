@@ -33,6 +33,9 @@ IN_PAGE = {
     "topic": """([id, field]) => document.querySelector(`#${id} tr[data-topic='houses'] td[data-field='${field}']`)
         .dataset.value""",
     "chart": "([id, axis]) => document.querySelector(`#${id} .js-plotly-plot`).data.map(trace => trace[axis])",
+    "bands": """([id]) => document.querySelector(`#${id} .js-plotly-plot`).data.filter(trace => trace.error_y)
+        .map(trace => trace.error_y.array)""",
+    "counts": "([id]) => document.querySelector(`#${id} .js-plotly-plot`).data.at(-1).text",
     "line": "([id, number]) => document.querySelector(`#${id} .js-plotly-plot`).data[number].y",
     "points": """([id, number]) => document.querySelector(`#${id} .js-plotly-plot`).data[number].y
         .filter(value => value !== null)""",
@@ -42,6 +45,10 @@ IN_PAGE = {
         return [x.slice(0, -1).reduce((a, b) => a + b, 0), x.at(-1)]; }""",
     "windows": """([_id]) => [...document.getElementById('houses-windows-rows').rows].map(row =>
         [row.dataset.window, row.dataset.decade, row.cells[2].dataset.value, row.cells[3].dataset.value])""",
+    "points_of_map": """([id]) => document.querySelector(`#${id} .js-plotly-plot`).data
+        .flatMap(trace => [...(trace.customdata || [])]).sort()""",
+    "predicted": """([id]) => { const rows = []; window.dash_ag_grid.getApi(id).forEachNode(
+        node => node.data.predicted === null || rows.push([node.data.id, node.data.predicted])); return rows; }""",
     "feed": """([id]) => { const rows = []; window.dash_ag_grid.getApi(id).forEachNode(
         node => rows.push([node.data.id, node.data.price, node.data.sqft])); return rows; }""",
 }
@@ -100,6 +107,13 @@ class Answers:
     def _chart(self, name: str, axis: str) -> list[Any]:
         return [trace[axis] for trace in self._traces(name)]
 
+    def _bands(self, name: str, _more: str) -> list[Any]:
+        return [trace["error_y"]["array"] for trace in self._traces(name) if "error_y" in trace]
+
+    def _counts(self, name: str, _more: str) -> list[str]:
+        counts: list[str] = self._traces(name)[-1]["text"]
+        return counts
+
     def _line(self, name: str, number: str) -> Any:
         return self._traces(name)[int(number)]["y"]
 
@@ -115,6 +129,13 @@ class Answers:
 
     def _windows(self, name: str, _more: str) -> list[Any]:
         return [row[:4] for row in self._values[name]["data"]]
+
+    def _points_of_map(self, name: str, _more: str) -> list[str]:
+        return sorted(house for trace in self._traces(name) for house in trace.get("customdata") or [])
+
+    def _predicted(self, name: str, _more: str) -> list[Any]:
+        added = self._values[name]["rowTransaction"]["add"]
+        return [[row["id"], row["predicted"]] for row in added if row["predicted"] is not None]
 
     def _feed(self, name: str, _more: str) -> list[Any]:
         return [[row["id"], row["price"], row["sqft"]] for row in self._values[name]["rowTransaction"]["add"]]
@@ -198,7 +219,7 @@ def plain(value: Any) -> Any:
         return value
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.page.split('?')[0]} {case.where} {case.kind}")
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.page} {case.where} {case.kind}")
 def test_page_answer_and_delta_are_equal(site: Site, case: Case) -> None:
     where, _, more = case.where.partition(" ")
     page, wanted = site.page(case.page), plain(case.wanted())

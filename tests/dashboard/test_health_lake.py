@@ -13,7 +13,7 @@ from dashboard import health_lake
 from dashboard.health_watch import HealthView, HealthWatch, lags_of
 from dashboard.snapshot import Live
 from jobs.houses import schema
-from lakehouse import metrics, serving, state
+from lakehouse import loaders, metrics, state
 from lakehouse.metrics import Recorder
 from tests.dashboard import health_fakes
 from tests.dashboard.test_health import NOW, TOPIC, fields, words
@@ -60,9 +60,9 @@ def test_dead_letters_are_read_file_by_file_and_again_only_after_a_compaction(
     watch: HealthWatch, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[Path] = []
-    real = serving.read_file
+    real = loaders.read_file
     monkeypatch.setattr(
-        serving, "read_file", lambda table, path, columns: read.append(path) or real(table, path, columns)
+        loaders, "read_file", lambda table, path, columns: read.append(path) or real(table, path, columns)
     )
 
     def counts() -> dict[str, int]:

@@ -46,10 +46,11 @@ def test_the_caption_counts_what_is_still_filling(look: Any, write: Write, avera
 
 def test_the_table_has_the_unrounded_numbers(look: Any, write: Write, average: Build) -> None:
     write(schema.AVERAGES, average(0, 1990, price=123456.789, sales=3))
-    table = as_json(houses.last_window_table(houses.last_windows(look().served)))
+    table = as_json(houses.last_window_table(houses.last_windows(look().served).assign(band=12_345.6)))
     assert '"data-decade": "1990"' in table
     assert '"data-value": "123456.789"' in table
     assert "$123,457" in table
+    assert "± $12,346" in table
 
 
 def test_rows_for_the_browser_name_window_state_and_layer(

@@ -1,0 +1,40 @@
+/* How long the events of a live list took from the broker to this screen, told under the list. */
+(function () {
+  'use strict';
+  const KEPT = 500; // events that the numbers are taken over
+  const noUpdate = () => window.dash_clientside.no_update;
+  let list = null; // the element of the list that `delays` belong to: another page, another list
+  let delays = [];
+
+  function quantile(part) {
+    const sorted = [...delays].sort((a, b) => a - b);
+    return sorted[Math.min(sorted.length - 1, Math.floor(part * sorted.length))] / 1000;
+  }
+
+  function tell(added, id) {
+    const at = window.lake.now();
+    delays = delays.concat(added.map((row) => at - row.recorded)).slice(-KEPT);
+    const [middle, most] = [quantile(0.5), quantile(0.95)];
+    const events = delays.length === 1 ? 'the last event' : 'the last ' + delays.length + ' events';
+    window.dash_clientside.set_props(id, {
+      children: 'From the broker to this screen: median ' + middle.toFixed(1) + ' s, 95 % within ' + most.toFixed(1) + ' s, of ' + events + ' seen here.',
+      'data-p95': most.toFixed(3), 'data-count': delays.length,
+    });
+  }
+
+  // The first events were there before the page, and those after a pause waited for the viewer: they are not counted.
+  function feedDelay(change, id) {
+    const element = document.getElementById(id);
+    const added = (change && change.add) || [];
+    if (element !== list) {
+      list = element;
+      delays = [];
+    } else if (added.length && window.lake.steady()) {
+      setTimeout(() => requestAnimationFrame(() => tell(added, id)), 50); // the list takes its rows in after 50 ms
+    }
+    return noUpdate();
+  }
+
+  window.dash_clientside = window.dash_clientside || {};
+  window.dash_clientside.lake = Object.assign(window.dash_clientside.lake || {}, { feedDelay });
+})();
