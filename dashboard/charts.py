@@ -105,7 +105,7 @@ def bars(rows: pd.DataFrame, counted: str, scheme: str, revision: str) -> Figure
     labels = [escaped(label) for label in rows["label"]]
     across = look["xaxis"] | {"type": "category", "categoryorder": "array", "categoryarray": labels}
     shape = {"uirevision": revision, "barmode": "overlay", "bargap": 0.25, "showlegend": True, "xaxis": across}
-    return {"data": [*data, _counts(rows, labels)], "layout": look | shape}
+    return {"data": [*data, _bands(rows, labels, scheme), _counts(rows, labels)], "layout": look | shape}
 
 
 def _bars(part: pd.DataFrame, counted: str, name: str, hatch: str, scheme: str) -> Figure:
@@ -121,9 +121,24 @@ def _bars(part: pd.DataFrame, counted: str, name: str, hatch: str, scheme: str) 
             f"{number:,}" + ("" if width is None else f"<br>95 % band: ± ${width:,.0f}")
             for number, width in zip(part["count"], bands, strict=True)
         ],
-        "error_y": {"type": "data", "array": bands, "color": INK[scheme][0], "thickness": 1.5, "width": 4},
         "marker": {"color": colour, "line": {"color": colour, "width": 1}, "pattern": pattern},
         "hovertemplate": f"%{{x}}: $%{{y:,.0f}}<br>{escaped(counted)}: %{{customdata}}<br>{name}<extra></extra>",
+    }
+
+
+def _bands(rows: pd.DataFrame, labels: list[str], scheme: str) -> Figure:
+    """The bands of the bars that have one, as lines through their tops."""
+    has = rows["band"].notna()
+    widths = {"type": "data", "array": rows.loc[has, "band"].tolist()}
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "x": [label for label, there in zip(labels, has, strict=True) if there],
+        "y": rows.loc[has, "value"].tolist(),
+        "error_y": widths | {"color": INK[scheme][0], "thickness": 1.5, "width": 4},
+        "marker": {"size": 1, "color": INK[scheme][0]},
+        "showlegend": False,
+        "hoverinfo": "skip",
     }
 
 

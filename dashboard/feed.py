@@ -1,11 +1,11 @@
 """A live list of events in AG Grid: only what is new is added and what is old removed, so nothing flickers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dash_ag_grid as dag
 import pandas as pd
-from dash import ClientsideFunction, Input, Output, State, clientside_callback, html
+from dash import ClientsideFunction, Input, Output, State, clientside_callback, dcc, html
 from dash.development.base_component import Component
 
 from dashboard import tiles
@@ -13,6 +13,8 @@ from dashboard import tiles
 _MONEY = {"function": "params.value == null ? '–' : d3.format('$,.0f')(params.value)"}
 _CHANGE = {"function": "params.value == null ? '–' : d3.format('+.1%')(params.value)"}
 _COUNT = {"function": "params.value == null ? '–' : d3.format(',')(params.value)"}
+# No guessing of types: after a first row of another day, times of today were taken for no dates and not shown.
+_PLAIN = {"cellDataType": False}
 _THEME = (
     "themeQuartz.withParams({accentColor: 'var(--mantine-primary-color-filled)', "
     "backgroundColor: 'var(--surface)', foregroundColor: 'var(--mantine-color-text)', "
@@ -35,7 +37,8 @@ def grid(grid_id: str, columns: Sequence[dict[str, Any]], height: int) -> Compon
         id=grid_id,
         rowData=[],
         columnDefs=list(columns),
-        defaultColDef={"sortable": True, "resizable": True, "suppressMovable": True, "suppressHeaderMenuButton": True},
+        defaultColDef={"sortable": True, "resizable": True, "suppressMovable": True, "suppressHeaderMenuButton": True}
+        | _PLAIN,
         getRowId="params.data.key",
         dashGridOptions={
             "theme": {"function": _THEME},
@@ -53,12 +56,12 @@ def grid(grid_id: str, columns: Sequence[dict[str, Any]], height: int) -> Compon
 
 def delay(grid_id: str) -> Component:
     """Where the browser tells how long the events of the list took from the broker to the screen."""
-    return html.P(id=f"{grid_id}-delay", className="caption")
+    return html.Div([dcc.Store(id=f"{grid_id}-news"), html.P(id=f"{grid_id}-delay", className="caption")])
 
 
 def measure_delay(grid_id: str) -> None:
     """Let the browser fill `delay` (assets/feed.js); once per list, where its page is imported."""
-    seen = Output(f"{grid_id}-delay", "title"), Input(grid_id, "rowTransaction"), State(f"{grid_id}-delay", "id")
+    seen = Output(f"{grid_id}-delay", "title"), Input(f"{grid_id}-news", "data"), State(f"{grid_id}-delay", "id")
     clientside_callback(ClientsideFunction("lake", "feedDelay"), *seen, prevent_initial_call=True)
 
 
@@ -82,3 +85,8 @@ def transaction(rows: pd.DataFrame, shown: Sequence[str], renew: bool = False) -
         return None
     change = {"add": added.to_dict("records"), "addIndex": 0, "remove": gone, "async": True}
     return change | ({"update": kept} if kept else {})
+
+
+def news(change: Mapping[str, Any]) -> list[int]:
+    """For `delay`: when the broker had the events that a transaction adds, in ms since 1970."""
+    return [event["recorded"] for event in change["add"]]

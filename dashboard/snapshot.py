@@ -3,12 +3,14 @@
 A page names the tables it lives on in its SOURCE; nothing here knows a domain.
 """
 
+import ctypes
 import itertools
 import logging
 import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -24,6 +26,7 @@ from lakehouse.tables import Table
 
 SECONDS = 1.0
 FEED_ROWS = 200
+TRIM_LOOKS = 60  # looks between two times that free memory is given back
 
 
 @dataclass(frozen=True)
@@ -169,13 +172,21 @@ class Live:
         threading.Thread(target=self._run, name="snapshot", daemon=True).start()
 
     def _run(self) -> None:
-        while True:
+        for look in itertools.count():
             began = time.monotonic()
             try:
                 self.refresh()
             except Exception:  # the page shows STALE with the age; the next look may succeed
                 logging.getLogger(__name__).exception("The snapshot could not be taken.")
+            if look % TRIM_LOOKS == 0:
+                _trim()
             time.sleep(max(0.1, SECONDS - (time.monotonic() - began)))
+
+
+def _trim() -> None:
+    """Give memory that is free back to the machine; takes 5 ms, and what tables left behind is some 30 MB."""
+    with suppress(AttributeError, OSError):  # another C library than GNU's
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 _live = Live(())

@@ -11,9 +11,9 @@
     return sorted[Math.min(sorted.length - 1, Math.floor(part * sorted.length))] / 1000;
   }
 
-  function tell(added, id) {
+  function tell(recorded, id) {
     const at = window.lake.now();
-    delays = delays.concat(added.map((row) => at - row.recorded)).slice(-KEPT);
+    delays = delays.concat(recorded.map((moment) => at - moment)).slice(-KEPT);
     const [middle, most] = [quantile(0.5), quantile(0.95)];
     const events = delays.length === 1 ? 'the last event' : 'the last ' + delays.length + ' events';
     window.dash_clientside.set_props(id, {
@@ -23,14 +23,13 @@
   }
 
   // The first events were there before the page, and those after a pause waited for the viewer: they are not counted.
-  function feedDelay(change, id) {
+  function feedDelay(recorded, id) {
     const element = document.getElementById(id);
-    const added = (change && change.add) || [];
     if (element !== list) {
       list = element;
       delays = [];
-    } else if (added.length && window.lake.steady()) {
-      setTimeout(() => requestAnimationFrame(() => tell(added, id)), 50); // the list takes its rows in after 50 ms
+    } else if (recorded && recorded.length && window.lake.steady()) {
+      setTimeout(() => requestAnimationFrame(() => tell(recorded, id)), 50); // the list takes its rows in after 50 ms
     }
     return noUpdate();
   }

@@ -129,6 +129,7 @@ def update_windows(
 
 @callback(
     Output("houses-feed-grid", "rowTransaction"),
+    Output("houses-feed-grid-news", "data"),
     Output("houses-feed-keys", "data"),
     Output("houses-feed-version", "data"),
     Output("houses-feed-model", "children"),
@@ -148,8 +149,8 @@ def update_feed(_version: str | None, keys: list[str], priced_by: str) -> tuple[
     rows = houses.feed_rows(view, predicted)
     change = feed.transaction(rows, keys, renew=version != priced_by)
     if change is None:
-        return no_update, no_update, version, houses.feed_model(version), *state
-    return change, list(rows["key"]), version, houses.feed_model(version), *state
+        return no_update, no_update, no_update, version, houses.feed_model(version), *state
+    return change, feed.news(change), list(rows["key"]), version, houses.feed_model(version), *state
 
 
 @callback(Output("houses-parity-body", "children"), *tiles.outputs("houses-parity"), Input("live", "data"))

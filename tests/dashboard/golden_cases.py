@@ -166,8 +166,7 @@ _HOUSES = [
     ("age", "houses-kpi-age", lambda: max(r["event_at"] for r in rows(schema.HISTORY)).isoformat()),
     ("line", "houses-last-window-bars 0", lambda: [r["avg_price"] for r in last() if r["is_final"]]),
     ("line", "houses-last-window-bars 1", lambda: [r["avg_price"] for r in last() if not r["is_final"]]),
-    ("bands", "houses-last-window-bars", lambda: [[band(r) for r in last() if r["is_final"] is final]
-                                                 for final in (True, False)]),
+    ("bands", "houses-last-window-bars", lambda: [[r["avg_price"], band(r)] for r in last() if band(r)]),
     ("counts", "houses-last-window-bars", lambda: [COUNT(r["sales"]) for r in last()]),
     ("cells", "houses-last-window-table band", lambda: [band(r) for r in last()]),
     ("cells", "houses-last-window-table avg_price", lambda: [r["avg_price"] for r in last()]),

@@ -35,16 +35,16 @@ def line_rows() -> pd.DataFrame:
 
 
 def test_provisional_bars_are_hatched_and_named() -> None:
-    final, provisional, _counts = drawn(charts.bars, bar_rows(), "sales", "light", "r").data
+    final, provisional, _bands, _counts = drawn(charts.bars, bar_rows(), "sales", "light", "r").data
     assert (list(final.x), final.marker.pattern.shape) == (["1980s"], "")
     assert (list(provisional.x), provisional.marker.pattern.shape) == (["1990s"], "/")
     assert provisional.name == "provisional: still filling"
 
 
 def test_a_bar_carries_its_unrounded_value_its_band_and_above_both_its_count() -> None:
-    final, provisional, counts = drawn(charts.bars, bar_rows(), "sales", "light", "r").data
-    assert (list(provisional.y), list(provisional.error_y.array)) == ([500_000.5], [20_000.0])
-    assert list(final.error_y.array) == [None]
+    _final, provisional, bands, counts = drawn(charts.bars, bar_rows(), "sales", "light", "r").data
+    assert list(provisional.y) == [500_000.5]
+    assert (list(bands.x), list(bands.y), list(bands.error_y.array)) == (["1990s"], [500_000.5], [20_000.0])
     assert (list(counts.text), list(counts.y)) == (["3", "1,200"], [400_000.0, 520_000.5])
 
 

@@ -33,8 +33,8 @@ IN_PAGE = {
     "topic": """([id, field]) => document.querySelector(`#${id} tr[data-topic='houses'] td[data-field='${field}']`)
         .dataset.value""",
     "chart": "([id, axis]) => document.querySelector(`#${id} .js-plotly-plot`).data.map(trace => trace[axis])",
-    "bands": """([id]) => document.querySelector(`#${id} .js-plotly-plot`).data.filter(trace => trace.error_y)
-        .map(trace => trace.error_y.array)""",
+    "bands": """([id]) => { const bands = document.querySelector(`#${id} .js-plotly-plot`).data.at(-2);
+        return bands.y.map((value, at) => [value, bands.error_y.array[at]]); }""",
     "counts": "([id]) => document.querySelector(`#${id} .js-plotly-plot`).data.at(-1).text",
     "line": "([id, number]) => document.querySelector(`#${id} .js-plotly-plot`).data[number].y",
     "points": """([id, number]) => document.querySelector(`#${id} .js-plotly-plot`).data[number].y
@@ -108,7 +108,8 @@ class Answers:
         return [trace[axis] for trace in self._traces(name)]
 
     def _bands(self, name: str, _more: str) -> list[Any]:
-        return [trace["error_y"]["array"] for trace in self._traces(name) if "error_y" in trace]
+        bands = self._traces(name)[-2]
+        return [[*both] for both in zip(bands["y"], bands["error_y"]["array"], strict=True)]
 
     def _counts(self, name: str, _more: str) -> list[str]:
         counts: list[str] = self._traces(name)[-1]["text"]

@@ -1,5 +1,6 @@
 """The sales pages in a real browser, over a lake that the test writes and changes."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -46,9 +47,13 @@ def test_the_houses_page_shows_the_lake_and_follows_it(page: Page, write: Write,
     assert page.evaluate("window.harm") is None
 
     page.evaluate("document.querySelector('#houses-feed-grid .ag-row').dataset.kept = '1'")
-    write(schema.HISTORY, sale(31, id="one-more"))
+    now = datetime.now(UTC)  # the sales so far are of another day
+    write(schema.HISTORY, sale(31, id="one-more", event_at=now, recorded_at=now))
     write(schema.AVERAGES, average(4, 1990, 700_000.5, 1, is_final=False))
     expect(newest).to_have_text("one-more")
+    time = page.locator("#houses-feed-grid .ag-row[row-index='0'] [col-id='time']")
+    expect(time).to_have_text(re.compile(f"{now:%H:%M:%S}$"))
+    expect(page.locator("#houses-feed-grid-delay")).to_contain_text("of the last event seen here")
     expect(row.locator("td[data-field='avg_price']")).to_have_attribute("data-value", "700000.5")
     assert page.locator("#houses-feed-grid .ag-row[data-kept]").count() == 1  # old rows are moved, not drawn anew
     expect(page.locator("#houses-kpi-history-value")).to_have_text("31")
