@@ -116,7 +116,8 @@ def maintain(
     `only` names the partitions that are compacted.
     """
     delta.optimize.compact(partition_filters=list(only) if only else None, target_size=COMPACTED_BYTES)
-    delta.vacuum(int(keep.total_seconds() // 3600), dry_run=False, enforce_retention_duration=False)
+    # `full`: what the table keeps for `keep` and no longer is forgotten by its log in the moment it may go.
+    delta.vacuum(int(keep.total_seconds() // 3600), dry_run=False, enforce_retention_duration=False, full=True)
     delta.create_checkpoint()
     delta.cleanup_metadata()
 

@@ -1,5 +1,7 @@
 """Small Delta tables written and read without a JVM."""
 
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -51,3 +53,16 @@ def test_maintenance_leaves_few_files_and_all_rows(lake: Path) -> None:
     assert len(delta.file_uris()) == 1
     assert len(content()) == 20
     assert not tables.append(tables.create(SCORES), tables.rows(SCORES, rows(late=1)), "app", 19)
+
+
+def test_unwanted_files_go_once_they_are_as_old_as_the_table_keeps_them() -> None:
+    forgets = SERVING_PROPERTIES | {"delta.deletedFileRetentionDuration": "interval 0 seconds"}
+    table = replace(SCORES, name="forgetful", properties=forgets)
+    delta = tables.create(table)
+    for version in range(3):
+        tables.upsert(delta, tables.rows(table, rows(ann=version)), table.keys, "app", version)
+        tables.maintain(delta)  # an hour: the table's log has forgotten the file by then
+    assert len(list(table.path.glob("*.parquet"))) == 3
+    tables.maintain(delta, keep=timedelta(0))
+    assert len(list(table.path.glob("*.parquet"))) == 1
+    assert tables.read(table).to_pylist() == [{"player": "ann", "points": 2}]
