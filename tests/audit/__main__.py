@@ -5,6 +5,7 @@ The seed is printed; `--seed N` runs it again as it was, `--only crashes` a part
 
 import argparse
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -64,4 +65,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that broker and Spark are ended, too
     main()
