@@ -58,7 +58,9 @@ def highest_memory(pid: int, stop: threading.Event) -> list[float]:
 
 
 def rows_in(folder: Path) -> int:
-    """Rows of the table, its values unread."""
+    """Rows of the table, its values unread; 0 of one that was not made."""
+    if not DeltaTable.is_deltatable(str(folder)):
+        return 0
     return sum(pa.table(DeltaTable(folder).get_add_actions(flatten=True))["num_records"].to_pylist())
 
 
