@@ -13,8 +13,6 @@ from dashboard import tiles
 _MONEY = {"function": "params.value == null ? '–' : d3.format('$,.0f')(params.value)"}
 _CHANGE = {"function": "params.value == null ? '–' : d3.format('+.1%')(params.value)"}
 _COUNT = {"function": "params.value == null ? '–' : d3.format(',')(params.value)"}
-# No guessing of types: after a first row of another day, times of today were taken for no dates and not shown.
-_PLAIN = {"cellDataType": False}
 _THEME = (
     "themeQuartz.withParams({accentColor: 'var(--mantine-primary-color-filled)', "
     "backgroundColor: 'var(--surface)', foregroundColor: 'var(--mantine-color-text)', "
@@ -37,8 +35,11 @@ def grid(grid_id: str, columns: Sequence[dict[str, Any]], height: int) -> Compon
         id=grid_id,
         rowData=[],
         columnDefs=list(columns),
-        defaultColDef={"sortable": True, "resizable": True, "suppressMovable": True, "suppressHeaderMenuButton": True}
-        | _PLAIN,
+        defaultColDef={
+            **{"sortable": True, "resizable": True, "suppressMovable": True, "suppressHeaderMenuButton": True},
+            # No guessing of types: after a first row of another day, times of today were taken for no dates, not shown.
+            "cellDataType": False,
+        },
         getRowId="params.data.key",
         dashGridOptions={
             "theme": {"function": _THEME},

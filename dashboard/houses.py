@@ -76,8 +76,8 @@ def last_windows(served: pd.DataFrame) -> pd.DataFrame:
 def bar_rows(last: pd.DataFrame) -> pd.DataFrame:
     """The newest windows, with their bands, as `charts.bars` wants them."""
     labels = last["decade"].astype(str) + "s"
-    names = {"avg_price": "value", "sales": "count", "is_final": "is_final", "band": "band"}
-    return last.rename(columns=names)[[*names.values()]].assign(label=labels)
+    rows = last.rename(columns={"avg_price": "value", "sales": "count"})
+    return rows[["value", "count", "is_final", "band"]].assign(label=labels)
 
 
 def line_rows(shown: pd.DataFrame) -> pd.DataFrame:

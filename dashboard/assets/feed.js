@@ -18,7 +18,7 @@
     const events = delays.length === 1 ? 'the last event' : 'the last ' + delays.length + ' events';
     window.dash_clientside.set_props(id, {
       children: 'From the broker to this screen: median ' + middle.toFixed(1) + ' s, 95 % within ' + most.toFixed(1) + ' s, of ' + events + ' seen here.',
-      'data-p95': most.toFixed(3), 'data-count': delays.length,
+      'data-p95': most.toFixed(3),
     });
   }
 

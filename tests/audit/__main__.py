@@ -5,7 +5,6 @@ The seed is printed; `--seed N` runs it again as it was, `--only crashes` a part
 
 import argparse
 import random
-import signal
 import sys
 import tempfile
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from tests.audit import crashes, disk, strikes
 from tests.audit.place import site
+from tests.ending import end_in_order
 
 
 def every_crash(folder: Path, seed: int) -> list[str]:
@@ -65,5 +65,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that broker and Spark are ended, too
+    end_in_order()
     main()

@@ -7,7 +7,6 @@ import argparse
 import json
 import os
 import random
-import signal
 import sys
 import tempfile
 import time
@@ -26,6 +25,7 @@ from lakehouse import topics
 from tests.audit.mutations import Record, mutate
 from tests.conftest import running_broker
 from tests.e2e.running import Platform, read_topic, rows_of
+from tests.ending import end_in_order
 from tests.jobs.houses import oracle
 from tests.jobs.houses.sales import event, plain
 
@@ -177,5 +177,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that broker and Spark are ended, too
+    end_in_order()
     main()

@@ -5,7 +5,6 @@ import json
 import os
 import platform
 import shutil
-import signal
 import statistics
 import sys
 from collections.abc import Mapping, Sequence
@@ -18,6 +17,7 @@ from rich.table import Table
 
 from lakehouse.settings import ROOT
 from tests.bench import dashboard, drain, growth, measure, model, pricing
+from tests.ending import end_in_order
 
 console = Console(highlight=False, soft_wrap=True)
 KEPT = ROOT / "var/bench"
@@ -206,5 +206,5 @@ def medians(figures: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
 if __name__ == "__main__":
     if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
         sys.exit("Error: Java is missing. Install Java 17 or 21.")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that broker and Spark are ended, too
+    end_in_order()
     main()

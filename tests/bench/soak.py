@@ -25,6 +25,7 @@ from lakehouse import checkpoints, state, status, topics
 from lakehouse.settings import ROOT, settings
 from tests.bench.measure import committed
 from tests.dashboard.tab import Tab
+from tests.ending import end_in_order
 
 RATE = 200
 EVERY = 15.0  # seconds between samples
@@ -142,5 +143,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that broker and Spark are ended, too
+    end_in_order()
     main()
