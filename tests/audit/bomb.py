@@ -1,6 +1,7 @@
-"""200 MB of zeros in a zstd batch of some kilobytes: is it a dead letter, and how much memory does the stream take?
+"""200 MB of zeros in a zstd batch of some kilobytes: does the broker refuse it, and how much memory do the largest
+messages take that it does not refuse?
 
-`python -m tests.audit.bomb`; `--mb` is the size of one message, and of as many messages of 1 MB in one batch.
+`python -m tests.audit.bomb`; `--mb` is what the batch unpacks to, and what as many messages of 4 MB make together.
 """
 
 import argparse
@@ -9,6 +10,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -24,21 +26,31 @@ from tests.e2e.running import Platform
 from tests.jobs.houses.sales import plain
 
 
-def send(bootstrap_servers: str, megabytes: int) -> int:
-    """One message of that size, as many of 1 MB, and a good sale on either side; how many the broker has taken."""
-    taken: list[int] = []
+def send(bootstrap_servers: str, megabytes: int) -> tuple[list[str], list[str]]:
+    """One packed batch with a message of that size and as many of 1 MB; then good sales, and messages of 4 MB.
 
-    def reported(error: Any, _message: Any) -> None:
-        taken.extend([] if error else [1])
-
-    options = {"bootstrap.servers": bootstrap_servers, "compression.type": "zstd", "message.max.bytes": 1_000_000_000}
-    producer = Producer({**options, "batch.size": 2_000_000_000, "linger.ms": 1000, "log_level": 0})
+    What the broker answered to each message of the batch, and to each of the others.
+    """
     good = str(plain()).replace("'", '"').encode()
-    values = [good, bytes(megabytes * 1_000_000), *[bytes(1_000_000)] * megabytes, good]
+    packed = [good, bytes(megabytes * 1_000_000), *[bytes(1_000_000)] * megabytes, good]
+    large = [good, *[bytes(4_000_000)] * (megabytes // 4), good]
+    together = {"compression.type": "zstd", "batch.size": 2_000_000_000, "linger.ms": 1000}
+    return answers_to(bootstrap_servers, packed, together), answers_to(bootstrap_servers, large, {"batch.size": 1})
+
+
+def answers_to(bootstrap_servers: str, values: list[bytes], options: dict[str, Any]) -> list[str]:
+    """What the broker says to each message: `taken`, or the error's name."""
+    answers: list[str] = []
+
+    def told(error: Any, _message: Any) -> None:
+        answers.append(error.name() if error else "taken")
+
+    limits = {"message.max.bytes": 1_000_000_000, "queue.buffering.max.kbytes": 2_000_000, "log_level": 0}
+    producer = Producer({"bootstrap.servers": bootstrap_servers, **limits, **options})
     for value in values:
-        producer.produce(SALES.name, value, partition=0, on_delivery=reported)
+        producer.produce(SALES.name, value, partition=0, on_delivery=told)
     producer.flush(120)
-    return len(taken)
+    return answers
 
 
 def highest_memory(pid: int, stop: threading.Event) -> list[float]:
@@ -70,7 +82,7 @@ def run(megabytes: int) -> str:
         env = {**os.environ, "LAKE_VAR": f"{folder}/var", "LAKE_BOOTSTRAP_SERVERS": broker}
         platform = Platform(broker, Path(folder) / "var", env)
         topics.ensure(broker, DOMAIN.topics)
-        taken = send(broker, megabytes)
+        packed, large = (Counter(answers) for answers in send(broker, megabytes))
         on_disk = sum(file.stat().st_size for file in Path(folder).rglob("*.log"))
         stop, began = threading.Event(), time.monotonic()
         job = platform.job("stream.py", "--trigger", "available-now")
@@ -80,7 +92,8 @@ def run(megabytes: int) -> str:
         kept = {name: rows_in(platform.var / "lake/houses" / name) for name in ("history", "dead_letters")}
         said = f"\n{error[-2000:]}" if job.returncode else ""
         return (
-            f"{taken} records, {on_disk / 1e6:.1f} MB on the broker's disk. Stream ended with {job.returncode} after "
+            f"Packed batch: {dict(packed)}; others: {dict(large)}; {on_disk / 1e6:.1f} MB on the broker's disk.\n"
+            f"Stream ended with {job.returncode} after "
             f"{time.monotonic() - began:.0f} s, kept {kept} and took at most {most[0]:,.0f} MB.{said}\n"
         )
 
