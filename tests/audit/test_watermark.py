@@ -1,0 +1,89 @@
+"""Event times far apart, idle partitions and one far behind: state stays bounded, windows close, counts are right."""
+
+import random
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Producer
+
+from jobs.houses.schema import AVERAGES, DOMAIN, HISTORY, SALES
+from jobs.houses.stream import QueryName
+from lakehouse import metrics, state, tables, topics
+from tests.audit.looks import conservation
+from tests.audit.oracle import WINDOW
+from tests.audit.place import Site
+from tests.conftest import running_broker
+
+pytestmark = [pytest.mark.spark, pytest.mark.timeout(600), pytest.mark.usefixtures("calm")]
+NOW = datetime.now(UTC).replace(microsecond=0)
+STRAY = 20_000
+
+
+@pytest.fixture
+def sent(tmp_path: Path) -> Iterator[Site]:
+    """A topic with nothing on it."""
+    with running_broker(tmp_path) as bootstrap_servers:
+        topics.ensure(bootstrap_servers, DOMAIN.topics)
+        yield Site(bootstrap_servers, Path(), random.Random(7))
+
+
+def send(site: Site, times: Iterable[datetime], partitions: Sequence[int]) -> None:
+    """A sale of a house of its own for each time."""
+    producer = Producer({"bootstrap.servers": site.bootstrap_servers})
+    for at in times:
+        site.sent += 1
+        producer.produce(SALES.name, site.sale(site.sent, at), partition=partitions[site.sent % len(partitions)])
+    assert producer.flush(60) == 0
+
+
+def kept() -> float:
+    """Rows of state that the averages keep."""
+    rows = metrics.state_rows(state.read_json(state.progress_file("houses", "averages")))
+    assert rows is not None
+    return rows
+
+
+def finals() -> dict[datetime, bool]:
+    """Whether each window is final."""
+    return {row["window_end"]: row["is_final"] for row in tables.read(AVERAGES, ["window_end", "is_final"]).to_pylist()}
+
+
+def counted() -> int:
+    """Sales in the averages."""
+    return sum(tables.read(AVERAGES, ["sales"])["sales"].to_pylist())
+
+
+def test_state_holds_what_is_open_however_many_houses_and_times_there_were(
+    site: Site, run: Callable[..., None]
+) -> None:
+    """R28: one batch of many ids spread over twenty-five years is the most it keeps, and only until the next."""
+    long_ago = (NOW - timedelta(days=site.rng.uniform(1, 9000)) for _ in range(STRAY))
+    send(site, [*long_ago, NOW], range(SALES.partitions))
+    run(QueryName.averages, most=10 * STRAY)
+    assert counted() == STRAY + 1
+    send(site, [NOW + timedelta(seconds=1)], [0])
+    run(QueryName.averages)
+    assert kept() <= 2  # the windows of NOW
+    assert sum(not final for final in finals().values()) == len([end for end in finals() if end > NOW])
+
+
+def test_idle_partitions_hold_no_window_open_and_one_far_behind_is_counted_late(
+    site: Site, run: Callable[..., None]
+) -> None:
+    """R30: the watermark is one for the whole topic, so what lags behind it is late: in the history, and counted."""
+    began = NOW - timedelta(hours=1)
+    send(site, [began + timedelta(seconds=5 * number) for number in range(240)], [2])
+    run(QueryName.averages, most=1000)  # with the batch without records that moves the watermark
+    ends = finals()
+    watermark = began + timedelta(seconds=5 * 239 - 30)
+    assert {end for end, final in ends.items() if final} == {end for end in ends if end <= watermark}
+    before = counted()
+    assert before == 240
+    send(site, [began + timedelta(seconds=number) for number in range(10)], [1])
+    run(most=1000)
+    assert (counted(), tables.read(HISTORY).num_rows, conservation(site)) == (before, 250, [])
+    send(site, [began + timedelta(minutes=20) + 2 * WINDOW], [3])  # nothing but newer time closes the last windows
+    run(QueryName.averages, most=1000)
+    assert [final for end, final in sorted(finals().items())] == [True] * len(ends) + [False]
