@@ -3,7 +3,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
+# Compiled at install: where PYTHONDONTWRITEBYTECODE is set, as in images, each start would compile it all again.
+UV := $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python
 ARGS ?=
 
 .DEFAULT_GOAL := help
