@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lakehouse.settings import ROOT
-from tests.bench import dashboard, drain, growth, measure, model, pricing
+from tests.bench import dashboard, drain, measure, model, pricing, scale
 from tests.ending import end_in_order
 
 console = Console(highlight=False, soft_wrap=True)
@@ -39,7 +39,9 @@ def main() -> None:
     parser.add_argument("--full", action="store_true", help="longer runs, more repeats")
     parser.add_argument("--model", action="store_true", help="only how good the price model is")
     parser.add_argument("--drain", action="store_true", help="only how fast a topic is drained, against plain ways")
-    parser.add_argument("--scale", action="store_true", help="only how reads grow with the lake")
+    parser.add_argument(
+        "--scale", nargs="*", choices=[curve.name for curve in scale.CURVES], help="only how cost grows"
+    )
     parser.add_argument("--dashboard", action="store_true", help="only the dashboard under 20 tabs")
     options = parser.parse_args()
     if options.model:
@@ -49,8 +51,8 @@ def main() -> None:
         show_dashboard(minutes=30 if options.full else 2)
         return
     full = options.full
-    if options.scale:
-        growth.main()
+    if options.scale is not None:
+        keep({"scale": scale.measured(console, KEPT / "plots", options.scale)})
         return
     if options.drain:
         show_drain(full)

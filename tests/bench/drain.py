@@ -85,9 +85,9 @@ def fill(bootstrap_servers: str, count: int) -> None:
     assert producer.flush(120) == 0
 
 
-def measured(sales: int, repeats: int, only: Sequence[str] = ()) -> list[Way]:
+def measured(sales: int, repeats: int, only: Sequence[str] = (), partitions: int = SALES.partitions) -> list[Way]:
     """Each way over SMALL and over so many sales, `repeats` times each, every run on an empty lake."""
-    with site() as place:
+    with site(partitions) as place:
         found = [way for way in ways(place.bootstrap_servers) if not only or way.name in only]
         sent = 0
         for size in (SMALL, sales):

@@ -1,8 +1,7 @@
-"""How the dashboard's reads grow with the lake: `make bench ARGS=--scale`. No JVM, no Kafka; Markdown tables."""
+"""How the dashboard's reads grow with the lake. No JVM, no Kafka."""
 
 import os
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -91,7 +90,7 @@ def history(times: int) -> dict[str, float]:
     house = pc.field("id") == ids(np.array([77]))[0]
     feed = serving.TableReader(schema.HISTORY, loaders.newest(snapshot.FEED_ROWS, FEED))
     of_house = serving.TableReader(schema.HISTORY, loaders.found_once(house, 1000))
-    found = {"feed, first": millis(feed.read, 1), "house, first": millis(of_house.read, 1)}
+    found = {"feed, first, ms": millis(feed.read, 1), "house, first, ms": millis(of_house.read, 1)}
     more = iter(range(5))
 
     def grown() -> None:
@@ -103,7 +102,7 @@ def history(times: int) -> dict[str, float]:
         for _ in range(5):
             grown()
             taken.append(millis(reader.read, 1))
-        found[f"{name} +20"] = statistics.median(taken)
+        found[f"{name}, 20 sales later, ms"] = statistics.median(taken)
     assert [str(one) for one in of_house.read().frame["id"]] == [ids(np.array([77]))[0]], of_house.read().error
     return found
 
@@ -121,7 +120,7 @@ def averages(kept: int) -> dict[str, float]:
 
     upsert()
     reader = loaders.recent("window_start", SPAN)
-    return {"upsert": millis(upsert), "read": millis(lambda: _loaded(reader))}
+    return {"upsert, ms": millis(upsert), "read of two days, ms": millis(lambda: _loaded(reader))}
 
 
 def _loaded(load: loaders.Loader) -> pa.Table:
@@ -139,15 +138,3 @@ def in_a_lake(measure: Callable[[int], dict[str, float]], size: int) -> dict[str
         finally:
             del os.environ["LAKE_VAR"]
             settings.cache_clear()
-
-
-def main() -> None:
-    """Print both tables."""
-    for measure, sizes, what in ((history, TIMES, "history, times the real file"), (averages, WINDOWS, "windows kept")):
-        found = {size: in_a_lake(measure, size) for size in sizes}
-        names = list(found[sizes[0]])
-        sys.stdout.write(
-            f"\n| {what} | {' | '.join(f'{name}, ms' for name in names)} |\n|{' --- |' * (len(names) + 1)}\n"
-        )
-        for size, row in found.items():
-            sys.stdout.write(f"| {size:,} | {' | '.join(f'{row[name]:,.1f}' for name in names)} |\n")

@@ -10,7 +10,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +40,8 @@ class Site:
 
 
 @contextmanager
-def site() -> Iterator[Site]:
-    """A broker with topics and data sets, gone afterwards."""
+def site(partitions: int = SALES.partitions) -> Iterator[Site]:
+    """A broker with topics and data sets, gone afterwards; the topic of sales has so many partitions."""
     with tempfile.TemporaryDirectory(prefix="lake-bench-") as folder:
         os.environ["LAKE_VAR"] = f"{folder}/var"
         settings.cache_clear()
@@ -49,7 +49,7 @@ def site() -> Iterator[Site]:
         with (Path(folder) / "kafka.log").open("wb") as log:
             broker.start(log)
         try:
-            topics.ensure(broker.bootstrap_servers, DOMAIN.topics)
+            topics.ensure(broker.bootstrap_servers, [replace(SALES, partitions=partitions), AVERAGE_UPDATES])
             place = Site(broker.bootstrap_servers, {**os.environ, "LAKE_BOOTSTRAP_SERVERS": broker.bootstrap_servers})
             place.start("build_datasets.py", "--load").wait()
             yield place
@@ -60,11 +60,11 @@ def site() -> Iterator[Site]:
 
 
 @contextmanager
-def streaming(place: Site) -> Iterator[None]:
+def streaming(place: Site) -> Iterator["subprocess.Popen[bytes]"]:
     """The stream, stopped cleanly afterwards."""
     stream = place.start("stream.py")
     try:
-        yield
+        yield stream
     finally:
         stream.send_signal(signal.SIGTERM)
         stream.wait(120)
