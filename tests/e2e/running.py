@@ -30,10 +30,11 @@ class Platform:
     var: Path
     env: dict[str, str]
     client: dict[str, str] = field(default_factory=dict)  # what a Kafka client needs to log in
+    spark: tuple[str, ...] = ()  # Spark's own flags
 
     def job(self, script: str, *options: str) -> "subprocess.Popen[str]":
         """Start a job as a user does."""
-        command = [str(ROOT / "spark-submit.sh"), f"jobs/houses/{script}", *options]
+        command = [str(ROOT / "spark-submit.sh"), *self.spark, f"jobs/houses/{script}", *options]
         return subprocess.Popen(
             command,
             env=self.env,

@@ -16,7 +16,6 @@ import pytest
 
 from lakehouse import jars, java
 from lakehouse.broker import free_port
-from lakehouse.settings import ROOT
 from tests.e2e.running import Platform, rows_of, wait_for
 
 pytestmark = pytest.mark.e2e
@@ -61,11 +60,13 @@ def cluster(folder: Path) -> Iterator[Cluster]:
 
 
 def _daemon(folder: Path, name: str, *options: str) -> "subprocess.Popen[bytes]":
-    command = [java.find(), "-Xmx256m", "-XX:+UseSerialGC", "-cp", f"{jars.pyspark_home()}/jars/*"]
-    command += [f"org.apache.spark.deploy.{name}", "--host", "127.0.0.1", "--webui-port", str(free_port()), *options]
+    """A daemon as Spark's own scripts start it."""
+    command = [str(jars.pyspark_home() / "bin/spark-class"), f"org.apache.spark.deploy.{name}"]
+    command += ["--host", "127.0.0.1", "--webui-port", str(free_port()), *options]
+    java_home = str(Path(java.find()).resolve().parent.parent)
+    env = {"JAVA_HOME": java_home, "SPARK_LOCAL_IP": "127.0.0.1", "SPARK_DAEMON_MEMORY": "256m"}
     with (folder / f"{name}.log").open("ab") as log:
-        env = {**os.environ, "SPARK_LOCAL_IP": "127.0.0.1", "SPARK_HOME": str(jars.pyspark_home())}
-        return subprocess.Popen(command, env={**env, "PYTHONPATH": str(ROOT)}, stdout=log, stderr=log, cwd=folder)
+        return subprocess.Popen(command, env={**os.environ, **env}, stdout=log, stderr=log, cwd=folder)
 
 
 def _listens(port: int) -> bool:
