@@ -64,7 +64,7 @@ archive: setup ## Make the archive of Spark's classes anew, with which it starts
 audit: setup-dev ## Inject faults and check that nothing is lost or doubled; ARGS="--seed 7" does it again as it was
 	@$(BIN)/python -m tests.audit $(ARGS)
 
-bench: setup-dev ## Measure speed and size; ARGS="--full" takes its time; "--drain", "--scale", "--dashboard": only that
+bench: setup-dev ## Measure speed and size; ARGS="--full" takes its time; "--drain", "--scale", "--dashboard", "--line": only that
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 bench-model: setup-dev ## Measure how good the price model is, over five seeds of the split

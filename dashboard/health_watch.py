@@ -16,6 +16,7 @@ from dashboard import health_queries
 from dashboard.health_queries import QueryHealth
 from dashboard.streams import TopicView, TopicWatch, process_views
 from lakehouse import audits, deadletters, state, status, tableinfo
+from lakehouse import domain as discovery
 from lakehouse.domain import Domain
 from lakehouse.metrics import History, Recorder, Series
 from lakehouse.serving import Reading, TableReader
@@ -117,28 +118,35 @@ class HealthWatch:
     def look(self) -> HealthView:
         """Look at everything once; parts that have not changed are the same objects."""
         now = datetime.now(UTC)
-        topics = {domain.name: tuple(self._topic(topic.name) for topic in domain.topics) for domain in self._domains}
+        used = discovery.used()
+        domains = [domain for domain in self._domains if domain.name in used]
+        topics = {domain.name: tuple(self._topic(topic.name) for topic in domain.topics) for domain in domains}
         processes = self._processes()
         streams = {process.name: process for process in processes}
         queries = tuple(
             health_queries.query_health(
                 domain.name, query, topics[domain.name][0], streams.get(f"{domain.name}.stream"), now
             )
-            for domain in self._domains
+            for domain in domains
             for query in domain.queries
         )
+        named = {query.full_name for query in queries}
         self._record(queries)
         seen = HealthView(
             now,
             queries,
             topics,
-            rates={name: history.read() for name, history in self._rates.items()},
-            lags={name: history.read() for name, history in self._lags.items()},
-            dead_letters={name: reader.read() for name, reader in self._dead.items()},
-            tables=tuple((reader.table.domain, reader.table.name, reader.read()) for reader in self._tables),
+            rates={name: history.read() for name, history in self._rates.items() if name in named},
+            lags={name: history.read() for name, history in self._lags.items() if name in named},
+            dead_letters={name: reader.read() for name, reader in self._dead.items() if name in topics},
+            tables=tuple(
+                (reader.table.domain, reader.table.name, reader.read())
+                for reader in self._tables
+                if reader.table.domain in topics
+            ),
             processes=processes,
-            spark_uis=_spark_uis(self._domains),
-            audits={domain.name: found for domain in self._domains if (found := audits.last(domain.name))},
+            spark_uis=_spark_uis(domains),
+            audits={domain.name: found for domain in domains if (found := audits.last(domain.name))},
         )
         self.view = replace(seen, stamps={part: self._stamp(part, seen) for part in PARTS})
         return self.view

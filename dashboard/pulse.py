@@ -100,7 +100,8 @@ class Watch:
     def pulse(self, snapshot: Snapshot, sources: Sequence[Source], now: datetime) -> tuple[Pulse, str]:
         """The status and its title: the sentence, the lag of each query, the last snapshot and the last event."""
         queries: list[QueryPulse] = []
-        for source in sources:
+        used = snapshot.used()
+        for source in (source for source in sources if source.domain.name in used):
             queries += self._queries(source, snapshot.domains[source.domain.name], now)
         views = list(snapshot.domains.values())
         if any(NOT_ASKED in view.topic.error for view in views):

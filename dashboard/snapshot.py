@@ -33,6 +33,7 @@ TRIM_LOOKS = 60  # looks between two times that free memory is given back
 class Source:
     """The tables of a domain's speed and batch layers, by the part they play; `span` is how far back the page shows.
 
+    `serve` chooses between the two layers' rows by their keys, and says which in `layer`.
     `extra` names whatever else the domain's pages live on; each is read once per snapshot and compared for equality.
     """
 
@@ -46,6 +47,8 @@ class Source:
     history_query: str
     speed_query: str
     span: timedelta
+    order: str = "window_start"  # column of speed and batch that `span` goes by
+    serve: Callable[[pd.DataFrame, pd.DataFrame, Sequence[str]], pd.DataFrame] = serving.served
     extra: Mapping[str, Callable[[], object]] = field(default_factory=dict)
 
 
@@ -62,6 +65,11 @@ class DomainView:
     parity: Reading
     served: pd.DataFrame = field(compare=False)
     extra: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def used(self) -> bool:
+        """Whether anything was ever sent to it or run of it."""
+        return bool(self.topic.events) or any(query.state != "not started" for query in self.queries.values())
 
     def as_of(self, query: str, reading: Reading) -> datetime | str | None:
         """Up to when the rows of a query's table are complete; 'live' when nothing on the topic is left to read."""
@@ -81,6 +89,11 @@ class Snapshot:
     processes: tuple[ProcessView, ...] = ()
     health: HealthView | None = None
 
+    def used(self) -> set[str]:
+        """Names of the domains that have ever been used; all of them while none has."""
+        names = {name for name, view in self.domains.items() if view.used}
+        return names or set(self.domains)
+
     def fresh_at(self) -> datetime | str | None:
         """Up to when everything shown is complete: 'live', a time, or None while no query has ever run."""
         moments = [
@@ -99,7 +112,7 @@ class _Watcher:
     def __init__(self, source: Source) -> None:
         self.source = source
         coordinates = ("topic", "partition", "offset", "recorded_at")
-        recent = loaders.recent("window_start", source.span)
+        recent = loaders.recent(source.order, source.span)
         self.topic = TopicWatch(source.domain.topics[0].name)
         self._history = TableReader(source.history, loaders.newest(FEED_ROWS, (*source.feed, *coordinates)))
         self._dead = TableReader(source.domain.dead_letters, loaders.newest(1000, (*coordinates, "reason")))
@@ -133,8 +146,9 @@ class _Watcher:
 
     def _serve(self, speed: Reading, batch: Reading) -> pd.DataFrame:
         if self._served is None or self._served[:2] != (speed, batch):
-            rows = serving.served(speed.frame, batch.frame, self.source.speed.keys)
-            shown = rows[rows["window_start"] >= rows["window_start"].max() - self.source.span]
+            rows = self.source.serve(speed.frame, batch.frame, self.source.speed.keys)
+            order = rows[self.source.order]
+            shown = rows[order >= order.max() - self.source.span] if len(rows) else rows
             self._served = speed, batch, shown.reset_index(drop=True)
         return self._served[2]
 

@@ -23,7 +23,7 @@ from lakehouse.audit_decode import Judged, decode_records, digests, helpers
 from lakehouse.audit_tables import Pinned, by_partition, within
 from lakehouse.audit_topic import Range, TopicReader, slices
 from lakehouse.audit_views import View
-from lakehouse.audits import KEPT_GAPS, Audit, Findings
+from lakehouse.audits import KEPT_GAPS, Audit, Counted, Findings
 from lakehouse.errors import UnavailableError
 
 SLICE = 100_000  # records held at a time
@@ -64,7 +64,8 @@ class Run:
         topics.check(bootstrap_servers)
         committed = checkpoints.last_committed(checkpoints.path(name, self.declared.query))
         self._history, self._dead = Pinned(self.declared.history), Pinned(self.declared.dead_letters)
-        self._views = [View(name, windows, self.declared.topic) for windows in self.declared.windows]
+        windows = [View(name, declared, self.declared.topic) for declared in self.declared.windows]
+        self._views: list[Counted] = [*windows, *(make() for make in self.declared.others)]
         found = topics.state(bootstrap_servers, self.declared.topic)
         if found is None:
             raise UnavailableError(f"The broker has no topic {self.declared.topic}.", "Start the lake: `lake up`.")

@@ -19,6 +19,7 @@ class View:
 
     def __init__(self, domain: str, declared: Windows, topic: str) -> None:
         self._declared = declared
+        self.columns = declared.columns  # what `add` needs of a row of the history
         self._checkpoint = checkpoints.path(domain, declared.query)
         recorded = sidecar.recorded(self._checkpoint)
         self._window = micros(recorded.get("window", declared.window))
@@ -33,11 +34,6 @@ class View:
         last = {name: _last(before, speed, name) for name in generations if name is not None}
         log = pa.concat_tables([log, *(self._unlogged(log, *one) for one in last.items())])
         self._speed = Speed(BatchLog(log, topic, last), self._window, self._slide)
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """What `add` needs of a row of the history."""
-        return self._declared.columns
 
     def _born(self) -> set[str]:
         return {checkpoints.generation(self._checkpoint)} if (self._checkpoint / "metadata").exists() else set()

@@ -18,11 +18,11 @@ Result = Mapping[str, Any]
 
 
 def audit(
-    domain: Annotated[str | None, typer.Argument(help="Only this domain; all of them when none.")] = None,
+    domain: Annotated[str | None, typer.Argument(help="Only this domain; when none, all that this lake uses.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Hold history, dead letters and averages against the topic, beside the running streams. Exit code 1 when off."""
-    names = [domain] if domain else discovery.audited()
+    names = [domain] if domain else [name for name in discovery.audited() if name in discovery.used()]
     for name in names:
         discovery.audit(name)
     from lakehouse import audit as auditing

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from lakehouse import durable, state
 from lakehouse.settings import settings
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
 
+    from lakehouse.audit_tables import Pinned
     from lakehouse.tables import Table
 
 SHOWN = 20  # offsets or keys named per finding; the rest is counted
@@ -54,9 +55,23 @@ class Windows:
     values: Callable[[int, int], Mapping[str, Any]]
 
 
+class Counted(Protocol):
+    """A view of a domain's own kind, pinned when it is made: it takes valid events (`columns` of the history) slice by
+    slice, and tells its tables as an audit's result has them."""
+
+    columns: tuple[str, ...]
+
+    def add(self, partition: int, rows: "pa.Table") -> None: ...
+
+    def told(self, history: "Pinned") -> list[dict[str, Any]]: ...
+
+
 @dataclass(frozen=True)
 class Audit:
-    """What a domain declares in its audit.py as AUDIT. `query` fills history and dead letters from `topic`."""
+    """What a domain declares in its audit.py as AUDIT. `query` fills history and dead letters from `topic`.
+
+    `windows` are its averages; `others` make whatever else is recomputed from the events.
+    """
 
     topic: str
     query: str
@@ -64,6 +79,7 @@ class Audit:
     dead_letters: "Table"
     decode: Callable[[int, Sequence[Record]], Decoded]
     windows: tuple[Windows, ...] = ()
+    others: tuple[Callable[[], "Counted"], ...] = ()
 
 
 @dataclass

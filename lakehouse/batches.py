@@ -73,6 +73,22 @@ def without_held(frame: "DataFrame", batch: Batch, stores: Sequence[Table]) -> "
     return frame.join(functools.reduce(lambda left, right: left.union(right), held), where, "left_anti")
 
 
+def covered(events: Sequence["DataFrame"], log: "DataFrame") -> tuple[str | None, int | None]:
+    """Generation and id of the newest batch of a batch log whose records are all in these frames of records."""
+    from pyspark.sql import functions as F
+
+    where = ["topic", "partition"]
+    read = [frame.select(*where, "offset") for frame in events]
+    kept = functools.reduce(lambda left, right: left.union(right), read).groupBy(*where)
+    both = log.join(kept.agg(F.max("offset").alias("last")), where, "left")
+    whole = both.groupBy("generation", "batch_id").agg(
+        F.max("committed_at").alias("at"),
+        F.min(F.col("end_offset") <= F.coalesce("last", F.lit(-1)) + 1).alias("whole"),
+    )
+    newest = whole.where("whole").orderBy(F.desc("at"), F.desc("batch_id")).first()
+    return (newest["generation"], newest["batch_id"]) if newest else (None, None)
+
+
 def offsets_log(batch: Batch) -> list[dict[str, Any]]:
     """The batch as rows of a batch log, one per partition: offsets (end exclusive) and watermark."""
     return [

@@ -196,6 +196,15 @@ def maintain(domains: Domains = None) -> None:
     raise typer.Exit(done.returncode)
 
 
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def psql(context: typer.Context) -> None:
+    """Open psql on the running PostgreSQL as `reader`; what follows is handed on, as in -c 'SELECT 1'."""
+    from lakehouse import postgres
+
+    program = postgres.program("psql")
+    os.execve(program, [str(program), postgres.dsn(postgres.READER), *context.args], {**os.environ, "PGTZ": "UTC"})
+
+
 @app.command("fetch-jars")
 def fetch_jars() -> None:
     """Fetch the jars named in conf/jars.lock that are not there yet, each held to its checksum."""

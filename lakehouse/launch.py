@@ -1,5 +1,6 @@
 """`lake up`: what runs for which domain, in which order, and the checklist it prints."""
 
+import signal
 import socket
 import sys
 import time
@@ -53,6 +54,8 @@ def _start(supervisor: Supervisor, domains: Sequence[Domain], produce: bool) -> 
     supervisor.start(dashboard)
     if not _start_broker(supervisor):
         return
+    if any(domain.postgres for domain in domains) and not _start_postgres(supervisor):
+        return
     for domain in domains:
         topics.ensure(settings().brokers(), domain.topics)
         if not _start_domain(supervisor, domain, produce):
@@ -85,6 +88,23 @@ def _start_broker(supervisor: Supervisor) -> bool:
     broker.announce()
     supervisor.tell(bootstrap_servers=broker.bootstrap_servers)
     _tick(f"Kafka: {broker.bootstrap_servers}{', by TLS and login' if broker.secure else ''}")
+    return True
+
+
+def _start_postgres(supervisor: Supervisor) -> bool:
+    from lakehouse import postgres
+
+    if not postgres.embedded():
+        postgres.connect(role=None).close()
+        _tick("PostgreSQL: answers")
+        return True
+    server = postgres.Server()
+    stop = signal.SIGINT  # a fast shutdown: it does not wait for clients
+    service = Service("postgres", server.command, ready=lambda _: server.ready(), grace=30, stop_signal=stop)
+    supervisor.start(service)
+    if not supervisor.wait(service):
+        return False
+    _tick(f"PostgreSQL: 127.0.0.1:{server.port}, look with `lake psql`")
     return True
 
 

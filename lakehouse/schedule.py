@@ -14,7 +14,7 @@ from datetime import time as clock
 from pathlib import Path
 from typing import BinaryIO, NoReturn
 
-from lakehouse.domain import domains
+from lakehouse.domain import domains, used
 from lakehouse.errors import DataError, LakeError, UnavailableError, UsageError
 from lakehouse.locks import exclusive
 from lakehouse.settings import ROOT, Settings, settings
@@ -36,10 +36,10 @@ def log_file() -> Path:
 
 
 def jobs(names: Sequence[str] = ()) -> list[Path]:
-    """The nightly jobs of the named domains, or of all. Raises UsageError when there are none."""
+    """The nightly jobs of the named domains, or of all that this lake uses. Raises UsageError when there are none."""
     if unknown := sorted(set(names) - set(domains())):
         raise UsageError(f"There is no domain {unknown[0]!r}.", f"Domains: {', '.join(domains())}.")
-    files = [ROOT / "jobs" / name / job for name in names or domains() for job in JOBS]
+    files = [ROOT / "jobs" / name / job for name in names or used() for job in JOBS]
     found = [file for file in files if file.is_file()]
     if not found:
         looked = f"{', '.join(JOBS[:-1])} or {JOBS[-1]} in {', '.join(names) or 'jobs/'}"

@@ -32,6 +32,8 @@ class Settings(BaseSettings):
     kafka_mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"] = "SCRAM-SHA-512"
     kafka_password_file: Path | None = None
     kafka_ca_file: Path | None = None
+    postgres_dsn: str = "embedded"
+    postgres_port: int = 5432
     dashboard_host: str = "127.0.0.1"
     dashboard_port: int = 8050
     dashboard_token_file: Path | None = None

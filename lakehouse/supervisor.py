@@ -33,6 +33,7 @@ class Service:
     env: Mapping[str, str] = field(default_factory=dict)
     timeout: float = 120.0
     grace: float = 75.0
+    stop_signal: int = signal.SIGTERM
 
     process: "subprocess.Popen[bytes] | None" = None
     state: str = "not started"
@@ -197,7 +198,7 @@ class Supervisor:
         self._write_state()
 
     def stop(self) -> None:
-        """Stop the services, last started first: SIGTERM to each one's pid, SIGKILL to its session after its grace."""
+        """Stop the services, last started first: its signal to each pid, SIGKILL to its session after its grace."""
         for service in reversed(self._services):
             self._stop_one(service)
             service.state = "stopped"
@@ -209,7 +210,7 @@ class Supervisor:
         process = service.process
         if process is None or process.poll() is not None:
             return
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(service.stop_signal)
         try:
             process.wait(service.grace)
         except subprocess.TimeoutExpired:

@@ -1,6 +1,7 @@
 """Keeps a streaming query running: started again with back-off when it fails, left alone after five in a row."""
 
 import json
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -72,6 +73,9 @@ class Tended:
     def _failed(self, error: str) -> None:
         self.failures += 1
         failed = query_failed(self.name, error)
+        if isinstance(failed, RefusedError):  # waiting does not heal it
+            self._leave(failed)
+            return
         heals = isinstance(failed, UnavailableError)  # a full disk, a silent broker: it goes on once they are back
         log.error("query failed", query=self.name, failures=self.failures, error=str(failed) if heals else error)
         if self.failures >= backoff.MAX_FAILURES and not heals:
@@ -99,10 +103,13 @@ class Tended:
 def query_failed(name: str, error: str) -> LakeError:
     """A query's failure as a sentence: the known cause, else the last cause in Spark's chain.
 
-    An UnavailableError where waiting heals it.
+    An UnavailableError where waiting heals it, a RefusedError where going on would lose or double data.
     """
     from lakehouse.entry import explain
 
+    if ours := re.findall(r"lakehouse\.errors\.(UnavailableError|RefusedError): (.+)", error):  # raised in a batch
+        kind = UnavailableError if ours[-1][0] == "UnavailableError" else RefusedError
+        return kind(f"Query {name} stopped: {ours[-1][1]}")
     code, sentence = explain(Exception(error))
     if code == UnavailableError.exit_code:
         return UnavailableError(f"Query {name} stopped: {sentence}", "It goes on by itself where it stopped.")

@@ -46,6 +46,7 @@ def update(_version: str | None) -> list[Component]:
     sections = [
         html.Div(domain_section(source, current.domains[source.domain.name], as_of), className="domain")
         for source in snapshot.sources()
+        if source.domain.name in current.used()
     ]
     return [*sections, *processes(current.processes)]
 

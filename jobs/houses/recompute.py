@@ -12,23 +12,10 @@ from rich.table import Table as Grid
 from jobs.houses import transforms
 from jobs.houses.schema import AVERAGES, AVERAGES_BATCH, AVERAGES_BATCHES, DEAD_LETTERS, DOMAIN, HISTORY, PARITY, WINDOW
 from lakehouse import checkpoints, entry, sidecar, tables
+from lakehouse.batches import covered
 from lakehouse.locks import exclusive
 from lakehouse.session import spark_session
 from lakehouse.settings import settings
-
-
-def covered(spark: SparkSession, history: DataFrame) -> tuple[str | None, int | None]:
-    """Generation and id of the newest averages batch whose records are all in the history or the dead letters."""
-    where = ["topic", "partition"]
-    events = history.select(*where, "offset").union(tables.read_spark(spark, DEAD_LETTERS).select(*where, "offset"))
-    kept = events.groupBy(*where).agg(F.max("offset").alias("last"))
-    log = tables.read_spark(spark, AVERAGES_BATCHES).join(kept, where, "left")
-    whole = log.groupBy("generation", "batch_id").agg(
-        F.max("committed_at").alias("at"),
-        F.min(F.col("end_offset") <= F.coalesce("last", F.lit(-1)) + 1).alias("whole"),
-    )
-    newest = whole.where("whole").orderBy(F.desc("at"), F.desc("batch_id")).first()
-    return (newest["generation"], newest["batch_id"]) if newest else (None, None)
 
 
 def recompute(spark: SparkSession, window: str, slide: str | None) -> DataFrame:
@@ -37,7 +24,8 @@ def recompute(spark: SparkSession, window: str, slide: str | None) -> DataFrame:
     version = DeltaTable(HISTORY.path).version()  # pinned: the stream may go on appending
     history = tables.read_version(spark, HISTORY, version)
     speed = tables.read_spark(spark, AVERAGES)
-    generation, batch_id = covered(spark, history)
+    letters, log = (tables.read_spark(spark, table) for table in (DEAD_LETTERS, AVERAGES_BATCHES))
+    generation, batch_id = covered([history, letters], log)
     stamp = {
         "covered_generation": F.lit(generation).cast("string"),
         "covered_batch_id": F.lit(batch_id).cast("bigint"),

@@ -7,24 +7,20 @@ from typing import Annotated, Any
 import typer
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.observation import Observation
 
 from jobs.houses import transforms
 from jobs.houses.schema import (
     AVERAGE_UPDATES,
     AVERAGES,
     AVERAGES_BATCHES,
-    DEAD_LETTERS,
     DOMAIN,
-    HISTORY,
     HISTORY_PACE,
     LATENESS,
     SALES,
     WINDOW,
 )
 from jobs.houses.updates import publisher
-from lakehouse import entry, faults, tables, topics
-from lakehouse.batches import Batch, without_held
+from lakehouse import entry, history, topics
 from lakehouse.session import spark_session
 from lakehouse.settings import settings
 from lakehouse.streams import MOST_RECORDS, Query, Runner, StopSignal
@@ -40,26 +36,8 @@ class QueryName(StrEnum):
 
 def history_query() -> Query:
     """Every valid sale into the history, everything else into the dead letters, each exactly once."""
-    stores = DOMAIN.stores["history"]
-
-    def write(parsed: DataFrame, batch: Batch) -> None:
-        seen = Observation()
-        invalid = F.count(F.when(~F.col("is_valid"), 1))
-        observed = parsed.observe(seen, invalid.alias("invalid"))
-        few = batch.records < 100_000
-        valid = without_held(transforms.valid_sales(observed), batch, stores.records)
-        is_new = tables.append_batch(_one_file(valid, few), HISTORY, batch.app_id, batch.batch_id)
-        faults.point(f"{batch.query}.appended", batch.batch_id)
-        if not is_new or seen.get["invalid"]:  # of a batch that was skipped, nothing has been seen
-            bad = without_held(transforms.dead_letters(parsed), batch, stores.records)
-            tables.append_batch(_one_file(bad, few), DEAD_LETTERS, batch.app_id, batch.batch_id)
-
-    # Parsed in the streaming plan, which is built and analysed once; in `write` it cost half a second a batch.
-    return Query(DOMAIN.name, "history", transforms.parse_sales, write, "append", stores, pace=HISTORY_PACE)
-
-
-def _one_file(frame: DataFrame, few: bool) -> DataFrame:
-    return frame.coalesce(1) if few else frame
+    rules = (transforms.parse_sales, transforms.valid_sales, transforms.dead_letters)
+    return history.history_query(DOMAIN.name, DOMAIN.stores["history"], *rules, F.col("is_valid"), HISTORY_PACE)
 
 
 def averages_query(bootstrap_servers: str, window: str, slide: str | None, lateness: str) -> Query:

@@ -7,10 +7,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from jobs.houses import stream, transforms
+from jobs.houses import transforms
 from jobs.houses.schema import AVERAGES
 from jobs.houses.stream import QueryName
-from lakehouse import backoff, checkpoints, guard, streams, tables
+from lakehouse import backoff, checkpoints, guard, history, streams, tables
 from lakehouse.errors import LakeError
 from lakehouse.rebuild import rebuild
 from lakehouse.sidecar import Sidecar
@@ -97,6 +97,6 @@ def test_control_without_the_filter_a_rebuild_doubles_what_a_torn_batch_had_writ
     with pytest.raises(LakeError, match="failed at"):
         run(QueryName.history)
     rebuild("houses.history", False)
-    monkeypatch.setattr(stream, "without_held", lambda frame, batch, stores: frame)
+    monkeypatch.setattr(history, "without_held", lambda frame, batch, stores: frame)
     run(QueryName.history)
     assert any("history holds" in line and "twice" in line for line in conservation(site))

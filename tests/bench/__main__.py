@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lakehouse.settings import ROOT
-from tests.bench import dashboard, drain, measure, model, pricing, scale
+from tests.bench import dashboard, drain, line, measure, model, pricing, scale
 from tests.ending import end_in_order
 
 console = Console(highlight=False, soft_wrap=True)
@@ -43,7 +43,11 @@ def main() -> None:
         "--scale", nargs="*", choices=[curve.name for curve in scale.CURVES], help="only how cost grows"
     )
     parser.add_argument("--dashboard", action="store_true", help="only the dashboard under 20 tabs")
+    parser.add_argument("--line", action="store_true", help="only the production line")
     options = parser.parse_args()
+    if options.line:
+        show_line(seconds=180 if options.full else 60)
+        return
     if options.model:
         show_model()
         return
@@ -119,6 +123,17 @@ def pricing_rows(grid: Table) -> dict[str, Any]:
     measured = f"p50 {1000 * api[0.5]:.1f} ms, p95 {1000 * api[0.95]:.1f} ms, n={len(answered['api']):,}"
     grid.add_row("GET /api/houses/<id>/price, one client", "p95 ≤ 10 ms", measured)
     return {**answered, "api": api}
+
+
+def show_line(seconds: float) -> None:
+    """Event to PostgreSQL at 200 events/s, and events a second through all sinks."""
+    waited, drained = line.latencies(seconds), line.drained()
+    grid = Table("what", "reach", "measured", box=None, pad_edge=False)
+    measured = f"p50 {quantile(waited, 0.5):.2f} s, p95 {quantile(waited, 0.95):.2f} s, n={len(waited):,}"
+    grid.add_row("event acknowledged to counted in PostgreSQL, 200/s", "p95 ≤ 2 s", measured)
+    grid.add_row("draining, both queries, all sinks", "-", f"{drained['per_second']:,.0f} events/s")
+    console.print(grid)
+    keep({"line": {"p50": quantile(waited, 0.5), "p95": quantile(waited, 0.95), **drained}})
 
 
 def show_model() -> None:

@@ -21,6 +21,7 @@ def test_pages_are_found_in_their_order() -> None:
     assert [(page.NAME, page.PATH) for page in app.pages()] == [
         ("Overview", "/"),
         *houses,
+        ("Production", "/production"),
         ("Health", "/health-ui"),
     ]
 

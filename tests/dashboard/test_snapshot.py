@@ -10,6 +10,7 @@ import pytest
 
 from dashboard import houses, snapshot
 from dashboard.snapshot import Live
+from dashboard.streams import TopicView
 from jobs.houses import schema
 
 Write = Callable[..., None]
@@ -99,3 +100,12 @@ def test_what_a_page_lives_on_besides_is_read_once_and_makes_a_new_version(lake:
 def test_a_part_that_cannot_be_read_does_not_stop_the_others(lake: Path) -> None:
     live = Live([replace(houses.SOURCE, extra={"bad": lambda: 1 / 0, "good": lambda: 7})])
     assert live.refresh().domains["houses"].extra == {"bad": None, "good": 7}
+
+
+def test_a_domain_that_was_never_used_is_left_out_while_another_is(live: Live) -> None:
+    taken = live.refresh()
+    used = replace(taken.domains["houses"], topic=TopicView("houses", events=3))
+    assert taken.used() == {"houses"}  # none was used: all of them
+    never = replace(used, topic=TopicView("other"))
+    assert replace(taken, domains={"houses": used, "other": never}).used() == {"houses"}
+    assert replace(taken, domains={"houses": never, "other": never}).used() == {"houses", "other"}

@@ -41,7 +41,7 @@ def _words(service: Project) -> list[str]:
 def loose_images(project: Project) -> Iterator[str]:
     """Images without a full version."""
     for name, service in project["services"].items():
-        if not re.fullmatch(r"[\w/-]+:\d+\.\d+\.\d+", service["image"]):
+        if not re.fullmatch(r"[\w/-]+:\d+\.\d+\.\d+|postgres:\d+\.\d+", service["image"]):
             yield f"{name}: {service['image']}"
 
 

@@ -31,10 +31,11 @@ class Platform:
     env: dict[str, str]
     client: dict[str, str] = field(default_factory=dict)  # what a Kafka client needs to log in
     spark: tuple[str, ...] = ()  # Spark's own flags
+    domain: str = "houses"
 
     def job(self, script: str, *options: str) -> "subprocess.Popen[str]":
         """Start a job as a user does."""
-        command = [str(ROOT / "spark-submit.sh"), *self.spark, f"jobs/houses/{script}", *options]
+        command = [str(ROOT / "spark-submit.sh"), *self.spark, f"jobs/{self.domain}/{script}", *options]
         return subprocess.Popen(
             command,
             env=self.env,
@@ -105,7 +106,7 @@ def read_topic(
 def rows_of(platform: Platform, table_name: str) -> list[dict[str, Any]]:
     from deltalake import DeltaTable
 
-    folder = platform.var / "lake/houses" / table_name
+    folder = platform.var / "lake" / platform.domain / table_name
     return DeltaTable(folder).to_pyarrow_table().to_pylist() if (folder / "_delta_log").exists() else []
 
 

@@ -84,6 +84,6 @@ def test_dead_letters_are_listed_by_reason_with_the_start_of_their_bytes(lake: P
     tables.append(tables.create(DEAD_LETTERS), tables.rows(DEAD_LETTERS, letters), "test", 0)
     command = [str(Path(sys.executable).parent / "lake"), "dead-letters", "list", "--json"]
     found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-    assert found["reasons"] == {"houses": {"empty value": 2, "invalid UTF-8": 1}}
+    assert found["reasons"]["houses"] == {"empty value": 2, "invalid UTF-8": 1}
     assert [letter["offset"] for letter in found["newest"]] == [2, 1, 0]
     assert found["newest"][1]["value_start"] == "\\xff!"

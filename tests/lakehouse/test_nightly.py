@@ -204,10 +204,19 @@ def test_the_jobs_are_those_that_domains_have(lake: Path, tmp_path: Path, monkey
         (tmp_path / "jobs" / name).mkdir(parents=True)
     for file in ("b/train.py", "b/recompute.py", "a/train.py"):
         (tmp_path / "jobs" / file).touch()
-    monkeypatch.setattr(schedule, "domains", lambda: ["a", "b", "c"])
+    for name in ("domains", "used"):
+        monkeypatch.setattr(schedule, name, lambda: ["a", "b", "c"])
     *found, last = schedule.jobs()
     assert last == schedule.MAINTAIN
     names = [str(path.relative_to(tmp_path / "jobs")) for path in found]
     assert names == ["a/train.py", "b/recompute.py", "b/train.py"]
     with pytest.raises(UsageError, match=r"nothing to run nightly: no recompute\.py, train\.py or audit\.py in c"):
         schedule.jobs(["c"])
+
+
+def test_a_domain_that_was_never_used_has_no_night(lake: Path) -> None:
+    assert {job.parent.name for job in schedule.jobs()} == {"houses", "production", "lakehouse"}  # an empty lake
+    (lake / "lake/houses").mkdir(parents=True)
+    assert {job.parent.name for job in schedule.jobs()} == {"houses", "lakehouse"}
+    (lake / "checkpoints/production").mkdir(parents=True)
+    assert {job.parent.name for job in schedule.jobs()} == {"houses", "production", "lakehouse"}

@@ -149,3 +149,23 @@ def test_a_damaged_state_names_its_repair() -> None:
     failed = query_failed("houses.averages", "[CANNOT_LOAD_STATE_STORE.UNCATEGORIZED] SparkException: state")
     assert "`lake rebuild houses.averages`" in str(failed)
     assert type(query_failed("houses.averages", "ValueError: x")) is LakeError
+
+
+RAISED = "org.apache.spark.SparkException: [FOREACH_BATCH] …\nlakehouse.errors.{}: It is away. Wait for it.\n\tat org.x"
+
+
+def test_a_batch_that_says_a_service_is_away_is_tried_again_for_ever(clock: list[float]) -> None:
+    care = tended(*[Stream(RAISED.format("UnavailableError"))] * 9)
+    for _ in range(8):
+        care.tend()
+        assert care.state == "backing off"
+        clock[0] += 31
+        care.tend()
+    assert str(care.error) == "Query houses.averages stopped: It is away. Wait for it."
+
+
+def test_a_batch_that_is_refused_is_left_alone_at_once() -> None:
+    care = tended(Stream(RAISED.format("RefusedError")))
+    care.tend()
+    assert care.state == "failed"
+    assert isinstance(care.error, RefusedError)

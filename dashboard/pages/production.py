@@ -1,0 +1,125 @@
+"""The board of the production line: units, defects and throughput today, by zone, by concern and by hour."""
+
+from typing import Any
+
+from dash import Input, Output, callback, html, no_update
+from dash.development.base_component import Component
+from dash.exceptions import PreventUpdate
+
+from dashboard import charts, production, production_charts, snapshot, text, tiles
+from dashboard.snapshot import DomainView
+from jobs.production.schema import DAY_STARTS, LINE
+
+NAME = "Production"
+PATH = "/production"
+ORDER = 50
+ICON = "line"
+SOURCE = production.SOURCE
+FIGURES = ("units", "defects", "concerns", "windows")
+
+
+def layout(**query: str) -> Component:
+    """The page before its first data."""
+    about = f"Units and defects as they come in; a production day begins at {DAY_STARTS:02d}:00 UTC."
+    intro = [html.H1("Production line"), html.P(about)]
+    unknown = [f"{name}={value[:20]}" for name, value in query.items()]
+    return html.Div(
+        [
+            html.Div(intro, className="intro"),
+            html.P(text.not_known(unknown), id="production-notice", className="notice", role="status"),
+            html.Div(tiles.loading_kpis(6), id="production-kpis", className="kpis"),
+            html.Div([*_figures(), *_tables()], className="grid"),
+        ]
+    )
+
+
+def _figures() -> list[Component]:
+    return [
+        tiles.tile(
+            f"production-{name}", title, meaning, charts.graph(f"production-{name}-figure"), html.Div(id=f"{name}-note")
+        )
+        for name, title, meaning in (
+            (
+                "units",
+                "Units per zone today",
+                "Each unit once per zone; a unit with a defect found there is defective.",
+            ),
+            ("defects", "Defects per zone today", "Where they were found, and which zone caused them."),
+            (
+                "concerns",
+                "Defects by concern today",
+                "The commonest first; the line is the share that they make together.",
+            ),
+            (
+                "windows",
+                "Throughput by hour",
+                "Units without a defect, in percent, of the whole line. A cross is outside the 3-sigma control limits.",
+            ),
+        )
+    ]
+
+
+def _tables() -> list[Component]:
+    zones = tiles.tile(
+        "production-last-window",
+        "Zones today",
+        "Each leads to its own page; the small line is its throughput by hour.",
+        html.Div(id="production-zones"),
+    )
+    parity = tiles.tile(
+        "production-parity",
+        "Delta, PostgreSQL and history compared",
+        "The last recomputation over the whole history against what the stream has written to both.",
+        html.Div(id="production-parity-body"),
+        stale_after=26 * 3600,
+    )
+    return [html.Div(zones, className="all"), html.Div(parity, className="all")]
+
+
+def view() -> DomainView:
+    """The domain in the snapshot in force."""
+    found = snapshot.view(SOURCE.domain.name)
+    if found is None:
+        raise PreventUpdate
+    return found
+
+
+@callback(
+    Output("production-kpis", "children"),
+    Output("production-zones", "children"),
+    *tiles.outputs("production-last-window"),
+    Input("live", "data"),
+)
+def update_numbers(_version: str | None) -> tuple[Any, ...]:
+    """The numbers on top and the table of zones."""
+    now = view()
+    return production.kpis(now), production.zone_table(now), *production.state(now)
+
+
+@callback(
+    *[charts.figure_of(f"production-{name}-figure") for name in FIGURES],
+    *[output for name in FIGURES for output in tiles.outputs(f"production-{name}")],
+    Input("live", "data"),
+    Input("scheme", "data"),
+)
+def update_figures(_version: str | None, scheme: str | None) -> tuple[Any, ...]:
+    """The four figures."""
+    now = view()
+    states = [part for _ in FIGURES for part in production.state(now)]
+    if now.served.empty or not scheme:
+        return *[no_update] * len(FIGURES), *states
+    zones = production.zones_today(now)
+    figures = (
+        production_charts.units(zones, scheme),
+        production_charts.defects(zones, scheme),
+        production_charts.pareto(production.pareto(now, LINE), scheme),
+        production_charts.throughput(production.p_chart(production.hours(now, LINE)), scheme, "production"),
+    )
+    return *figures, *states
+
+
+@callback(Output("production-parity-body", "children"), *tiles.outputs("production-parity"), Input("live", "data"))
+def update_parity(_version: str | None) -> tuple[Any, ...]:
+    """The comparison of the last recomputation."""
+    now = view()
+    return production.parity_body(now), *tiles.tile_state(now.parity, now.parity.committed_at, production.NO_RECOMPUTE)

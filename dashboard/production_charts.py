@@ -1,0 +1,124 @@
+"""Figures of the board of the production line, plain JSON from frames; text that came from events is escaped."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from dashboard import charts
+from dashboard.charts import Figure, escaped
+
+GOOD, BAD = 0, 1  # places in the palette
+
+
+def _layout(scheme: str, revision: str, across: Figure, **axis: Any) -> Figure:
+    look = charts.layout(scheme)
+    upwards = look["yaxis"] | {"tickprefix": "", "tickformat": ",d"} | axis
+    return look | {"uirevision": revision, "showlegend": True, "xaxis": look["xaxis"] | across, "yaxis": upwards}
+
+
+def _names(labels: Sequence[object]) -> Figure:
+    names = [escaped(label) for label in labels]
+    return {"type": "category", "categoryorder": "array", "categoryarray": names}
+
+
+def _bar(name: str, labels: Sequence[object], values: Sequence[Any], colour: str, hatch: str = "") -> Figure:
+    pattern = {"shape": hatch, "size": 6, "solidity": 0.35, "fillmode": "replace", "fgcolor": colour}
+    return {
+        "type": "bar",
+        "name": name,
+        "x": [escaped(label) for label in labels],
+        "y": [int(value) for value in values],
+        "marker": {"color": colour, "line": {"color": colour, "width": 1}, "pattern": pattern},
+        "hovertemplate": f"%{{x}}: %{{y:,d}} {name}<extra></extra>",
+    }
+
+
+def units(zones: pd.DataFrame, scheme: str) -> Figure:
+    """Units per zone, good and defective ones stacked."""
+    colours, labels = charts.PALETTE[scheme], zones["zone_id"].tolist()
+    good = zones["units"] - zones["defective_units"]
+    data = [
+        _bar("good", labels, good.tolist(), colours[GOOD]),
+        _bar("defective", labels, zones["defective_units"].tolist(), colours[BAD], "/"),
+    ]
+    return {"data": data, "layout": _layout(scheme, "units", _names(labels)) | {"barmode": "stack", "bargap": 0.3}}
+
+
+def defects(zones: pd.DataFrame, scheme: str) -> Figure:
+    """Defects per zone: found in it, and charged to it."""
+    colours, labels = charts.PALETTE[scheme], zones["zone_id"].tolist()
+    data = [
+        _bar("found here", labels, zones["defects_found"].tolist(), colours[BAD]),
+        _bar("charged to it", labels, zones["defects_charged"].tolist(), colours[3], "/"),
+    ]
+    return {"data": data, "layout": _layout(scheme, "defects", _names(labels)) | {"barmode": "group", "bargap": 0.3}}
+
+
+def pareto(rows: pd.DataFrame, scheme: str) -> Figure:
+    """Defects by concern, commonest first, and the share that the commonest ones make."""
+    colours, labels = charts.PALETTE[scheme], rows["concern_id"].tolist()
+    names = [escaped(label) for label in labels]
+    share = {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "name": "running share",
+        "x": names,
+        "y": [float(value) for value in rows["share"]],
+        "yaxis": "y2",
+        "line": {"color": colours[GOOD], "width": 2},
+        "hovertemplate": "up to %{x}: %{y:.0%}<extra></extra>",
+    }
+    layout = _layout(scheme, "pareto", _names(labels))
+    dim = layout["yaxis"]["tickfont"]
+    right = {"overlaying": "y", "side": "right", "range": [0, 1.04], "tickformat": ".0%", "showgrid": False}
+    right |= {"tickmode": "linear", "dtick": 0.25}
+    second = {"yaxis2": right | {"tickfont": dim, "automargin": True}}
+    return {"data": [_bar("defects", labels, rows["defects"].tolist(), colours[BAD]), share], "layout": layout | second}
+
+
+def throughput(rows: pd.DataFrame, scheme: str, revision: str) -> Figure:
+    """Throughput by hour with its mean and control limits; hours outside are marked."""
+    colours, ink = charts.PALETTE[scheme], charts.INK[scheme]
+    at, outside = charts.iso(rows["at"]), rows["outside"].tolist()
+    told = [
+        [int(units), "outside its limits" if out else ""] for units, out in zip(rows["units"], outside, strict=True)
+    ]
+    point = {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "name": "throughput",
+        "x": at,
+        "y": [round(float(value), 3) for value in rows["throughput"]],
+        "customdata": told,
+        "line": {"color": colours[GOOD], "width": 2},
+        "marker": {
+            "size": [12 if out else 7 for out in outside],
+            "symbol": ["x" if out else "circle" for out in outside],
+            "color": [colours[BAD] if out else colours[GOOD] for out in outside],
+        },
+        "hovertemplate": "%{x|%b %d %H:%M} UTC: %{y:.1f} % of %{customdata[0]:,} units %{customdata[1]}<extra></extra>",
+    }
+    limits = [
+        _limit("mean", at, rows["mean"], ink[1], "solid", "linear"),
+        _limit("control limits", at, rows["low"], colours[BAD], "dot", "hvh"),
+        _limit("upper limit", at, rows["high"], colours[BAD], "dot", "hvh") | {"showlegend": False},
+    ]
+    across = {"type": "date", "tickformat": "%H:%M\n%b %d"}
+    axis = {"rangemode": "normal", "ticksuffix": " %", "tickformat": ".4~g"}
+    return {"data": [*limits, point], "layout": _layout(scheme, revision, across, **axis)}
+
+
+def _limit(name: str, at: Sequence[str], values: "pd.Series[Any]", colour: str, dash: str, shape: str) -> Figure:
+    line = {"color": colour, "width": 1.4, "dash": dash, "shape": shape}
+    numbers = [round(float(value), 3) for value in values]
+    shown = f"{name}: %{{y:.1f}} %<extra></extra>"
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": name,
+        "x": at,
+        "y": numbers,
+        "line": line,
+        "hovertemplate": shown,
+    }

@@ -1,0 +1,202 @@
+"""What `lake audit production` needs: a decoder of its own, and the totals counted again from the events.
+
+The rules are written a second time here, in plain Python from the bytes: where they and transforms.py differ, the audit
+says so.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from jobs.production.schema import DAY_STARTS, DEAD_LETTERS, DOMAIN, EVENTS, HISTORY, LINE, TIME, TOTALS, ZONES
+from lakehouse import checkpoints, postgres
+from lakehouse.audit_tables import Pinned
+from lakehouse.audits import Audit, Decoded, Findings, Record
+
+LARGEST = 262_144
+AHEAD = timedelta(minutes=5)
+_ID = re.compile(r"[A-Za-z0-9_.:/-]{1,64}")
+_TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)?", re.ASCII)
+_MILLIS = re.compile(r"-?\d{1,15}", re.ASCII)
+_KINDS = {b"unit_collection_point": "pass", b"unit_defect": "defect"}
+EVENT = ("kind", "unit_id", "collection_point_id", "zone_id", "concern_id", "zone_charged_id", "event_at")
+
+
+class NoEvent(Exception):
+    """The record is no valid event; the message says why."""
+
+
+def _refuse(why: str) -> Any:
+    raise NoEvent(why)
+
+
+def event(record: Record) -> dict[str, Any]:
+    """The event in a record. Raises NoEvent when there is none."""
+    kind = _KINDS.get(record.key or b"") or _refuse("key")
+    value = record.value or _refuse("no value")
+    raw = _object(value) if len(value) <= LARGEST else _refuse("too large")
+    recorded = datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=record.millis)
+    at = _time(_text(raw.get(TIME)) or _refuse("no time"))
+    if at < datetime(2000, 1, 1, tzinfo=UTC) or at > recorded + AHEAD:
+        _refuse("time out of bounds")
+    found = {"kind": kind, "unit_id": _id(raw, "qls_unit_id"), "event_at": at}
+    found |= {"collection_point_id": _id(raw, "collection_point_id"), "zone_id": _zone(raw, "zone_id")}
+    of_defect = kind == "defect"
+    found["concern_id"] = _id(raw, "concern_id") if of_defect else None
+    found["zone_charged_id"] = _zone(raw, "zone_charged_id") if of_defect else None
+    return found
+
+
+def _object(value: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(value.decode(), parse_constant=_refuse, parse_float=str, parse_int=str)
+    except (ValueError, RecursionError):
+        raise NoEvent("not JSON") from None
+    return found if isinstance(found, dict) else dict(_refuse("not one object"))
+
+
+def _text(value: Any) -> str | None:
+    """A value as Spark reads it into a text; a number stays as it was written."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return value if value is None or isinstance(value, str) else json.dumps(value)
+
+
+def _id(raw: Mapping[str, Any], name: str) -> str:
+    text = _text(raw.get(name)) or ""
+    return text if _ID.fullmatch(text) else str(_refuse(name))
+
+
+def _zone(raw: Mapping[str, Any], name: str) -> str:
+    zone = raw.get(name)
+    return zone if isinstance(zone, str) and zone in ZONES else str(_refuse(name))
+
+
+def _time(text: str) -> datetime:
+    try:
+        if _MILLIS.fullmatch(text):
+            return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=int(text))
+        if not _TIME.fullmatch(text):
+            _refuse("not a time")
+        whole, fraction, rest = (*re.split(r"(\.\d+)", text), "", "")[:3]
+        found = datetime.fromisoformat(whole + fraction[:7].ljust(7, "0") + rest if fraction else text)
+    except (ValueError, OverflowError):
+        raise NoEvent("not a time") from None
+    return found.replace(tzinfo=found.tzinfo or UTC).astimezone(UTC)
+
+
+def decode(partition: int, records: Sequence[Record]) -> Decoded:
+    """The records' events as HISTORY holds them, and why the others are none."""
+    rows, refused = [], {}
+    for record in records:
+        place = {"topic": EVENTS.name, "partition": partition, "offset": record.offset}
+        try:
+            recorded = datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=record.millis)
+            rows.append({**event(record), **place, "recorded_at": recorded})
+        except NoEvent as reason:
+            refused[record.offset] = str(reason)
+    return Decoded(pa.Table.from_pylist(rows, schema=HISTORY.arrow_schema), refused)
+
+
+class Totals:
+    """The totals in Delta and PostgreSQL, as they were pinned, against a count of the events that they have seen."""
+
+    columns: tuple[str, ...] = EVENT
+
+    def __init__(self) -> None:
+        self._delta = Pinned(TOTALS)
+        self._rows = _by_key(self._delta.read(list(TOTALS.columns)).to_pylist())
+        checkpoint = checkpoints.path(DOMAIN.name, "totals")
+        born = checkpoints.generation(checkpoint) if checkpoints.exists(checkpoint) else ""
+        self._batch = self._delta.last(born)
+        self._ends = {} if self._batch is None else checkpoints.plan(checkpoint, self._batch).ends
+        self._stored = _by_key(_in_postgres()) if self._rows else {}  # after Delta: it is never behind
+        self._first: dict[tuple[str, str], datetime] = {}
+        self._last: dict[str, datetime] = {}
+        self._defects: set[tuple[str, ...]] = set()
+
+    def add(self, partition: int, rows: pa.Table) -> None:
+        """Count valid events of a partition that the batch of the pinned rows had read."""
+        end = self._ends.get((EVENTS.name, partition), 0)
+        self._take(rows.filter(pc.less(rows["offset"], end)))
+
+    def _take(self, rows: pa.Table) -> None:
+        for kind, unit, point, zone, concern, charged, at in zip(
+            *(rows[name].to_pylist() for name in EVENT), strict=True
+        ):
+            if kind == "defect":
+                self._defects.add((unit, zone, charged, concern, point, at))
+            else:
+                self._first[unit, zone] = min(at, self._first.get((unit, zone), at))
+                self._last[unit] = max(at, self._last.get(unit, at))
+
+    def told(self, history: Pinned) -> list[dict[str, Any]]:
+        """What is off in either store."""
+        retired = pc.starts_with(pc.field("topic"), f"{EVENTS.name}@")  # of a topic that was made again
+        self._take(history.read(list(EVENT), retired))
+        findings, expected = Findings(), self._expected()
+        for key in sorted({*expected, *self._rows}):
+            row, wanted = self._rows.get(key), expected.get(key, (0, 0, 0, 0))
+            found = (0, 0, 0, 0) if row is None else _counts(row)
+            findings.add("total differs", [_name(key)] if found != wanted else [], f"{found}, the topic gives {wanted}")
+        delta = _as_view(TOTALS.name, len(self._rows), findings)
+        return [delta, _as_view(f"{TOTALS.name} in PostgreSQL", len(self._stored), self._compared())]
+
+    def _compared(self) -> Findings:
+        """PostgreSQL against Delta; a row that PostgreSQL has changed since is left for the next audit."""
+        findings = Findings()
+        for key in sorted({*self._rows, *self._stored}):
+            ours, theirs = self._rows.get(key), self._stored.get(key)
+            if theirs is not None and self._batch is not None and theirs["batch_id"] > self._batch:
+                continue
+            same = ours is not None and theirs is not None and all(ours[name] == theirs[name] for name in _SAME)
+            findings.add("total is not the same in Delta and in PostgreSQL", [] if same else [_name(key)])
+        return findings
+
+    def _expected(self) -> dict[tuple[str, str], tuple[int, ...]]:
+        found = Counter((one[0], one[1]) for one in self._defects)
+        charged = Counter((one[0], one[2]) for one in self._defects)
+        of_unit = Counter(one[0] for one in self._defects)
+        cells: dict[tuple[str, str], list[int]] = {}
+        units = [(zone, at, found[unit, zone], charged[unit, zone]) for (unit, zone), at in self._first.items()]
+        line = [(LINE, at, of_unit[unit], of_unit[unit]) for unit, at in self._last.items()]
+        for zone, at, here, caused in (*units, *line):
+            cell = cells.setdefault(((at - timedelta(hours=DAY_STARTS)).date().isoformat(), zone), [0, 0, 0, 0])
+            for place, number in enumerate((1, here, caused, int(here > 0))):
+                cell[place] += number
+        return {key: tuple(cell) for key, cell in cells.items()}
+
+
+_SAME = tuple(name for name in TOTALS.columns if name != "updated_at")
+
+
+def _in_postgres() -> list[dict[str, Any]]:
+    with postgres.connect(DOMAIN.name, postgres.READER) as connection, postgres.answering():
+        return connection.execute("SELECT * FROM totals").fetchall()
+
+
+def _by_key(rows: Sequence[dict[str, Any]]) -> dict[tuple[str, str], dict[str, Any]]:
+    return {(row["day"].isoformat(), row["zone_id"]): row for row in rows}
+
+
+def _counts(row: Mapping[str, Any]) -> tuple[int, ...]:
+    return tuple(row[name] for name in ("units", "defects_found", "defects_charged", "defective_units"))
+
+
+def _name(key: tuple[str, str]) -> str:
+    return " ".join(key)
+
+
+def _as_view(table: str, rows: int, findings: Findings) -> dict[str, Any]:
+    return {"table": table, "rows": rows, "note": "" if rows else "not written yet", "findings": findings.told()}
+
+
+AUDIT = Audit(
+    topic=EVENTS.name, query="history", history=HISTORY, dead_letters=DEAD_LETTERS, decode=decode, others=(Totals,)
+)

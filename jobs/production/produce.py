@@ -1,0 +1,153 @@
+"""A line simulated -> topic production: units pass its collection points in takt, some with defects."""
+
+import heapq
+import json
+import random
+import signal
+import sys
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from datetime import UTC, datetime
+from typing import Annotated, Any, NamedTuple
+
+import typer
+
+from jobs.production.schema import DEFECT, DOMAIN, EVENTS, PASS, TIME, ZONES
+from lakehouse import entry, sending, topics
+from lakehouse.errors import LakeError
+from lakehouse.settings import settings
+
+CONCERNS = ("gap", "dent", "scratch", "torque", "leak", "wiring", "missing part", "noise", "paint run", "alignment")
+NAMES = tuple(name.replace(" ", "-") for name in CONCERNS)
+COMMON = (30, 18, 14, 10, 8, 7, 5, 4, 2, 2)  # how often each concern comes
+CHARGED_EARLIER = 0.25  # of the defects: found here, caused by a zone before
+JITTER = 0.15  # of the takt
+RESENT, LATE = 0.01, 0.01  # of the events: sent again, or held back by their controller
+HELD = (20, 400)  # events that go before one that is late
+# What the line makes at an hour (UTC), of its best: three shifts, with the night's thin one and breaks.
+PATTERN = (0.5, 0.5, 0.45, 0.3, 0.5, 0.5, 0.9, 1, 1, 0.8, 1, 0.9, 0.7, 1, 0.9, 1, 1, 0.8, 0.9, 0.7, 0.9, 0.8, 0.6, 0.5)
+
+
+class Event(NamedTuple):
+    """A controller's message before it is stamped; `fields` lack the time."""
+
+    key: str
+    unit: str
+    fields: dict[str, Any]
+
+
+def travel(zones: int, units: int, defect_rate: float, dice: random.Random, run: str = "") -> Iterator[Event]:
+    """The events of the last `zones` zones of the line, in the order in which its units travel; 0 units: no end.
+
+    `defect_rate` is the share of units with a defect in a zone; zones differ by up to a half from it.
+    """
+    order = list(ZONES)[-zones:]
+    points = [(zone, point) for zone in order for point in ZONES[zone]]
+    rates = {zone: defect_rate * dice.uniform(0.5, 1.5) for zone in order}
+    due: list[tuple[float, int, int]] = [(0.0, 1, 0)]  # time in takts, unit, next point
+    while due:
+        at, number, place = heapq.heappop(due)
+        if place == 0 and (not units or number < units):
+            heapq.heappush(due, (at + dice.uniform(1 - JITTER, 1 + JITTER), number + 1, 0))
+        zone, point = points[place]
+        unit = f"U{run}{number:07d}"
+        fields = {"qls_unit_id": unit, "collection_point_id": point, "zone_id": zone}
+        yield Event(PASS, unit, fields)
+        if point == ZONES[zone][-1]:
+            while dice.random() < rates[zone]:
+                earlier = order[: order.index(zone)]
+                charged = dice.choice(earlier) if earlier and dice.random() < CHARGED_EARLIER else zone
+                concern = dice.choices(NAMES, COMMON)[0]
+                yield Event(DEFECT, unit, {**fields, "concern_id": concern, "zone_charged_id": charged})
+        if place + 1 < len(points):
+            heapq.heappush(due, (at + dice.uniform(1 - JITTER, 1 + JITTER), number, place + 1))
+
+
+def stamped(events: Iterator[Event], dice: random.Random, clock: Callable[[], str]) -> Iterator[Event]:
+    """The events with their time; some come again, some only after others that happened later."""
+    held: list[tuple[int, int, Event]] = []
+    for number, event in enumerate(events):
+        while held and held[0][0] <= number:
+            yield heapq.heappop(held)[2]
+        ready = event._replace(fields={**event.fields, TIME: clock()})
+        chance = dice.random()
+        if chance < RESENT + LATE:
+            heapq.heappush(held, (number + dice.randint(*HELD), number, ready))
+        if not RESENT <= chance < RESENT + LATE:
+            yield ready
+    yield from (event for _, _, event in sorted(held))
+
+
+def spoilt(event: Event, dice: random.Random) -> tuple[bytes, bytes]:
+    """Key and value of a message as a broken controller sends it."""
+    future = f"{datetime.now(UTC).year + 70}-01-01T00:00:00Z"
+    ways: list[tuple[str, dict[str, Any]]] = [
+        ("unit_scan", {}),
+        (event.key, {"qls_unit_id": None}),
+        (event.key, {"zone_id": "ROOF"}),
+        (event.key, {TIME: future}),
+        (DEFECT, {"zone_charged_id": "BODY", "concern_id": None}),
+    ]
+    key, changes = dice.choice(ways)
+    value = json.dumps({**event.fields, **changes}).encode()
+    return key.encode(), value if dice.random() < 0.8 else value[: len(value) // 2]
+
+
+def now() -> str:
+    """The time as a controller writes it."""
+    return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z"
+
+
+class Line(sending.Sender[Event]):
+    """Sends events; `pattern` lets the rate follow the hour of the day."""
+
+    def __init__(self, brokers: str, rate: float, stop: threading.Event, bad: float, pattern: bool, seed: int) -> None:
+        super().__init__(brokers, EVENTS.name, rate, 30, stop)
+        self._rate, self._bad, self._hour = rate, bad, None if pattern and rate else -1
+        self._dice = random.Random(seed)
+
+    def message(self, event: Event, number: int) -> sending.Outgoing:
+        """The event's message, in the partition of its unit: two keys would fill two partitions."""
+        if self._hour != -1 and self._hour != (hour := datetime.now(UTC).hour):
+            self._hour = hour
+            self.pace.change(self._rate * PATTERN[hour], number, time.monotonic())
+        key, value = event.key.encode(), json.dumps(event.fields).encode()
+        if self._dice.random() < self._bad:
+            key, value = spoilt(event, self._dice)
+        return sending.Outgoing(value, key, zlib.crc32(event.unit.encode()) % EVENTS.partitions)
+
+
+def main(
+    rate: Annotated[float, typer.Option(min=0, max=1e6, help="Events a second; 0 is as fast as it goes.")] = 20,
+    units: Annotated[int, typer.Option(min=0, help="Units to build; 0 is without end.")] = 0,
+    zones: Annotated[int, typer.Option(min=1, max=len(ZONES), help="Zones, counted from the line's end.")] = len(ZONES),
+    defect_rate: Annotated[float, typer.Option(min=0, max=0.5, help="Share of units with a defect in a zone.")] = 0.04,
+    seed: Annotated[int | None, typer.Option(help="The same seed builds the same units.")] = None,
+    bad_fraction: Annotated[float, typer.Option(min=0, max=1, help="Share of messages that are spoilt.")] = 0,
+    pattern: Annotated[bool, typer.Option(help="Let the rate follow shifts and breaks.")] = True,
+    bootstrap_server: Annotated[str, typer.Option(help="host:port of Kafka, instead of the configured one.")] = "",
+) -> None:
+    """Send a line's events to Kafka until --units have left it, Ctrl-C or SIGTERM."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    brokers = bootstrap_server or settings().brokers()
+    topics.check(brokers)
+    topics.ensure(brokers, DOMAIN.topics)
+    seed = random.randrange(2**32) if seed is None else seed
+    run = f"{datetime.now(UTC):%y%m%d%H%M%S}-"  # another run builds other units
+    sender = Line(brokers, rate, stop, bad_fraction, pattern, seed)
+    dice = random.Random(seed)
+    with sender.progress.live if sys.stderr.isatty() else nullcontext():
+        sender.run(stamped(travel(zones, units, defect_rate, dice, run), random.Random(seed + 1), now))
+    typer.echo(sender.progress.line(sender.progress.began))
+    if sender.progress.failed:
+        what = f"{sender.progress.failed} of {sender.progress.sent} events were not delivered; "
+        raise LakeError(f"{what}the first: {sender.progress.first_error}.", "Check that the broker runs.")
+
+
+if __name__ == "__main__":
+    entry.run(main)

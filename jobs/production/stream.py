@@ -1,0 +1,59 @@
+"""Events from Kafka into the history and into totals in Delta and PostgreSQL: two streaming queries over one topic."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+from pyspark.sql import functions as F
+
+from jobs.production import transforms
+from jobs.production.schema import DOMAIN, EVENTS, HISTORY_PACE, MOST_PER_BATCH
+from jobs.production.totals import totals_query
+from lakehouse import entry, topics
+from lakehouse.history import history_query
+from lakehouse.session import spark_session
+from lakehouse.settings import settings
+from lakehouse.streams import Query, Runner, StopSignal
+
+
+class QueryName(StrEnum):
+    """The streaming queries of the domain."""
+
+    totals = "totals"
+    history = "history"
+
+
+class Sink(StrEnum):
+    """Where totals go."""
+
+    tables = "tables"
+    console = "console"
+
+
+def build(name: QueryName, sink: Sink = Sink.tables) -> Query:
+    """A query of the domain."""
+    if name is QueryName.totals:
+        return totals_query(console=sink is Sink.console)
+    rules = (transforms.parse_events, transforms.valid_events, transforms.dead_letters)
+    return history_query(DOMAIN.name, DOMAIN.stores["history"], *rules, F.col("reason").isNull(), HISTORY_PACE)
+
+
+def main(
+    query: Annotated[list[QueryName] | None, typer.Option(help="Only this query; may be given twice.")] = None,
+    trigger: Annotated[str, typer.Option(help="Time between batches, or `available-now`.")] = "0 seconds",
+    sink: Annotated[Sink, typer.Option(help="console: show each changed total besides, for debugging.")] = Sink.tables,
+    max_per_batch: Annotated[int, typer.Option(min=1, help="Most records that a batch reads.")] = MOST_PER_BATCH,
+    bootstrap_server: Annotated[str | None, typer.Option(help="Kafka's host:port.")] = None,
+) -> None:
+    """Run the streaming queries until SIGTERM, which finishes the batch and exits 0."""
+    stop = StopSignal()
+    bootstrap_servers = bootstrap_server or settings().brokers()
+    topics.check(bootstrap_servers)
+    topics.ensure(bootstrap_servers, DOMAIN.topics)
+    spark = spark_session(f"{DOMAIN.name}-stream")
+    queries = [build(name, sink) for name in query or list(QueryName)]
+    Runner(spark, bootstrap_servers, EVENTS.name, stop, max_per_batch).run(queries, trigger)
+
+
+if __name__ == "__main__":
+    entry.run(main)

@@ -1,0 +1,171 @@
+"""The totals query: events -> facts and totals in PostgreSQL, in one transaction, and the same rows in Delta.
+
+A batch's events are staged; the facts of its units are made anew from all that is known of them; the hours that so
+changed are counted anew, and the days of those. Whatever comes twice, late or in another order ends in the same rows.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from deltalake import DeltaTable
+
+from jobs.production import metrics
+from jobs.production.schema import (
+    BATCHES,
+    DAY_STARTS,
+    DEFECTS,
+    DOMAIN,
+    EVENT_COLUMNS,
+    FACTS,
+    HISTORY,
+    MEANINGS,
+    PASSES,
+    SERVING,
+    TOTALS,
+)
+from lakehouse import faults, postgres, tables
+from lakehouse.batches import Batch, offsets_log
+from lakehouse.streams import Query
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+EVENTS = list(EVENT_COLUMNS)
+MAINTAIN_EVERY = 500  # batches
+_COLUMNS = ", ".join(DEFECTS.columns)
+
+STAGE = "CREATE TEMP TABLE events (kind text, {}, event_at timestamptz) ON COMMIT DROP".format(
+    ", ".join(f"{name} text" for name in EVENTS[1:-1])
+)
+# The events, each once, over what is known already.
+KEEP = (
+    """INSERT INTO passes AS known
+    SELECT unit_id, zone_id, min(event_at), max(event_at) FROM events WHERE kind = 'pass' GROUP BY unit_id, zone_id
+    ON CONFLICT (unit_id, zone_id) DO UPDATE SET first_at = least(known.first_at, excluded.first_at),
+        last_at = greatest(known.last_at, excluded.last_at)""",
+    f"""INSERT INTO defects ({_COLUMNS}) SELECT DISTINCT {_COLUMNS} FROM events WHERE kind = 'defect'
+    ON CONFLICT DO NOTHING""",
+)
+_OF_UNITS = "(SELECT * FROM {} JOIN (SELECT DISTINCT unit_id FROM events) AS touched USING (unit_id))"
+_CHANGED = metrics.FACTS.format(passes=_OF_UNITS.format("passes"), defects=_OF_UNITS.format("defects"))
+# Facts that differ from before, and the hours that they have left or come to.
+CHANGE = (
+    f"""CREATE TEMP TABLE changed ON COMMIT DROP AS
+    SELECT now.*, before.counted_at AS was_at FROM ({_CHANGED}) AS now LEFT JOIN unit_facts AS before
+        USING (unit_id, zone_id)
+    WHERE (now.counted_at, now.found, now.charged) IS DISTINCT FROM (before.counted_at, before.found, before.charged)
+    """,
+    """CREATE TEMP TABLE cells ON COMMIT DROP AS
+    SELECT DISTINCT zone_id, date_trunc('hour', moment) AS hour_start
+    FROM changed, LATERAL (VALUES (counted_at), (was_at)) AS moments (moment) WHERE moment IS NOT NULL""",
+)
+_IN_CELLS = """(SELECT unit_facts.* FROM unit_facts JOIN cells USING (zone_id)
+    WHERE counted_at >= hour_start AND counted_at < hour_start + INTERVAL '1 hour')"""
+_DAY = f"CAST(hour_start - INTERVAL '{DAY_STARTS}' HOUR AS date)"
+_HOURS = metrics.HOURS.format(facts=_IN_CELLS)
+_CONCERNS = metrics.CONCERNS.format(facts=_IN_CELLS, defects="defects")
+_TOTALS = metrics.TOTALS.format(
+    hours=f"(SELECT hours.* FROM hours JOIN (SELECT DISTINCT zone_id, {_DAY} AS day FROM cells) AS days"
+    " USING (zone_id, day))"
+)
+_ORIGIN = "'{generation}', {batch_id}, clock_timestamp()"
+# A cell that has lost its last unit is counted as zeros.
+COUNT = {
+    "hours": f"""SELECT hour_start, zone_id, {_DAY}, coalesce(units, 0), coalesce(defects_found, 0),
+        coalesce(defects_charged, 0), coalesce(defective_units, 0), newest_at, {_ORIGIN}
+    FROM cells LEFT JOIN ({_HOURS}) AS counted USING (hour_start, zone_id)""",
+    "concerns": f"""SELECT hour_start, zone_id, concern_id, {_DAY}, coalesce(counted.defects, 0), {_ORIGIN}
+    FROM (SELECT * FROM ({_CONCERNS}) AS found) AS counted FULL JOIN
+        (SELECT hour_start, zone_id, concern_id FROM concerns JOIN cells USING (hour_start, zone_id)) AS known
+        USING (hour_start, zone_id, concern_id)""",
+    "totals": f"SELECT totals.*, {_ORIGIN} FROM ({_TOTALS}) AS totals",
+}
+
+
+class TotalsWriter:
+    """The one writer of the totals: first PostgreSQL, then, from its rows, Delta."""
+
+    def __init__(self, console: bool = False) -> None:
+        self._console = console
+        self._connection: postgres.Connection | None = None
+
+    def write(self, frame: "DataFrame", batch: Batch) -> None:
+        """Count a batch. Raises UnavailableError while PostgreSQL is away: nothing has been written then."""
+        events = frame.select(*EVENTS).toArrow()
+        try:
+            with postgres.answering():
+                changed = self._count(events, batch)
+        except BaseException:
+            self._connection = None
+            raise
+        faults.point(f"{batch.query}.counted", batch.batch_id)
+        for table in SERVING:
+            self._serve(table, changed[table.name], batch)
+            faults.point(f"{batch.query}.upserted", batch.batch_id)
+        log = tables.create(BATCHES)
+        tables.append(log, tables.rows(BATCHES, offsets_log(batch)), batch.app_id, batch.batch_id)
+        faults.point(f"{batch.query}.logged", batch.batch_id)
+        if self._console:
+            _show(changed[TOTALS.name])
+        if batch.batch_id % MAINTAIN_EVERY == MAINTAIN_EVERY - 1:
+            for table in (*SERVING, BATCHES):
+                tables.maintain(tables.create(table))
+
+    def _count(self, events: pa.Table, batch: Batch) -> dict[str, list[dict[str, Any]]]:
+        """The rows of each serving table that the batch changed, as they are in PostgreSQL after its transaction."""
+        if self._connection is None or self._connection.closed:
+            postgres.create(DOMAIN.name, (PASSES, DEFECTS, FACTS, *SERVING), MEANINGS)
+            self._connection = postgres.connect(DOMAIN.name)
+        connection = self._connection
+        with connection.transaction():
+            state = postgres.begin(connection, batch)
+            if state != "there":
+                connection.execute(STAGE)
+                if state == "first":
+                    _begin_anew(connection)
+                postgres.copy(connection, "events", events)
+                _apply(connection, batch)
+                postgres.note(connection, batch)
+            return {table.name: postgres.written_by(connection, table, batch) for table in SERVING}
+
+    def _serve(self, table: tables.Table, rows: Sequence[dict[str, Any]], batch: Batch) -> None:
+        if rows:
+            oldest = min(row["day"] for row in rows).isoformat()
+            data, bound = tables.rows(table, rows), f"target.day >= '{oldest}'"
+            tables.upsert(tables.create(table), data, table.keys, batch.app_id, batch.batch_id, bound)
+
+
+def _begin_anew(connection: postgres.Connection) -> None:
+    """Empty tables, then all of the history: the topic may have lost its oldest records since."""
+    connection.execute(f"TRUNCATE {', '.join(table.name for table in (PASSES, DEFECTS, FACTS, *SERVING))}")
+    if tables.exists(HISTORY):
+        for part in DeltaTable(HISTORY.path).to_pyarrow_dataset().to_batches(columns=EVENTS):
+            postgres.copy(connection, "events", pa.Table.from_batches([part]))
+
+
+def _apply(connection: postgres.Connection, batch: Batch) -> None:
+    for statement in (*KEEP, *CHANGE):
+        connection.execute(statement)
+    postgres.upsert(connection, FACTS, "SELECT unit_id, zone_id, counted_at, found, charged FROM changed")
+    for table in SERVING:  # a day's total is made of its hours
+        select = COUNT[table.name]
+        postgres.upsert(connection, table, select.format(generation=batch.generation, batch_id=batch.batch_id))
+
+
+def _show(rows: Sequence[dict[str, Any]]) -> None:
+    from rich.console import Console
+
+    for row in rows:
+        Console(highlight=False).print(*(f"{name}={row[name]}" for name in list(TOTALS.columns)[:7]))
+
+
+def totals_query(console: bool = False) -> Query:
+    """Totals of valid events, into PostgreSQL and Delta; Spark keeps no state for it."""
+    from jobs.production import transforms
+
+    def plan(records: "DataFrame") -> "DataFrame":
+        return transforms.valid_events(transforms.parse_events(records))
+
+    stores, rests_on = DOMAIN.stores["totals"], {"day starts": str(DAY_STARTS)}
+    return Query(DOMAIN.name, "totals", plan, TotalsWriter(console).write, "append", stores, rests_on)

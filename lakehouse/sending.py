@@ -1,0 +1,167 @@
+"""Sending events to a topic at a pace: nothing acknowledged is lost or doubled, and what fails is told and counted."""
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from rich.console import Console
+from rich.live import Live
+
+from lakehouse import kafka
+
+SLICE = 500  # messages between two looks at the clock, the delivery reports and the stop signal
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.005, 0.1  # shorter would spin at high rates, longer would be deaf to a signal
+MOST_BEHIND = 1.0  # seconds of messages made up for after a stall; older ones are not sent in a burst
+STOP_FLUSH = 10.0  # seconds that a stop signal leaves for the messages on their way
+SHOWN_ERRORS = 3
+ANY_PARTITION = -1  # the client chooses by the key
+Event = TypeVar("Event")
+
+
+class Outgoing(NamedTuple):
+    """A message ready to send."""
+
+    value: bytes | None
+    key: bytes
+    partition: int = ANY_PARTITION
+
+
+@dataclass
+class Pace:
+    """How many messages are due at `rate` a second since the start; rate 0 is as many as can be sent."""
+
+    rate: float
+    start: float = field(default_factory=time.monotonic)
+
+    def due(self, sent: int, now: float) -> int:
+        """Messages to send now, at most a slice."""
+        if not self.rate:
+            return SLICE
+        behind = now - self.start - sent / self.rate
+        self.start += max(behind - MOST_BEHIND, 0)
+        return max(0, min(int((now - self.start) * self.rate) + 1 - sent, SLICE))
+
+    def change(self, rate: float, sent: int, now: float) -> None:
+        """Go on at another rate from now on."""
+        self.rate, self.start = rate, now - sent / rate
+
+    def pause(self, sent: int, now: float) -> float:
+        """Seconds until the next message is due, within bounds."""
+        if not self.rate:
+            return 0
+        return min(max(self.start + sent / self.rate - now, SHORTEST_PAUSE), LONGEST_PAUSE)
+
+
+class Progress:
+    """What became of the messages, on stderr: a live line on a terminal, else a line every 10 s; errors at once."""
+
+    def __init__(self) -> None:
+        self.sent, self.acknowledged, self.failed, self.first_error = 0, 0, 0, ""
+        self.began = self.shown_at = time.monotonic()
+        self.shown_sent, self.away = 0, False
+        console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+        self.live = Live(console=console, auto_refresh=False, transient=True)
+
+    def report(self, error: KafkaError | None, message: Message) -> None:
+        """Count a delivery report; the producer calls this from within poll and flush."""
+        if error is None:
+            self.acknowledged += 1
+            self.away = False
+        else:
+            self.fail(f"partition {message.partition()}: {error.str()}")
+
+    def fail(self, text: str) -> None:
+        """Count a failed message; only the first few are told one by one."""
+        self.failed += 1
+        self.first_error = self.first_error or text
+        if self.failed <= SHOWN_ERRORS:
+            self.live.console.print(f"Not delivered: {text}")
+
+    def on_error(self, error: KafkaError) -> None:
+        """The client goes on by itself after most errors; tell only, and not at every try, that no broker answers."""
+        if error.code() == KafkaError._ALL_BROKERS_DOWN and not self.away:
+            self.away = True
+            self.live.console.print("No broker answers; what is on its way is sent again until the delivery timeout.")
+
+    def line(self, since: float, sent_then: int = 0) -> str:
+        """The counts, and the rate since then, as one line."""
+        rate = (self.sent - sent_then) / max(time.monotonic() - since, 1e-9)
+        return f"sent {self.sent}  acknowledged {self.acknowledged}  failed {self.failed}  {rate:.1f}/s"
+
+    def show(self) -> None:
+        """Show the counts when it is time."""
+        if time.monotonic() - self.shown_at < (0.25 if self.live.is_started else 10):
+            return
+        line = self.line(self.shown_at, self.shown_sent)
+        self.shown_at, self.shown_sent = time.monotonic(), self.sent
+        if self.live.is_started:
+            self.live.update(line, refresh=True)
+        else:
+            self.live.console.print(line)
+
+
+class Sender(Generic[Event]):
+    """A producer that neither loses nor doubles an acknowledged message, with its pace, progress and stop signal."""
+
+    def __init__(
+        self, bootstrap_servers: str, topic: str, rate: float, delivery_timeout: float, stop: threading.Event
+    ) -> None:
+        self.topic, self.pace, self.progress, self.stop = topic, Pace(rate), Progress(), stop
+        self.flush_seconds = delivery_timeout + 5
+        self.producer = Producer(
+            {
+                "bootstrap.servers": bootstrap_servers,
+                "acks": "all",
+                "enable.idempotence": True,
+                "linger.ms": 5,
+                "compression.type": "lz4",
+                "delivery.timeout.ms": int(delivery_timeout * 1000),
+                "log_level": 0,
+                **kafka.security(),
+                "error_cb": self.progress.on_error,
+            }
+        )
+
+    def message(self, event: Event, number: int) -> Outgoing:
+        """The message of an event, the run's `number`th."""
+        raise NotImplementedError
+
+    def run(self, events: Iterator[Event]) -> None:
+        """Send the events at their pace until there are no more or a stop is asked for, and wait for the reports."""
+        event = next(events, None)
+        while event is not None and not self.stop.is_set():
+            due = self.pace.due(self.progress.sent, time.monotonic())
+            while due and event is not None and self.offer(event):
+                event, due = next(events, None), due - 1
+            # What is still due found the queue full: wait for room in it.
+            self.producer.poll(LONGEST_PAUSE if due else self.pace.pause(self.progress.sent, time.monotonic()))
+            self.progress.show()
+        self.flush()
+
+    def offer(self, event: Event) -> bool:
+        """Hand an event to the producer; False when its queue is full. An error that ends the producer ends the run."""
+        value, key, partition = self.message(event, self.progress.sent)
+        where: dict[str, Any] = {} if partition == ANY_PARTITION else {"partition": partition}
+        try:
+            self.producer.produce(self.topic, value, key, on_delivery=self.progress.report, **where)
+        except BufferError:
+            return False
+        except KafkaException as error:
+            self.progress.fail(error.args[0].str())
+            if error.args[0].fatal():
+                self.stop.set()
+        self.progress.sent += 1
+        return True
+
+    def flush(self) -> None:
+        """Wait for the delivery reports still out, for less time once stopped; one that stays out is a failure."""
+        deadline = time.monotonic() + self.flush_seconds
+        while self.producer.flush(0.2) and time.monotonic() < deadline:
+            if self.stop.is_set():
+                deadline = min(deadline, time.monotonic() + STOP_FLUSH)
+            self.progress.show()
+        for _ in range(self.progress.sent - self.progress.acknowledged - self.progress.failed):
+            self.progress.fail("no delivery report in time")

@@ -1,0 +1,57 @@
+"""What the board of the production line makes of rows: control limits, Pareto, which layer is served."""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from dashboard import production, production_charts
+from jobs.production.schema import TOTAL_COLUMNS
+
+HOUR = datetime(2026, 11, 22, 12, tzinfo=UTC)
+DAY = date(2026, 11, 22)
+
+
+def hours(*cells: tuple[int, int]) -> pd.DataFrame:
+    """Hours with so many units and defective units."""
+    rows = [(HOUR + timedelta(hours=number), *cell) for number, cell in enumerate(cells)]
+    return pd.DataFrame(rows, columns=["hour_start", "units", "defective_units"])
+
+
+def total(zone: str = "BODY", day: date = DAY, units: int = 10, **changes: Any) -> dict[str, Any]:
+    return {**dict.fromkeys(TOTAL_COLUMNS, 0), "day": day, "zone_id": zone, "units": units, **changes}
+
+
+def test_control_limits_are_three_sigma_of_a_binomial_share_and_wider_for_few_units() -> None:
+    chart = production.p_chart(hours((100, 10), (100, 10), (100, 30), (25, 1)))
+    mean = 51 / 325
+    sigma = (mean * (1 - mean) / 100) ** 0.5
+    assert chart["mean"].tolist() == pytest.approx([100 * (1 - mean)] * 4)
+    assert chart["low"][0] == pytest.approx(100 * (1 - mean - 3 * sigma))
+    assert chart["high"][3] == pytest.approx(100 * (1 - max(mean - 6 * sigma, 0)))
+    assert chart["throughput"].tolist() == pytest.approx([90, 90, 70, 96])
+    assert chart["outside"].tolist() == [False, False, True, False]
+
+
+def test_without_any_defect_nothing_is_out_of_control() -> None:
+    assert not production.p_chart(hours((5, 0), (7, 0)))["outside"].any()
+    assert production.p_chart(hours()).empty
+
+
+def test_the_speed_row_is_served_the_batch_row_where_there_is_none_and_no_row_of_zeros() -> None:
+    before = DAY - timedelta(days=1)
+    speed = pd.DataFrame([total(units=10), total("PAINT", units=0)])
+    batch = pd.DataFrame([total(units=9), total(day=before, units=7), total("PAINT", units=4)])
+    rows = production.serve(speed, batch, ("day", "zone_id"))
+    assert rows[["day", "zone_id", "units", "layer", "is_final"]].to_dict("records") == [
+        {"day": before, "zone_id": "BODY", "units": 7, "layer": "batch", "is_final": True},
+        {"day": DAY, "zone_id": "BODY", "units": 10, "layer": "speed", "is_final": False},
+    ]
+
+
+def test_text_that_came_from_events_is_escaped() -> None:
+    rows = pd.DataFrame({"concern_id": ["<b>gap"], "defects": [2], "share": [1.0]})
+    figure = production_charts.pareto(rows, "light")
+    assert figure["data"][0]["x"] == ["&lt;b&gt;gap"]
+    assert figure["layout"]["xaxis"]["categoryarray"] == ["&lt;b&gt;gap"]

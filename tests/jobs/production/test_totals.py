@@ -1,0 +1,194 @@
+"""Totals in PostgreSQL, against a plain count: whatever comes twice, late, or in another order."""
+
+import uuid
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+import psycopg
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from psycopg.rows import dict_row
+
+from jobs.production.schema import BATCHES, DOMAIN, EVENT_COLUMNS, SERVING, TOTALS, ZONES
+from jobs.production.totals import TotalsWriter
+from lakehouse import faults, tables
+from lakehouse import postgres as pg
+from lakehouse.batches import Batch
+from lakehouse.errors import RefusedError, UnavailableError
+from tests.jobs.production.line import Event, _at, count, counted, defect, passed
+
+DAY = 24 * 60
+
+
+def staged(events: Sequence[Event]) -> pa.Table:
+    """Events as the streaming plan hands them on."""
+    rows = [
+        {
+            "kind": "defect" if "concern_id" in event else "pass",
+            "unit_id": event["qls_unit_id"],
+            **{name: event.get(name) for name in ("collection_point_id", "zone_id", "concern_id", "zone_charged_id")},
+            "event_at": _at(event),
+        }
+        for event in events
+    ]
+    return pa.Table.from_pylist(rows, schema=tables.arrow_schema(EVENT_COLUMNS))
+
+
+def batch(number: int, generation: str) -> Batch:
+    where = ("production", 0)
+    return Batch(generation, number, {where: 0}, {where: 1}, None, "totals")
+
+
+def write(batches: Sequence[Sequence[Event]], generation: str = "") -> TotalsWriter:
+    writer = TotalsWriter()
+    generation = generation or uuid.uuid4().hex
+    for number, events in enumerate(batches):
+        writer._count(staged(events), batch(number, generation))
+    return writer
+
+
+def rows_of(dsn: str, table: str) -> list[dict[str, Any]]:
+    with psycopg.connect(dsn, row_factory=dict_row) as connection:
+        return connection.execute(f"SELECT * FROM production.{table}").fetchall()  # type: ignore[call-overload]
+
+
+moments = st.sampled_from([0, 7, 61, 6 * 60, DAY - 1, DAY, DAY + 400])
+events = st.one_of(
+    st.builds(passed, st.sampled_from("abc"), st.sampled_from(list(ZONES)[:3]), moments),
+    st.builds(
+        defect,
+        st.sampled_from("abc"),
+        st.sampled_from(list(ZONES)[:3]),
+        moments,
+        st.sampled_from(list(ZONES)[:2]),
+        st.sampled_from(["gap", "dent"]),
+    ),
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(sent=st.lists(st.lists(events, max_size=8), min_size=1, max_size=5), again=st.randoms(use_true_random=False))
+def test_any_order_and_any_resend_end_in_a_plain_count(postgres: str, sent: list[list[Event]], again: Any) -> None:
+    everything = [event for part in sent for event in part]
+    resent = [again.choice(everything) for _ in range(3)] if everything else []
+    write([*sent, resent])
+    found = rows_of(postgres, "totals")
+    assert counted(found) == count(everything)
+    days = {(row["day"], row["zone_id"]) for row in found}
+    assert len(days) == len(found)
+
+
+def test_concerns_and_hours_add_up_to_the_totals(postgres: str) -> None:
+    sent = [
+        [defect("a", "PAINT", 3, "BODY"), passed("a", minutes=-600), defect("a", "PAINT", 4, "BODY", "dent")],
+        [passed("b", "PAINT", DAY), passed("a", "PAINT", 1), defect("b", "PAINT", 2 * DAY)],
+        [passed("b", "PAINT", -30)],  # an earlier pass moves the unit and its defect to the day before
+    ]
+    write(sent)
+    totals = {(row["day"], row["zone_id"]): row for row in rows_of(postgres, "totals")}
+    for name, column in (("concerns", "defects"), ("hours", "defects_found")):
+        sums = dict.fromkeys(totals, 0)
+        for row in rows_of(postgres, name):
+            sums[row["day"], row["zone_id"]] += row[column]
+        assert sums == {key: row["defects_found"] for key, row in totals.items()}
+    paint = [row for (_, zone), row in totals.items() if zone == "PAINT" and row["units"]]
+    assert [(row["units"], row["defects_found"], row["throughput"]) for row in paint] == [(2, 3, 0)]
+
+
+def test_a_batch_that_comes_again_changes_nothing_and_tells_the_same_rows(postgres: str) -> None:
+    generation = uuid.uuid4().hex
+    writer = write([[passed("a"), passed("a", minutes=3 * DAY, zone="PAINT")]], generation)
+    second = staged([passed("a", minutes=-DAY), defect("a")])
+    told = writer._count(second, batch(1, generation))
+    before = rows_of(postgres, "totals")
+    assert TotalsWriter()._count(second, batch(1, generation)) == told
+    assert rows_of(postgres, "totals") == before
+    assert {row["units"] for row in told["totals"]} == {0, 1}  # the day that lost its unit is told as well
+
+
+class Frame:
+    """The micro-batch as `write` uses it."""
+
+    def __init__(self, events: Sequence[Event]) -> None:
+        self._rows = staged(events)
+
+    def select(self, *_columns: str) -> "Frame":
+        return self
+
+    def toArrow(self) -> pa.Table:
+        return self._rows
+
+
+def test_a_batch_that_dies_at_any_point_is_the_same_in_both_stores_after_it_ran_again(
+    postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches = [
+        [passed("a"), passed("b", minutes=DAY), defect("a")],
+        [passed("b", minutes=-DAY), defect("b"), passed("c", "PAINT", 90)],
+        [passed("c", "PAINT", -DAY), defect("c", "PAINT", concern="dent")],
+    ]
+    generation, calls = uuid.uuid4().hex, 0
+
+    def die(_point: str, _batch: int) -> None:
+        nonlocal calls
+        calls += 1
+        if calls in dying:
+            raise RuntimeError
+
+    monkeypatch.setattr(faults, "point", die)
+    for number, events in enumerate(batches):
+        for last in range(1, 7):  # at each point in turn, then through
+            calls, dying = 0, {last}
+            with suppress(RuntimeError):
+                TotalsWriter().write(Frame(events), batch(number, generation))  # type: ignore[arg-type]
+        for table in SERVING:
+            ours, theirs = ([dict(row) for row in tables.read(table).to_pylist()], rows_of(postgres, table.name))
+            order = lambda row, keys=table.keys: [str(row[key]) for key in keys]  # noqa: E731
+            assert sorted(ours, key=order) == sorted(theirs, key=order)
+    assert counted(rows_of(postgres, "totals")) == count([event for events in batches for event in events])
+    assert tables.read(BATCHES).num_rows == len(batches)
+
+
+def test_a_zombie_and_a_server_that_lost_batches_are_refused(postgres: str) -> None:
+    old = uuid.uuid4().hex
+    write([[passed("a")], [passed("b")]], old)
+    with pytest.raises(RefusedError, match="one of the past"):
+        TotalsWriter()._count(staged([]), batch(0, old))
+    new = uuid.uuid4().hex
+    write([[passed("c")]], new)
+    with pytest.raises(RefusedError, match="one of the past"):
+        TotalsWriter()._count(staged([]), batch(2, old))
+    with pytest.raises(RefusedError, match="lake rebuild"):
+        TotalsWriter()._count(staged([]), batch(7, new))
+    assert counted(rows_of(postgres, "totals")) == count([passed("c")])
+
+
+def test_readers_read_and_the_tables_say_what_they_hold(postgres: str) -> None:
+    write([[passed("a")]])
+    with psycopg.connect(postgres, options="-c role=reader -c search_path=production") as reader:
+        assert reader.execute("SELECT count(*) FROM totals").fetchone() == (2,)
+        told = reader.execute("SELECT col_description('totals'::regclass, 2)").fetchone()
+        assert told == ("a zone; 'line' is the whole line",)
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            reader.execute("DELETE FROM totals")
+        reader.execute("ROLLBACK")
+        reader.execute("SET ROLE stream_writer")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            reader.execute("DROP TABLE production.totals")
+
+
+def test_a_server_that_is_away_is_unavailable(lake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAKE_POSTGRES_DSN", "host=127.0.0.1 port=1 dbname=postgres user=lake")
+    pg.settings.cache_clear()
+    with pytest.raises(UnavailableError, match="PostgreSQL does not answer"):
+        TotalsWriter()._count(staged([passed("a")]), batch(0, "g"))
+
+
+def test_every_column_has_a_meaning() -> None:
+    from jobs.production.schema import CONCERNS, FACTS, HOURS, MEANINGS, PASSES
+
+    for table in (TOTALS, HOURS, CONCERNS, PASSES, FACTS):
+        assert not [name for name in table.columns if name not in MEANINGS], f"{DOMAIN.name}.{table.name}"
