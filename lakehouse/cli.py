@@ -200,8 +200,9 @@ def maintain(domains: Domains = None) -> None:
 def psql(context: typer.Context) -> None:
     """Open psql on the running PostgreSQL as `reader`; what follows is handed on, as in -c 'SELECT 1'."""
     from lakehouse import postgres
+    from lakehouse.postgres_server import program as of_server
 
-    program = postgres.program("psql")
+    program = of_server("psql")
     os.execve(program, [str(program), postgres.dsn(postgres.READER), *context.args], {**os.environ, "PGTZ": "UTC"})
 
 

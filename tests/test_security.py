@@ -21,7 +21,19 @@ from lakehouse.settings import ROOT
 from tests.jobs.houses import fitting
 
 CODE = [file for folder in ("lakehouse", "jobs", "dashboard") for file in sorted((ROOT / folder).rglob("*.py"))]
-SPEAKS_SQL = {"sql", "execute", "executemany", "expr", "selectExpr", "where", "filter", "delete", "update", "merge"}
+SPEAKS_SQL = {
+    "sql",
+    "SQL",
+    "execute",
+    "executemany",
+    "expr",
+    "selectExpr",
+    "where",
+    "filter",
+    "delete",
+    "update",
+    "merge",
+}
 CLIENTS = {"Producer", "Consumer", "AdminClient"}
 NAME = re.compile(r"[A-Z][A-Z0-9_]*")
 
@@ -36,12 +48,20 @@ def built_texts(call: ast.Call) -> Iterator[ast.expr]:
         elif isinstance(argument, ast.BinOp) and isinstance(argument.op, ast.Add | ast.Mod):
             if any(isinstance(part, ast.Constant | ast.JoinedStr) and _is_text(part) for part in ast.walk(argument)):
                 yield argument
-        elif isinstance(argument, ast.Call) and getattr(argument.func, "attr", "") == "format":
+        elif isinstance(argument, ast.Call) and _puts_in(argument.func):
             yield argument
 
 
 def _is_text(part: ast.expr | ast.AST) -> bool:
     return isinstance(part, ast.JoinedStr) or (isinstance(part, ast.Constant) and isinstance(part.value, str))
+
+
+def _puts_in(method: ast.expr) -> bool:
+    """Whether it is a format() that puts values in as they are; that of psycopg's SQL(…) quotes them."""
+    if not isinstance(method, ast.Attribute) or method.attr != "format":
+        return False
+    template = method.value
+    return not (isinstance(template, ast.Call) and getattr(template.func, "attr", "") == "SQL")
 
 
 def sql_from_data(source: str) -> list[int]:
@@ -69,6 +89,11 @@ def test_no_sql_is_put_together_from_data() -> None:
         ("cursor.execute('DELETE FROM t WHERE id = %s', (house,))", False),
         ("F.expr(f'INTERVAL {MAX_AHEAD}')", False),
         ("rows.where('is_valid')", False),
+        ("cursor.execute(sql.SQL('DROP TABLE {}').format(sql.Identifier(house)))", False),
+        ("cursor.execute(sql.SQL(f'DROP TABLE {house}'))", True),
+        ("cursor.execute(sql.SQL('DROP TABLE {}'.format(house)))", True),
+        ("cursor.execute(sql.SQL('{} ' + kind).format(sql.Identifier(house)))", True),
+        ("cursor.execute(login.format(sql.Literal(word)))", True),
     ],
 )
 def test_sql_put_together_from_data_is_noticed(source: str, wrong: bool) -> None:

@@ -178,7 +178,7 @@ _SAME = tuple(name for name in TOTALS.columns if name != "updated_at")
 
 def _in_postgres() -> list[dict[str, Any]]:
     with postgres.connect(DOMAIN.name, postgres.READER) as connection, postgres.answering():
-        return connection.execute("SELECT * FROM totals").fetchall()
+        return postgres.rows(connection, TOTALS)
 
 
 def _by_key(rows: Sequence[dict[str, Any]]) -> dict[tuple[str, str], dict[str, Any]]:

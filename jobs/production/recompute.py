@@ -40,9 +40,8 @@ def recompute(spark: SparkSession) -> DataFrame:
 def stores(spark: SparkSession) -> tuple[DataFrame, DataFrame]:
     """The totals as Delta and as PostgreSQL hold them after the same batch; a live stream may be between the two."""
     schema = ", ".join(f"{name} {kind}" for name, kind in TOTALS.columns.items())
-    select = f"SELECT {', '.join(TOTALS.columns)} FROM totals"
     with postgres.connect(DOMAIN.name, postgres.READER) as connection:
-        held = connection.execute(select).fetchall()
+        held = postgres.rows(connection, TOTALS)
     delta = tables.read(TOTALS).to_pylist()  # after PostgreSQL, which is written first
     rows = [[tuple(row[name] for name in TOTALS.columns) for row in side] for side in (delta, held)]
     return spark.createDataFrame(rows[0], schema), spark.createDataFrame(rows[1], schema)

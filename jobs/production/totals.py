@@ -69,7 +69,7 @@ _TOTALS = metrics.TOTALS.format(
     hours=f"(SELECT hours.* FROM hours JOIN (SELECT DISTINCT zone_id, {_DAY} AS day FROM cells) AS days"
     " USING (zone_id, day))"
 )
-_ORIGIN = "'{generation}', {batch_id}, clock_timestamp()"
+_ORIGIN = "%(generation)s, %(batch_id)s, clock_timestamp()"
 # A cell that has lost its last unit is counted as zeros.
 COUNT = {
     "hours": f"""SELECT hour_start, zone_id, {_DAY}, coalesce(units, 0), coalesce(defects_found, 0),
@@ -138,7 +138,7 @@ class TotalsWriter:
 
 def _begin_anew(connection: postgres.Connection) -> None:
     """Empty tables, then all of the history: the topic may have lost its oldest records since."""
-    connection.execute(f"TRUNCATE {', '.join(table.name for table in (PASSES, DEFECTS, FACTS, *SERVING))}")
+    postgres.empty(connection, (PASSES, DEFECTS, FACTS, *SERVING))
     if tables.exists(HISTORY):
         for part in DeltaTable(HISTORY.path).to_pyarrow_dataset().to_batches(columns=EVENTS):
             postgres.copy(connection, "events", pa.Table.from_batches([part]))
@@ -149,8 +149,8 @@ def _apply(connection: postgres.Connection, batch: Batch) -> None:
         connection.execute(statement)
     postgres.upsert(connection, FACTS, "SELECT unit_id, zone_id, counted_at, found, charged FROM changed")
     for table in SERVING:  # a day's total is made of its hours
-        select = COUNT[table.name]
-        postgres.upsert(connection, table, select.format(generation=batch.generation, batch_id=batch.batch_id))
+        origin = {"generation": batch.generation, "batch_id": batch.batch_id}
+        postgres.upsert(connection, table, COUNT[table.name], origin)
 
 
 def _show(rows: Sequence[dict[str, Any]]) -> None:

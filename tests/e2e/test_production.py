@@ -18,7 +18,7 @@ import pytest
 from psycopg.rows import dict_row
 
 from jobs.production.schema import TOTALS, ZONES
-from lakehouse.postgres import _unprivileged
+from lakehouse.postgres_server import unprivileged
 from tests.e2e.running import Platform, read_topic, rows_of, wait_for
 from tests.jobs.production.line import Event, count, counted
 from tests.postgres import running_postgres
@@ -134,7 +134,7 @@ def test_while_postgres_is_away_the_stream_waits_and_catches_up(line: Platform) 
         progress = line.var / "run/progress/production.totals.json"
         wait_for(lambda: "PostgreSQL does not answer" in json.loads(progress.read_text())["error"], 90, "the reason")
         (folder / "data/postmaster.pid").unlink(missing_ok=True)
-        again = subprocess.Popen([*_unprivileged(), *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        again = subprocess.Popen([*unprivileged(), *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         events = [event for event in map(decode, read_topic(line.bootstrap_servers, "production", 4)) if event]
         wait_for(lambda: again.poll() is None and _counted(line) == count(events), 120, "all totals")
         wait_for(lambda: counted(rows_of(line, "totals")) == count(events), 60, "all totals in Delta")

