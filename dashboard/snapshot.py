@@ -68,8 +68,9 @@ class DomainView:
 
     @property
     def used(self) -> bool:
-        """Whether anything was ever sent to it or run of it."""
-        return bool(self.topic.events) or any(query.state != "not started" for query in self.queries.values())
+        """Whether anything was ever sent to it, run of it or kept of it."""
+        kept = self.history.state != "empty" or self.dead_letters.state != "empty"
+        return kept or bool(self.topic.events) or any(query.state != "not started" for query in self.queries.values())
 
     def as_of(self, query: str, reading: Reading) -> datetime | str | None:
         """Up to when the rows of a query's table are complete; 'live' when nothing on the topic is left to read."""

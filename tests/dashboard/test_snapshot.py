@@ -102,10 +102,13 @@ def test_a_part_that_cannot_be_read_does_not_stop_the_others(lake: Path) -> None
     assert live.refresh().domains["houses"].extra == {"bad": None, "good": 7}
 
 
-def test_a_domain_that_was_never_used_is_left_out_while_another_is(live: Live) -> None:
+def test_a_domain_that_was_never_used_is_left_out_while_another_is(live: Live, write: Write, sale: Build) -> None:
     taken = live.refresh()
     used = replace(taken.domains["houses"], topic=TopicView("houses", events=3))
     assert taken.used() == {"houses"}  # none was used: all of them
     never = replace(used, topic=TopicView("other"))
     assert replace(taken, domains={"houses": used, "other": never}).used() == {"houses"}
     assert replace(taken, domains={"houses": never, "other": never}).used() == {"houses", "other"}
+    write(schema.HISTORY, sale(1))  # the broker is silent and nothing runs, but there is something to show
+    kept = live.refresh().domains["houses"]
+    assert replace(taken, domains={"houses": kept, "other": never}).used() == {"houses"}
