@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from lakehouse import jars, kafka
+from lakehouse import domain, jars, kafka
 from lakehouse.errors import LakeError
 from lakehouse.models import Registry
 from lakehouse.settings import ROOT
@@ -111,6 +111,13 @@ def test_every_kafka_client_logs_in_as_the_settings_say() -> None:
         logs_in = {"kafka.security()", "kafka.onlooker("}
         assert not made or any(call in file.read_text() for call in logs_in), file.relative_to(ROOT)
     assert "security()" in inspect.getsource(kafka.onlooker)
+
+
+@pytest.mark.parametrize("name", domain.domains())
+def test_the_topics_that_streams_read_hold_batches_by_what_they_unpack_to(name: str) -> None:
+    for stores in domain.load(name).stores.values():
+        limits = {"max.message.bytes": "4194304", "compression.type": "uncompressed"}
+        assert limits.items() <= dict(stores.topic.config).items(), stores.topic.name
 
 
 def test_no_page_takes_text_for_markup() -> None:

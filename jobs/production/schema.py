@@ -25,8 +25,10 @@ EVENTS = Topic(
     "production",
     partitions=4,
     about="units at collection points and their defects, JSON; key is the kind of event, partition by hash of the unit",
+    # Stored as they are, batches are held to the limit by what they unpack to; else kilobytes could fill Spark's heap.
     config=(
         ("max.message.bytes", "4194304"),
+        ("compression.type", "uncompressed"),
         ("message.timestamp.after.max.ms", "300000"),
         ("message.timestamp.before.max.ms", "86400000"),
     ),
