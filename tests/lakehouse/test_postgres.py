@@ -1,0 +1,51 @@
+"""The embedded PostgreSQL: on loopback, by password, not as root; a DSN of one's own is taken as it is."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+
+from lakehouse import postgres
+from lakehouse.errors import UnavailableError
+from lakehouse.settings import settings
+from tests.postgres import running_postgres
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, psutil.Process]]:
+    """How to connect to it, and its process."""
+    folder = tmp_path_factory.mktemp("postgres")
+    with running_postgres(folder) as dsn:
+        pid = int((folder / "data/postmaster.pid").read_text().splitlines()[0])
+        yield dsn, psutil.Process(pid)
+
+
+def test_it_listens_on_loopback_alone(server: tuple[str, psutil.Process]) -> None:
+    sockets = server[1].net_connections()
+    assert {socket.laddr.ip for socket in sockets if socket.status == psutil.CONN_LISTEN} == {"127.0.0.1"}
+
+
+def test_nobody_gets_in_without_the_password(server: tuple[str, psutil.Process]) -> None:
+    address, _, file = server[0].partition(" passfile=")
+    with psycopg.connect(server[0]) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+    for word in ("", "password=lake", "password=wrong"):
+        with pytest.raises(psycopg.OperationalError, match="password"):
+            psycopg.connect(f"{address} passfile=/dev/null {word}")
+    assert Path(file).stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root is another user than the one it starts")
+def test_it_does_not_run_as_root(server: tuple[str, psutil.Process]) -> None:
+    assert server[1].uids().real != 0
+
+
+def test_while_none_is_known_it_says_how_to_start_one(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UnavailableError, match="lake up"):
+        postgres.dsn()
+    monkeypatch.setenv("LAKE_POSTGRES_DSN", "host=db dbname=plant")
+    settings.cache_clear()
+    assert postgres.dsn() == "host=db dbname=plant"
