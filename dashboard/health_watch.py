@@ -7,7 +7,7 @@ import math
 import threading
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, TextIO
@@ -139,11 +139,7 @@ class HealthWatch:
             rates={name: history.read() for name, history in self._rates.items() if name in named},
             lags={name: history.read() for name, history in self._lags.items() if name in named},
             dead_letters={name: reader.read() for name, reader in self._dead.items() if name in topics},
-            tables=tuple(
-                (reader.table.domain, reader.table.name, reader.read())
-                for reader in self._tables
-                if reader.table.domain in topics
-            ),
+            tables=self._read_tables(topics),
             processes=processes,
             spark_uis=_spark_uis(domains),
             audits={domain.name: found for domain in domains if (found := audits.last(domain.name))},
@@ -155,6 +151,10 @@ class HealthWatch:
         if self.view is not None and getattr(self.view, part) == getattr(seen, part):
             return self.view.stamps[part]
         return f"{self._boot}-{next(self._numbers)}"
+
+    def _read_tables(self, domains: Collection[str]) -> tuple[tuple[str, str, Reading], ...]:
+        readers = [reader for reader in self._tables if reader.table.domain in domains]
+        return tuple((reader.table.domain, reader.table.name, reader.read()) for reader in readers)
 
     def _topic(self, name: str) -> TopicView:
         return (self._given.get(name) or self._own[name]).view()
