@@ -19,8 +19,10 @@ from lakehouse.broker import free_port
 from tests.e2e.running import Platform, rows_of, wait_for
 
 pytestmark = pytest.mark.e2e
-SALES = 2000
-PER_BATCH = 200
+SALES = 1000
+PER_BATCH = 200  # five batches of each query
+
+JAVA, QUICK = "spark.executor.extraJavaOptions", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"  # for runs of seconds
 
 
 @dataclass
@@ -101,7 +103,7 @@ def test_a_cluster_gives_the_rows_and_prices_of_local_mode_and_a_dead_worker_los
     platform.run("stream.py", "--trigger", "available-now")
     here = trained_and_priced(platform)
     with cluster(tmp_path / "cluster") as spark:
-        far.spark = ("--master", spark.url, "--conf", "spark.executor.memory=512m")
+        far.spark = ("--master", spark.url, "--conf", "spark.executor.memory=512m", "--conf", f"{JAVA}={QUICK}")
         stream = far.job("stream.py", "--trigger", "available-now", "--max-per-batch", str(PER_BATCH))
         wait_for(lambda: batches(far, "history") >= 3 or stream.poll() is not None, 120, "the third batch")
         assert stream.poll() is None, stream.communicate()[1]
