@@ -9,6 +9,7 @@ from tests.audit.place import Site
 POINTS = {"history": ("before", "appended", "written"), "averages": ("before", "upserted", "logged", "written")}
 PER_BATCH = "60"
 SALES = 170  # three batches
+IN_TWO = 100  # records a batch that make two of them
 FEW = ("history.appended:1",)
 
 

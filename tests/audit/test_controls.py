@@ -14,12 +14,11 @@ from lakehouse import backoff, checkpoints, guard, history, streams, tables
 from lakehouse.errors import LakeError
 from lakehouse.rebuild import rebuild
 from lakehouse.sidecar import Sidecar
-from tests.audit import oracle
+from tests.audit import crashes, oracle
 from tests.audit.looks import averages, conservation, fail_at, records
 from tests.audit.place import Site
 
 pytestmark = [pytest.mark.spark, pytest.mark.timeout(1800), pytest.mark.usefixtures("calm")]
-FEW_BATCHES = 100  # records each: two batches
 
 
 def plain_append(frame: Any, table: Any, app_id: str, batch_id: int) -> bool:
@@ -34,7 +33,7 @@ def test_control_without_transaction_ids_a_replayed_batch_is_there_twice(
     monkeypatch.setattr(tables, "append_batch", plain_append)
     monkeypatch.setattr(guard, "_is_ours", lambda start, before: None)  # it, too, would tell: no batch is recorded
     fail_at(monkeypatch, ["history.appended:1"])
-    run(QueryName.history, most=FEW_BATCHES)
+    run(QueryName.history, most=crashes.IN_TWO)
     assert any("history holds" in line and "twice" in line for line in conservation(site))
 
 
@@ -43,7 +42,7 @@ def test_control_with_a_fixed_transaction_id_a_new_checkpoint_loses_records(
 ) -> None:
     monkeypatch.setattr(checkpoints, "app_id", lambda generation, query: query)
     monkeypatch.setattr(guard, "check", lambda start: Sidecar(start.depends_on, starts=start.topic.starts))
-    run(QueryName.history, most=FEW_BATCHES)
+    run(QueryName.history, most=crashes.IN_TWO)
     shutil.rmtree(checkpoints.path("houses", "history"))
     site.send(40)
     run(QueryName.history, most=200)
@@ -55,7 +54,7 @@ def test_control_without_the_guard_against_the_future_one_event_silences_all_win
 ) -> None:
     rules = transforms._time_rules
     monkeypatch.setattr(transforms, "_time_rules", lambda: rules()[:1])
-    run(QueryName.averages, most=FEW_BATCHES)
+    run(QueryName.averages, most=crashes.IN_TWO)
     assert any("averages differ" in line for line in averages(site))
     sales = sum(row["sales"] for row in tables.read(AVERAGES).to_pylist())
     assert sales < sum(oracle.decode(message) is not None for message in records(site))
@@ -70,7 +69,7 @@ def test_control_reading_from_the_latest_offset_loses_what_was_there(
         return read(spark, servers, topic, dict.fromkeys(starts, -1), most)  # -1 is Spark's word for it
 
     monkeypatch.setattr(streams, "read_topic", latest)
-    run(QueryName.history, most=FEW_BATCHES)
+    run(QueryName.history, most=crashes.IN_TWO)
     assert any("history holds" in line and "not at all" in line for line in conservation(site))
 
 
@@ -86,7 +85,7 @@ def test_control_an_upsert_that_adds_counts_sales_again(
         return upsert(delta, data, keys, app_id, version, bound)
 
     monkeypatch.setattr(tables, "upsert", add)
-    run(QueryName.averages, most=FEW_BATCHES)
+    run(QueryName.averages, most=crashes.IN_TWO)
     assert any("averages differ" in line for line in averages(site))
 
 
@@ -96,8 +95,8 @@ def test_control_without_the_filter_a_rebuild_doubles_what_a_torn_batch_had_writ
     monkeypatch.setattr(backoff, "MAX_FAILURES", 1)
     fail_at(monkeypatch, ["history.appended:1"])
     with pytest.raises(LakeError, match="failed at"):
-        run(QueryName.history, most=FEW_BATCHES)
+        run(QueryName.history, most=crashes.IN_TWO)
     rebuild("houses.history", False)
     monkeypatch.setattr(history, "without_held", lambda frame, batch, stores: frame)
-    run(QueryName.history, most=FEW_BATCHES)
+    run(QueryName.history, most=crashes.IN_TWO)
     assert any("history holds" in line and "twice" in line for line in conservation(site))

@@ -21,7 +21,6 @@ from tests.audit.place import Site, wait_until
 
 pytestmark = [pytest.mark.spark, pytest.mark.timeout(1800), pytest.mark.usefixtures("calm")]
 BOTH = tuple(QueryName)
-FEW_BATCHES = 100  # records each: two batches
 
 
 def test_failed_at_every_point_of_every_batch(
@@ -29,7 +28,7 @@ def test_failed_at_every_point_of_every_batch(
 ) -> None:
     """In the first batch and in one after it; `make audit` kills the process at each, in three batches."""
     left = fail_at(monkeypatch, crashes.every((0, 1)))
-    run(most=FEW_BATCHES)
+    run(most=crashes.IN_TWO)
     assert set(left.values()) == {0}, "a point was not met"
     assert oracle.check(site) == []
 

@@ -11,10 +11,9 @@ from jobs.houses.schema import HISTORY, SALES
 from lakehouse import tables, topics
 from lakehouse.settings import ROOT
 from tests.bench import cost, drain, measure
+from tests.bench.growth import ROWS
 from tests.bench.measure import WARM_UP, committed
 
-ROWS = 21_613  # of the real file
-TIMES = (1, 10, 100)
 PARTITIONS = (1, 4, 16)
 RATES = (200, 2_000, 10_000, 20_000, 40_000, 80_000)
 Row = dict[str, float]

@@ -51,7 +51,7 @@ CURVES = (
     Curve(
         "jobs",
         "history, times the real file",
-        curves.TIMES,
+        growth.TIMES,
         curves.jobs,
         "seconds, whole process",
         ("recompute, s", "train, s", "audit, s"),
