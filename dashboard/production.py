@@ -96,7 +96,8 @@ def pareto(view: DomainView, zone: str, days: int = 1) -> pd.DataFrame:
 def p_chart(rows: pd.DataFrame) -> pd.DataFrame:
     """Hours with throughput in percent, its mean and its 3-sigma control limits, and whether the hour is outside.
 
-    The share of defective units is binomial: the limits are wider for an hour with few units.
+    The share of defective units is binomial: the limits are wider for an hour with few units (Montgomery, Introduction
+    to Statistical Quality Control, the p chart).
     """
     units, bad = rows["units"].astype(float), rows["defective_units"].astype(float)
     mean = bad.sum() / units.sum() if units.sum() else 0.0

@@ -9,6 +9,7 @@ from dashboard import charts
 from dashboard.charts import Figure, escaped
 
 GOOD, BAD = 0, 1  # places in the palette
+HOUR = pd.Timedelta(hours=1)
 
 
 def _layout(scheme: str, revision: str, across: Figure, **axis: Any) -> Figure:
@@ -78,11 +79,13 @@ def pareto(rows: pd.DataFrame, scheme: str) -> Figure:
 
 
 def throughput(rows: pd.DataFrame, scheme: str, revision: str) -> Figure:
-    """Throughput by hour with its mean and control limits; hours outside are marked."""
+    """Throughput by hour, in its middle, with its mean and control limits from end to end; hours outside are marked."""
     colours, ink = charts.PALETTE[scheme], charts.INK[scheme]
-    at, outside = charts.iso(rows["at"]), rows["outside"].tolist()
+    at, outside = charts.iso(rows["at"] + HOUR / 2), rows["outside"].tolist()
+    edges = charts.iso(pd.concat([rows["at"], rows["at"].tail(1) + HOUR]))
     told = [
-        [int(units), "outside its limits" if out else ""] for units, out in zip(rows["units"], outside, strict=True)
+        [f"{hour:%b %d %H:%M}", int(units), "outside its limits" if out else ""]
+        for hour, units, out in zip(rows["at"], rows["units"], outside, strict=True)
     ]
     point = {
         "type": "scatter",
@@ -97,27 +100,31 @@ def throughput(rows: pd.DataFrame, scheme: str, revision: str) -> Figure:
             "symbol": ["x" if out else "circle" for out in outside],
             "color": [colours[BAD] if out else colours[GOOD] for out in outside],
         },
-        "hovertemplate": "%{x|%b %d %H:%M} UTC: %{y:.1f} % of %{customdata[0]:,} units %{customdata[1]}<extra></extra>",
+        "hovertemplate": _OF_HOUR,
     }
     limits = [
-        _limit("mean", at, rows["mean"], ink[1], "solid", "linear"),
-        _limit("control limits", at, rows["low"], colours[BAD], "dot", "hvh"),
-        _limit("upper limit", at, rows["high"], colours[BAD], "dot", "hvh") | {"showlegend": False},
+        _limit("mean", edges, rows["mean"], ink[1], "solid"),
+        _limit("control limits", edges, rows["low"], colours[BAD], "dot"),
+        _limit("upper limit", edges, rows["high"], colours[BAD], "dot") | {"showlegend": False},
     ]
     across = {"type": "date", "tickformat": "%H:%M\n%b %d"}
     axis = {"rangemode": "normal", "ticksuffix": " %", "tickformat": ".4~g"}
     return {"data": [*limits, point], "layout": _layout(scheme, revision, across, **axis)}
 
 
-def _limit(name: str, at: Sequence[str], values: "pd.Series[Any]", colour: str, dash: str, shape: str) -> Figure:
-    line = {"color": colour, "width": 1.4, "dash": dash, "shape": shape}
-    numbers = [round(float(value), 3) for value in values]
+_OF_HOUR = "hour from %{customdata[0]} UTC: %{y:.1f} % of %{customdata[1]:,} units %{customdata[2]}<extra></extra>"
+
+
+def _limit(name: str, edges: Sequence[str], values: "pd.Series[Any]", colour: str, dash: str) -> Figure:
+    """A step for each hour, from its start to the next one's."""
+    line = {"color": colour, "width": 1.4, "dash": dash, "shape": "hv"}
+    numbers = [round(float(value), 3) for value in (*values, *values.tail(1))]
     shown = f"{name}: %{{y:.1f}} %<extra></extra>"
     return {
         "type": "scatter",
         "mode": "lines",
         "name": name,
-        "x": at,
+        "x": list(edges),
         "y": numbers,
         "line": line,
         "hovertemplate": shown,

@@ -4,13 +4,14 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lakehouse import auditcli, deadletterscli, entry, modelcli, schedulecli
 from lakehouse import domain as discovery
-from lakehouse.domain import load, load_all
+from lakehouse.domain import Domain, load, load_all
 from lakehouse.errors import LakeError, RefusedError, UsageError
 from lakehouse.settings import ROOT, settings
 from lakehouse.terminal import console, grid, print_json
@@ -168,9 +169,20 @@ def reset(
         return
     if not yes and not typer.confirm(f"Delete {', '.join(str(folder) for folder in there)}?"):
         raise LakeError("Nothing was deleted.")
+    _forget(load_all([domain] if domain else []), everything=domain is None)
     for folder in there:
         shutil.rmtree(folder)
     console().print("Deleted.")
+
+
+def _forget(domains: Sequence[Domain], everything: bool) -> None:
+    """Delete what the domains have in PostgreSQL, before their files: it may not answer."""
+    from lakehouse import postgres
+    from lakehouse.postgres_server import forget
+
+    for domain in domains:
+        if domain.postgres and not (everything and postgres.embedded()):  # that one goes with var
+            forget(domain.name)
 
 
 @app.command()

@@ -205,10 +205,19 @@ def empty(connection: Connection, tables: Sequence[Table]) -> None:
     connection.execute(sql.SQL("TRUNCATE {}").format(_names([table.name for table in tables])))
 
 
-def rows(connection: Connection, table: Table) -> list[dict[str, Any]]:
-    """All rows of the table."""
-    statement = sql.SQL("SELECT {} FROM {}").format(_names(list(table.columns)), sql.Identifier(table.name))
-    return connection.execute(statement).fetchall()
+def held(table: Table) -> list[dict[str, Any]]:
+    """All rows of the table; none before a stream has made it. Raises UnavailableError when the server is away."""
+    with connect(table.domain, role=None) as connection, answering():
+        if connection.execute("SELECT to_regclass(%s)", [table.name]).fetchone() == {"to_regclass": None}:
+            return []
+        statement = sql.SQL("SELECT {} FROM {}").format(_names(list(table.columns)), sql.Identifier(table.name))
+        return connection.execute(statement).fetchall()
+
+
+def drop(schema: str) -> None:
+    """Delete the schema with all that is in it. Raises UnavailableError when the server is away."""
+    with connect(role=None) as connection, answering():
+        connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(schema)))
 
 
 def written_by(connection: Connection, table: Table, batch: Batch) -> list[dict[str, Any]]:

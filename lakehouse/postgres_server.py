@@ -3,14 +3,18 @@
 import os
 import secrets
 import shutil
+import signal
 import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
 from lakehouse import durable, state
 from lakehouse.broker import free_port
 from lakehouse.errors import LakeError, UnavailableError
-from lakehouse.postgres import OWNER, READER, address_file, connect, default_folder, passfile
+from lakehouse.postgres import OWNER, READER, address_file, connect, default_folder, drop, embedded, passfile
 from lakehouse.settings import settings
 
 _UNPRIVILEGED = 65534  # nobody: PostgreSQL refuses to run as root
@@ -76,6 +80,33 @@ class Server:
                 return True
         except UnavailableError:
             return False
+
+
+@contextmanager
+def started(server: Server, seconds: float = 60) -> Iterator[None]:
+    """The server, until the end of the block. Raises UnavailableError when it does not answer in time."""
+    with (server.folder / "log").open("wb") as log:
+        process = subprocess.Popen(server.command(), stdout=log, stderr=log, start_new_session=True)
+    try:
+        until = time.monotonic() + seconds
+        while not server.ready():
+            if process.poll() is not None or time.monotonic() > until:
+                raise UnavailableError("PostgreSQL does not start.", f"{server.folder / 'log'} says why.")
+            time.sleep(0.1)
+        yield
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(30)
+        address_file().unlink(missing_ok=True)
+
+
+def forget(schema: str) -> None:
+    """Delete a domain's schema; the embedded server is started for it. Raises UnavailableError when none answers."""
+    if not embedded():
+        drop(schema)
+    elif (default_folder() / "data/PG_VERSION").exists():
+        with started(Server()):
+            drop(schema)
 
 
 def unprivileged() -> list[str]:

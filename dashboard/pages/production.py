@@ -53,7 +53,8 @@ def _figures() -> list[Component]:
             (
                 "windows",
                 "Throughput by hour",
-                "Units without a defect, in percent, of the whole line. A cross is outside the 3-sigma control limits.",
+                "Units without a defect, in percent, of the whole line, over 31 days whatever the header's range. "
+                "A cross is outside the 3-sigma control limits.",
             ),
         )
     ]

@@ -116,7 +116,7 @@ class Totals:
         born = checkpoints.generation(checkpoint) if checkpoints.exists(checkpoint) else ""
         self._batch = self._delta.last(born)
         self._ends = {} if self._batch is None else checkpoints.plan(checkpoint, self._batch).ends
-        self._stored = _by_key(_in_postgres()) if self._rows else {}  # after Delta: it is never behind
+        self._stored = _by_key(postgres.held(TOTALS)) if self._rows else {}  # after Delta: it is never behind
         self._first: dict[tuple[str, str], datetime] = {}
         self._last: dict[str, datetime] = {}
         self._defects: set[tuple[str, ...]] = set()
@@ -174,11 +174,6 @@ class Totals:
 
 
 _SAME = tuple(name for name in TOTALS.columns if name != "updated_at")
-
-
-def _in_postgres() -> list[dict[str, Any]]:
-    with postgres.connect(DOMAIN.name, postgres.READER) as connection, postgres.answering():
-        return postgres.rows(connection, TOTALS)
 
 
 def _by_key(rows: Sequence[dict[str, Any]]) -> dict[tuple[str, str], dict[str, Any]]:

@@ -40,8 +40,7 @@ def recompute(spark: SparkSession) -> DataFrame:
 def stores(spark: SparkSession) -> tuple[DataFrame, DataFrame]:
     """The totals as Delta and as PostgreSQL hold them after the same batch; a live stream may be between the two."""
     schema = ", ".join(f"{name} {kind}" for name, kind in TOTALS.columns.items())
-    with postgres.connect(DOMAIN.name, postgres.READER) as connection:
-        held = postgres.rows(connection, TOTALS)
+    held = postgres.held(TOTALS)
     delta = tables.read(TOTALS).to_pylist()  # after PostgreSQL, which is written first
     rows = [[tuple(row[name] for name in TOTALS.columns) for row in side] for side in (delta, held)]
     return spark.createDataFrame(rows[0], schema), spark.createDataFrame(rows[1], schema)

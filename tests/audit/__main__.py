@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.audit import crashes, disk, strikes
+from tests.audit import crashes, disk, line, strikes
 from tests.audit.place import site
 from tests.ending import end_in_order
 
@@ -32,10 +32,22 @@ def random_strikes(folder: Path, seed: int) -> list[str]:
     return strikes.run(folder, seed, count=10, seconds=600, say=say)
 
 
+def line_crashes(folder: Path, seed: int) -> list[str]:
+    """The production line's stream killed at every point of two batches; PostgreSQL and Delta compared after each."""
+    return line.crash(folder, seed, rounds=2, say=say)
+
+
+def line_strikes(folder: Path, seed: int) -> list[str]:
+    """PostgreSQL, Java, Python and the broker of the production line killed and stopped in a random order."""
+    return line.strike(folder, seed, count=8, seconds=300, say=say)
+
+
 PARTS: dict[str, Callable[[Path, int], list[str]]] = {
     "crashes": every_crash,
     "disk": full_disk,
     "strikes": random_strikes,
+    "line-crashes": line_crashes,
+    "line-strikes": line_strikes,
 }
 
 
@@ -56,11 +68,11 @@ def main() -> None:
     for name in chosen.only or PARTS:
         say(f"{name}: {PARTS[name].__doc__}")
         with tempfile.TemporaryDirectory(prefix=f"lake-audit-{name}-", ignore_cleanup_errors=True) as folder:
-            found = PARTS[name](Path(folder), chosen.seed)
-        wrong += [f"{name}: {line}" for line in found]
-        say(f"{name}: {'nothing is wrong' if not found else f'{len(found)} things are wrong'}")
-    for line in wrong:
-        say(line)
+            off = PARTS[name](Path(folder), chosen.seed)
+        wrong += [f"{name}: {found}" for found in off]
+        say(f"{name}: {'nothing is wrong' if not off else f'{len(off)} things are wrong'}")
+    for found in wrong:
+        say(found)
     sys.exit(1 if wrong else 0)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from dashboard import production, production_charts
+from dashboard import charts, production, production_charts
 from jobs.production.schema import TOTAL_COLUMNS
 
 HOUR = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -55,3 +55,10 @@ def test_text_that_came_from_events_is_escaped() -> None:
     figure = production_charts.pareto(rows, "light")
     assert figure["data"][0]["x"] == ["&lt;b&gt;gap"]
     assert figure["layout"]["xaxis"]["categoryarray"] == ["&lt;b&gt;gap"]
+
+
+def test_one_hour_alone_has_limits_over_all_of_it_and_its_point_in_its_middle() -> None:
+    *limits, point = production_charts.throughput(production.p_chart(hours((100, 10))), "light", "")["data"]
+    assert point["x"] == charts.iso(pd.Series([HOUR + timedelta(minutes=30)]))
+    assert [line["x"] for line in limits] == [charts.iso(pd.Series([HOUR, HOUR + timedelta(hours=1)]))] * 3
+    assert [line["y"] for line in limits] == [[90, 90], [81, 81], [99, 99]]

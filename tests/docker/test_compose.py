@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from jobs.houses.schema import DOMAIN
+from jobs.production.schema import DOMAIN as LINE
 from lakehouse import cli, jars, java, schedule, schedulecli
 from lakehouse.settings import ROOT, Settings
 
@@ -17,7 +18,8 @@ COMPOSE = (ROOT / "docker/compose.yaml").read_text()
 DOCKERFILE = (ROOT / "docker/Dockerfile").read_text()
 IGNORE = (ROOT / ".dockerignore").read_text()
 ONE_SHOT = {"prepare", "recompute", "ksqldb-script"}
-NO_HEALTH = ONE_SHOT | {"produce", "nightly"}  # its exit, or its line in the log, is all that it has to tell
+# Its exit, or its line in the log, is all that it has to tell.
+NO_HEALTH = ONE_SHOT | {"produce", "nightly", "produce-production", "nightly-production"}
 OTHER_VARIABLES = {"LAKE_DEBUG", "LAKE_LOG_FORMAT", "LAKE_PYTHON"}  # read outside Settings
 PORTS = {"kafka": "9094", "spark-master": "7077", "ksqldb-server": "8088"}  # as the services reach each other
 Project = dict[str, Any]
@@ -161,11 +163,12 @@ def test_the_services_hold(check: Callable[[Project], Iterator[str]]) -> None:
         ('["kafka:/var/lib/kafka/data"]', "[]", bad_mounts, "kafka: kafka:/var/lib/kafka/data is not mounted"),
         ("  lake: {}", "", bad_mounts, "stream: lake:/lake"),
         ("jobs/houses/stream.py", "jobs/houses/streams.py", missing_programs, "stream: jobs/houses/streams.py"),
-        ("/lake, nightly,", "/lake, nightly-run,", missing_programs, "nightly: lake nightly-run"),
+        ("/lake, nightly, houses", "/lake, nightly-run, houses", missing_programs, "nightly: lake nightly-run"),
         ("mem_limit: 3g\n\n  ksql", "\n\n  ksql", soft_services, "nightly: memory"),
         ("dashboard.app", "dashboard.server", missing_programs, "dashboard: dashboard/server.py"),
         ("LAKE_VAR:", "LAKE_FOLDER:", wrong_addresses, "stream: LAKE_FOLDER"),
         ("SERVERS: kafka:9094", "SERVERS: kafka:9092", wrong_addresses, "produce: kafka:9092"),
+        ("RES_DSN:", "RES:", wrong_addresses, "stream-production: LAKE_POSTGRES"),
         ("host=recompute", "host=stream", wrong_addresses, "recompute: executors would call stream"),
     ],
 )
@@ -179,7 +182,8 @@ def test_what_would_not_hold_is_noticed(
 
 def test_the_jobs_are_run_as_the_domain_says() -> None:
     commands = [_words(service) for service in _ours(_project()).values()]
-    for job in (*DOMAIN.prepare, DOMAIN.produce, ("jobs/houses/stream.py",), ("jobs/houses/recompute.py",)):
+    line = (LINE.produce, ("jobs/production/stream.py",))
+    for job in (*DOMAIN.prepare, DOMAIN.produce, ("jobs/houses/stream.py",), ("jobs/houses/recompute.py",), *line):
         assert [command[-len(job) :] for command in commands].count(list(job)) == 1
 
 
@@ -194,7 +198,8 @@ def test_health_is_asked_where_the_service_listens() -> None:
             port = re.findall(r"localhost:(\d+)", service["environment"]["HEALTH_URL"])[0]
             assert service["ports"] == [f"127.0.0.1:{port}:{port}"], name
             listens = [*_words(service), str(service["environment"].get("WORKER_UI_PORT"))]
-            assert port in listens or port == "4040", name  # 4040 is Spark's own default
+            told = port in listens or f"spark.ui.port={port}" in listens
+            assert told or port == "4040", name  # Spark's own default
 
 
 def test_the_broker_takes_what_the_topics_are_given() -> None:

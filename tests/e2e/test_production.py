@@ -9,22 +9,19 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
-from psycopg.rows import dict_row
 
-from jobs.production.schema import TOTALS, ZONES
 from lakehouse.postgres_server import unprivileged
+from tests.audit.line_oracle import both, decode, in_postgres, wrong
 from tests.e2e.running import Platform, read_topic, rows_of, wait_for
-from tests.jobs.production.line import Event, count, counted
+from tests.jobs.production.line import count, counted
 from tests.postgres import running_postgres
 
 pytestmark = pytest.mark.e2e
-KEYS = {b"unit_collection_point": (), b"unit_defect": ("concern_id", "zone_charged_id")}
 
 
 @pytest.fixture(scope="module")
@@ -36,41 +33,11 @@ def line(broker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plat
         yield Platform(broker, folder / "var", {**env, "LAKE_POSTGRES_DSN": dsn}, domain="production")
 
 
-def decode(message: Any) -> Event | None:
-    """The event in a record, or None."""
-    more = KEYS.get(message.key())
-    try:
-        event = json.loads(message.value())
-        at = datetime.fromisoformat(event["unit_collection_pt_timestamp"])
-        zones = [event["zone_id"], *([event["zone_charged_id"]] if more else [])]
-        told = [event["qls_unit_id"], event["collection_point_id"], *(event[name] for name in more or ())]
-    except (ValueError, KeyError, TypeError):
-        return None
-    sent = datetime.fromtimestamp(message.timestamp()[1] / 1000, UTC)
-    if more is None or None in told or not set(zones) <= set(ZONES) or at > sent + timedelta(minutes=5):
-        return None
-    return event if more else {name: event[name] for name in event if name not in KEYS[b"unit_defect"]}
-
-
-def in_postgres(line: Platform, table: str = "totals") -> list[dict[str, Any]]:
-    with psycopg.connect(line.env["LAKE_POSTGRES_DSN"], row_factory=dict_row) as connection:
-        if not connection.execute("SELECT to_regclass(%s) AS it", [f"production.{table}"]).fetchone()["it"]:  # type: ignore[index]
-            return []
-        return connection.execute(f"SELECT * FROM production.{table}").fetchall()  # type: ignore[call-overload]
-
-
 def same(line: Platform) -> list[dict[str, Any]]:
     """The totals, which are the same row by row in PostgreSQL and in Delta."""
-    stored, delta = (
-        [{name: row[name] for name in TOTALS.columns} for row in sorted(rows, key=_place)]
-        for rows in (in_postgres(line), rows_of(line, "totals"))
-    )
+    stored, delta = both(line)
     assert stored == delta
     return stored
-
-
-def _place(row: dict[str, Any]) -> tuple[Any, Any]:
-    return row["day"], row["zone_id"]
 
 
 def killed(line: Platform, point: str, batch: int) -> None:
@@ -92,16 +59,11 @@ def test_totals_are_a_plain_count_of_the_topic_whatever_is_killed(line: Platform
     killed(line, "totals.counted", 0)  # in PostgreSQL, not yet in Delta
     killed(line, "totals.upserted", 1)  # in one of the tables in Delta
     line.run("stream.py", "--max-per-batch", "700", "--trigger", "available-now")
-    totals = same(line)
-    assert counted(totals) == count(events)
-    assert len(totals) == len({(row["day"], row["zone_id"]) for row in totals})
-    sent = sorted((message.partition(), message.offset()) for message in messages)
-    kept = [*rows_of(line, "history"), *rows_of(line, "dead_letters")]
-    assert sorted((row["partition"], row["offset"]) for row in kept) == sent
+    assert wrong(line) == []
     assert len(rows_of(line, "dead_letters")) == len(messages) - len(events)
     check_audit(line)
     said = line.run("recompute.py")
-    assert f"{len(totals)} equal in Delta, PostgreSQL and the history" in said
+    assert f"{len(in_postgres(line))} equal in Delta, PostgreSQL and the history" in said
     assert counted(rows_of(line, "totals_batch")) == count(events)
 
 

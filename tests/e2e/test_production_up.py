@@ -5,14 +5,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from playwright.sync_api import Browser
 
+from jobs.production.schema import LINE
 from lakehouse.broker import free_port
 from tests.e2e.running import Platform, keep_screenshot, lake_up, rows_of, running, wait_for
+from tests.postgres import running_postgres
 
 pytestmark = pytest.mark.e2e
-QUERY = "SELECT zone_id, units, defective_units FROM production.totals ORDER BY day, zone_id"
+QUERY = "SELECT day, zone_id, units, defective_units FROM production.totals ORDER BY day, zone_id"
 ZONES = "rows => rows.map(row => [row.dataset.zone, row.querySelector('[data-field=units]').dataset.value])"
 
 
@@ -23,8 +26,14 @@ def lake(platform: Platform, *arguments: str) -> str:
     return done.stdout
 
 
-def psql(platform: Platform) -> list[str]:
-    return lake(platform, "psql", "-At", "-c", QUERY).split()
+def psql(platform: Platform) -> list[list[str]]:
+    """Day, zone, units and defective units, as psql shows them."""
+    return [row.split("|") for row in lake(platform, "psql", "-At", "-c", QUERY).split()]
+
+
+def of_the_line(rows: list[list[str]]) -> int:
+    """Units that have left the line, also when it was built over the start of a production day."""
+    return sum(int(units) for _, zone, units, _ in rows if zone == LINE)
 
 
 def test_the_line_from_lake_up_to_reset(tmp_path: Path, browser: Browser) -> None:
@@ -33,19 +42,20 @@ def test_the_line_from_lake_up_to_reset(tmp_path: Path, browser: Browser) -> Non
         platform.domain = "production"
         platform.env["LAKE_BOOTSTRAP_SERVERS"] = platform.bootstrap_servers
         platform.run("produce.py", "--units", "40", "--rate", "0", "--seed", "3", "--no-pattern")
-        line = lambda: [row for row in psql(platform) if row.startswith("line|40|")]  # noqa: E731
-        wait_for(line, 60, "all units in PostgreSQL")
+        wait_for(lambda: of_the_line(psql(platform)) == 40, 60, "all units in PostgreSQL")
         wait_for(lambda: psql(platform) == delta(platform), 30, "the same in Delta")
         check_board(platform, browser)
         for file in (var / "postgres/credentials").iterdir():
             assert file.stat().st_mode & 0o077 == 0
     lake(platform, "reset", "production", "--yes")
     assert not (var / "lake/production").exists()
+    with running_postgres(var / "postgres") as dsn, psycopg.connect(dsn) as connection:
+        assert connection.execute("SELECT to_regnamespace('production')").fetchone() == (None,)
 
 
-def delta(platform: Platform) -> list[str]:
+def delta(platform: Platform) -> list[list[str]]:
     rows = sorted(rows_of(platform, "totals"), key=lambda row: (row["day"], row["zone_id"]))
-    return [f"{row['zone_id']}|{row['units']}|{row['defective_units']}" for row in rows]
+    return [[str(row[name]) for name in ("day", "zone_id", "units", "defective_units")] for row in rows]
 
 
 def check_board(platform: Platform, browser: Browser) -> None:
@@ -56,8 +66,11 @@ def check_board(platform: Platform, browser: Browser) -> None:
     page.goto(f"{running(platform)['dashboard_url']}/production")
     page.wait_for_selector("#production-zones-table tr[data-zone]", timeout=30_000)
     shown = dict(page.eval_on_selector_all("#production-zones-table tr[data-zone]", ZONES))
-    assert shown == {row.split("|")[0]: row.split("|")[1] for row in psql(platform) if not row.startswith("line")}
-    assert page.locator("#production-kpi-units-value [data-value]").get_attribute("data-value") == "40"
+    rows = psql(platform)
+    today = {zone: units for day, zone, units, _ in rows if day == rows[-1][0]}
+    built = page.locator("#production-kpi-units-value [data-value]").get_attribute("data-value")
+    assert built == today.pop(LINE)
+    assert shown == today
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     page.wait_for_timeout(2500)
     keep_screenshot(page, "e2e-production")
