@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 NO_PAUSE = "0 seconds"
 MOST_RECORDS = 1_000_000  # in a batch
-# After each poll Spark asks the broker for the partition's bounds, by seeks that throw away what was fetched beyond the poll.
+# After each poll Spark asks the broker for the partition's bounds, by seeks that throw away what was fetched beyond it.
 # With Kafka's 500 records a poll that was a third of a task's time; so a poll takes all of a fetch.
 _FETCHED = {"kafka.max.poll.records": "10000", "kafka.max.partition.fetch.bytes": str(2 * 1024 * 1024)}
 

@@ -56,7 +56,7 @@ def _place(row: dict[str, Any]) -> tuple[Any, Any]:
 def wrong(line: Platform) -> list[str]:
     """Everything that is wrong once the stream has read all there is, a sentence each; empty when nothing is."""
     try:
-        messages = read_topic(line.bootstrap_servers, EVENTS.name, EVENTS.partitions)
+        messages = read_topic(line.bootstrap_servers, EVENTS.name, EVENTS.partitions, {"log_level": 0})
         stored, delta = both(line)
     except (KafkaException, psycopg.OperationalError) as error:
         return [f"broker or PostgreSQL do not answer: {error}"]

@@ -15,7 +15,7 @@ from tests.bench.growth import ROWS
 from tests.bench.measure import WARM_UP, committed
 
 PARTITIONS = (1, 4, 16)
-RATES = (200, 2_000, 10_000, 20_000, 40_000, 80_000)
+RATES = (2_000, 10_000, 20_000, 40_000, 80_000)
 Row = dict[str, float]
 
 
