@@ -18,6 +18,14 @@ from lakehouse.settings import ROOT, settings
 ARCHIVE = jars.FOLDER / "spark.jsa"  # class-data-sharing archive: `lake make-archive`
 STREAM = "stream.py"  # the job of a domain that runs for days
 _TAKES_PY = ("--py-files", "--files")  # flags whose value may end in .py
+# On a cluster a file system of a jar is wanted before the jar is there, to fetch it with.
+_HADOOPS_OWN_FILES = (
+    "--conf",
+    "spark.hadoop.fs.file.impl=org.apache.hadoop.fs.LocalFileSystem",
+    "--conf",
+    "spark.sql.streaming.checkpointFileManagerClass="
+    "org.apache.spark.sql.execution.streaming.checkpointing.FileContextBasedCheckpointFileManager",
+)
 USAGE = "Usage: ./spark-submit.sh [Spark's flags] jobs/<domain>/<job>.py [the job's options]"
 
 
@@ -40,7 +48,7 @@ def spark_flags(given: list[str], script: Path | None = None) -> list[str]:
         # A plain class path starts a second faster than --jars, which copies each jar to the executors.
         ours += ["--driver-class-path", os.pathsep.join(spark_jars)]
     else:
-        ours += ["--jars", ",".join(spark_jars)]
+        ours += ["--jars", ",".join(spark_jars), *_HADOOPS_OWN_FILES]
     ours += [
         "--driver-java-options",
         f"-Dlog4j2.configurationFile={ROOT}/conf/log4j2.properties {_java_options(script)}",

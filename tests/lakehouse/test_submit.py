@@ -36,6 +36,12 @@ def test_given_flags_come_after_ours_so_that_they_win(root: Path) -> None:
     assert "--jars" in submit.spark_flags(["--conf", "spark.master=spark://m:7077"])
 
 
+@pytest.mark.parametrize(("given", "hadoops_own"), [([], False), (["--master", "spark://m:7077"], True)])
+def test_only_where_the_jars_are_at_hand_files_are_written_by_one_of_them(given: list[str], hadoops_own: bool) -> None:
+    flags = submit.spark_flags(given)
+    assert ("spark.hadoop.fs.file.impl=org.apache.hadoop.fs.LocalFileSystem" in flags) is hadoops_own
+
+
 def java_options(*script: str) -> str:
     """What the JVM of a job is told."""
     flags = submit.spark_flags([], *map(Path, script))
