@@ -135,7 +135,7 @@ def kpis(view: DomainView) -> list[Component]:
         tiles.kpi("production-kpi-throughput", through, *_percent(row), day),
         tiles.kpi("production-kpi-found", "Defects today", _exact(text.count(found), found), "found anywhere"),
         tiles.kpi("production-kpi-worst", "Worst zone", where, of_worst),
-        tiles.kpi("production-kpi-delay", "Delay", tiles.age(newest), "since the newest unit counted"),
+        tiles.kpi("production-kpi-delay", "Delay", tiles.age(newest), "of the newest unit"),
         tiles.kpi(
             "production-kpi-rate", "Events per second", text.decimal(view.topic.rate), tiles.rate_note(view.topic)
         ),

@@ -10,12 +10,18 @@ from dashboard.charts import Figure, escaped
 
 GOOD, BAD = 0, 1  # places in the palette
 HOUR = pd.Timedelta(hours=1)
+FEW = 5
 
 
 def _layout(scheme: str, revision: str, across: Figure, **axis: Any) -> Figure:
     look = charts.layout(scheme)
     upwards = look["yaxis"] | {"tickprefix": "", "tickformat": ",d"} | axis
     return look | {"uirevision": revision, "showlegend": True, "xaxis": look["xaxis"] | across, "yaxis": upwards}
+
+
+def _counts(most: int) -> Figure:
+    """An axis of counts: where they are few, Plotly would write halves and round them, 1 1 2 2."""
+    return {"tickmode": "linear", "dtick": 1} if most <= FEW else {}
 
 
 def _names(labels: Sequence[object]) -> Figure:
@@ -43,7 +49,8 @@ def units(zones: pd.DataFrame, scheme: str) -> Figure:
         _bar("good", labels, good.tolist(), colours[GOOD]),
         _bar("defective", labels, zones["defective_units"].tolist(), colours[BAD], "/"),
     ]
-    return {"data": data, "layout": _layout(scheme, "units", _names(labels)) | {"barmode": "stack", "bargap": 0.3}}
+    look = _layout(scheme, "units", _names(labels), **_counts(max(zones["units"], default=0)))
+    return {"data": data, "layout": look | {"barmode": "stack", "bargap": 0.3}}
 
 
 def defects(zones: pd.DataFrame, scheme: str) -> Figure:
@@ -53,7 +60,9 @@ def defects(zones: pd.DataFrame, scheme: str) -> Figure:
         _bar("found here", labels, zones["defects_found"].tolist(), colours[BAD]),
         _bar("charged to it", labels, zones["defects_charged"].tolist(), colours[3], "/"),
     ]
-    return {"data": data, "layout": _layout(scheme, "defects", _names(labels)) | {"barmode": "group", "bargap": 0.3}}
+    most = max([*zones["defects_found"], *zones["defects_charged"]], default=0)
+    look = _layout(scheme, "defects", _names(labels), **_counts(most))
+    return {"data": data, "layout": look | {"barmode": "group", "bargap": 0.3}}
 
 
 def pareto(rows: pd.DataFrame, scheme: str) -> Figure:
@@ -70,7 +79,7 @@ def pareto(rows: pd.DataFrame, scheme: str) -> Figure:
         "line": {"color": colours[GOOD], "width": 2},
         "hovertemplate": "up to %{x}: %{y:.0%}<extra></extra>",
     }
-    layout = _layout(scheme, "pareto", _names(labels))
+    layout = _layout(scheme, "pareto", _names(labels), **_counts(max(rows["defects"], default=0)))
     dim = layout["yaxis"]["tickfont"]
     right = {"overlaying": "y", "side": "right", "range": [0, 1.04], "tickformat": ".0%", "showgrid": False}
     right |= {"tickmode": "linear", "dtick": 0.25}

@@ -62,3 +62,9 @@ def test_one_hour_alone_has_limits_over_all_of_it_and_its_point_in_its_middle() 
     assert point["x"] == charts.iso(pd.Series([HOUR + timedelta(minutes=30)]))
     assert [line["x"] for line in limits] == [charts.iso(pd.Series([HOUR, HOUR + timedelta(hours=1)]))] * 3
     assert [line["y"] for line in limits] == [[90, 90], [81, 81], [99, 99]]
+
+
+@pytest.mark.parametrize(("most", "step"), [(2, 1), (60, None)])
+def test_few_defects_are_counted_in_whole_ones(most: int, step: int | None) -> None:
+    rows = pd.DataFrame({"concern_id": ["gap"], "defects": [most], "share": [1.0]})
+    assert production_charts.pareto(rows, "light")["layout"]["yaxis"].get("dtick") == step
