@@ -2,6 +2,7 @@
 
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -103,7 +104,7 @@ class Progress:
             self.live.console.print(line)
 
 
-class Sender(Generic[Event]):
+class Sender(ABC, Generic[Event]):
     """A producer that neither loses nor doubles an acknowledged message, with its pace, progress and stop signal."""
 
     def __init__(
@@ -125,9 +126,9 @@ class Sender(Generic[Event]):
             }
         )
 
+    @abstractmethod
     def message(self, event: Event, number: int) -> Outgoing:
         """The message of an event, the run's `number`th."""
-        raise NotImplementedError
 
     def run(self, events: Iterator[Event]) -> None:
         """Send the events at their pace until there are no more or a stop is asked for, and wait for the reports."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psycopg
 
+from lakehouse.postgres import passfile
 from lakehouse.postgres_server import Server
 
 
@@ -15,13 +16,13 @@ from lakehouse.postgres_server import Server
 def running_postgres(folder: Path) -> Iterator[str]:
     """A server on a free port; how to connect to it, with the password in a file."""
     server = Server(folder, port=0)
-    dsn = f"host=127.0.0.1 port={server.port} dbname=postgres user=lake passfile={folder}/credentials/passwords"
+    dsn = dsn_of(server)
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(server.command(), stdout=log, stderr=log, start_new_session=True)
         try:
             until = time.monotonic() + 60
-            while not _answers(dsn):
+            while not answers(dsn):
                 assert process.poll() is None and time.monotonic() < until, (folder / "log").read_text()
                 time.sleep(0.1)
             yield dsn
@@ -30,7 +31,13 @@ def running_postgres(folder: Path) -> Iterator[str]:
             process.wait(30)
 
 
-def _answers(dsn: str) -> bool:
+def dsn_of(server: Server) -> str:
+    """How to connect to it as its owner, whoever else may run one."""
+    return f"host=127.0.0.1 port={server.port} dbname=postgres user=lake passfile={passfile(server.folder)}"
+
+
+def answers(dsn: str) -> bool:
+    """Whether one can connect."""
     try:
         psycopg.connect(dsn, connect_timeout=2).close()
     except psycopg.OperationalError:

@@ -14,19 +14,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-import psycopg
 
 from jobs.production.schema import DOMAIN
 from lakehouse import checkpoints, topics
 from lakehouse.broker import Broker
 from lakehouse.launch import _job
-from lakehouse.postgres import passfile
 from lakehouse.postgres_server import Server
 from lakehouse.settings import settings
 from lakehouse.supervisor import Service, Supervisor
 from tests.audit import line_oracle
 from tests.audit.place import wait_until
 from tests.e2e.running import Platform
+from tests.postgres import answers, dsn_of
 
 POINTS = {
     "history": ("before", "appended", "written"),
@@ -69,7 +68,7 @@ class Line:
 def running(folder: Path, seed: int, say: Say) -> Iterator[Line]:
     """Broker and PostgreSQL under the platform's own supervisor, which starts again what dies; the stream is known."""
     server = Server(folder / "postgres", port=0)
-    dsn = f"host=127.0.0.1 port={server.port} dbname=postgres user=lake passfile={passfile(server.folder)}"
+    dsn = dsn_of(server)
     os.environ |= {"LAKE_VAR": str(folder / "var"), "LAKE_POSTGRES_DSN": dsn}
     settings.cache_clear()
     broker = Broker(folder / "kafka", port=0)
@@ -77,7 +76,7 @@ def running(folder: Path, seed: int, say: Say) -> Iterator[Line]:
     settings.cache_clear()
     services = {
         "broker": Service("kafka", broker.command, ready=lambda _: broker.ready(), grace=30),
-        "postgres": Service("postgres", server.command, ready=lambda _: _answers(dsn), stop_signal=signal.SIGINT),
+        "postgres": Service("postgres", server.command, ready=lambda _: answers(dsn), stop_signal=signal.SIGINT),
         "stream": Service("stream", lambda: _job("jobs/production/stream.py")),
     }
     supervisor = Supervisor(say, {})
@@ -94,14 +93,6 @@ def running(folder: Path, seed: int, say: Say) -> Iterator[Line]:
         for name in ("LAKE_VAR", "LAKE_POSTGRES_DSN", "LAKE_BOOTSTRAP_SERVERS"):
             os.environ.pop(name)
         settings.cache_clear()
-
-
-def _answers(dsn: str) -> bool:
-    try:
-        psycopg.connect(dsn, connect_timeout=2).close()
-    except psycopg.OperationalError:
-        return False
-    return True
 
 
 def crash(folder: Path, seed: int, rounds: int, say: Say) -> list[str]:
