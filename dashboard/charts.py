@@ -25,6 +25,8 @@ PALETTE = {
     "dark": ("#56B4E9", "#FF8B4D", "#2FC79B", "#DE91BC", "#F0C642", "#8AA4FF"),
 }
 DASHES = ("solid", "dash", "dot")
+# Plotly draws a time as it is written, and the second line only where it changes: once per day.
+TIMES = {"type": "date", "tickformat": "%H:%M\n%b %d UTC"}
 BAR = {"light": "#228be6", "dark": "#4dabf7"}
 INK = {"light": ("#212529", "#6c757d", "#e9ecef", "#ffffff"), "dark": ("#e9ecef", "#a6a7ab", "#3b3d42", "#25262b")}
 
@@ -165,7 +167,7 @@ def lines(rows: pd.DataFrame, groups: Sequence[object], scheme: str, revision: s
     by the batch layer.
     """
     look = layout(scheme)
-    across = look["xaxis"] | {"type": "date", "tickformat": "%H:%M\n%b %d"}
+    across = look["xaxis"] | TIMES
     axes = {"xaxis": across, "yaxis": look["yaxis"] | {"rangemode": "normal"}}
     shape = {"uirevision": revision, "showlegend": True}
     return {"data": _lines(rows, groups, scheme), "layout": look | axes | shape}
@@ -225,7 +227,7 @@ def _small(titles: tuple[str, ...], scheme: str) -> Figure:
     drawn = make_subplots(down, across, shared_xaxes="all", shared_yaxes="all", subplot_titles=titles, **gaps)
     look = layout(scheme)
     drawn.update_annotations(font={"size": 12})
-    drawn.update_xaxes(look["xaxis"] | {"type": "date", "nticks": 3, "tickformat": "%H:%M"})
+    drawn.update_xaxes(look["xaxis"] | TIMES | {"nticks": 3, "tickformat": "%H:%M\nUTC"})
     drawn.update_yaxes(look["yaxis"] | {"rangemode": "normal", "nticks": 4})
     for place in range(max(0, len(titles) - across), len(titles)):  # the lowest of each column has the times
         drawn.update_xaxes(showticklabels=True, row=place // across + 1, col=place % across + 1)

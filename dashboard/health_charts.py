@@ -93,7 +93,7 @@ def figure(
     start, end = (datetime.fromtimestamp(moment, UTC).isoformat() for moment in window)
     layout = charts.layout(scheme)
     # Not as a fixed range: that would be taken for the viewer's zoom and never move on.
-    across = {"type": "date", "tickformat": "%H:%M\n%b %d", "autorangeoptions": {"include": [start, end]}}
+    across = charts.TIMES | {"autorangeoptions": {"include": [start, end]}}
     up = {"tickprefix": "", "ticksuffix": unit, "tickformat": "" if unit else "~s"}
     axes = {"xaxis": layout["xaxis"] | across, "yaxis": layout["yaxis"] | up}
     return {"data": data, "layout": layout | axes | {"uirevision": revision, "showlegend": True}}

@@ -136,7 +136,14 @@ def version_table(found: ModelsView) -> Component:
     """Every version, newest first: how good it is, what it rests on, and why it was promoted or refused."""
     rows = [_version_row(version, found) for version in reversed(found.versions)]
     numbers = dict.fromkeys(("MAPE", "R²", "Coverage", "Sales"), "number")
-    heads = {"Version": "text", "Outcome": "text", **numbers, "Trained": "text", "Cut-off": "text", "Reason": "text"}
+    heads = {
+        "Version": "text",
+        "Outcome": "text",
+        **numbers,
+        "Trained (UTC)": "text",
+        "Cut-off": "text",
+        "Reason": "text",
+    }
     return tiles.table("models-versions-table", heads, rows, "Versions of the model")
 
 
@@ -164,8 +171,8 @@ def _three(value: float | None) -> str:
     return text.NOTHING if value is None else f"{value:.3f}"
 
 
-def _minute(value: Any) -> str:
-    return str(value)[:16].replace("T", " ") if value else text.NOTHING
+def _minute(value: str | None) -> str:
+    return text.minute(datetime.fromisoformat(value)) if value else text.NOTHING
 
 
 def switch_table(found: ModelsView) -> Component:

@@ -116,9 +116,8 @@ def throughput(rows: pd.DataFrame, scheme: str, revision: str) -> Figure:
         _limit("control limits", edges, rows["low"], colours[BAD], "dot"),
         _limit("upper limit", edges, rows["high"], colours[BAD], "dot") | {"showlegend": False},
     ]
-    across = {"type": "date", "tickformat": "%H:%M\n%b %d"}
     axis = {"rangemode": "normal", "ticksuffix": " %", "tickformat": ".4~g"}
-    return {"data": [*limits, point], "layout": _layout(scheme, revision, across, **axis)}
+    return {"data": [*limits, point], "layout": _layout(scheme, revision, charts.TIMES, **axis)}
 
 
 _OF_HOUR = "hour from %{customdata[0]} UTC: %{y:.1f} % of %{customdata[1]:,} units %{customdata[2]}<extra></extra>"

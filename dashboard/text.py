@@ -63,15 +63,22 @@ def seconds(value: float | None) -> str:
 
 
 def clock(moment: datetime) -> str:
-    """12:03:21 of a time in UTC, with the date when it is not today."""
-    form = "%H:%M:%S" if moment.date() == datetime.now(UTC).date() else "%Y-%m-%d %H:%M:%S"
-    return f"{moment:{form}}"
+    """12:03:21 in UTC, with the date when it is not today."""
+    at = moment.astimezone(UTC)
+    form = "%H:%M:%S" if at.date() == datetime.now(UTC).date() else "%Y-%m-%d %H:%M:%S"
+    return f"{at:{form}}"
+
+
+def minute(moment: datetime) -> str:
+    """2026-05-01 12:03 in UTC"""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M}"
 
 
 def bounds(start: datetime, end: datetime) -> str:
     """12:02–12:04 UTC, with the date when it is not today."""
-    form = "%H:%M" if start.date() == datetime.now(UTC).date() else "%Y-%m-%d %H:%M"
-    return f"{start:{form}}–{end:%H:%M} UTC"
+    first, last = start.astimezone(UTC), end.astimezone(UTC)
+    form = "%H:%M" if first.date() == datetime.now(UTC).date() else "%Y-%m-%d %H:%M"
+    return f"{first:{form}}–{last:%H:%M} UTC"
 
 
 def not_known(asked: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lakehouse import checkpoints, sidecar, tables
+from lakehouse.session import collect
 from lakehouse.tables import Table
 
 if TYPE_CHECKING:
@@ -85,8 +86,8 @@ def covered(events: Sequence["DataFrame"], log: "DataFrame") -> tuple[str | None
         F.max("committed_at").alias("at"),
         F.min(F.col("end_offset") <= F.coalesce("last", F.lit(-1)) + 1).alias("whole"),
     )
-    newest = whole.where("whole").orderBy(F.desc("at"), F.desc("batch_id")).first()
-    return (newest["generation"], newest["batch_id"]) if newest else (None, None)
+    newest = collect(whole.where("whole").orderBy(F.desc("at"), F.desc("batch_id")).limit(1))
+    return (newest[0]["generation"], newest[0]["batch_id"]) if newest else (None, None)
 
 
 def offsets_log(batch: Batch) -> list[dict[str, Any]]:

@@ -60,7 +60,7 @@ def list_dead_letters(
         )
         for letter in letters
     ]
-    console().print(grid("recorded", "place", "reason", "value starts", rows=shown))
+    console().print(grid("recorded (UTC)", "place", "reason", "value starts", rows=shown))
 
 
 @app.command()

@@ -13,7 +13,7 @@ import typer
 from lakehouse import entry, tables
 from lakehouse.domain import load_all
 from lakehouse.locks import exclusive
-from lakehouse.session import spark_session
+from lakehouse.session import collect, spark_session
 from lakehouse.settings import settings
 from lakehouse.tables import Table
 
@@ -34,7 +34,8 @@ def maintain(spark: "SparkSession", table: Table) -> str:
     from delta.tables import DeltaTable
 
     delta = DeltaTable.forPath(spark, str(table.path))
-    (done,) = _retried(lambda: delta.optimize().executeCompaction().select("metrics.*").collect())
+    told = ["metrics.numFilesRemoved", "metrics.numFilesAdded"]
+    (done,) = _retried(lambda: collect(delta.optimize().executeCompaction().select(*told)))
     there = _files(table)
     _retried(lambda: delta.vacuum(KEEP_HOURS))
     return (

@@ -87,7 +87,7 @@ def _record(dead_letters: Table) -> tuple[dict[Place, str], dict[Place, int]]:
     before, results = {}, {}
     for row in tables.read(log_of(dead_letters)).sort_by("at").to_pylist():
         where = Place(row["topic"], row["partition"], row["offset"])
-        at = f"{row['at']:%Y-%m-%d %H:%M:%S}"
+        at = f"{row['at']:%Y-%m-%d %H:%M:%S} UTC"
         if row["state"] == "sent":
             landed = Place(row["topic"], row["partition"], row["sent_offset"])
             before[where] = f"was sent again on {at} as {landed}"

@@ -2,7 +2,7 @@
 
 import signal
 import sys
-from datetime import time
+from datetime import UTC, date, datetime, time
 from typing import Annotated
 
 import typer
@@ -25,12 +25,14 @@ def install(remove: Annotated[bool, typer.Option("--remove", help="Take the line
     if not schedule.install(remove):
         typer.echo("The crontab has no lines of this checkout." if remove else "The crontab has these lines already.")
     else:
-        typer.echo("Removed from your crontab." if remove else "In your crontab: every night at 02:15.")
+        typer.echo("Removed from your crontab." if remove else "In your crontab: every night at 02:15 UTC.")
 
 
 def nightly(
     domain: Annotated[str | None, typer.Argument(help="Only this domain; all of them when none.")] = None,
-    at: Annotated[str, typer.Option(help="Stay, and run every day at this time, HH:MM in UTC, instead of now.")] = "",
+    at: Annotated[
+        str, typer.Option(help='Stay, and run every day at this time, as in "02:15 UTC", instead of now.')
+    ] = "",
 ) -> None:
     """Recompute, train, audit, tidy the tables. Silent when all went well, else one line and a non-zero exit code."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by which a job under way is ended as well
@@ -41,7 +43,12 @@ def nightly(
 
 
 def _clock(text: str) -> time:
+    """A time of day as UTC, which it is unless it says another offset. Clocks of places are refused: they change."""
     try:
-        return time.fromisoformat(text).replace(tzinfo=None)
+        plain = text.removesuffix("UTC").strip()
+        at = time.fromisoformat(plain)
+        if at.tzinfo and plain != text:
+            raise ValueError
     except ValueError:
-        raise UsageError(f"--at takes a time of day; got {text!r}.", "For example --at 02:15.") from None
+        raise UsageError(f"--at takes a time of day in UTC; got {text!r}.", 'For example --at "02:15 UTC".') from None
+    return datetime.combine(date(2000, 1, 2), at, at.tzinfo or UTC).astimezone(UTC).time()

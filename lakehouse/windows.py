@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from lakehouse import faults, tables
 from lakehouse.batches import Batch, offsets_log
+from lakehouse.session import collect
 from lakehouse.tables import Table
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class WindowWriter:
         if not self._is_known:
             self._look()
         self._is_known = False
-        updated = [self._stamp(row.asDict(), batch) for row in frame.collect()]
+        updated = [self._stamp(row, batch) for row in collect(frame)]
         acknowledged = self._publish(updated) if self._publish and updated else None
         changed = [*updated, *self._closing(updated, batch)]
         if changed:
@@ -73,10 +74,9 @@ class WindowWriter:
             self._open = self._read_open()
 
     def _stamp(self, row: Row, batch: Batch) -> Row:
-        bounds = {name: row[name].replace(tzinfo=UTC) for name in ("window_start", "window_end")}
-        final = batch.watermark is not None and bounds["window_end"] <= batch.watermark
+        final = batch.watermark is not None and row["window_end"] <= batch.watermark
         origin = {"generation": batch.generation, "batch_id": batch.batch_id, "updated_at": datetime.now(UTC)}
-        return {**row, **bounds, "is_final": final, **origin}
+        return {**row, "is_final": final, **origin}
 
     def _closing(self, updated: Sequence[Row], batch: Batch) -> list[Row]:
         watermark = batch.watermark

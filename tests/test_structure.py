@@ -73,6 +73,25 @@ def test_the_dashboard_knows_of_a_domain_only_its_names_and_what_it_serves() -> 
         }, file.relative_to(ROOT)
 
 
+# What gives Python a frame's rows with naive times of the process's zone, or lets Python run on them.
+NAIVE = {"collect", "toPandas", "toLocalIterator", "first", "foreach", "foreachPartition", "rdd"}
+NAIVE |= {"udf", "pandas_udf", "mapInPandas", "applyInPandas"}
+
+
+def naive(source: str) -> list[int]:
+    """The lines on which rows leave Spark by other ways than Arrow."""
+    found = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute) and node.attr in NAIVE]
+    return [node.lineno for node in found if not (isinstance(node.value, ast.Name) and node.value.id == "gc")]
+
+
+def test_no_naive_time_leaves_spark() -> None:
+    """Rows leave it by `session.collect` or `toArrow`, whose times are in UTC and say so."""
+    files = [file for folder in ("lakehouse", "jobs", "dashboard") for file in (ROOT / folder).rglob("*.py")]
+    wrong = [f"{file.relative_to(ROOT)}:{line}" for file in files for line in naive(file.read_text())]
+    assert not wrong, f"use lakehouse.session.collect in {', '.join(wrong)}"
+    assert naive("rows = frame.collect()\ngc.collect()\nframe.toArrow()\nframe.where(x).first()") == [1, 4]
+
+
 def test_the_history_is_never_vacuumed_early() -> None:
     """No file switches off Delta's check of the retention of a history table."""
     for folder in ("lakehouse", "jobs", "conf"):

@@ -78,8 +78,8 @@
     const tile = element.closest('.tile');
     if (!value || at === null || Number.isNaN(at)) return put(element, '');
     const old = now() - at > Number(element.dataset.staleAfter) * 1000;
-    put(element, 'as of ' + clock(at) + (old ? ' · ' + age(now() - at) + ' old' : ''));
-    element.title = new Date(at).toISOString();
+    put(element, 'as of ' + clock(at) + ' UTC' + (old ? ' · ' + age(now() - at) + ' old' : ''));
+    element.title = new Date(at).toISOString().slice(0, 19).replace('T', ' ') + ' UTC';
     if (tile) tile.toggleAttribute('data-stale', old);
   }
 

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 from pyspark.ml import Pipeline, PipelineModel
 from pyspark.ml.feature import OneHotEncoder, StringIndexer, VectorAssembler
-from pyspark.ml.functions import array_to_vector
+from pyspark.ml.functions import array_to_vector, vector_to_array
 from pyspark.ml.regression import LinearRegression, LinearRegressionModel
 from pyspark.ml.stat import Summarizer
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -19,6 +19,7 @@ from jobs.houses.featuring import featured
 from jobs.houses.housing import FACTS, HOLD_OUT_PERCENT, Basis, Houses
 from lakehouse import pipelines
 from lakehouse.errors import DataError
+from lakehouse.session import collect
 
 REGULARISATION = 3e-4  # keeps the coefficients of rare zip codes and of overlapping features small
 # What a pipeline of ours consists of once fitted; a saved one that names another class is not loaded.
@@ -89,11 +90,12 @@ def fit(rows: DataFrame, basis: Basis) -> tuple[PipelineModel, Fit]:
     try:
         fitted = pipeline().fit(made)
         mean = Summarizer.mean(F.col("numbers"), F.col("sales"))
-        by_zip = made.groupBy("zip").agg(F.sum("sales").alias("sales"), mean.alias("mean")).collect()
+        summed = F.sum("sales").alias("sales"), vector_to_array(mean).alias("mean")
+        by_zip = collect(made.groupBy("zip").agg(*summed))
     finally:
         made.unpersist()
     shares = {row["zip"]: row["sales"] for row in by_zip}
-    means = np.average([row["mean"].toArray() for row in by_zip], axis=0, weights=list(shares.values()))
+    means = np.average([row["mean"] for row in by_zip], axis=0, weights=list(shares.values()))
     return fitted, as_data(fitted, basis, means, shares)
 
 

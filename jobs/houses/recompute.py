@@ -14,7 +14,7 @@ from jobs.houses.schema import AVERAGES, AVERAGES_BATCH, AVERAGES_BATCHES, DEAD_
 from lakehouse import checkpoints, entry, sidecar, tables
 from lakehouse.batches import covered
 from lakehouse.locks import exclusive
-from lakehouse.session import spark_session
+from lakehouse.session import collect, spark_session
 from lakehouse.settings import settings
 
 
@@ -47,14 +47,15 @@ def recompute(spark: SparkSession, window: str, slide: str | None) -> DataFrame:
 def show(parity: DataFrame, limit: int = 10) -> None:
     """Print how many windows agree, why the others differ, and the largest differences."""
     console = Console(highlight=False)
-    by_cause = {row["cause"]: row["count"] for row in parity.groupBy("cause").count().collect()}
+    by_cause = {row["cause"]: row["count"] for row in collect(parity.groupBy("cause").count())}
     total = sum(by_cause.values())
     causes = ", ".join(f"{cause} {count:,}" for cause, count in sorted(by_cause.items()) if cause != "equal")
     console.print(f"{total:,} windows: {by_cause.get('equal', 0):,} equal{f', {causes}' if causes else ''}.")
-    differing = parity.where("cause != 'equal'").orderBy(F.desc(F.abs("difference"))).limit(limit).collect()
+    differing = collect(parity.where("cause != 'equal'").orderBy(F.desc(F.abs("difference"))).limit(limit))
     if not differing:
         return
-    grid = Grid("window", "decade", "speed", "batch", "difference", "late", "resent", "cause", box=None, pad_edge=False)
+    heads = ("window (UTC)", "decade", "speed", "batch", "difference", "late", "resent", "cause")
+    grid = Grid(*heads, box=None, pad_edge=False)
     for row in differing:
         speed, batch = _money(row["speed_avg_price"]), _money(row["batch_avg_price"])
         cells = [f"{row['window_start']:%Y-%m-%d %H:%M}", row["decade"], speed, batch, _money(row["difference"])]

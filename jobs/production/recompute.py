@@ -11,7 +11,7 @@ from jobs.production.schema import BATCHES, DEAD_LETTERS, DOMAIN, HISTORY, PARIT
 from lakehouse import entry, postgres, tables
 from lakehouse.batches import covered
 from lakehouse.locks import exclusive
-from lakehouse.session import spark_session
+from lakehouse.session import collect, spark_session
 from lakehouse.settings import settings
 
 
@@ -49,7 +49,7 @@ def stores(spark: SparkSession) -> tuple[DataFrame, DataFrame]:
 def show(parity: DataFrame, limit: int = 10) -> None:
     """Print how many days and zones agree, and those that do not."""
     console = Console(highlight=False)
-    rows = parity.orderBy("day", "zone_id").collect()
+    rows = collect(parity.orderBy("day", "zone_id"))
     off = [row for row in rows if row["cause"] != "equal"]
     console.print(f"{len(rows):,} totals: {len(rows) - len(off):,} equal in Delta, PostgreSQL and the history.")
     grid = Grid("day", "zone", "units in Delta", "in PostgreSQL", "recomputed", "cause", box=None, pad_edge=False)

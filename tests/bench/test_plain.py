@@ -9,6 +9,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from jobs.houses import transforms
+from lakehouse.session import collect
 from tests.audit import poison
 from tests.bench import plain
 from tests.jobs.houses.sales import RECORDS, event
@@ -29,8 +30,8 @@ def test_the_plain_way_gives_the_pipelines_averages(spark: SparkSession) -> None
         transforms.valid_sales(transforms.parse_sales(spark.createDataFrame(rows, RECORDS))), "2 minutes"
     )
     piped = {
-        (int(row.window_start.replace(tzinfo=UTC).timestamp()), row.decade): [row.sales, row.sum_cents]
-        for row in frame.collect()
+        (int(row["window_start"].timestamp()), row["decade"]): [row["sales"], row["sum_cents"]]
+        for row in collect(frame)
     }
 
     def read() -> Iterator[tuple[Any, int]]:

@@ -1,9 +1,12 @@
-"""Every page for everyone: controls have names and are reached by Tab, text stands out in both themes."""
+"""Every page for everyone: controls have names and are reached by Tab, text stands out, times say their zone."""
+
+import re
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from dashboard.app import pages
+from tests.browser import without_zone
 from tests.dashboard.golden import SOLD
 from tests.dashboard.served import settled, wait_until
 
@@ -100,3 +103,17 @@ def test_text_stands_out_from_its_ground_in_both_themes(looker: Page, path: str)
         settled(looker)
         wait_until(looker, f"document.documentElement.dataset.mantineColorScheme === '{theme}'")
         assert looker.evaluate(FAINT) == {}, theme
+
+
+@pytest.mark.parametrize("path", [*PATHS, "/houses?shape=multiples&range=24h"])
+def test_a_time_says_that_it_is_in_utc_wherever_the_browser_is(looker: Page, path: str) -> None:
+    looker.goto(path)
+    settled(looker)
+    assert looker.evaluate("new Date(0).getTimezoneOffset()") == -330
+    looker.wait_for_timeout(300)  # figures are drawn after their data has come
+    assert without_zone(looker) == []
+    if path.startswith("/houses?"):
+        expect(looker.locator("#houses-windows .as-of")).to_have_text(re.compile(r"^as of \d\d:\d\d:\d\d UTC"))
+        noon = "#houses-windows-table tr[data-window='2026-05-01T12:00:00+00:00'] [data-field='window_start']"
+        expect(looker.locator(noon).first).to_have_text("12:00:00")
+        expect(looker.locator("#houses-windows .x2tick").first).to_contain_text("UTC")

@@ -188,8 +188,10 @@ def test_the_jobs_are_run_as_the_domain_says() -> None:
 
 
 def test_the_night_is_the_crontabs() -> None:
-    at = schedulecli._clock(_project()["services"]["nightly"]["command"][-1])
-    assert f"{at.minute} {at.hour} * * * " in schedule.TEMPLATE.read_text()
+    command = _project()["services"]["nightly"]["command"]
+    at = schedulecli._clock(command[-1])
+    assert command[-1] == f"{at:%H:%M} UTC"
+    assert f" -eq {(60 * at.hour + at.minute) // 15} ];" in schedule.TEMPLATE.read_text()
 
 
 def test_health_is_asked_where_the_service_listens() -> None:

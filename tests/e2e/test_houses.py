@@ -1,18 +1,24 @@
-"""The real thing: broker, producer, both queries, recompute and the page, against a plain-Python recomputation.
+"""The real thing: broker, producer, both queries, recompute, audit and the page, against a plain-Python recomputation.
 
-The oracle reads the topic with a plain consumer and its own decoder; it shares no code with the pipeline.
+The oracle reads the topic with a plain consumer and its own decoder; it shares no code with the pipeline. Everything
+that is started here runs east of UTC; CI itself runs west of it, and the browser is in a third zone.
 """
 
 import json
 import signal
+import subprocess
+import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 from confluent_kafka import Producer
 from playwright.sync_api import Browser
 
+from tests.browser import without_zone
 from tests.e2e.running import Platform, dashboard_at, keep_screenshot, read_topic, rows_of, wait_for
 
 pytestmark = pytest.mark.e2e
@@ -76,7 +82,13 @@ def table(page: Any, selector: str) -> dict[Key, dict[str, str]]:
     }
 
 
-def test_from_a_sale_to_the_page(platform: Platform, browser: Browser) -> None:
+@pytest.fixture(scope="module")
+def platform(platform: Platform) -> Platform:
+    """The platform with all its processes in another zone."""
+    return replace(platform, env={**platform.env, "TZ": "Asia/Tokyo"})
+
+
+def test_from_a_sale_to_the_page_east_of_utc(platform: Platform, browser: Browser) -> None:
     platform.run("build_datasets.py", "--load")
     stream = platform.job("stream.py")
     try:
@@ -101,6 +113,7 @@ def test_from_a_sale_to_the_page(platform: Platform, browser: Browser) -> None:
     distinct = averages(first_of_each(sales))
     assert batch == distinct
     assert {row["cause"] for row in rows_of(platform, "parity")} <= {"equal", "resent"}
+    check_audit(platform)
     check_page(platform, browser, distinct)
 
 
@@ -122,6 +135,15 @@ def check_conservation(platform: Platform, records: list[Any]) -> None:
 def check_speed_layer(platform: Platform, sales: list[dict[str, Any]]) -> None:
     speed = {key(row): (row["avg_price"], row["sales"]) for row in rows_of(platform, "averages")}
     assert speed == averages(sales)
+    newest = max(start for start, _ in speed)
+    assert not any(row["is_final"] for row in rows_of(platform, "averages") if key(row)[0] == newest)
+
+
+def check_audit(platform: Platform) -> None:
+    """The platform's own proof finds nothing off."""
+    command = [str(Path(sys.executable).parent / "lake"), "audit", "houses"]
+    done = subprocess.run(command, env=platform.env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def check_updates_topic(platform: Platform, sales: list[dict[str, Any]]) -> None:
@@ -147,6 +169,8 @@ def check_page(platform: Platform, browser: Browser, expected: dict[Key, tuple[f
         shown = table(page, "#houses-windows-table")
         assert {place: (float(row["avg_price"]), int(row["sales"])) for place, row in shown.items()} == expected
         assert {row["layer"] for row in shown.values()} == {"batch"}
+        assert {row["window_start"] for row in shown.values()} == {start[11:19] for start, _ in expected}
+        assert without_zone(page) == []
         newest = {decade: start for start, decade in sorted(expected)}
         assert set(table(page, "#houses-last-window-table")) == {(start, decade) for decade, start in newest.items()}
         page.wait_for_timeout(2500)

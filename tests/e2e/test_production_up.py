@@ -11,6 +11,7 @@ from playwright.sync_api import Browser
 
 from jobs.production.schema import LINE
 from lakehouse.broker import free_port
+from tests.browser import without_zone
 from tests.e2e.running import Platform, keep_screenshot, lake_up, rows_of, running, wait_for
 from tests.postgres import running_postgres
 
@@ -71,6 +72,7 @@ def check_board(platform: Platform, browser: Browser) -> None:
     built = page.locator("#production-kpi-units-value [data-value]").get_attribute("data-value")
     assert built == today.pop(LINE)
     assert shown == today
+    assert without_zone(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     page.wait_for_timeout(2500)
     keep_screenshot(page, "e2e-production")

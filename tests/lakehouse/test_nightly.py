@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
-from lakehouse import schedule
+from lakehouse import schedule, schedulecli
 from lakehouse.errors import LakeError, UsageError
 from lakehouse.locks import exclusive
 from lakehouse.settings import ROOT, settings
@@ -175,8 +175,19 @@ def test_a_time_that_is_none(lake: Path) -> None:
     done = run("nightly", "--at", "noon")
     assert (done.returncode, done.stderr) == (
         2,
-        "Error: --at takes a time of day; got 'noon'. For example --at 02:15.\n",
+        "Error: --at takes a time of day in UTC; got 'noon'. For example --at \"02:15 UTC\".\n",
     )
+
+
+@pytest.mark.parametrize("text", ["02:15 UTC", "02:15", "02:15Z", "04:15+02:00", "21:15-05:00", "07:45+05:30"])
+def test_a_time_is_utc_unless_it_says_another_offset(text: str) -> None:
+    assert schedulecli._clock(text) == clock(2, 15)
+
+
+@pytest.mark.parametrize("text", ["02:15 Europe/Berlin", "02:15 PST", "02:15+02:00 UTC", "UTC"])
+def test_a_clock_that_changes_is_no_time(text: str) -> None:
+    with pytest.raises(UsageError, match=r"a time of day in UTC"):
+        schedulecli._clock(text)
 
 
 def test_a_second_run_at_the_same_time_is_refused(lake: Path) -> None:

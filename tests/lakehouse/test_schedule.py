@@ -3,7 +3,9 @@
 import os
 import subprocess
 import sys
+from datetime import datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -45,22 +47,65 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_print_shows_the_lines_with_this_checkouts_paths(lake: Path) -> None:
     printed = run("schedule", "print").stdout
     (line,) = [line for line in printed.splitlines() if not line.startswith("#")]
-    assert line.startswith(f"15 2 * * * cd {ROOT} && LAKE_VAR={lake} ")
-    assert line.endswith(f" {LAKE} nightly")
+    assert f" then cd {ROOT} && LAKE_VAR={lake} " in line
+    assert line.endswith(f" {LAKE} nightly; fi")
     assert "{" not in printed
 
 
-def test_the_printed_line_runs_as_cron_runs_it(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def clock(folder: Path, seconds: int) -> str:
+    """A PATH as cron's, on which `date` tells this moment."""
+    program = folder / "clock/date"
+    program.parent.mkdir(exist_ok=True)
+    program.write_text(f"#!/bin/sh\necho {seconds}\n")
+    program.chmod(0o755)
+    return f"{program.parent}:/usr/bin:/bin"
+
+
+def line() -> tuple[list[str], str]:
+    """The five fields of the crontab's line, and its command as cron hands it to sh."""
+    *fields, command = schedule.block().splitlines()[-2].split(" ", 5)
+    return fields, command.replace(r"\%", "%")
+
+
+# Clocks go forward on the first and back on the second day; where they do not, as on two other days.
+ZONES = {
+    "America/Los_Angeles": ("2026-03-08", "2026-11-01"),
+    "Europe/Berlin": ("2026-03-29", "2026-10-25"),
+    "Australia/Lord_Howe": ("2026-10-03", "2026-04-04"),  # by half an hour
+    "Asia/Kathmandu": ("2026-05-01", "2026-05-02"),  # UTC+05:45
+}
+
+
+def test_cron_runs_it_at_the_same_instant_in_every_zone_whatever_its_clocks_do(
+    lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schedule, "_handed_on", dict)
+    fields, command = line()
+    assert fields[0] == "*/15" and set(fields[1:]) == {"*"}  # cron runs lines with * by the clock as it then is
+    due = []
+    for quarter in range(96):
+        env = {"PATH": clock(tmp_path, 86400 * 20_000 + 900 * quarter + 61)}  # a minute late, on a busy machine
+        told = command.replace(f"cd {ROOT} && {LAKE} nightly", "echo runs")
+        done = subprocess.run(["/bin/sh", "-c", told], env=env, capture_output=True, text=True, check=True)
+        due += [quarter] * done.stdout.count("runs")
+    for zone, days in ZONES.items():
+        for day in days:
+            start = datetime.fromisoformat(f"{day}T00:00:00+00:00")
+            minutes = [start + timedelta(minutes=number) for number in range(48 * 60)]
+            looks = [at for at in minutes if at.astimezone(ZoneInfo(zone)).minute % 15 == 0]
+            ran = [f"{at:%d %H:%M}" for at in looks if (at.hour * 60 + at.minute) // 15 in due]
+            assert ran == [f"{at:%d} 02:15" for at in (start, start + timedelta(days=1))], zone
+
+
+def test_the_printed_line_runs_as_cron_runs_it(lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In an almost empty environment, through sh, % unescaped; the lock keeps the real jobs from starting."""
     monkeypatch.setenv("LAKE_VAR", f"{lake} 100%")
     settings.cache_clear()
-    command = schedule.block().splitlines()[-2].split(" ", 5)[5]
-    assert r"100\%" in command
-    env = {"PATH": "/usr/bin:/bin", "HOME": "/"}
+    assert r"100\%" in schedule.block()
+    _, command = line()
+    env = {"PATH": clock(tmp_path, 9 * 900), "HOME": "/"}
     with exclusive(settings().run / "nightly.lock", "The test"):
-        done = subprocess.run(
-            ["/bin/sh", "-c", command.replace(r"\%", "%")], env=env, capture_output=True, text=True, check=False
-        )
+        done = subprocess.run(["/bin/sh", "-c", command], env=env, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (78, "")
     assert done.stderr.startswith("Error: The nightly run is already running")
 
@@ -79,7 +124,7 @@ def test_a_java_that_cron_would_not_find_is_named(lake: Path, tmp_path: Path, mo
 
 def test_install_adds_once_and_remove_leaves_what_was_there(crontab: Path) -> None:
     crontab.write_text(OTHERS)
-    assert run("schedule", "install").stdout == "In your crontab: every night at 02:15.\n"
+    assert run("schedule", "install").stdout == "In your crontab: every night at 02:15 UTC.\n"
     installed = crontab.read_text()
     assert installed == OTHERS + schedule.block()
     assert run("schedule", "install").stdout == "The crontab has these lines already.\n"

@@ -1,7 +1,7 @@
 """The serving table of windows: provisional, final, replayed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -25,35 +25,22 @@ LOG = Table("line", "units_batches", LOG_COLUMNS, ("generation", "batch_id"), "l
 pytestmark = pytest.mark.usefixtures("lake")
 
 
-@dataclass
-class Row:
-    """A collected row, as far as the writer needs one."""
-
-    values: dict[str, Any]
-
-    def asDict(self) -> dict[str, Any]:
-        return self.values
-
-
 class Frame:
-    """Collected rows under the name by which a batch is handed over: (minute, zone, units)."""
+    """Rows as a batch hands them over: (minute, zone, units)."""
 
     def __init__(self, *rows: tuple[int, int, int]) -> None:
-        naive = NOON.replace(tzinfo=None)
         self._rows = [
-            Row(
-                {
-                    "window_start": naive + timedelta(minutes=minute),
-                    "window_end": naive + timedelta(minutes=minute + 2),
-                    "zone": zone,
-                    "units": units,
-                }
-            )
+            {
+                "window_start": NOON + timedelta(minutes=minute),
+                "window_end": NOON + timedelta(minutes=minute + 2),
+                "zone": zone,
+                "units": units,
+            }
             for minute, zone, units in rows
         ]
 
-    def collect(self) -> Sequence[Row]:
-        return self._rows
+    def toArrow(self) -> pa.Table:
+        return pa.Table.from_pylist(self._rows, tables.arrow_schema(COLUMNS))
 
 
 def batch(number: int, watermark_minute: float | None) -> Batch:

@@ -20,7 +20,7 @@ TABLES = ("AVG_PRICE_PER_YEAR", "AVG_PRICE_PER_YEAR_HOPPING")
 FORMAT = {"KEY_FORMAT": "KAFKA", "VALUE_FORMAT": "JSON"}
 # A time stays text until it is parsed with our own format; the reason for DOUBLE is in the script.
 TYPES = {"STRING": "VARCHAR", "INT": "INTEGER", "DOUBLE": "DOUBLE", "TIMESTAMP": "VARCHAR", schema.PRICE: "DOUBLE"}
-TIME = "PARSE_TIMESTAMP ( {} , 'yyyy-MM-dd[''T''][ ]HH:mm[:ss][.SSSSSS][.SSS][XXX]' )"
+TIME = "PARSE_TIMESTAMP ( {} , 'yyyy-MM-dd[''T''][ ]HH:mm[:ss][.SSSSSS][.SSS][XXX]' , 'UTC' )"
 EVENT_AT = f"COALESCE ( UNIX_TIMESTAMP ( {TIME.format('SOLD_AT')} ) , ROWTIME )"
 MESSAGE = {
     "DECADE_BUILT": "AS_VALUE ( DECADE )",

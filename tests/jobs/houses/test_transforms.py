@@ -1,7 +1,7 @@
 """The domain's rules over a few telling records each."""
 
 import json
-from datetime import UTC, datetime
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 from jobs.houses import transforms
 from jobs.houses.schema import HISTORY
 from lakehouse.batches import CUT, KEPT_BYTES
+from lakehouse.session import collect
 from tests.jobs.houses.sales import NOON, RECORDS, at, event, plain, record
 
 pytestmark = pytest.mark.spark
@@ -122,12 +123,10 @@ def test_a_record_is_either_a_sale_or_a_dead_letter(spark: SparkSession) -> None
 
 
 def test_a_valid_sale_has_typed_columns_coordinates_and_event_time(spark: SparkSession) -> None:
-    sale, short = sorted(
-        transforms.valid_sales(parse(spark, event(id="0071"), plain())).collect(), key=lambda r: r["offset"]
-    )
-    assert list(sale.asDict()) == list(HISTORY.columns)
+    sale, short = collect(transforms.valid_sales(parse(spark, event(id="0071"), plain())).sort("offset"))
+    assert list(sale) == list(HISTORY.columns)
     assert (sale["id"], str(sale["price"]), sale["bathrooms"], sale["yr_built"]) == ("71", "221900.00", 1.0, 1955)
-    assert sale["event_at"].replace(tzinfo=UTC) == NOON
+    assert sale["event_at"] == NOON
     assert (sale["topic"], sale["partition"], sale["offset"], sale["source"]) == ("houses", 0, 0, "stream")
     assert short["sold_at"] is None
     assert short["event_at"] == short["recorded_at"]
@@ -193,7 +192,7 @@ def test_averages_are_per_window_and_decade_and_divided_once(spark: SparkSession
     got = transforms.average_price(frame, "2 minutes").select(
         "window_start", "decade", "avg_price", "sales", "sum_cents"
     )
-    noon, later = datetime(2026, 11, 22, 12, 0), datetime(2026, 11, 22, 12, 2)  # noqa: DTZ001 (Spark's UTC, naive)
+    noon, later = NOON, NOON + timedelta(minutes=2)
     expected = spark.createDataFrame(
         [(noon, 1950, 30 / 200, 2, 30), (later, 1950, 1.0, 1, 100), (noon, 1960, 7.77, 1, 777)],
         "window_start timestamp, decade int, avg_price double, sales bigint, sum_cents bigint",
@@ -236,7 +235,7 @@ def test_late_is_what_the_batch_before_had_closed(spark: SparkSession) -> None:
             (10, 1955, "9.00", "d", 4),  # not in the log: nothing can be said
         ],
     )
-    stamp = datetime(2026, 11, 22, 12, 2)  # noqa: DTZ001
+    stamp = NOON + timedelta(minutes=2)
     log = spark.createDataFrame(
         [
             ("g", 0, "houses", 0, 0, 2, None),
@@ -271,7 +270,7 @@ def test_parity_names_the_cause(spark: SparkSession) -> None:
     schema = (
         "window_start timestamp, window_end timestamp, decade int, sales bigint, sum_cents bigint, avg_price double"
     )
-    bounds = (datetime(2026, 11, 22, 12, 0), datetime(2026, 11, 22, 12, 2))  # noqa: DTZ001
+    bounds = (NOON, NOON + timedelta(minutes=2))
     ours, theirs, counts = [], [], []
     for decade, (speed, batch, late, resent, ahead, _cause) in enumerate(PARITY):
         if speed:
