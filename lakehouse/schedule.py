@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO, NoReturn
 
 from lakehouse.domain import domains, used
+from lakehouse.environment import ours
 from lakehouse.errors import DataError, LakeError, UnavailableError, UsageError
 from lakehouse.locks import exclusive
 from lakehouse.settings import ROOT, Settings, settings
@@ -86,11 +87,9 @@ def _run(script: Path, log: BinaryIO) -> str:
     began, at = time.monotonic(), log.seek(0, os.SEEK_END)
     log.write(f"--- {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC {name} starts\n".encode())
     command = _command(script)
-    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-    env = {**os.environ, "PYTHONPATH": path}
     limit = settings().nightly_limit_minutes
     job = subprocess.Popen(
-        command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        command, cwd=ROOT, env=ours(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
     )
     try:
         code: int | str = job.wait(60 * limit)
