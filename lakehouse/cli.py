@@ -29,6 +29,7 @@ app.add_typer(deadletterscli.app, name="dead-letters")
 app.add_typer(modelcli.app, name="models")
 app.add_typer(schedulecli.app, name="schedule")
 
+
 @app.callback()
 def _begin() -> None:
     environment.clean()
@@ -220,7 +221,9 @@ def psql(context: typer.Context) -> None:
     from lakehouse.postgres_server import program as of_server
 
     program = of_server("psql")
-    os.execve(program, [str(program), postgres.dsn(postgres.READER), *context.args], {**environment.ours(), "PGTZ": "UTC"})
+    os.execve(
+        program, [str(program), postgres.dsn(postgres.READER), *context.args], {**environment.ours(), "PGTZ": "UTC"}
+    )
 
 
 @app.command("fetch-jars")

@@ -38,7 +38,11 @@ def spark() -> Iterator[object]:
     from lakehouse.submit import environment
 
     os.environ.update(
-        {name: value for name, value in environment([]).items() if name.startswith(("PYSPARK", "JAVA_HOME", "SPARK_HOME"))}
+        {
+            name: value
+            for name, value in environment([]).items()
+            if name.startswith(("PYSPARK", "JAVA_HOME", "SPARK_HOME"))
+        }
     )
     os.environ["PYSPARK_SUBMIT_ARGS"] = (
         f"--master local[2] --conf spark.ui.enabled=false {os.environ['PYSPARK_SUBMIT_ARGS']}"
