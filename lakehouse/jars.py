@@ -109,7 +109,7 @@ def _retrieve(java: str, jars: list[Jar], into: Path) -> None:
         ]
         raise UnavailableError(
             f"The jars could not be fetched: {said[0] if said else 'Ivy ended with an error'}.",
-            "Check the network (Maven Central must answer) and the proxy (https_proxy), if there is one, then run `make setup` again.",
+            "Check the network (Maven Central must answer; https_proxy names a proxy), then run `make setup` again.",
         )
 
 

@@ -109,5 +109,7 @@ def settings() -> Settings:
     found = Settings()
     for folder, fix in ((ROOT, "Move the checkout."), (found.var, "Name another one with LAKE_VAR.")):
         if unfit := _UNFIT.search(str(folder)):
-            raise UsageError(f"The path of {folder} has {unfit[0]!r} in it, which Kafka, Spark or Delta misread.", fix)
+            raise UsageError(
+                f"The path of {str(folder)!r} has {unfit[0]!r} in it, which Kafka, Spark or Delta misread.", fix
+            )
     return found
