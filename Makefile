@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Compiled at install: where PYTHONDONTWRITEBYTECODE is set, as in images, each start would compile it all again.
 UV := $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python
 # -I: no PYTHONPATH or PYTHONHOME of another program reaches `lake`. With a blank in its path, uv begins it as a sh script.
-ISOLATE := sed -i.old -E -e '1s/(python[0-9.]*)$$/\1 -IXutf8/' -e '2s/ "[$$]0"/ -IXutf8&/' $(BIN)/lake && rm $(BIN)/lake.old
+ISOLATE := sed -i.old -E -e '1s/(python[0-9.]*)$$/\1 -IXutf8/' -e "2s/(python[0-9.]*') (.[$$]0)/\1 -IXutf8 \2/" $(BIN)/lake && rm $(BIN)/lake.old
 ARGS :=
 
 # What the user's shell has set for other Pythons, shells and installs stays out; indexes, certificates and proxies stay.
@@ -35,7 +35,6 @@ $(VENV)/.runtime: requirements.txt pyproject.toml | $(BIN)/uv
 	@echo "Installing the pinned packages into $(VENV) (about a minute when nothing is cached)…"
 	@$(UV) --require-hashes --no-build-isolation -r requirements.txt
 	@$(UV) --no-deps --no-build-isolation -e .
-	@$(ISOLATE)
 	@touch $@
 
 $(VENV)/.jars: conf/jars.lock $(VENV)/.runtime
@@ -49,6 +48,7 @@ $(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
 	@touch $@
 
 setup: $(VENV)/.jars ## Install packages and jars, each held to its hash
+	@$(ISOLATE)
 
 # Tests start Spark some fifty times: the minute that this takes comes back several times over.
 jars/spark.jsa: | $(VENV)/.jars
