@@ -5,7 +5,19 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Compiled at install: where PYTHONDONTWRITEBYTECODE is set, as in images, each start would compile it all again.
 UV := $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python
-ARGS ?=
+# -I: no PYTHONPATH or PYTHONHOME of another program reaches `lake`. With a blank in its path, uv begins it as a sh script.
+ISOLATE := sed -i.old -E -e '1s/(python[0-9.]*)$$/\1 -IXutf8/' -e "2s/(python[0-9.]*') (.[$$]0)/\1 -IXutf8 \2/" $(BIN)/lake && rm $(BIN)/lake.old
+ARGS :=
+
+# What the user's shell has set for other Pythons, shells and installs stays out; indexes, certificates and proxies stay.
+unexport $(filter-out PYTHON PYTHONUNBUFFERED PYTHONDONTWRITEBYTECODE,$(filter PYTHON%,$(.VARIABLES)))
+unexport VIRTUAL_ENV CONDA_PREFIX BASH_ENV ENV CDPATH GREP_OPTIONS SHELLOPTS BASHOPTS POSIXLY_CORRECT
+unexport $(addprefix PIP_,TARGET PREFIX ROOT PYTHON REQUIREMENT CONSTRAINT NO_DEPS DRY_RUN NO_BINARY ONLY_BINARY EDITABLE PRE \
+  REQUIRE_HASHES IGNORE_INSTALLED IGNORE_REQUIRES_PYTHON REPORT NO_BUILD_ISOLATION)
+unexport $(addprefix UV_,SYSTEM_PYTHON PYTHON PROJECT PROJECT_ENVIRONMENT WORKING_DIRECTORY CONSTRAINT OVERRIDE EXCLUDE \
+  BUILD_CONSTRAINT NO_BINARY NO_BINARY_PACKAGE ONLY_BINARY NO_BUILD NO_BUILD_PACKAGE EXCLUDE_NEWER RESOLUTION PRERELEASE \
+  REQUIRE_HASHES NO_VERIFY_HASHES NO_EDITABLE BREAK_SYSTEM_PACKAGES TORCH_BACKEND)
+export PIP_USER := 0
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev demo test unit lint archive audit bench bench-model soak poison lock clean
@@ -36,6 +48,7 @@ $(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
 	@touch $@
 
 setup: $(VENV)/.jars ## Install packages and jars, each held to its hash
+	@$(ISOLATE)
 
 # Tests start Spark some fifty times: the minute that this takes comes back several times over.
 jars/spark.jsa: | $(VENV)/.jars

@@ -22,7 +22,7 @@ from dash.exceptions import DependencyException
 import dashboard.pages
 from dashboard import frame, guard, pulse, snapshot, ticks
 from dashboard.snapshot import Live
-from lakehouse import access, entry
+from lakehouse import access, entry, environment
 from lakehouse.errors import UnavailableError
 from lakehouse.settings import settings
 
@@ -148,6 +148,7 @@ def main(
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = settings().dashboard_port,
 ) -> None:
     """Serve the dashboard until SIGTERM or Ctrl-C."""
+    environment.clean()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     listener = _listen(host, port)
     live = Live([page.SOURCE for page in pages() if hasattr(page, "SOURCE")])

@@ -111,13 +111,13 @@ class Broker:
             "-XX:TieredStopAtLevel=1",
             "-Djava.awt.headless=true",
         ]
-        options += [f"-Dlog4j2.configurationFile={self.folder}/log4j2.properties"]
+        options += [f"-Dlog4j2.configurationFile={(self.folder / 'log4j2.properties').absolute().as_uri()}"]
         return [program, *options, "-cp", class_path, "kafka.Kafka", str(properties)]
 
     def _configure(self) -> Path:
         self.folder.mkdir(parents=True, exist_ok=True)
         properties = self.folder / "server.properties"
-        values = {"port": self.port, "controller": free_port(), "data": self.folder / "data"}
+        values = {"port": self.port, "controller": free_port(), "data": kafka.in_properties(str(self.folder / "data"))}
         text = _PROPERTIES.format(**values, protocol="SASL_SSL" if self.secure else "PLAINTEXT")
         durable.write_private(properties, text + self._security() if self.secure else text)
         (self.folder / "log4j2.properties").write_text(_LOGGING)
@@ -134,8 +134,8 @@ class Broker:
         if not login.ca.exists():
             _certificate(keystore, keystore_password, login.ca)
         jaas = kafka.in_properties(kafka.jaas(login, users=True))
-        password = keystore_password.read_text()
-        return _SECURITY.format(jaas=jaas, keystore=keystore, keystore_password=password, ca=login.ca)
+        files = {"keystore": kafka.in_properties(str(keystore)), "ca": kafka.in_properties(str(login.ca))}
+        return _SECURITY.format(jaas=jaas, keystore_password=keystore_password.read_text(), **files)
 
     def _format(self, program: str, class_path: str, properties: Path) -> None:
         tool = [program, "-Xshare:auto", "-XX:TieredStopAtLevel=1", "-cp", class_path, "kafka.tools.StorageTool"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lakehouse import auditcli, deadletterscli, entry, modelcli, schedulecli
+from lakehouse import auditcli, deadletterscli, entry, environment, modelcli, schedulecli
 from lakehouse import domain as discovery
 from lakehouse.domain import Domain, load, load_all
 from lakehouse.errors import LakeError, RefusedError, UsageError
@@ -28,6 +28,12 @@ app = typer.Typer(
 app.add_typer(deadletterscli.app, name="dead-letters")
 app.add_typer(modelcli.app, name="models")
 app.add_typer(schedulecli.app, name="schedule")
+
+
+@app.callback()
+def _begin() -> None:
+    environment.clean()
+
 
 Domains = Annotated[list[str] | None, typer.Argument(help="Domains; all of them when none is named.")]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
@@ -215,7 +221,9 @@ def psql(context: typer.Context) -> None:
     from lakehouse.postgres_server import program as of_server
 
     program = of_server("psql")
-    os.execve(program, [str(program), postgres.dsn(postgres.READER), *context.args], {**os.environ, "PGTZ": "UTC"})
+    os.execve(
+        program, [str(program), postgres.dsn(postgres.READER), *context.args], {**environment.ours(), "PGTZ": "UTC"}
+    )
 
 
 @app.command("fetch-jars")

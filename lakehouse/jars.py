@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from lakehouse import proxies
 from lakehouse.errors import LakeError, UnavailableError
 from lakehouse.settings import ROOT
 
@@ -87,17 +88,28 @@ def _retrieve(java: str, jars: list[Jar], into: Path) -> None:
     (into / "ivy.xml").write_text(f"{module}</configurations><dependencies>{wanted}</dependencies></ivy-module>")
     pyspark_jars = pyspark_home() / "jars"
     ivy = os.pathsep.join(str(next(pyspark_jars.glob(name))) for name in ("ivy-*.jar", "commons-cli-*.jar"))
-    command = [java, "-cp", ivy, "org.apache.ivy.Main", "-cache", str(into / "cache"), "-ivy", str(into / "ivy.xml")]
+    (into / "java.options").write_text(proxies.argument_file(proxies.java_options(os.environ)))
+    command = [
+        java,
+        f"@{into / 'java.options'}",
+        "-cp",
+        ivy,
+        "org.apache.ivy.Main",
+        "-cache",
+        str(into / "cache"),
+        "-ivy",
+        str(into / "ivy.xml"),
+    ]
     command += ["-confs", "spark", "broker", "-types", "jar", "bundle"]
-    command += ["-retrieve", f"{into}/[conf]/[artifact]-[revision].[ext]"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    command += ["-retrieve", "[conf]/[artifact]-[revision].[ext]"]  # a parenthesis in a longer path would be a pattern
+    done = subprocess.run(command, cwd=into, capture_output=True, text=True, check=False)
     if done.returncode:
         said = [
             line.strip() for line in (done.stdout + done.stderr).splitlines() if "not found" in line or "ERROR" in line
         ]
         raise UnavailableError(
             f"The jars could not be fetched: {said[0] if said else 'Ivy ended with an error'}.",
-            "Check the network (Maven Central must answer), then run `make setup` again.",
+            "Check the network (Maven Central must answer; https_proxy names a proxy), then run `make setup` again.",
         )
 
 

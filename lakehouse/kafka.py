@@ -117,8 +117,12 @@ def jaas(of: Login, users: bool = False) -> str:
 
 
 def in_properties(value: str) -> str:
-    """A value as Java's properties files hold it."""
-    return value.replace("\\", "\\\\").encode("ascii", "backslashreplace").decode()
+    """A value as Java's properties files hold it: in ASCII, the rest as UTF-16, blanks at its begin kept."""
+    escaped = value.replace("\\", "\\\\")
+    units = escaped.encode("utf-16-be")
+    codes = [int.from_bytes(units[at : at + 2], "big") for at in range(0, len(units), 2)]
+    text = "".join(chr(code) if 0x20 <= code < 0x7F else f"\\u{code:04x}" for code in codes)
+    return f"\\{text}" if text.startswith(" ") else text
 
 
 def no_answer(bootstrap_servers: str, errors: Iterable["KafkaError"], waited: float) -> UnavailableError:

@@ -12,6 +12,7 @@ from typing import Any
 import psycopg
 import pyarrow as pa
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row
 
 from lakehouse import state
@@ -63,7 +64,8 @@ def dsn(user: str = OWNER) -> str:
             "No PostgreSQL is known: the embedded one is not running.",
             "Start it with `lake up`, or set LAKE_POSTGRES_DSN.",
         )
-    return f"host=127.0.0.1 port={port} dbname=postgres user={user} passfile={passfile(default_folder())}"
+    where = {"host": "127.0.0.1", "port": port, "dbname": "postgres", "user": user}
+    return make_conninfo(**where, passfile=str(passfile(default_folder())))
 
 
 @contextmanager

@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from datetime import time as clock
 from pathlib import Path
-from typing import BinaryIO, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 from lakehouse.domain import domains, used
+from lakehouse.environment import ours
 from lakehouse.errors import DataError, LakeError, UnavailableError, UsageError
 from lakehouse.locks import exclusive
 from lakehouse.settings import ROOT, Settings, settings
@@ -27,6 +28,7 @@ MAINTAIN = ROOT / "lakehouse/maintain.py"  # last, once, for the tables of all d
 HANDED_ON = (*(f"LAKE_{name.upper()}" for name in Settings.model_fields), "JAVA_HOME")
 CRONS_PATH = "/usr/bin:/bin"
 GRACE = 10.0  # seconds between asking a hanging job to end and killing it
+_ANY_TEXT: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape"}  # the user's lines stay byte by byte
 _LARGE = 5_000_000  # bytes; a longer log is begun anew, the old one kept beside it
 
 
@@ -86,11 +88,9 @@ def _run(script: Path, log: BinaryIO) -> str:
     began, at = time.monotonic(), log.seek(0, os.SEEK_END)
     log.write(f"--- {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC {name} starts\n".encode())
     command = _command(script)
-    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-    env = {**os.environ, "PYTHONPATH": path}
     limit = settings().nightly_limit_minutes
     job = subprocess.Popen(
-        command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        command, cwd=ROOT, env=ours(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
     )
     try:
         code: int | str = job.wait(60 * limit)
@@ -158,7 +158,7 @@ def install(remove: bool = False) -> bool:
     after = replaced(before, "" if remove else block())
     if after == before:
         return False
-    done = subprocess.run(["crontab", "-"], input=after, capture_output=True, text=True, check=False)
+    done = subprocess.run(["crontab", "-"], input=after, capture_output=True, check=False, **_ANY_TEXT)
     if done.returncode:
         raise UnavailableError(f"crontab did not take the lines: {_first(done.stderr)}", "`lake schedule print`.")
     return True
@@ -189,7 +189,7 @@ def _crontab() -> str:
             "Install one, or have another scheduler run what `lake schedule print` shows.",
         )
     env = {**os.environ, "LC_ALL": "C"}
-    done = subprocess.run(["crontab", "-l"], capture_output=True, text=True, check=False, env=env)
+    done = subprocess.run(["crontab", "-l"], capture_output=True, check=False, env=env, **_ANY_TEXT)
     if done.returncode and not re.search(r"no crontab|No such file", done.stderr):
         raise UnavailableError(f"crontab does not show its lines: {_first(done.stderr)}", "Nothing was changed.")
     return "" if done.returncode else done.stdout

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -13,9 +14,11 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from lakehouse.errors import UnavailableError
+from lakehouse.errors import UnavailableError, UsageError
 
 ROOT = Path(__file__).resolve().parent.parent
+# A comma or colon ends a path in lists, Spark takes the others for patterns, and Delta reads %20 as a blank.
+_UNFIT = re.compile(r"[,:*?\[\]{}\\\x00-\x1f\x7f]|%[0-9A-Fa-f]{2}")
 
 
 class Settings(BaseSettings):
@@ -40,6 +43,7 @@ class Settings(BaseSettings):
     job_java_options: str = "-XX:TieredStopAtLevel=1"
     stream_java_options: str = ""
     nightly_limit_minutes: float = Field(default=60.0, gt=0)
+    keep_environment: str = ""
 
     @field_validator("var", "kafka_password_file", "kafka_ca_file", "dashboard_token_file")
     @classmethod
@@ -101,5 +105,11 @@ class Settings(BaseSettings):
 
 @functools.cache
 def settings() -> Settings:
-    """The settings of this process."""
-    return Settings()
+    """The settings of this process. Raises UsageError for a folder that what we run cannot write to."""
+    found = Settings()
+    for folder, fix in ((ROOT, "Move the checkout."), (found.var, "Name another one with LAKE_VAR.")):
+        if unfit := _UNFIT.search(str(folder)):
+            raise UsageError(
+                f"The path of {str(folder)!r} has {unfit[0]!r} in it, which Kafka, Spark or Delta misread.", fix
+            )
+    return found

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from lakehouse import jars, java
 from lakehouse.entry import configure_logging, explain
+from lakehouse.environment import clean, ours
 from lakehouse.errors import LakeError, UsageError
 from lakehouse.settings import ROOT, settings
 
@@ -51,7 +52,7 @@ def spark_flags(given: list[str], script: Path | None = None) -> list[str]:
         ours += ["--jars", ",".join(spark_jars), *_HADOOPS_OWN_FILES]
     ours += [
         "--driver-java-options",
-        f"-Dlog4j2.configurationFile={ROOT}/conf/log4j2.properties {_java_options(script)}",
+        f"-Dlog4j2.configurationFile={(ROOT / 'conf/log4j2.properties').as_uri()} {_java_options(script)}",
     ]
     ours += ["--conf", f"spark.scheduler.allocation.file=file://{ROOT}/conf/fairscheduler.xml"]
     return ours + given
@@ -76,21 +77,26 @@ def _java_options(script: Path | None) -> str:
     streams = script is not None and script.name == STREAM
     chosen = settings().stream_java_options if streams else settings().job_java_options
     if making := os.environ.get("LAKE_MAKE_ARCHIVE"):
-        shared = f" -XX:ArchiveClassesAtExit={making}"
+        shared = f" -XX:ArchiveClassesAtExit={_quoted(making)}"
     else:
         # What the JVM says of an archive that is not of this machine goes to stderr: a job's output is its answer.
         quiet = "-Xlog:disable -Xlog:all=error:stderr"
-        shared = f" -XX:SharedArchiveFile={ARCHIVE} -Xshare:auto {quiet}" if ARCHIVE.exists() else ""
+        shared = f" -XX:SharedArchiveFile={_quoted(str(ARCHIVE))} -Xshare:auto {quiet}" if ARCHIVE.exists() else ""
     return f"-XX:+UseParallelGC -XX:-UsePerfData -XX:-DontCompileHugeMethods{shared} {chosen}".rstrip()
+
+
+def _quoted(word: str) -> str:
+    """A word as Spark reads it in Java options, which it splits at blanks."""
+    return '"{}"'.format(word.replace("\\", "\\\\").replace('"', '\\"'))
 
 
 def environment(flags: list[str], script: Path | None = None) -> dict[str, str]:
     """The environment in which the job's Python process finds our code, Java and Spark's flags."""
     program = Path(java.find())
     return {
-        **os.environ,
+        **ours(local=_is_local(flags)),
         "JAVA_HOME": os.environ.get("JAVA_HOME") or str(program.resolve().parent.parent),
-        "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
+        "SPARK_HOME": str(jars.pyspark_home()),
         "PYSPARK_PYTHON": sys.executable,
         "PYSPARK_SUBMIT_ARGS": shlex.join([*spark_flags(flags, script), "pyspark-shell"]),
         "SPARK_LAUNCHER_OPTS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",  # a JVM that only builds a command line
@@ -102,6 +108,7 @@ def main() -> None:
     """Become the job's process."""
     configure_logging()
     try:
+        clean()
         flags, script, options = split(sys.argv[1:])
         env = environment(flags, script)
         if "cluster" in flags:

@@ -15,6 +15,7 @@ import psutil
 
 from lakehouse import durable, state
 from lakehouse.backoff import MAX_FAILURES, STABLE_SECONDS, wait_after
+from lakehouse.environment import ours
 from lakehouse.errors import LakeError, RefusedError, UnavailableError
 from lakehouse.settings import ROOT, settings
 
@@ -63,7 +64,7 @@ class Service:
                 stderr=log,
                 start_new_session=True,
                 cwd=ROOT,
-                env={**os.environ, **self.env},
+                env={**ours(), **self.env},
             )
         self.started_at, self.state = time.time(), "starting"
 

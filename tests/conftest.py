@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from lakehouse.environment import clean
 from lakehouse.settings import ROOT, settings
 from tests.browser import launch
 
 
 def pytest_configure() -> None:
     """Jobs run by tests never reach the lake of a running platform; their streams are as short as other jobs."""
+    clean()
     os.environ.pop("LAKE_BOOTSTRAP_SERVERS", None)
     os.environ["LAKE_STREAM_JAVA_OPTIONS"] = settings().job_java_options
     settings.cache_clear()
@@ -36,7 +38,11 @@ def spark() -> Iterator[object]:
     from lakehouse.submit import environment
 
     os.environ.update(
-        {name: value for name, value in environment([]).items() if name.startswith(("PYSPARK", "JAVA_HOME"))}
+        {
+            name: value
+            for name, value in environment([]).items()
+            if name.startswith(("PYSPARK", "JAVA_HOME", "SPARK_HOME"))
+        }
     )
     os.environ["PYSPARK_SUBMIT_ARGS"] = (
         f"--master local[2] --conf spark.ui.enabled=false {os.environ['PYSPARK_SUBMIT_ARGS']}"

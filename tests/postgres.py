@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
+from psycopg.conninfo import make_conninfo
 
 from lakehouse.postgres import passfile
 from lakehouse.postgres_server import Server
@@ -33,7 +34,8 @@ def running_postgres(folder: Path) -> Iterator[str]:
 
 def dsn_of(server: Server) -> str:
     """How to connect to it as its owner, whoever else may run one."""
-    return f"host=127.0.0.1 port={server.port} dbname=postgres user=lake passfile={passfile(server.folder)}"
+    where = {"host": "127.0.0.1", "port": server.port, "dbname": "postgres", "user": "lake"}
+    return make_conninfo(**where, passfile=str(passfile(server.folder)))
 
 
 def answers(dsn: str) -> bool:

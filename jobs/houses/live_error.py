@@ -98,7 +98,7 @@ class LiveErrors:
 
     def _unread(self, delta: DeltaTable) -> Iterator[Path]:
         for name in pa.table(delta.get_add_actions(flatten=True))["path"].to_pylist():
-            path = Path(delta.table_uri.removeprefix("file://")) / unquote(name)
+            path = Path(unquote(delta.table_uri.removeprefix("file://"))) / unquote(name)
             if str(path) not in self._seen:
                 yield path
                 self._seen.add(str(path))

@@ -35,14 +35,14 @@ from tests.e2e.running import (
 
 pytestmark = pytest.mark.e2e
 SOLD = 40
-CANARY = 'S3CR3T-with-"quotes"-and-\\-in-it'  # the password of this lake
+CANARY = 'S3CR3T-with-"quotes"-and-\\-ß-in-it'  # the password of this lake
 HOLDERS = {"lake.password", "dashboard.token", "server.properties", "kafka-login.properties"}
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     """An empty lake started by `lake up`, with its own broker behind a login, until it has trained its first model."""
-    var = tmp_path_factory.mktemp("lake") / "var"
+    var = tmp_path_factory.mktemp("lake") / "Lagoš é's" / "ß 1"
     write_private(var / "kafka/credentials/lake.password", CANARY)
     write_private(var / "dashboard.token", CANARY)
     with lake_up(var, "houses", "--no-produce", "--secure") as platform:

@@ -20,6 +20,40 @@ QUERY = "SELECT day, zone_id, units, defective_units FROM production.totals ORDE
 ZONES = "rows => rows.map(row => [row.dataset.zone, row.querySelector('[data-field=units]').dataset.value])"
 
 
+def hostile(folder: Path) -> dict[str, str]:
+    """What a shell has set for other programs; each of these once kept something of ours from starting."""
+    for name in ("typer", "pyspark", "dash", "psycopg"):
+        (folder / f"{name}.py").write_text("raise SystemExit('another program')")
+    (folder / "bashrc").write_text("echo another program\nset -u\n")
+    name, value = "<name>fs.defaultFS</name>", "<value>hdfs://nowhere:9000</value>"
+    (folder / "core-site.xml").write_text(f"<configuration><property>{name}{value}</property></configuration>")
+    unusable = dict.fromkeys(_PLACES.split(), "/nonexistent")
+    unusable |= dict.fromkeys(("http_proxy", "HTTP_PROXY", "https_proxy", "ALL_PROXY"), "http://127.0.0.1:9")
+    unusable |= dict.fromkeys(("PYTHONPATH", "HADOOP_CONF_DIR"), str(folder))
+    return {**unusable, **_WORDS, "BASH_ENV": str(folder / "bashrc"), "LC_ALL": "", "LANG": "", "LC_CTYPE": ""}
+
+
+_PLACES = """SPARK_HOME SPARK_CONF_DIR SPARK_LOCAL_DIRS PYSPARK_PYTHON PYSPARK_DRIVER_PYTHON LOG4J_CONFIGURATION_FILE
+    CLASSPATH PYTHONHOME PYTHONSTARTUP PGDATA PGSERVICEFILE PGPASSFILE VIRTUAL_ENV CONDA_PREFIX CDPATH"""
+_WORDS = {
+    "PYSPARK_SUBMIT_ARGS": "--no-such-flag",
+    "PYSPARK_GATEWAY_PORT": "9",
+    "PYTHONWARNINGS": "error",
+    "_JAVA_OPTIONS": "-Xmx8m",
+    "JDK_JAVA_OPTIONS": "--no-such-flag",
+    "KAFKA_OPTS": "--no-such-flag",
+    "PGHOSTADDR": "127.0.0.2",
+    "PGPASSWORD": "wrong",
+    "PGSERVICE": "none",
+    "PGSSLMODE": "require",
+    "PGCLIENTENCODING": "LATIN1",
+    "PGDATESTYLE": "German",
+    "DASH_URL_BASE_PATHNAME": "/elsewhere/",
+    "FLASK_DEBUG": "1",
+    "POSIXLY_CORRECT": "1",
+}
+
+
 def lake(platform: Platform, *arguments: str) -> str:
     command = [str(Path(sys.executable).parent / "lake"), *arguments]
     done = subprocess.run(command, env=platform.env, capture_output=True, text=True, check=False)
@@ -38,8 +72,10 @@ def of_the_line(rows: list[list[str]]) -> int:
 
 
 def test_the_line_from_lake_up_to_reset(tmp_path: Path, browser: Browser) -> None:
-    var = tmp_path / "var"
-    with lake_up(var, "production", "--no-produce", LAKE_POSTGRES_PORT=str(free_port())) as platform:
+    """Under a path, in a shell and with files of the user that are as hostile as they come, and without a locale."""
+    var = tmp_path / "Lagoš é's" / 'a "ß" 50%'
+    ours = {"LAKE_POSTGRES_PORT": str(free_port()), **hostile(tmp_path)}
+    with lake_up(var, "production", "--no-produce", **ours) as platform:
         platform.domain = "production"
         platform.env["LAKE_BOOTSTRAP_SERVERS"] = platform.bootstrap_servers
         platform.run("produce.py", "--units", "40", "--rate", "0", "--seed", "3", "--no-pattern")

@@ -134,6 +134,19 @@ def test_install_adds_once_and_remove_leaves_what_was_there(crontab: Path) -> No
     assert run("schedule", "install", "--remove").stdout == "The crontab has no lines of this checkout.\n"
 
 
+def test_lines_in_another_encoding_stay_byte_by_byte(
+    crontab: Path, lake: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = "MAILTO=José\n".encode("latin-1")
+    crontab.write_bytes(others)
+    monkeypatch.setenv("LAKE_VAR", f"{lake} é's ß 50%")
+    assert run("schedule", "install").stderr == ""
+    assert crontab.read_bytes().startswith(others + b"# lake: begin")
+    assert r"é'\"'\"'s ß 50\%' ".replace('\\"', '"').encode() in crontab.read_bytes()
+    run("schedule", "install", "--remove")
+    assert crontab.read_bytes() == others
+
+
 def test_install_into_no_crontab(crontab: Path) -> None:
     assert run("schedule", "install").returncode == 0
     assert crontab.read_text() == schedule.block()

@@ -1,13 +1,15 @@
 """How a job is started: flags, Java, jars, errors."""
 
 import os
+import shlex
 import stat
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from lakehouse import jars, java, submit
+from lakehouse import jars, java, kafka, submit
 from lakehouse.errors import LakeError, UnavailableError, UsageError
 from lakehouse.settings import settings
 
@@ -59,6 +61,45 @@ def test_a_job_that_ends_and_a_stream_have_their_own_java_options(monkeypatch: p
     settings.cache_clear()
     assert "-XX:TieredStopAtLevel=1" not in java_options("jobs/houses/train.py")
     assert java_options("jobs/houses/stream.py").endswith("-Xss4m")
+
+
+def test_paths_with_blanks_and_quotes_reach_java_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spark splits the options as a shell does."""
+    root = tmp_path / 'Lagoš é\'s "lake"'
+    (root / "conf").mkdir(parents=True)
+    (root / "conf/spark-defaults.conf").touch()
+    archive = root / "spark.jsa"
+    archive.touch()
+    monkeypatch.setattr(submit, "ROOT", root)
+    monkeypatch.setattr(submit, "ARCHIVE", archive)
+    words = shlex.split(java_options("jobs/houses/train.py"))
+    assert f"-XX:SharedArchiveFile={archive}" in words
+    assert f"-Dlog4j2.configurationFile={(root / 'conf/log4j2.properties').as_uri()}" in words
+    monkeypatch.setenv("LAKE_MAKE_ARCHIVE", str(archive))
+    assert f"-XX:ArchiveClassesAtExit={archive}" in shlex.split(java_options("jobs/houses/train.py"))
+
+
+def test_a_job_runs_on_our_spark_and_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SPARK_HOME", "PYSPARK_PYTHON", "PYSPARK_SUBMIT_ARGS", "HADOOP_CONF_DIR", "PYTHONPATH"):
+        monkeypatch.setenv(name, "/elsewhere")
+    made = submit.environment([])
+    assert (made["SPARK_HOME"], made["PYSPARK_PYTHON"]) == (str(jars.pyspark_home()), sys.executable)
+    assert "/elsewhere" not in made.values()
+    assert submit.environment(["--master", "yarn"])["HADOOP_CONF_DIR"] == "/elsewhere"
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        ("/var/lake", "/var/lake"),
+        ("/Lagoš é ß", r"/Lago\u0161 \u00e9 \u00df"),
+        ("a\\b", r"a\\b"),
+        ("\U0001f600", r"\ud83d\ude00"),
+        (" first\n", r"\ first\u000a"),
+    ],
+)
+def test_properties_are_written_as_java_reads_them(value: str, written: str) -> None:
+    assert kafka.in_properties(value) == written
 
 
 def fake_java(folder: Path, version: str) -> Path:

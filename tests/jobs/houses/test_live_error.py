@@ -12,12 +12,15 @@ from jobs.houses.live_error import LiveErrors
 from jobs.houses.schema import HISTORY, PRICES
 from lakehouse import tables
 from lakehouse.models import Registry
+from lakehouse.settings import settings
 from tests.jobs.houses import fitting
 
 
 @pytest.fixture
-def registry(lake: Path) -> Registry:
-    """Two versions, the second one live."""
+def registry(lake: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
+    """Two versions, the second one live, under a path whose address differs from it."""
+    monkeypatch.setenv("LAKE_VAR", str(lake.parent / "Lagoš é 50%"))
+    settings.cache_clear()
     found = Registry("houses")
     for _ in range(2):
         fitting.publish(found)
