@@ -66,6 +66,12 @@ def up(
     domains: Domains = None,
     produce: Annotated[bool, typer.Option(help="Also run the demo's producer.")] = True,
     secure: Annotated[bool, typer.Option("--secure", help="Kafka by TLS and a login (kafka_security).")] = False,
+    fix_topics: Annotated[
+        bool, typer.Option("--fix-topics", help="Set what topics that are there already have otherwise.")
+    ] = False,
+    empty: Annotated[
+        bool, typer.Option("--empty", help="Begin a new lake without the data that comes with the domain.")
+    ] = False,
 ) -> None:
     """Start broker, streams, producer and dashboard; Ctrl-C stops all of it."""
     from lakehouse import launch
@@ -73,7 +79,7 @@ def up(
     if secure:  # as the processes that are started will read it
         os.environ["LAKE_KAFKA_SECURITY"] = "sasl_ssl"
         settings.cache_clear()
-    launch.up(domains or [], produce)
+    launch.up(domains or [], launch.How(produce, fix_topics, empty))
 
 
 @app.command()
@@ -131,6 +137,15 @@ def topics(domains: Domains = None, as_json: AsJson = False) -> None:
         behind = ["-" if row["lag"].get(query) is None else f"{row['lag'][query]:,}" for query in queries]
         shown.add_row(row["topic"], str(row["partition"]), f"{row['start']:,}", f"{row['end']:,}", *behind)
     console().print(shown)
+    _tell_settings(load_all(domains or []))
+
+
+def _tell_settings(domains: Sequence[Domain]) -> None:
+    from lakehouse import topic_settings
+
+    for domain in domains:
+        for sentence in topic_settings.settle(settings().brokers(), domain.topics):
+            console().print(sentence)
 
 
 @app.command()

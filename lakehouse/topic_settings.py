@@ -161,6 +161,15 @@ def _cleanup(wanted: str, value: str, found: Found) -> list[Difference]:
     return [Difference("cleanup.policy", value, wanted, cost, left)]
 
 
+def begin(bootstrap_servers: str, of: Sequence[Topic], fix: bool = False) -> None:
+    """Make the topics that are not there yet; what `settle` tells of the others goes into the log."""
+    import structlog
+
+    topics.ensure(bootstrap_servers, of)
+    for sentence in settle(bootstrap_servers, of, fix):
+        structlog.get_logger().warning(sentence)
+
+
 def settle(bootstrap_servers: str, of: Sequence[Topic], fix: bool = False) -> list[str]:
     """What a start tells of the topics: a sentence for each setting that differs; `fix` sets what can be set.
 
@@ -250,9 +259,7 @@ _SET = "set to"
 
 
 def _altered(client: AdminClient, topic: str, values: Mapping[str, str]) -> Any:
-    entries = [
-        ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in values.items()
-    ]
+    entries = [ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in values.items()]
     resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=entries)
     return client.incremental_alter_configs([resource])[resource]
 

@@ -1,4 +1,4 @@
-"""What a start says of a topic that is there already: which settings differ, what that costs, what is set and what not."""
+"""What a start says of a topic that is there already: which settings differ, what that costs, what is set."""
 
 import pytest
 
