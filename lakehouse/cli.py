@@ -225,12 +225,16 @@ def maintain(domains: Domains = None) -> None:
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def psql(context: typer.Context) -> None:
-    """Open psql on the running PostgreSQL as `reader`; what follows is handed on, as in -c 'SELECT 1'."""
-    from lakehouse import postgres
+    """Open psql on the PostgreSQL in use as `reader`; what follows is handed on, as in -c 'SELECT 1'."""
+    from lakehouse import postgres, postgres_login
     from lakehouse.postgres_server import program as of_server
 
     program = of_server("psql")
-    os.execve(program, [str(program), postgres.dsn(postgres.READER), *context.args], {**os.environ, "PGTZ": "UTC"})
+    dsn, env = postgres.dsn(postgres.READER), {"PGTZ": "UTC"}
+    options = ["-d", dsn]
+    if not postgres.embedded():
+        options, env = postgres_login.psql(dsn, postgres.READER, context.args)
+    os.execve(program, [str(program), *options, *context.args], {**os.environ, **env})
 
 
 @app.command("fetch-jars")

@@ -21,7 +21,9 @@ ROOT = Path(__file__).resolve().parent.parent
 class Settings(BaseSettings):
     """The platform's settings; paths are absolute."""
 
-    model_config = SettingsConfigDict(env_prefix="LAKE_", toml_file=ROOT / "conf/platform.toml", extra="forbid")
+    model_config = SettingsConfigDict(
+        env_prefix="LAKE_", toml_file=ROOT / "conf/platform.toml", extra="forbid", hide_input_in_errors=True
+    )
 
     var: Path = Path("var")
     bootstrap_servers: str = "embedded"
@@ -32,7 +34,7 @@ class Settings(BaseSettings):
     kafka_mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"] = "SCRAM-SHA-512"
     kafka_password_file: Path | None = None
     kafka_ca_file: Path | None = None
-    postgres_dsn: str = "embedded"
+    postgres_dsn: str = Field(default="embedded", repr=False)  # it may hold a password
     postgres_port: int = 5432
     dashboard_host: str = "127.0.0.1"
     dashboard_port: int = 8050
