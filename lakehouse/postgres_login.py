@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import psycopg
@@ -140,5 +140,5 @@ def refused(dsn: str, error: psycopg.Error, roles: Sequence[str]) -> Unavailable
 
 def first_line(error: psycopg.Error) -> str:
     """What the server said, as the part of a sentence."""
-    diagnosed: Mapping[str, str] | str = error.diag.message_primary or str(error).strip()
-    return str(diagnosed).strip().splitlines()[-1][:200].rstrip(".") if diagnosed else type(error).__name__
+    said = (error.diag.message_primary or str(error)).strip()
+    return said.splitlines()[-1][:200].rstrip(".") if said else type(error).__name__

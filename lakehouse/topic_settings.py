@@ -157,7 +157,7 @@ def _cleanup(wanted: str, value: str, found: Found) -> list[Difference]:
         cost = "the newest record of each key is kept for ever"
     endless = (found.config or {}).get("retention.ms") == "-1"
     if "delete" in should - is_ and found.used and not endless:
-        left = "it would have the broker delete the records that are older than retention.ms"
+        left = "it would have the broker delete the records older than retention.ms"
     return [Difference("cleanup.policy", value, wanted, cost, left)]
 
 
