@@ -1,6 +1,7 @@
 """Topics that are there already: which settings differ from those we would give them, what that costs, setting them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -182,23 +183,41 @@ def settle(bootstrap_servers: str, of: Sequence[Topic], fix: bool = False) -> li
 
 
 def _settle(bootstrap_servers: str, of: Sequence[Topic], fix: bool) -> list[str]:
-    client, told = topics.admin(bootstrap_servers), []
-    found = read(bootstrap_servers, of)
+    found, told = read(bootstrap_servers, of), []
     if fix:
-        for topic in of:
-            told += _fixed(client, topic, found[topic.name]) if topic.name in found else []
-        found = read(bootstrap_servers, of)
+        client, done = topics.admin(bootstrap_servers), set()
+        for topic in (topic for topic in of if topic.name in found):
+            for setting, sentence, is_set in _fixed(client, topic, found[topic.name]):
+                told.append(sentence)
+                done |= {(topic.name, setting)} if is_set else set()
+        found = _after(bootstrap_servers, of, done)
     settable = False
-    for topic in of:
-        if topic.name in found:
-            differ = differences(topic, found[topic.name])
-            told += [one.sentence(topic.name) for one in differ]
-            settable |= any(not one.left for one in differ)
-            if found[topic.name].config is None:
-                told.append(f"Topic {topic.name}: the broker does not let us see its settings; they are not compared.")
+    for topic in (topic for topic in of if topic.name in found):
+        differ = differences(topic, found[topic.name])
+        told += [one.sentence(topic.name) for one in differ]
+        settable |= any(not one.left for one in differ)
+        if found[topic.name].config is None:
+            told.append(f"Topic {topic.name}: the broker does not let us see its settings; they are not compared.")
     if settable and not fix:
         told.append(f"The start goes on with the topics as they are; {FIX}.")
     return told
+
+
+def _after(bootstrap_servers: str, of: Sequence[Topic], done: set[tuple[str, str]]) -> dict[str, Found]:
+    """The topics once the broker tells what was set, which it may do a little later."""
+    until = time.monotonic() + topics.TIMEOUT
+    while True:
+        found = read(bootstrap_servers, of)
+        late = [
+            one
+            for topic in of
+            if topic.name in found
+            for one in differences(topic, found[topic.name])
+            if (topic.name, one.setting) in done
+        ]
+        if not late or time.monotonic() > until:
+            return found
+        time.sleep(0.1)
 
 
 def read(bootstrap_servers: str, of: Iterable[Topic]) -> dict[str, Found]:
@@ -236,23 +255,22 @@ def _values(future: Any) -> dict[str, str] | None:
     return values
 
 
-def _fixed(client: AdminClient, topic: Topic, found: Found) -> list[str]:
-    """Set what differs and can be set; what was done, or why not."""
-    told = []
+def _fixed(client: AdminClient, topic: Topic, found: Found) -> Iterator[tuple[str, str, bool]]:
+    """Set what differs and can be set; each setting with what became of it, and whether it is set."""
     differ = [one for one in differences(topic, found) if not one.left]
     if any(one.setting == "partitions" for one in differ):
         done = _tried(client.create_partitions([NewPartitions(topic.name, topic.partitions)])[topic.name])
-        told.append(f"Topic {topic.name}: partitions {done} {topic.partitions} (there were {found.partitions}).")
-        if done == _SET:
-            told.append(
-                f"Topic {topic.name}: what a key has sent stays in its partition, later events of it may go to another;"
-                " streams read the new ones from their first record, producers use them when they are started again."
-            )
+        moves = (
+            " What a key has sent stays in its partition, later events of it may go to another; streams read the new "
+            "ones from their first record, producers use them once they are started again."
+        )
+        sentence = f"Topic {topic.name}: partitions {done} {topic.partitions} (there were {found.partitions})."
+        yield "partitions", sentence + (moves if done == _SET else ""), done == _SET
     changes = {one.setting: one.wanted for one in differ if one.setting != "partitions"}
     if changes:
         done = _tried(_altered(client, topic.name, changes))
-        told += [f"Topic {topic.name}: {name} {done} {value}." for name, value in changes.items()]
-    return told
+        for name, value in changes.items():
+            yield name, f"Topic {topic.name}: {name} {done} {value}.", done == _SET
 
 
 _SET = "set to"

@@ -112,12 +112,16 @@ def state(bootstrap_servers: str, topic: str) -> TopicState | None:
     return TopicState(topic, _topic_id(client, topic), starts, ends)
 
 
-def partitions(bootstrap_servers: str, topic: str) -> int:
-    """How many partitions the topic has. Raises UnavailableError when there is no such topic."""
-    found = admin(bootstrap_servers).list_topics(timeout=TIMEOUT).topics.get(topic)
-    if found is None or not found.partitions:
-        raise UnavailableError(f"The broker has no topic {topic}.", "Start the lake: `lake up`.")
-    return len(found.partitions)
+def partitions(bootstrap_servers: str, topic: str, wait: float = TIMEOUT) -> int:
+    """How many partitions the topic has; one just made is waited for. Raises UnavailableError when there is none."""
+    until = time.monotonic() + wait
+    while True:
+        found = admin(bootstrap_servers).list_topics(timeout=TIMEOUT).topics.get(topic)
+        if found is not None and found.partitions:
+            return len(found.partitions)
+        if time.monotonic() > until:
+            raise UnavailableError(f"The broker has no topic {topic}.", "Start the lake: `lake up`.")
+        time.sleep(0.1)
 
 
 def end_offsets(

@@ -47,6 +47,7 @@ num.partitions=1
 authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
 allow.everyone.if.no.acl.found=true
 """
+CLUSTER = "kafka-cluster"
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +70,8 @@ def theirs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def allow(bootstrap_servers: str, topic: str, operation: AclOperation, permission: AclPermissionType) -> None:
     """Let everyone do that with the topic, or not."""
     pattern = (ResourceType.TOPIC, topic, ResourcePatternType.LITERAL, "User:ANONYMOUS", "*")
+    if topic == CLUSTER:
+        pattern = (ResourceType.BROKER, *pattern[1:])
     rule = AclBinding(*pattern, operation, permission)
     topics.admin(bootstrap_servers).create_acls([rule])[rule].result(10)
 
@@ -83,7 +86,7 @@ def test_a_question_makes_no_topic(theirs: str) -> None:
     asked = Topic("asked-for", 4, "for this test")
     assert topics.state(theirs, asked.name) is None
     with pytest.raises(UnavailableError, match="has no topic asked-for"):
-        topics.partitions(theirs, asked.name)
+        topics.partitions(theirs, asked.name, wait=0)
     assert topic_settings.settle(theirs, [asked]) == []
     assert asked.name not in topics.admin(theirs).list_topics(timeout=10).topics
 
@@ -96,7 +99,7 @@ def test_settings_are_told_and_set_and_nothing_is_lost(theirs: str, lake: Path) 
     assert any("cleanup.policy is compact, not delete" in line and "events are lost" in line for line in told)
     assert told[-1] == "The start goes on with the topics as they are; `--fix-topics` sets them."
     done = topic_settings.settle(theirs, DOMAIN.topics, fix=True)
-    assert "Topic houses: partitions set to 4 (there were 1)." in done
+    assert any(line.startswith("Topic houses: partitions set to 4 (there were 1). What a key has") for line in done)
     assert "Topic houses: cleanup.policy set to delete." in done  # it has no records
     assert topic_settings.settle(theirs, DOMAIN.topics) == []
     found = topic_settings.read(theirs, [SALES])[SALES.name]
@@ -124,10 +127,14 @@ def test_what_the_broker_does_not_let_us_do_is_a_sentence(theirs: str) -> None:
         allow(theirs, topic.name, AclOperation.ALTER, AclPermissionType.DENY)
         allow(theirs, topic.name, AclOperation.ALTER_CONFIGS, AclPermissionType.DENY)
     allow(theirs, hidden.name, AclOperation.DESCRIBE_CONFIGS, AclPermissionType.DENY)
-    allow(theirs, not_ours.name, AclOperation.CREATE, AclPermissionType.DENY)
+    allow(theirs, CLUSTER, AclOperation.ALL, AclPermissionType.ALLOW)
+    for place in (CLUSTER, not_ours.name):
+        allow(theirs, place, AclOperation.CREATE, AclPermissionType.DENY)
     told = topic_settings.settle(theirs, [closed], fix=True)
-    assert told[0] == "Topic closed: partitions could not be set (Broker: Topic authorization failed) to 2 (there were 1)."
-    assert told[1] == "Topic closed: retention.ms could not be set (Broker: Topic authorization failed) to 604800000."
+    assert (
+        told[0] == "Topic closed: partitions could not be set (Broker: Topic authorization failed) to 2 (there were 1)."
+    )
+    assert told[1] == "Topic closed: retention.ms could not be set (Topic authorization failed) to 604800000."
     assert any("is gone" in line for line in told)
     assert topic_settings.settle(theirs, [hidden])[-2:] == [
         "Topic hidden: the broker does not let us see its settings; they are not compared.",
