@@ -33,7 +33,7 @@ def begin_empty(domain: Domain) -> None:
         return
     if folder.is_dir() and any(folder.iterdir()):
         raise RefusedError(
-            f"{domain.title} cannot begin with --empty: this lake began with the data that comes with it, {folder}.",
+            f"{domain.title} cannot begin with --empty: this lake holds data to begin with already, in {folder}.",
             f"Begin another lake beside it: `LAKE_VAR=<another folder> lake up {domain.name} --empty`.",
         )
     folder.mkdir(parents=True, exist_ok=True)
@@ -41,8 +41,14 @@ def begin_empty(domain: Domain) -> None:
 
 
 def jobs(domain: Domain) -> tuple[tuple[str, ...], ...]:
-    """The jobs that make the domain's data ready in this lake."""
-    return domain.prepare_empty if is_empty(domain) else domain.prepare
+    """The jobs that make the domain's data ready in this lake; none where it began empty: what is there is its own."""
+    if not is_empty(domain):
+        return domain.prepare
+    return () if _is_prepared(domain) else domain.prepare_empty
+
+
+def _is_prepared(domain: Domain) -> bool:
+    return bool(state.read_json(note(domain)).get("prepared"))
 
 
 def ended(domain: Domain, refused: bool = False) -> None:
@@ -51,5 +57,5 @@ def ended(domain: Domain, refused: bool = False) -> None:
         return
     if not refused:
         durable.replace_json(note(domain), {"prepared": True})
-    elif not state.read_json(note(domain)).get("prepared"):
+    elif not _is_prepared(domain):
         note(domain).unlink()
