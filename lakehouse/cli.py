@@ -72,6 +72,12 @@ def up(
     domains: Domains = None,
     produce: Annotated[bool, typer.Option(help="Also run the demo's producer.")] = True,
     secure: Annotated[bool, typer.Option("--secure", help="Kafka by TLS and a login (kafka_security).")] = False,
+    fix_topics: Annotated[
+        bool, typer.Option("--fix-topics", help="Set what topics that are there already have otherwise.")
+    ] = False,
+    empty: Annotated[
+        bool, typer.Option("--empty", help="Begin a new lake without the data that comes with the domain.")
+    ] = False,
 ) -> None:
     """Start broker, streams, producer and dashboard; Ctrl-C stops all of it."""
     from lakehouse import launch
@@ -79,7 +85,7 @@ def up(
     if secure:  # as the processes that are started will read it
         os.environ["LAKE_KAFKA_SECURITY"] = "sasl_ssl"
         settings.cache_clear()
-    launch.up(domains or [], produce)
+    launch.up(domains or [], launch.How(produce, fix_topics, empty))
 
 
 @app.command()
@@ -137,6 +143,15 @@ def topics(domains: Domains = None, as_json: AsJson = False) -> None:
         behind = ["-" if row["lag"].get(query) is None else f"{row['lag'][query]:,}" for query in queries]
         shown.add_row(row["topic"], str(row["partition"]), f"{row['start']:,}", f"{row['end']:,}", *behind)
     console().print(shown)
+    _tell_settings(load_all(domains or []))
+
+
+def _tell_settings(domains: Sequence[Domain]) -> None:
+    from lakehouse import topic_settings
+
+    for domain in domains:
+        for sentence in topic_settings.settle(settings().brokers(), domain.topics):
+            console().print(sentence)
 
 
 @app.command()
@@ -216,14 +231,16 @@ def maintain(domains: Domains = None) -> None:
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def psql(context: typer.Context) -> None:
-    """Open psql on the running PostgreSQL as `reader`; what follows is handed on, as in -c 'SELECT 1'."""
-    from lakehouse import postgres
+    """Open psql on the PostgreSQL in use as `reader`; what follows is handed on, as in -c 'SELECT 1'."""
+    from lakehouse import postgres, postgres_login
     from lakehouse.postgres_server import program as of_server
 
     program = of_server("psql")
-    os.execve(
-        program, [str(program), postgres.dsn(postgres.READER), *context.args], {**environment.ours(), "PGTZ": "UTC"}
-    )
+    dsn, env = postgres.dsn(postgres.READER), {"PGTZ": "UTC"}
+    options = ["-d", dsn]
+    if not postgres.embedded():
+        options, env = postgres_login.psql(dsn, postgres.READER, context.args)
+    os.execve(program, [str(program), *options, *context.args], {**environment.ours(), **env})
 
 
 @app.command("fetch-jars")

@@ -101,8 +101,9 @@ class Domain:
     """A domain as the launcher sees it.
 
     `stores` are the streaming queries of `stream.py` in the order shown, with what each writes; `prepare` lists the
-    jobs that run once before the stream (script and arguments), `later` those that run once when everything is up,
-    `produce` the arguments of the demo's producer; `postgres` whether its stream writes to PostgreSQL.
+    jobs that run once before the stream (script and arguments), `prepare_empty` those that do so in a lake that is to
+    begin without the data that comes with the domain, `later` those that run once when everything is up, `produce`
+    the arguments of the demo's producer; `postgres` whether its stream writes to PostgreSQL.
     """
 
     name: str
@@ -112,6 +113,7 @@ class Domain:
     stores: Mapping[str, Stores]
     dead_letters: Table
     prepare: tuple[tuple[str, ...], ...] = ()
+    prepare_empty: tuple[tuple[str, ...], ...] = ()
     produce: tuple[str, ...] = ()
     later: tuple[tuple[str, ...], ...] = ()
     postgres: bool = False

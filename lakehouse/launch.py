@@ -9,13 +9,15 @@ import urllib.request
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from rich.console import Console
+from rich.markup import escape
 
-from lakehouse import access, jars, java, state, topics
+from lakehouse import access, beginning, jars, java, state, topic_settings, topics
 from lakehouse.broker import Broker, free_port
 from lakehouse.domain import Domain, load_all
-from lakehouse.errors import LakeError
+from lakehouse.errors import LakeError, RefusedError
 from lakehouse.locks import exclusive
 from lakehouse.settings import settings
 from lakehouse.status import running_processes
@@ -26,7 +28,15 @@ console = Console(highlight=False)
 _WITHOUT_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # the page is on this machine
 
 
-def up(names: Sequence[str], produce: bool) -> None:
+class How(NamedTuple):
+    """With the demo's producers; topics that are there set as ours are; a new lake without the domains' own data."""
+
+    produce: bool = True
+    fix_topics: bool = False
+    empty: bool = False
+
+
+def up(names: Sequence[str], how: How) -> None:
     """Start broker, streams, producers and dashboard of the domains; stop all of them on Ctrl-C or SIGTERM.
 
     Raises LakeError with the reason when something cannot be started; what was started is stopped again.
@@ -36,10 +46,12 @@ def up(names: Sequence[str], produce: bool) -> None:
         if left := running_processes():
             names_left = ", ".join(process["name"] for process in left)
             raise LakeError(f"Processes of an earlier run are still there: {names_left}.", "Stop them: `lake down`.")
+        for domain in domains if how.empty else ():
+            beginning.begin_empty(domain)
         about = {"domains": [domain.name for domain in domains], "started_at": datetime.now(UTC).isoformat()}
         supervisor = Supervisor(lambda line: console.print(f"[yellow]![/] {line}"), about)
         try:
-            _start(supervisor, domains, produce)
+            _start(supervisor, domains, how)
             supervisor.run()
         finally:
             console.print("Stopping…")
@@ -47,7 +59,7 @@ def up(names: Sequence[str], produce: bool) -> None:
             console.print("Stopped.")
 
 
-def _start(supervisor: Supervisor, domains: Sequence[Domain], produce: bool) -> None:
+def _start(supervisor: Supervisor, domains: Sequence[Domain], how: How) -> None:
     begun = time.monotonic()
     _tick(f"Java: {java.find()}")
     _tick(f"Jars: {len(list(jars.folder('spark').iterdir())) + len(list(jars.folder('broker').iterdir()))}, checked")
@@ -59,7 +71,9 @@ def _start(supervisor: Supervisor, domains: Sequence[Domain], produce: bool) -> 
         return
     for domain in domains:
         topics.ensure(settings().brokers(), domain.topics)
-        if not _start_domain(supervisor, domain, produce):
+        for sentence in topic_settings.settle(settings().brokers(), domain.topics, how.fix_topics):
+            console.print(f"[yellow]![/] {escape(sentence)}", soft_wrap=True)
+        if not _start_domain(supervisor, domain, how.produce):
             return
     if not supervisor.wait(dashboard):
         return
@@ -72,6 +86,8 @@ def _start(supervisor: Supervisor, domains: Sequence[Domain], produce: bool) -> 
     _tick(f"Everything runs after {time.monotonic() - begun:.0f} s.")
     console.print(f"\n  Dashboard  [bold]{shown}[/]", soft_wrap=True)
     console.print("  Stop       Ctrl-C, or `lake down`\n  Look       `lake status`, `lake topics`\n")
+    for domain in filter(beginning.is_empty, domains):
+        console.print(_send_your_own(domain), markup=False, soft_wrap=True)
 
 
 def _start_broker(supervisor: Supervisor) -> bool:
@@ -111,11 +127,10 @@ def _start_postgres(supervisor: Supervisor) -> bool:
 
 
 def _start_domain(supervisor: Supervisor, domain: Domain, produce: bool) -> bool:
-    for job in domain.prepare:
-        service = _once(domain, job)
-        supervisor.start(service)
-        if not supervisor.wait(service):
+    for job in beginning.jobs(domain):
+        if not _prepared(supervisor, domain, _once(domain, job)):
             return False
+    beginning.ended(domain)
     _tick(f"{domain.title}: data ready")
     stream = Service(
         f"{domain.name}.stream",
@@ -124,13 +139,35 @@ def _start_domain(supervisor: Supervisor, domain: Domain, produce: bool) -> bool
         timeout=300,  # both queries' first batches, on a machine that may have other work
     )
     supervisor.start(stream)
-    if domain.produce and produce:  # beside the stream's start: events wait on the topic
+    if (
+        domain.produce and produce and not beginning.is_empty(domain)
+    ):  # beside the stream's start: events wait on the topic
         supervisor.start(Service(f"{domain.name}.produce", lambda: _job(*domain.produce), once=True, grace=20))
     if not supervisor.wait(stream):
         return False
     ui = state.read_json(state.spark_file(domain.name)).get("ui") or "off"
     _tick(f"{domain.title}: queries {', '.join(domain.queries)} run, Spark UI: {ui}")
     return True
+
+
+def _prepared(supervisor: Supervisor, domain: Domain, service: Service) -> bool:
+    supervisor.start(service)
+    try:
+        return supervisor.wait(service)
+    except LakeError:
+        if service.process and service.process.returncode == RefusedError.exit_code:
+            beginning.ended(domain, refused=True)
+        raise
+
+
+def _send_your_own(domain: Domain) -> str:
+    """What to do with a domain that began empty: the demo's producer has nothing to send."""
+    topic = domain.topics[0]
+    return (
+        f"  {domain.title} began empty, and no producer runs. Send your own to topic {topic.name} at "
+        f"{settings().brokers()}: {topic.about} (README, Your own data).\n"
+        "  What is made of the data, such as a model, comes with `lake nightly` once there is enough of it.\n"
+    )
 
 
 def _once(domain: Domain, job: Sequence[str]) -> Service:

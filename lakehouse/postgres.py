@@ -15,7 +15,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row
 
-from lakehouse import state
+from lakehouse import postgres_login, state
 from lakehouse.batches import Batch
 from lakehouse.domain import Table
 from lakehouse.errors import RefusedError, UnavailableError
@@ -55,8 +55,13 @@ def address_file() -> Path:
 
 
 def dsn(user: str = OWNER) -> str:
-    """How to connect, without the password: that is in a file. Raises UnavailableError when no server is known."""
+    """How to connect: to the embedded server with its password in a file, to another as LAKE_POSTGRES_DSN says.
+
+    That one may hold a password, so it is for connecting alone. Raises UnavailableError when no server is known,
+    UsageError when the DSN cannot be read.
+    """
     if not embedded():
+        postgres_login.words(settings().postgres_dsn)
         return settings().postgres_dsn
     port = state.read_json(address_file()).get("port")
     if port is None:
@@ -70,39 +75,57 @@ def dsn(user: str = OWNER) -> str:
 
 @contextmanager
 def answering() -> Iterator[None]:
-    """Within it a server that is away raises UnavailableError."""
+    """Within it a server that is away, or that does not let us, raises UnavailableError."""
     try:
         yield
     except psycopg.OperationalError as error:
-        said = str(error).strip().splitlines()[-1][:200].rstrip(".")
-        raise UnavailableError(f"PostgreSQL does not answer: {said}.", "The query goes on when it does.") from None
+        raise postgres_login.away(dsn(), error) from None
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise postgres_login.refused(dsn(), error, (WRITER, READER)) from None
 
 
 def connect(schema: str = "public", role: str | None = WRITER) -> Connection:
     """A connection in UTC with the rights of a role. Raises UnavailableError when the server is away."""
-    options = f"-c timezone=UTC -c search_path={schema}" + (f" -c role={role}" if role else "")
     with answering():
-        return psycopg.connect(dsn(), options=options, connect_timeout=5, row_factory=dict_row)
+        connection = psycopg.connect(dsn(), autocommit=True, connect_timeout=5, row_factory=dict_row)
+        try:
+            postgres_login.use(connection, schema, role)
+        except BaseException:
+            connection.close()
+            raise
+    connection.autocommit = False  # a rollback takes back what was set in its transaction
+    return connection
 
 
 def create(schema: str, tables: Sequence[Table], meanings: Mapping[str, str]) -> None:
     """Make roles, schema and tables that are not there yet: types, keys and comments as the tables declare them."""
-    with connect(role=None) as connection:
+    with connect(role=None) as connection, answering():
         connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [schema])
         for role in (WRITER, READER):
-            if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role]).fetchone():
-                connection.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(role)))
+            _role(connection, role)
         if embedded():
             words = dict(line.split(":")[3:] for line in passfile(default_folder()).read_text().split())
-            name, word = sql.Identifier(READER), sql.Literal(words[READER])
+            # Hashed here: a statement that fails is written to the server's log.
+            hashed = connection.pgconn.encrypt_password(words[READER].encode(), READER.encode(), b"scram-sha-256")
+            name, word = sql.Identifier(READER), sql.Literal(hashed.decode())
             connection.execute(sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(name, word))
-        connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
+        if connection.execute("SELECT to_regnamespace(%s) AS it", [schema]).fetchone() == {"it": None}:
+            connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
         commits = Table(schema, "stream_commits", _COMMITS, ("query", "generation"), "newest batch of each query", {})
         for table in (*tables, commits):
             _create(connection, table, meanings)
         for grant in _GRANTS:
             names = {name: sql.Identifier(name) for name in (WRITER, READER)}
             connection.execute(sql.SQL(grant).format(schema=sql.Identifier(schema), **names))
+
+
+def _role(connection: Connection, role: str) -> None:
+    """Make the role if it is not there, and the user one who may become it: since PostgreSQL 16 its maker may not."""
+    if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role]).fetchone():
+        connection.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(role)))
+    may = "SET" if connection.info.server_version >= 160_000 else "MEMBER"
+    if connection.execute("SELECT pg_has_role(%s, %s) AS may", [role, may]).fetchone() == {"may": False}:
+        connection.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(sql.Identifier(role)))
 
 
 _COMMITS = {"query": "STRING", "generation": "STRING", "batch_id": "BIGINT", "committed_at": "TIMESTAMP"}

@@ -146,10 +146,24 @@ def block() -> str:
 def _handed_on() -> dict[str, str]:
     """What the run needs of this environment, with the place of a Java that cron's short PATH would not find."""
     found = {name: os.environ[name] for name in HANDED_ON if os.environ.get(name)}
+    _refuse_secrets(found.get("LAKE_POSTGRES_DSN", "embedded"))
     java = shutil.which("java")
     if java and "JAVA_HOME" not in found and not shutil.which("java", path=CRONS_PATH):
         found["JAVA_HOME"] = str(Path(java).resolve().parent.parent)
     return found
+
+
+def _refuse_secrets(dsn: str) -> None:
+    from lakehouse import postgres_login
+
+    if dsn == "embedded" or not postgres_login.secrets_of(dsn):
+        return
+    shown = postgres_login.public(dsn)
+    raise UsageError(
+        "The password in LAKE_POSTGRES_DSN cannot go into a crontab.",
+        "Put it into a file of mode 600, as the line host:port:database:user:password, and name that: "
+        f'LAKE_POSTGRES_DSN="{shown} passfile=/path/of/the/file".',
+    )
 
 
 def install(remove: bool = False) -> bool:

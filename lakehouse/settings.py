@@ -24,7 +24,9 @@ _UNFIT = re.compile(r"[,:*?\[\]{}\\\x00-\x1f\x7f]|%[0-9A-Fa-f]{2}")
 class Settings(BaseSettings):
     """The platform's settings; paths are absolute."""
 
-    model_config = SettingsConfigDict(env_prefix="LAKE_", toml_file=ROOT / "conf/platform.toml", extra="forbid")
+    model_config = SettingsConfigDict(
+        env_prefix="LAKE_", toml_file=ROOT / "conf/platform.toml", extra="forbid", hide_input_in_errors=True
+    )
 
     var: Path = Path("var")
     bootstrap_servers: str = "embedded"
@@ -35,7 +37,7 @@ class Settings(BaseSettings):
     kafka_mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"] = "SCRAM-SHA-512"
     kafka_password_file: Path | None = None
     kafka_ca_file: Path | None = None
-    postgres_dsn: str = "embedded"
+    postgres_dsn: str = Field(default="embedded", repr=False)  # it may hold a password
     postgres_port: int = 5432
     dashboard_host: str = "127.0.0.1"
     dashboard_port: int = 8050

@@ -12,6 +12,7 @@ from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec  # type: ign
 
 from lakehouse import kafka
 from lakehouse.domain import Topic
+from lakehouse.errors import UnavailableError
 
 TIMEOUT = 10.0
 # A topic just made, a broker just started again: soon over.
@@ -20,6 +21,15 @@ _LEADER_MOVES = (
     KafkaError.NOT_LEADER_FOR_PARTITION,
     KafkaError.FENCED_LEADER_EPOCH,
     KafkaError.UNKNOWN_LEADER_EPOCH,
+)
+# The broker will not make a topic, or not with these settings: asking again is of no use.
+_REFUSALS = (
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    KafkaError.POLICY_VIOLATION,
+    KafkaError.INVALID_CONFIG,
+    KafkaError.INVALID_PARTITIONS,
+    KafkaError.INVALID_REPLICATION_FACTOR,
 )
 
 
@@ -59,31 +69,59 @@ def check(bootstrap_servers: str, timeout: float = TIMEOUT) -> str:
 
 
 def ensure(bootstrap_servers: str, topics: Iterable[Topic]) -> None:
-    """Make the topics that are not there yet."""
+    """Make the topics that are not there yet, with as many replicas as the cluster gives by default.
+
+    Raises UnavailableError when the broker does not let us, with what is to be made.
+    """
     client = admin(bootstrap_servers)
     there = client.list_topics(timeout=TIMEOUT).topics
+    wanted = {topic.name: topic for topic in topics if topic.name not in there}
     new = [
-        NewTopic(topic.name, topic.partitions, 1, config=dict(topic.config))
-        for topic in topics
-        if topic.name not in there
+        NewTopic(topic.name, topic.partitions, replication_factor=-1, config=dict(topic.config))
+        for topic in wanted.values()
     ]
-    for future in (client.create_topics(new) if new else {}).values():
+    for name, future in (client.create_topics(new) if new else {}).items():
         try:
             future.result(TIMEOUT)
         except KafkaException as error:
+            if error.args[0].code() in _REFUSALS:
+                raise _not_made(wanted[name], error.args[0]) from None
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:  # another process made it just now
                 raise
+
+
+def _not_made(topic: Topic, error: KafkaError) -> UnavailableError:
+    values = ", ".join(f"{name}={value}" for name, value in topic.config)
+    return UnavailableError(
+        f"Topic {topic.name} is not there, or not ours to see, and the broker does not let us make it: "
+        f"{error.str().rstrip('.')}.",
+        f"Have it made with {topic.partitions} partitions{' and ' + values if values else ''}; "
+        "a start tells which settings differ.",
+    )
 
 
 def state(bootstrap_servers: str, topic: str) -> TopicState | None:
     """Id and offsets of a topic; None when the broker has no such topic."""
     client = admin(bootstrap_servers)
-    metadata = client.list_topics(topic, timeout=TIMEOUT).topics[topic]
-    if metadata.error is not None:
+    # Of all topics: asked for by its name, one that is not there is made by a broker that makes topics by itself.
+    metadata = client.list_topics(timeout=TIMEOUT).topics.get(topic)
+    if metadata is None or metadata.error is not None:
         return None
     starts = _offsets(client, topic, list(metadata.partitions), OffsetSpec.earliest())  # type: ignore[no-untyped-call]
     ends = _offsets(client, topic, list(metadata.partitions), OffsetSpec.latest())  # type: ignore[no-untyped-call]
     return TopicState(topic, _topic_id(client, topic), starts, ends)
+
+
+def partitions(bootstrap_servers: str, topic: str, wait: float = TIMEOUT) -> int:
+    """How many partitions the topic has; one just made is waited for. Raises UnavailableError when there is none."""
+    until = time.monotonic() + wait
+    while True:
+        found = admin(bootstrap_servers).list_topics(timeout=TIMEOUT).topics.get(topic)
+        if found is not None and found.partitions:
+            return len(found.partitions)
+        if time.monotonic() > until:
+            raise UnavailableError(f"The broker has no topic {topic}.", "Start the lake: `lake up`.")
+        time.sleep(0.1)
 
 
 def end_offsets(
@@ -134,7 +172,7 @@ def _offsets(
         except KafkaException as error:
             if error.args[0].code() not in _LEADER_MOVES or time.monotonic() > until:
                 raise
-        client.list_topics(topic, timeout=timeout)  # the client asks those whom it knows as leaders
+        client.list_topics(timeout=timeout)  # the client asks those whom it knows as leaders
         time.sleep(0.1)
 
 

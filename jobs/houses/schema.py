@@ -197,6 +197,7 @@ DOMAIN = Domain(
     },
     dead_letters=DEAD_LETTERS,
     prepare=(("jobs/houses/build_datasets.py", "--load", "--keep"),),
+    prepare_empty=(("jobs/houses/build_datasets.py", "--empty", "--load", "--keep"),),
     produce=("jobs/houses/produce.py", "--rate", "20"),
     later=(("jobs/houses/train.py", "--if-none"),),
 )

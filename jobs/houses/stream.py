@@ -20,7 +20,7 @@ from jobs.houses.schema import (
     WINDOW,
 )
 from jobs.houses.updates import publisher
-from lakehouse import entry, history, topics
+from lakehouse import entry, history, topic_settings, topics
 from lakehouse.session import spark_session
 from lakehouse.settings import settings
 from lakehouse.streams import MOST_RECORDS, Query, Runner, StopSignal
@@ -69,12 +69,13 @@ def main(
     lateness: Annotated[str, typer.Option(help="How late a sale may come and still count.")] = LATENESS,
     max_per_batch: Annotated[int, typer.Option(min=1, help="Most records that a batch reads.")] = MOST_RECORDS,
     bootstrap_server: Annotated[str | None, typer.Option(help="Kafka's host:port.")] = None,
+    fix_topics: Annotated[bool, typer.Option("--fix-topics", help="Set what topics have otherwise.")] = False,
 ) -> None:
     """Run the streaming queries until SIGTERM, which finishes the batch and exits 0."""
     stop = StopSignal()
     bootstrap_servers = bootstrap_server or settings().brokers()
     topics.check(bootstrap_servers)
-    topics.ensure(bootstrap_servers, DOMAIN.topics)
+    topic_settings.begin(bootstrap_servers, DOMAIN.topics, fix_topics)
     spark = spark_session(f"{DOMAIN.name}-stream")
     queries = build(query or list(QueryName), bootstrap_servers, window=window, slide=slide, lateness=lateness)
     Runner(spark, bootstrap_servers, SALES.name, stop, max_per_batch).run(queries, trigger)

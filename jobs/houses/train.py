@@ -26,13 +26,17 @@ FEWEST_SALES, FEWEST_HELD_OUT = 300, 50
 EXACT = 1e-6  # relative: how far Spark's price and the export's may be apart
 
 
+class TooFewError(DataError):
+    """So few sales that no model can be trained and judged."""
+
+
 def check(rows: pa.Table) -> None:
     """Refuse sales that no sound model comes of. Raises DataError; the live model stays."""
     prices = rows["price"].to_numpy()
     held_out = sum(housing.is_hold_out(house) for house in rows["id"].to_pylist())
     stays = "The live model stays; train again when there are more sales."
     if rows.num_rows < FEWEST_SALES or held_out < FEWEST_HELD_OUT:
-        raise DataError(
+        raise TooFewError(
             f"Too few sales to train on: {rows.num_rows} different ones, {held_out} of them of hold-out houses; "
             f"needed are {FEWEST_SALES} and {FEWEST_HELD_OUT}.",
             stays,
@@ -41,6 +45,13 @@ def check(rows: pa.Table) -> None:
         raise DataError("A price in the history is not a positive number.", "The live model stays; repair the history.")
     if np.ptp(prices) == 0:
         raise DataError(f"All sales have the same price, {prices[0]:,.2f}: there is nothing to learn.", stays)
+
+
+def check_stored() -> None:
+    """Refuse so few sales before Spark is started for them, resends counted. Raises TooFewError."""
+    rows = tables.read(HISTORY, ["id", "price"])
+    if rows.num_rows < FEWEST_SALES:
+        check(rows)
 
 
 def judged_metrics(fit: Fit, rows: pa.Table) -> tuple[judge.Metrics, dict[str, float]]:
@@ -172,8 +183,16 @@ def main(
         return
     with exclusive(settings().run / f"{DOMAIN.name}.train.lock", "The training"):
         tables.create(HISTORY)
-        spark = spark_session(f"{DOMAIN.name}-train")
-        version = train(spark, registry)
+        try:
+            if registry.live() is None:
+                check_stored()
+            spark = spark_session(f"{DOMAIN.name}-train")
+            version = train(spark, registry)
+        except TooFewError as few:
+            if registry.live():
+                raise
+            typer.echo(f"{few.what} There is no model yet; the next `lake nightly` or `lake up` tries again.")
+            return
         spark.stop()
     told = registry.manifest(version)
     typer.echo(f"{version} {told['outcome']}: {told['reason']}")

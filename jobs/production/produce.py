@@ -104,10 +104,20 @@ def now() -> str:
 class Line(sending.Sender[Event]):
     """Sends events; `pattern` lets the rate follow the hour of the day."""
 
-    def __init__(self, brokers: str, rate: float, stop: threading.Event, bad: float, pattern: bool, seed: int) -> None:
+    def __init__(
+        self,
+        brokers: str,
+        rate: float,
+        stop: threading.Event,
+        bad: float,
+        pattern: bool,
+        seed: int,
+        partitions: int = EVENTS.partitions,
+    ) -> None:
         super().__init__(brokers, EVENTS.name, rate, 30, stop)
         self._rate, self._bad, self._hour = rate, bad, None if pattern and rate else -1
         self._dice = random.Random(seed)
+        self._partitions = partitions
 
     def message(self, event: Event, number: int) -> sending.Outgoing:
         """The event's message, in the partition of its unit: two keys would fill two partitions."""
@@ -117,7 +127,7 @@ class Line(sending.Sender[Event]):
         key, value = event.key.encode(), json.dumps(event.fields).encode()
         if self._dice.random() < self._bad:
             key, value = spoilt(event, self._dice)
-        return sending.Outgoing(value, key, zlib.crc32(event.unit.encode()) % EVENTS.partitions)
+        return sending.Outgoing(value, key, zlib.crc32(event.unit.encode()) % self._partitions)
 
 
 def main(
@@ -139,7 +149,8 @@ def main(
     topics.ensure(brokers, DOMAIN.topics)
     seed = random.randrange(2**32) if seed is None else seed
     run = f"{datetime.now(UTC):%y%m%d%H%M%S}-"  # another run builds other units
-    sender = Line(brokers, rate, stop, bad_fraction, pattern, seed)
+    there = topics.partitions(brokers, EVENTS.name)  # a topic of one's own may have others
+    sender = Line(brokers, rate, stop, bad_fraction, pattern, seed, there)
     dice = random.Random(seed)
     with sender.progress.live if sys.stderr.isatty() else nullcontext():
         sender.run(stamped(travel(zones, units, defect_rate, dice, run), random.Random(seed + 1), now))

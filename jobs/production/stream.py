@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 from jobs.production import transforms
 from jobs.production.schema import DOMAIN, EVENTS, HISTORY_PACE, MOST_PER_BATCH
 from jobs.production.totals import totals_query
-from lakehouse import entry, topics
+from lakehouse import entry, topic_settings, topics
 from lakehouse.history import history_query
 from lakehouse.session import spark_session
 from lakehouse.settings import settings
@@ -44,12 +44,13 @@ def main(
     sink: Annotated[Sink, typer.Option(help="console: show each changed total besides, for debugging.")] = Sink.tables,
     max_per_batch: Annotated[int, typer.Option(min=1, help="Most records that a batch reads.")] = MOST_PER_BATCH,
     bootstrap_server: Annotated[str | None, typer.Option(help="Kafka's host:port.")] = None,
+    fix_topics: Annotated[bool, typer.Option("--fix-topics", help="Set what topics have otherwise.")] = False,
 ) -> None:
     """Run the streaming queries until SIGTERM, which finishes the batch and exits 0."""
     stop = StopSignal()
     bootstrap_servers = bootstrap_server or settings().brokers()
     topics.check(bootstrap_servers)
-    topics.ensure(bootstrap_servers, DOMAIN.topics)
+    topic_settings.begin(bootstrap_servers, DOMAIN.topics, fix_topics)
     spark = spark_session(f"{DOMAIN.name}-stream")
     queries = [build(name, sink) for name in query or list(QueryName)]
     Runner(spark, bootstrap_servers, EVENTS.name, stop, max_per_batch).run(queries, trigger)

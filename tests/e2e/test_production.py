@@ -12,14 +12,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from lakehouse.postgres_server import unprivileged
 from tests.audit.line_oracle import both, decode, in_postgres, wrong
 from tests.e2e.running import Platform, read_topic, rows_of, wait_for
 from tests.jobs.production.line import count, counted
-from tests.postgres import running_postgres
+from tests.postgres import password_of, running_postgres
 
 pytestmark = pytest.mark.e2e
 
@@ -30,7 +32,18 @@ def line(broker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plat
     folder = tmp_path_factory.mktemp("line")
     with running_postgres(folder / "postgres") as dsn:
         env = {**os.environ, "LAKE_VAR": str(folder / "var"), "LAKE_BOOTSTRAP_SERVERS": broker}
+        dsn += f" password={password_of(dsn)}"  # which is to be seen nowhere
         yield Platform(broker, folder / "var", {**env, "LAKE_POSTGRES_DSN": dsn}, domain="production")
+
+
+def password_is_hidden(line: Platform) -> None:
+    """From what was written, and from all command lines of this moment."""
+    password = str(conninfo_to_dict(line.env["LAKE_POSTGRES_DSN"])["password"])
+    files = [file for file in line.var.rglob("*") if file.is_file()]
+    assert not [file for file in files if password.encode() in file.read_bytes()]
+    lines = [" ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])]
+    assert any("jobs/production/stream.py" in each for each in lines)
+    assert not [each for each in lines if password in each]
 
 
 def same(line: Platform) -> list[dict[str, Any]]:
@@ -83,7 +96,7 @@ def check_audit(line: Platform) -> None:
 
 def test_while_postgres_is_away_the_stream_waits_and_catches_up(line: Platform) -> None:
     dsn = line.env["LAKE_POSTGRES_DSN"]
-    folder = Path(dsn.split("passfile=")[1]).parent.parent
+    folder = Path(str(conninfo_to_dict(dsn)["passfile"])).parent.parent
     server = int((folder / "data/postmaster.pid").read_text().splitlines()[0])
     command = [part.decode() for part in Path(f"/proc/{server}/cmdline").read_bytes().split(b"\0") if part]
     stream = line.job("stream.py", "--query", "totals")
@@ -91,6 +104,7 @@ def test_while_postgres_is_away_the_stream_waits_and_catches_up(line: Platform) 
     try:
         line.run("produce.py", "--units", "20", "--rate", "200", "--seed", "8", "--no-pattern")
         wait_for(lambda: len(same(line)) > 0, 60, "totals")
+        password_is_hidden(line)
         os.kill(server, signal.SIGKILL)
         line.run("produce.py", "--units", "20", "--rate", "200", "--seed", "9", "--no-pattern")
         progress = line.var / "run/progress/production.totals.json"

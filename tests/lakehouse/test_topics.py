@@ -1,12 +1,25 @@
-"""Offsets asked of a real broker while the leaders of its partitions change."""
+"""Topics of a real broker: offsets while leaders change, topics that made themselves, settings told and set."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from confluent_kafka.admin import (
+    AclBinding,
+    AclOperation,
+    AclPermissionType,
+    NewTopic,
+    ResourcePatternType,
+    ResourceType,
+)
 
 from jobs.houses.schema import DOMAIN, SALES
-from lakehouse import topics
+from lakehouse import broker as brokers
+from lakehouse import topic_settings, topics
 from lakehouse.broker import Broker
+from lakehouse.domain import Topic
+from lakehouse.errors import UnavailableError
+from tests.lakehouse.test_topic_settings import OURS
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("lake")]
 
@@ -25,3 +38,107 @@ def test_offsets_are_told_of_a_topic_just_made_and_of_a_broker_just_started_agai
             assert topics.starts(broker.bootstrap_servers, SALES.name, none) == none
         finally:
             broker.stop()
+
+
+# As a cluster of somebody else's: topics make themselves, it has its own defaults, and rights that are not all ours.
+THEIRS = """
+auto.create.topics.enable=true
+num.partitions=1
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+allow.everyone.if.no.acl.found=true
+"""
+CLUSTER = "kafka-cluster"
+
+
+@pytest.fixture(scope="module")
+def theirs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a broker that is not ours."""
+    folder = tmp_path_factory.mktemp("theirs")
+    with pytest.MonkeyPatch.context() as patch:
+        taken = ("auto.create", "num.partitions")
+        lines = [line for line in brokers._PROPERTIES.splitlines() if not line.startswith(taken)]
+        patch.setattr(brokers, "_PROPERTIES", "\n".join(lines) + THEIRS)
+        broker = Broker(folder / "kafka", port=0)
+        with (folder / "kafka.log").open("wb") as log:
+            broker.start(log)
+            try:
+                yield broker.bootstrap_servers
+            finally:
+                broker.stop()
+
+
+def allow(bootstrap_servers: str, topic: str, operation: AclOperation, permission: AclPermissionType) -> None:
+    """Let everyone do that with the topic, or not."""
+    pattern = (ResourceType.TOPIC, topic, ResourcePatternType.LITERAL, "User:ANONYMOUS", "*")
+    if topic == CLUSTER:
+        pattern = (ResourceType.BROKER, *pattern[1:])
+    rule = AclBinding(*pattern, operation, permission)
+    topics.admin(bootstrap_servers).create_acls([rule])[rule].result(10)
+
+
+def made_by_itself(bootstrap_servers: str, topic: Topic, **config: str) -> None:
+    made = [NewTopic(topic.name, 1, 1, config=config)]
+    topics.admin(bootstrap_servers).create_topics(made)[topic.name].result(10)
+
+
+def test_a_question_makes_no_topic(theirs: str) -> None:
+    """The dashboard asks before the stream has made its topic."""
+    asked = Topic("asked-for", 4, "for this test")
+    assert topics.state(theirs, asked.name) is None
+    with pytest.raises(UnavailableError, match="has no topic asked-for"):
+        topics.partitions(theirs, asked.name, wait=0)
+    assert topic_settings.settle(theirs, [asked]) == []
+    assert asked.name not in topics.admin(theirs).list_topics(timeout=10).topics
+
+
+def test_settings_are_told_and_set_and_nothing_is_lost(theirs: str, lake: Path) -> None:
+    made_by_itself(theirs, SALES, **{"cleanup.policy": "compact", "retention.ms": "3600000"})
+    topics.ensure(theirs, DOMAIN.topics)
+    told = topic_settings.settle(theirs, DOMAIN.topics)
+    assert "Topic houses: partitions is 1, not 4: at most 1 of Spark's tasks read it at a time." in told
+    assert any("cleanup.policy is compact, not delete" in line and "events are lost" in line for line in told)
+    assert told[-1] == "The start goes on with the topics as they are; `--fix-topics` sets them."
+    done = topic_settings.settle(theirs, DOMAIN.topics, fix=True)
+    assert any(line.startswith("Topic houses: partitions set to 4 (there were 1). What a key has") for line in done)
+    assert "Topic houses: cleanup.policy set to delete." in done  # it has no records
+    assert topic_settings.settle(theirs, DOMAIN.topics) == []
+    found = topic_settings.read(theirs, [SALES])[SALES.name]
+    assert found.partitions == 4
+    assert OURS.items() <= dict(found.config or {}).items()
+
+
+def test_a_compacted_topic_with_records_stays_compacted(theirs: str) -> None:
+    from confluent_kafka import Producer
+
+    kept = Topic("kept", 1, "for this test")
+    made_by_itself(theirs, kept, **{"cleanup.policy": "compact"})
+    producer = Producer({"bootstrap.servers": theirs})
+    producer.produce(kept.name, b"1", b"key")
+    assert producer.flush(20) == 0
+    (told,) = topic_settings.settle(theirs, [kept], fix=True)
+    assert told.endswith("--fix-topics leaves it: it would have the broker delete the records older than retention.ms.")
+
+
+def test_what_the_broker_does_not_let_us_do_is_a_sentence(theirs: str) -> None:
+    closed, hidden, not_ours = (Topic(name, 2, "for this test") for name in ("closed", "hidden", "not-ours"))
+    for topic in (closed, hidden):
+        made_by_itself(theirs, topic, **{"retention.ms": "1000"})
+        allow(theirs, topic.name, AclOperation.ALL, AclPermissionType.ALLOW)
+        allow(theirs, topic.name, AclOperation.ALTER, AclPermissionType.DENY)
+        allow(theirs, topic.name, AclOperation.ALTER_CONFIGS, AclPermissionType.DENY)
+    allow(theirs, hidden.name, AclOperation.DESCRIBE_CONFIGS, AclPermissionType.DENY)
+    allow(theirs, CLUSTER, AclOperation.ALL, AclPermissionType.ALLOW)
+    for place in (CLUSTER, not_ours.name):
+        allow(theirs, place, AclOperation.CREATE, AclPermissionType.DENY)
+    told = topic_settings.settle(theirs, [closed], fix=True)
+    assert (
+        told[0] == "Topic closed: partitions could not be set (Broker: Topic authorization failed) to 2 (there were 1)."
+    )
+    assert told[1] == "Topic closed: retention.ms could not be set (Topic authorization failed) to 604800000."
+    assert any("is gone" in line for line in told)
+    assert topic_settings.settle(theirs, [hidden])[-2:] == [
+        "Topic hidden: the broker does not let us see its settings; they are not compared.",
+        "The start goes on with the topics as they are; `--fix-topics` sets them.",
+    ]
+    with pytest.raises(UnavailableError, match=r"Topic not-ours is not there.*Have it made with 2 partitions"):
+        topics.ensure(theirs, [not_ours])

@@ -166,3 +166,17 @@ def test_known_houses_take_the_latest_listing(lake: Path) -> None:
     assert found.houses.prices.tolist() == [3.0, 2.0]
     assert found.houses.facts["grade"].tolist() == [2.0, 1.0]
     assert not found.for_sale.any()
+
+
+def test_too_few_sales_and_no_model_yet_end_well_with_a_sentence(
+    lake: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train.main(if_none=True)
+    said = capsys.readouterr().out
+    assert said.startswith("Too few sales to train on: 0 different ones")
+    assert said.endswith("There is no model yet; the next `lake nightly` or `lake up` tries again.\n")
+    monkeypatch.setattr(Registry, "live", lambda _: "v0001")
+    monkeypatch.setattr(train, "spark_session", lambda _: None)
+    monkeypatch.setattr(train, "train", lambda *_: train.check(_rows([])))
+    with pytest.raises(DataError, match="The live model stays"):
+        train.main(if_none=False)

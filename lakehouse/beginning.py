@@ -1,0 +1,61 @@
+"""Whether a domain's part of this lake began with the data that comes with the domain, or empty, for one's own."""
+
+from pathlib import Path
+
+from lakehouse import durable, state
+from lakehouse.domain import Domain
+from lakehouse.errors import RefusedError, UsageError
+from lakehouse.settings import settings
+
+
+def note(domain: Domain) -> Path:
+    """Says that the domain began empty; `lake reset` deletes it with the domain's other data."""
+    return settings().var / "data" / domain.name / "began-empty.json"
+
+
+def is_empty(domain: Domain) -> bool:
+    """Whether the domain began empty in this lake."""
+    return note(domain).exists()
+
+
+def begin_empty(domain: Domain) -> None:
+    """Note that the domain begins without the data that comes with it, as it may have done before.
+
+    Raises UsageError when it cannot, RefusedError when its data is in the lake.
+    """
+    if not domain.prepare_empty:
+        raise UsageError(
+            f"{domain.title} ({domain.name}) cannot begin with --empty: no data comes with it.",
+            f"Start it without --empty; `lake up {domain.name} --no-produce` leaves out the demo's producer.",
+        )
+    folder = note(domain).parent
+    if is_empty(domain):
+        return
+    if folder.is_dir() and any(folder.iterdir()):
+        raise RefusedError(
+            f"{domain.title} cannot begin with --empty: this lake holds data to begin with already, in {folder}.",
+            f"Begin another lake beside it: `LAKE_VAR=<another folder> lake up {domain.name} --empty`.",
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    durable.replace_json(note(domain), {"prepared": False})
+
+
+def jobs(domain: Domain) -> tuple[tuple[str, ...], ...]:
+    """The jobs that make the domain's data ready in this lake; none where it began empty: what is there is its own."""
+    if not is_empty(domain):
+        return domain.prepare
+    return () if _is_prepared(domain) else domain.prepare_empty
+
+
+def _is_prepared(domain: Domain) -> bool:
+    return bool(state.read_json(note(domain)).get("prepared"))
+
+
+def ended(domain: Domain, refused: bool = False) -> None:
+    """Note how the jobs ended: a beginning that they refused was none."""
+    if not is_empty(domain):
+        return
+    if not refused:
+        durable.replace_json(note(domain), {"prepared": True})
+    elif not _is_prepared(domain):
+        note(domain).unlink()

@@ -1,0 +1,74 @@
+"""Topics that were there before us, with one partition: producers, stream, audit; and more partitions meanwhile."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+from confluent_kafka.admin import NewTopic
+
+from jobs.houses.schema import DOMAIN, SALES
+from jobs.production.schema import EVENTS
+from lakehouse import topic_settings, topics
+from tests.e2e.running import Platform, read_topic, rows_of, wait_for
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="module")
+def plain(platform: Platform) -> Platform:
+    """The topics as a broker makes them by itself, before anything of ours has run."""
+    made = topics.admin(platform.bootstrap_servers).create_topics([NewTopic(it.name, 1, 1) for it in (SALES, EVENTS)])
+    for future in made.values():
+        future.result(20)
+    return platform
+
+
+def test_the_lines_producer_uses_the_partitions_there_are(plain: Platform) -> None:
+    line = Platform(plain.bootstrap_servers, plain.var, plain.env, domain="production")
+    said = line.run("produce.py", "--units", "10", "--rate", "0", "--seed", "1")
+    assert "failed 0 " in said
+    assert len(read_topic(plain.bootstrap_servers, EVENTS.name, 1)) > 100
+
+
+def test_sales_of_one_partition_are_read_and_more_partitions_are_while_the_stream_runs(plain: Platform) -> None:
+    plain.run("build_datasets.py", "--load")
+    stream = plain.job("stream.py")
+    try:
+        plain.run("produce.py", "--count", "200", "--rate", "0", "--seed", "3")
+        assert len(read_topic(plain.bootstrap_servers, SALES.name, 1)) == 200
+        wait_for(lambda: streamed(plain) == 200, 240, "the history of one partition")
+        assert any(
+            "partitions set to 4" in line
+            for line in topic_settings.settle(plain.bootstrap_servers, DOMAIN.topics, fix=True)
+        )
+        plain.run("produce.py", "--count", "200", "--rate", "0", "--seed", "4")
+        messages = read_topic(plain.bootstrap_servers, SALES.name, 4)
+        later: dict[bytes, set[int]] = defaultdict(set)
+        for message in messages[200:]:
+            later[message.key()].add(message.partition())
+        assert set().union(*later.values()) == {0, 1, 2, 3}
+        assert {len(places) for places in later.values()} == {1}
+        wait_for(lambda: streamed(plain) == 400, 120, "the history of four partitions")
+    finally:
+        stream.send_signal(signal.SIGTERM)
+        _, said = stream.communicate(timeout=90)
+    assert stream.returncode == 0, said
+    assert "Topic houses: partitions is 1, not 4" in said
+    assert "message.timestamp.after.max.ms is 3600000, not 300000" in said
+    assert json.loads(lake(plain, "audit", "houses", "--json"))[0]["clean"]
+    assert lake(plain, "topics", "houses").count("houses") == 4
+
+
+def streamed(platform: Platform) -> int:
+    return sum(row["source"] == "stream" for row in rows_of(platform, "history"))
+
+
+def lake(platform: Platform, *arguments: str) -> str:
+    command = [str(Path(sys.executable).parent / "lake"), *arguments]
+    done = subprocess.run(command, env=platform.env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
