@@ -30,9 +30,9 @@ pytestmark = pytest.mark.e2e
 def line(broker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     """An empty lake with its broker and its PostgreSQL."""
     folder = tmp_path_factory.mktemp("line")
-    with running_postgres(folder / "postgres") as dsn:
+    with running_postgres(folder / "postgres") as server:
         env = {**os.environ, "LAKE_VAR": str(folder / "var"), "LAKE_BOOTSTRAP_SERVERS": broker}
-        dsn += f" password={password_of(dsn)}"  # which is to be seen nowhere
+        dsn = f"{server} password={password_of(server)}"  # which is to be seen nowhere
         yield Platform(broker, folder / "var", {**env, "LAKE_POSTGRES_DSN": dsn}, domain="production")
 
 
