@@ -13,29 +13,14 @@ _ISO = "Write dates as 2014-10-13."
 _AGAIN = "Correct or remove these rows, then run again."
 # What a value of this form is -> what to do about it, beyond the column's rule. The first match speaks.
 _IDS = (
-    (
-        r"\d+([.,]\d*)?[eE]\+?\d+",
-        "in scientific notation, which has lost digits of the id",
-        _WHOLE,
-    ),
-    (
-        r"\d{16,}\.0*",
-        "floats of more than 15 digits, which have lost some",
-        _WHOLE,
-    ),
+    (r"\d+([.,]\d*)?[eE]\+?\d+", "in scientific notation, which has lost digits of the id", _WHOLE),
+    (r"\d{16,}\.0*", "floats of more than 15 digits, which have lost some", _WHOLE),
 )
+_DAY_FIRST = r"(1[3-9]|2\d|3[01])/(0?[1-9]|1[0-2])/\d{4}.*"
 _DATES = (
-    (
-        r"(1[3-9]|2\d|3[01])/(0?[1-9]|1[0-2])/\d{4}.*",
-        "with the day before the month, so that others would be read wrongly",
-        _ISO,
-    ),
+    (_DAY_FIRST, "with the day before the month, so that others would be read wrongly", _ISO),
     (r"\d{1,2}[./-]\d{1,2}[./-]\d{2}( .*)?", "with a year of two digits", _ISO),
-    (
-        r"\d{1,2}[.-]\d{1,2}[.-]\d{4}.*",
-        "in a form in which day and month may be mixed up",
-        _ISO,
-    ),
+    (r"\d{1,2}[.-]\d{1,2}[.-]\d{4}.*", "with day and month in an order that may be mixed up", _ISO),
     (r"\d{5}([.,]\d*)?", "a spreadsheet's day numbers", "Format date as a date such as 2014-10-13, then export again."),
 )
 
