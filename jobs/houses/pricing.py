@@ -135,4 +135,6 @@ def about(houses: Houses, at: int) -> str:
     """A house in a few words."""
     value = {name: houses.facts[name][at] for name in FACTS}
     zipcode = "" if math.isnan(value["zipcode"]) else f", {int(value['zipcode']):05d}"
-    return f"{value['bedrooms']:g} bd, {value['bathrooms']:g} ba, {value['sqft_living']:,.0f} sq ft{zipcode}"
+    parts = (("bedrooms", "g", "bd"), ("bathrooms", "g", "ba"), ("sqft_living", ",.0f", "sq ft"))
+    known = [f"{value[name]:{form}} {unit}" for name, form, unit in parts if not math.isnan(value[name])]
+    return ", ".join(known) + zipcode
