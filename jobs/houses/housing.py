@@ -19,6 +19,7 @@ FACTS = (
     "listed_day",
 )  # fmt: skip
 HOLD_OUT_PERCENT = 20
+FEWEST_SALES, FEWEST_HELD_OUT = 300, 50  # different ones, that a model takes
 KM_PER_DEGREE = 111.2  # of latitude
 # What stands for a fact that no sale has: its features are then the same for every house, and explain nothing.
 _NEVER_KNOWN = {"grade": 7.0, "condition": 3.0}

@@ -11,9 +11,9 @@ import typer
 from deltalake import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 
-from jobs.houses import export, housing, judge, known, model, transforms
+from jobs.houses import datasets, export, housing, judge, known, model, transforms
 from jobs.houses.export import EXPORT, JUDGED, SPARK, Fit, KnownHouses
-from jobs.houses.housing import FACTS, Floats, Houses
+from jobs.houses.housing import FACTS, FEWEST_HELD_OUT, FEWEST_SALES, Floats, Houses
 from jobs.houses.schema import DOMAIN, HISTORY, PRICES
 from lakehouse import entry, tables
 from lakehouse.errors import DataError
@@ -22,7 +22,6 @@ from lakehouse.models import Registry
 from lakehouse.session import spark_session
 from lakehouse.settings import settings
 
-FEWEST_SALES, FEWEST_HELD_OUT = 300, 50
 EXACT = 1e-6  # relative: how far Spark's price and the export's may be apart
 
 
@@ -30,7 +29,7 @@ def check(rows: pa.Table) -> None:
     """Refuse sales that no sound model comes of. Raises DataError; the live model stays."""
     prices = rows["price"].to_numpy()
     held_out = sum(housing.is_hold_out(house) for house in rows["id"].to_pylist())
-    stays = "The live model stays; train again when there are more sales."
+    stays = "A live model stays; train again when there are more sales."
     if rows.num_rows < FEWEST_SALES or held_out < FEWEST_HELD_OUT:
         raise DataError(
             f"Too few sales to train on: {rows.num_rows} different ones, {held_out} of them of hold-out houses; "
@@ -41,6 +40,20 @@ def check(rows: pa.Table) -> None:
         raise DataError("A price in the history is not a positive number.", "The live model stays; repair the history.")
     if np.ptp(prices) == 0:
         raise DataError(f"All sales have the same price, {prices[0]:,.2f}: there is nothing to learn.", stays)
+
+
+def is_early() -> bool:
+    """Whether a lake that was begun empty holds fewer sales than a model takes: no fault, so it is only said."""
+    if not datasets.begun_empty():
+        return False
+    sales = tables.read(HISTORY, ["id"]).num_rows
+    if sales >= FEWEST_SALES:
+        return False
+    typer.echo(
+        f"The lake was begun empty and holds {sales} sales; a model takes {FEWEST_SALES} different ones. "
+        "Train when they are there: `./spark-submit.sh jobs/houses/train.py`, or `lake nightly`."
+    )
+    return True
 
 
 def judged_metrics(fit: Fit, rows: pa.Table) -> tuple[judge.Metrics, dict[str, float]]:
@@ -182,7 +195,7 @@ def main(
 ) -> None:
     """Train, judge and publish the price model. Exit code 0 also when the new model was refused as worse."""
     registry = Registry(DOMAIN.name)
-    if if_none and registry.live():
+    if if_none and (registry.live() or is_early()):
         return
     with exclusive(settings().run / f"{DOMAIN.name}.train.lock", "The training"):
         tables.create(HISTORY)

@@ -74,6 +74,17 @@ def test_what_no_house_has_is_told_and_has_no_slider(publish: Publish) -> None:
     assert Pricer().search("WA-run-300", 1)[0].about.endswith("sq ft")
 
 
+def test_houses_without_a_day_or_a_place_are_priced(publish: Publish) -> None:
+    """As from a file of ten columns."""
+    publish(houses=perth(listed_day=np.nan, lat=np.nan, long=np.nan))
+    old, new = (Pricer().price("WA-run-300", {"yr_built": year}) for year in (1950.0, 2019.0))
+    assert (old.listed_on, old.comparables, np.isfinite(old.price)) == (None, [], True)
+    assert next(part for part in old.contributions if part.name == "listed_day").value_text == answers.NOT_KNOWN
+    basis = Pricer().model().fit.basis
+    assert basis.days[0] == basis.days[1] > 17_000, "so that a house of 2019 is new, and one of 1950 old"
+    assert old.price != new.price
+
+
 def test_a_slider_of_a_fact_this_house_lacks_changes_nothing_by_itself(publish: Publish) -> None:
     houses = perth(grade=9.0)
     grades = np.where(houses.ids == "WA-run-300", np.nan, houses.facts["grade"])

@@ -1,5 +1,6 @@
 """The data sets: their fractions, how they are published, and that the initial history is loaded once."""
 
+import csv
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from jobs.houses.schema import HISTORY
 from lakehouse import tables
 from lakehouse.errors import DataError, RefusedError, UsageError
 from lakehouse.settings import settings
+from tests.jobs.houses import elsewhere
 
 NAMES = (datasets.INITIAL, datasets.TO_STREAM, datasets.FOR_SALE, datasets.FOR_SALE_PRICES)
 
@@ -130,6 +132,18 @@ class TestOtherFiles:
         assert "no house is on the map" in told
         assert tables.read(HISTORY, ["lat"])["lat"].null_count == 32
 
+    def test_a_file_of_another_county_keeps_its_ids(self, tmp_path: Path) -> None:
+        sales = elsewhere.perth()
+        path = tmp_path / "perth.csv"
+        with path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, list(sales[0]))
+            writer.writeheader()
+            writer.writerows(sales)
+        build_datasets.main(source=path, load=True)
+        sets = datasets.read_sets(datasets.INITIAL, datasets.TO_STREAM, datasets.FOR_SALE)
+        assert {house for part in sets for house in part["id"].to_pylist()} == {sale["id"] for sale in sales}
+        assert max(tables.read(HISTORY, ["lat"])["lat"].to_pylist()) < -31
+
 
 class TestEmpty:
     def test_sets_without_sales_as_often_as_wanted(self, capsys: pytest.CaptureFixture[str]) -> None:
@@ -157,6 +171,7 @@ class TestEmpty:
 
     def test_a_file_may_follow(self) -> None:
         build_datasets.main(load=True, empty=True)
+        build_datasets.main(load=True, keep=True)
         build_datasets.main(source=TestOtherFiles.FLATIRON, load=True)
         assert tables.read(HISTORY, ["id"]).num_rows == 48
 

@@ -30,7 +30,9 @@ def trained(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> It
         settings.cache_clear()
         build_datasets.main(load=True, empty=True)
         registry = Registry("houses")
+        train.main(if_none=True)  # as `lake up` calls it; it starts no Spark and is no failure
         elsewhere.stream(elsewhere.perth())
+        assert train.is_early()
         with pytest.raises(DataError, match="Too few sales to train on: 40 different ones"):
             train.train(spark, registry)
         elsewhere.stream(elsewhere.county())
@@ -46,6 +48,7 @@ def test_the_model_is_of_the_houses_sent(trained: Registry) -> None:
     assert told["metrics"]["r2"] > 0.7
     assert told["cut_off"] == "2026-05-04", "the day of the newest sale, as none has a day of listing"
     assert tables.read(PRICES).num_rows == 0
+    assert not train.is_early()
 
 
 def test_facts_that_no_sale_has_are_unknown_and_explain_nothing(trained: Registry) -> None:
