@@ -61,8 +61,10 @@ def fact_text(name: str, value: float | None) -> str:
 
 
 def sliders(original: Answer, changes: Mapping[str, float]) -> list[Component]:
-    """One slider per fact of SLIDERS, at its changed value if it has one."""
-    return [_slider(slider, original.facts.get(slider.name), changes.get(slider.name)) for slider in SLIDERS]
+    """One slider per fact of SLIDERS that some house has, at its changed value if it has one."""
+    own = original.facts | original.stand_ins
+    shown = [slider for slider in SLIDERS if slider.name not in original.unknown]
+    return [_slider(slider, own.get(slider.name), changes.get(slider.name)) for slider in shown]
 
 
 def _grid(slider: Slider, own: float, value: float) -> tuple[float, float]:

@@ -65,6 +65,12 @@ def houses(found: Everywhere, show: str, zipcode: str) -> Shown:
     return Shown(*(column[wanted] for column in columns))
 
 
+def has_places(found: Everywhere) -> bool:
+    """Whether any house can be drawn."""
+    facts = found.model.known.houses.facts
+    return not (np.isnan(facts["lat"]) | np.isnan(facts["long"])).all()
+
+
 def zips(found: Everywhere) -> list[str]:
     """The zip codes there are."""
     codes = found.model.known.houses.facts["zipcode"]
@@ -115,7 +121,7 @@ def figure(shown: Shown, scheme: str, revision: str) -> go.Figure:
 def _view(shown: Shown) -> dict[str, Any]:
     """Centre and zoom that show the houses drawn, but a few far ones; a world of zoom z is 512 * 2**z pixels wide."""
     if not len(shown.ids):
-        return {"center": {"lat": 47.5, "lon": -122.2}, "zoom": 8}
+        return {"center": {"lat": 0, "lon": 0}, "zoom": 0}
     south, north = (float(value) for value in np.percentile(shown.lat, FITTED))
     west, east = (float(value) for value in np.percentile(shown.long, FITTED))
     degrees = max(east - west, 0.01), max(north - south, 0.01) / math.cos(math.radians((north + south) / 2))

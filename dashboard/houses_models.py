@@ -18,6 +18,7 @@ NO_LIVE_ERROR = (
     "No house that was priced while it was for sale has been sold yet. "
     "Sell some: `./spark-submit.sh jobs/houses/produce.py --from for-sale`"
 )
+NONE_FOR_SALE = "No house is for sale, so no prediction can be compared with a later sale."
 SHOWN_VERSIONS = 60
 VERSION_COLUMNS = ["version", "outcome", "mape", "r2", "live_mape"]
 
@@ -58,7 +59,8 @@ def live_error_state(found: ModelsView, errors: LiveError | None) -> TileState:
     if not found.versions:
         return TileState("empty", text.with_code(found.error or NO_MODEL), None)
     if not errors.versions:
-        return TileState("empty", text.with_code(NO_LIVE_ERROR), None)
+        offered = (found.versions[-1].get("houses") or {}).get("for_sale")
+        return TileState("empty", text.with_code(NONE_FOR_SALE if offered == 0 else NO_LIVE_ERROR), None)
     return TileState("ready", [], "live")
 
 

@@ -52,7 +52,8 @@ def look(pricer: Pricer, asked: Asked, chosen: Mapping[str, float], afresh: bool
         return None
     original = pricer.price(asked["id"])
     wanted = {**({} if afresh else asked["changes"]), **chosen}
-    changes = {name: value for name, value in wanted.items() if original.facts.get(name) != value}
+    own = original.facts | original.stand_ins  # a slider of a fact that is not known stands at what stands for it
+    changes = {name: value for name, value in wanted.items() if own.get(name) != value}
     return View(original, pricer.price(asked["id"], changes) if changes else original, changes)
 
 
@@ -101,7 +102,7 @@ def found_list(found: Sequence[Found], searched: str) -> list[Component]:
 
 def nothing_asked(examples: Sequence[Found]) -> list[Any]:
     """What to do on a page that no house was asked for on."""
-    links: list[Any] = ["Type the first digits of a house's id above"]
+    links: list[Any] = ["Type the beginning of a house's id above"]
     for number, house in enumerate(examples):
         links += [", or take " if number == 0 else ", ", house_link(house.id)]
     return [*links, "."]
@@ -120,11 +121,12 @@ def kpis(original: Answer, now: Answer) -> list[Component]:
     changed_price = now.price != original.price
     note = f"without changes {text.money(original.price)}" if changed_price else "as the house is"
     version = dcc.Link(now.version, href=MODELS_PATH)
+    newest = f"sales up to {now.cut_off[:10]}" if now.cut_off else "of sales without a day"
     return [
         tiles.kpi("price-kpi-price", "Price", _exact(text.money(now.price), now.price), note),
         tiles.kpi("price-kpi-interval", "80 % interval", _interval(now), "8 of 10 houses sell within theirs"),
         tiles.kpi("price-kpi-sold", *_sold(original)),
-        tiles.kpi("price-kpi-version", "Model version", version, f"sales up to {str(now.cut_off)[:10]}"),
+        tiles.kpi("price-kpi-version", "Model version", version, newest),
     ]
 
 
@@ -167,11 +169,11 @@ def changes_line(original: Answer, changes: Mapping[str, float]) -> str:
 
 
 def imputed_line(answer: Answer) -> str:
-    """Which facts the house lacks."""
-    if not answer.imputed:
-        return ""
-    names = ", ".join(label(name).lower() for name in answer.imputed)
-    return f"Not known of this house, so a typical value stands in: {names}."
+    """Which facts the house lacks, and which every house."""
+    typical, none = (", ".join(label(name).lower() for name in names) for names in (answer.imputed, answer.unknown))
+    lines = [f"Not known of this house, so a typical value stands in: {typical}."] if typical else []
+    lines += [f"Not known of any house, so no part of the price: {none}."] if none else []
+    return " ".join(lines)
 
 
 def contribution_table(answer: Answer) -> Component:
@@ -197,12 +199,12 @@ def comparable_table(comparables: Sequence[Comparable]) -> Component:
             [
                 tiles.cell("id", house_link(sale.id), sale.id, number=False),
                 tiles.cell("price", text.money(sale.price), sale.price),
-                tiles.cell("km", f"{sale.km:.1f} km", sale.km),
+                tiles.cell("km", text.NOTHING if sale.km is None else f"{sale.km:.1f} km", sale.km),
                 tiles.cell("sqft_living", fact_text("sqft_living", sale.sqft_living), sale.sqft_living),
-                tiles.cell("grade", f"{sale.grade:g}", sale.grade),
+                tiles.cell("grade", fact_text("grade", sale.grade), sale.grade),
                 tiles.cell("rooms", f"{sale.bedrooms:g} / {sale.bathrooms:g}"),
                 tiles.cell("yr_built", f"{sale.yr_built:g}", sale.yr_built),
-                tiles.cell("listed_on", str(sale.listed_on), number=False),
+                tiles.cell("listed_on", sale.listed_on or text.NOTHING, number=False),
                 tiles.cell("weight", text.percent(sale.weight), sale.weight),
             ],
             **tiles.attributes(house=sale.id),
@@ -221,13 +223,17 @@ def fact_table(answer: Answer) -> Component:
             [
                 tiles.cell("name", label(name), number=False),
                 tiles.cell("value", fact_text(name, value), value),
-                tiles.cell("known", "typical value" if name in answer.imputed else "known", number=False),
+                tiles.cell("known", _known(answer, name), number=False),
             ],
             **tiles.attributes(fact=name),
         )
         for name, value in answer.facts.items()
     ]
     return tiles.table("price-facts-table", {"Fact": "text", "Value": "number", "": "text"}, rows, "Facts of the house")
+
+
+def _known(answer: Answer, name: str) -> str:
+    return "typical value" if name in answer.imputed else "not known" if name in answer.unknown else "known"
 
 
 def ready(answer: Answer) -> TileState:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from jobs.houses import schema, whatif
+from jobs.houses.housing import FEWEST_SALES
 from jobs.houses.live_error import LiveError, LiveErrors
 from jobs.houses.pricing import Model, Pricer
 from lakehouse import manifests
@@ -18,7 +19,8 @@ from lakehouse.errors import LakeError, UsageError
 from lakehouse.models import Registry, Switch
 from lakehouse.settings import settings
 
-NO_MODEL = "There is no model yet. Train one: `./spark-submit.sh jobs/houses/train.py`"
+TRAIN = "`./spark-submit.sh jobs/houses/train.py`"
+NO_MODEL = f"There is no model yet; it takes {FEWEST_SALES} different sales. Train one: {TRAIN}"
 DOMAIN = schema.DOMAIN.name
 CACHED = 20_000
 

@@ -13,9 +13,8 @@ def search(house: str) -> Component:
     box = dcc.Input(
         id="price-search",
         type="text",
-        inputMode="numeric",
         autoComplete="off",
-        placeholder="House id, e.g. 7129300520",
+        placeholder="Id of a house",
         value=house,
         maxLength=40,
         className="search",

@@ -20,6 +20,7 @@ ICON = "map"
 DAY = 26 * 3600  # retrained nightly
 DRAGS = {"pan": "Move", "select": "Box", "lasso": "Outline"}
 NO_HOUSE = "No house fits this filter. Clear it, or choose another area."
+NO_PLACE = "No house is on the map: latitude and longitude of none are known."
 
 
 def layout(show: str = houses_map.ALL, **query: str) -> Component:
@@ -149,7 +150,7 @@ def update_list(_version: str | None, show: str, zipcode: str | None, area: str,
     left = houses_area.narrowed(everything, area)
     chosen = {"show": "" if show == houses_map.ALL else show, "zip": zipcode or "", "area": area}
     query = urlencode({name: value for name, value in chosen.items() if value}, safe=",")
-    told = houses_map.caption(left) if len(left.ids) else NO_HOUSE
+    told = houses_map.caption(left) if len(left.ids) else NO_HOUSE if houses_map.has_places(found) else NO_PLACE
     numbers = houses_area.kpis(left, len(found.model.known.houses))
     return told, numbers, houses_map.table(left), f"{PATH}?{query}" if query else PATH, key
 

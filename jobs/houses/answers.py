@@ -1,7 +1,7 @@
 """An answer: a house's price, what it is made of, and what it rests on. No JVM: numpy and the standard library only."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -26,6 +26,7 @@ LABELS = {
 }  # fmt: skip
 SHOWN_COMPARABLES = 5
 NEAREST = 10
+NOT_KNOWN = "not known"
 
 
 class Contribution(NamedTuple):
@@ -53,9 +54,9 @@ class Comparable(NamedTuple):
 
     id: str
     price: float
-    km: float
+    km: float | None
     sqft_living: float
-    grade: float
+    grade: float | None
     yr_built: float
     bedrooms: float
     bathrooms: float
@@ -80,6 +81,8 @@ class Answer:
     facts: dict[str, float | None]
     changed: dict[str, float]
     imputed: list[str]
+    stand_ins: dict[str, float]  # what stands for each of them
+    unknown: list[str]  # of no house, so no part of the price
     baseline: float
     contributions: list[Contribution] = field(default_factory=list)
     comparables: list[Comparable] = field(default_factory=list)
@@ -101,6 +104,7 @@ def answer(model: "Model", house_id: str, changes: Mapping[str, float]) -> Answe
     log_price = float(model.fit.intercept + numbers.sum() + zips[0])
     price, baseline = math.exp(log_price), math.exp(model.fit.baseline)
     full = housing.fill(house.facts, model.fit.basis)
+    lacking = [name for name in FACTS if np.isnan(house.facts[name][0])]
     sold_price = float(original.prices[0])
     interval = model.manifest["interval"]
     return Answer(
@@ -116,10 +120,12 @@ def answer(model: "Model", house_id: str, changes: Mapping[str, float]) -> Answe
         listed_on=_day(float(original.facts["listed_day"][0])),
         facts={name: None if np.isnan(house.facts[name][0]) else float(house.facts[name][0]) for name in FACTS},
         changed=dict(changes),
-        imputed=[name for name in FACTS if np.isnan(house.facts[name][0])],
+        imputed=[name for name in lacking if name in model.fit.basis.fills],
+        stand_ins={name: float(full[name][0]) for name in lacking if name in model.fit.basis.fills},
+        unknown=[name for name in lacking if name not in model.fit.basis.fills],
         baseline=baseline,
-        contributions=contributions(model.fit, numbers[0], float(zips[0]), price, full),
-        comparables=_comparables(model.fit, house.ids, full),
+        contributions=contributions(model.fit, numbers[0], float(zips[0]), price, full, lacking),
+        comparables=_comparables(model.fit, house.ids, full, {"lat", "zipcode"} <= {*lacking}),
     )
 
 
@@ -128,7 +134,7 @@ def _changed(changes: Mapping[str, float]) -> dict[str, housing.Floats]:
 
 
 def contributions(
-    fit: Fit, numbers: Any, zip_part: float, price: float, facts: Mapping[str, Any]
+    fit: Fit, numbers: Any, zip_part: float, price: float, facts: Mapping[str, Any], lacking: Sequence[str] = ()
 ) -> list[Contribution]:
     """Dollars by fact, largest first; with the baseline they add up to the price.
 
@@ -140,15 +146,19 @@ def contributions(
     logs: dict[str, float] = {LOCATION: zip_part - fit.zip_mean}
     for (_, fact), part in zip(features.feature_names(fit.basis), numbers - fit.means * fit.coefficients, strict=True):
         logs[fact] = logs.get(fact, 0.0) + float(part)
-    found = [Contribution(name, LABELS[name], _value(name, facts), log * mean) for name, log in logs.items()]
+    found = [
+        Contribution(name, LABELS[name], _value(fit, name, facts, lacking), log * mean) for name, log in logs.items()
+    ]
     return sorted(found, key=lambda part: -abs(part.dollars))
 
 
-def _value(name: str, facts: Mapping[str, Any]) -> str:
+def _value(fit: Fit, name: str, facts: Mapping[str, Any], lacking: Sequence[str]) -> str:
     if name == LOCATION:
-        return f"zip code {int(facts['zipcode'][0]):05d}"
+        return _location(fit, facts, lacking)
     if name == COMPARABLES:
         return "nearest earlier sales"
+    if name in lacking and name not in fit.basis.fills:
+        return NOT_KNOWN
     value = float(facts[name][0])
     if name == "listed_day":
         return _day(value) or ""
@@ -157,10 +167,18 @@ def _value(name: str, facts: Mapping[str, Any]) -> str:
     return f"{value:g}" if name.startswith("yr_") or value < 1000 else f"{value:,.0f}"
 
 
-def _comparables(fit: Fit, ids: Any, facts: Mapping[str, Any], limit: int = SHOWN_COMPARABLES) -> list[Comparable]:
-    """The comparable sales that weigh most for the house (the first of `ids`)."""
+def _location(fit: Fit, facts: Mapping[str, Any], lacking: Sequence[str]) -> str:
+    """Where the house is: its own zip code, or the nearest one when only its place is known."""
+    if "zipcode" not in lacking or len(fit.basis.zips):
+        near = "near " if "zipcode" in lacking else ""
+        return f"{near}zip code {int(facts['zipcode'][0]):05d}"
+    return NOT_KNOWN if {"lat", "long"} & {*lacking} else "latitude and longitude"
+
+
+def _comparables(fit: Fit, ids: Any, facts: Mapping[str, Any], nowhere: bool = False) -> list[Comparable]:
+    """The comparable sales that weigh most for the house (the first of `ids`), which may stand `nowhere` known."""
     near, sold = comparables.neighbours(ids, facts, fit.basis), fit.basis.sold
-    best = [at for at in np.argsort(-near.weights[0])[:limit] if near.weights[0][at] > 0]
+    best = [at for at in np.argsort(-near.weights[0])[:SHOWN_COMPARABLES] if near.weights[0][at] > 0]
     found = []
     for place in best:
         row = int(near.rows[0][place])
@@ -169,8 +187,9 @@ def _comparables(fit: Fit, ids: Any, facts: Mapping[str, Any], limit: int = SHOW
             Comparable(
                 id=str(sold.ids[row]),
                 price=float(sold.prices[row]),
-                km=float(near.km[0][place]),
-                **{name: fact[name] for name in ("sqft_living", "grade", "yr_built", "bedrooms", "bathrooms")},
+                km=None if nowhere else float(near.km[0][place]),
+                **{name: fact[name] for name in ("sqft_living", "yr_built", "bedrooms", "bathrooms")},
+                grade=fact["grade"] if "grade" in fit.basis.fills else None,
                 listed_on=_day(fact["listed_day"]),
                 weight=float(near.weights[0][place]),
             )

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import typer
 
 from jobs.houses import datasets
+from jobs.houses.sale_values import SALE_SCHEMA, Sales
 from jobs.houses.schema import HISTORY
 from lakehouse import entry, tables
 from lakehouse.errors import RefusedError, UsageError
@@ -32,7 +34,7 @@ class Loaded(Enum):
 
 
 def main(
-    source: Annotated[Path, typer.Option("--input", help="Sales as .csv or .parquet.")] = COMMITTED,
+    source: Annotated[Path, typer.Option("--input", help="Sales as .csv, .tsv, .csv.gz or .parquet.")] = COMMITTED,
     seed: Annotated[int, typer.Option(help="The same seed gives the same sets.")] = 42,
     initial: Annotated[float, typer.Option(min=0, max=1, help="Fraction that is the initial history.")] = 0.4,
     stream: Annotated[float, typer.Option(min=0, max=1, help="Fraction that is to be streamed.")] = 0.5,
@@ -41,8 +43,12 @@ def main(
         bool, typer.Option("--load", help="Load the initial history into the Delta history, once.")
     ] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the sets if there are any; build them if not.")] = False,
+    empty: Annotated[bool, typer.Option("--empty", help="Sets without sales: begin with those sent.")] = False,
 ) -> None:
     """Split the sales into an initial history, sales to stream and houses for sale."""
+    if empty:
+        begin_empty(source, load)
+        return
     if keep and (datasets.folder() / datasets.MANIFEST).exists():
         [history] = datasets.read_sets(datasets.INITIAL)
         typer.echo(f"Kept the data sets in {datasets.folder()}.")
@@ -50,6 +56,25 @@ def main(
         history = build(source, seed, fractions(initial, stream, for_sale), load)
     if load:
         load_history(history)
+
+
+def begin_empty(source: Path, load: bool) -> None:
+    """Publish sets without sales, in place of those there are: the houses are then those of the sales sent.
+
+    Raises RefusedError when the history already holds an initial history.
+    """
+    if source != COMMITTED:
+        raise UsageError("--empty goes without --input.", "Give one of the two: no sales to begin with, or a file's.")
+    nothing = SALE_SCHEMA.empty_table()
+    if loaded(nothing) is not Loaded.NONE:
+        raise RefusedError(
+            f"{HISTORY.path} already holds an initial history, so the lake cannot begin empty.",
+            "Go on with it (without --empty), or begin in a folder of its own: set LAKE_VAR to one.",
+        )
+    written = publish(withheld(dict.fromkeys((datasets.INITIAL, datasets.TO_STREAM, datasets.FOR_SALE), nothing)), {})
+    if load:
+        tables.create(HISTORY)
+    typer.echo(f"No sales to begin with: {'written to' if written else 'already in'} {datasets.folder()}.")
 
 
 def fractions(initial: float, stream: float, for_sale: float) -> dict[str, float]:
@@ -68,19 +93,43 @@ def build(source: Path, seed: int, shares: Mapping[str, float], load: bool) -> p
 
     Raises RefusedError when it is to be loaded over another one.
     """
-    sales = datasets.read_sales(source)
-    sets = datasets.split(sales, shares, seed)
+    found = datasets.read_file(source)
+    first = pc.indices_nonzero(datasets.incomplete(found.rows)).to_pylist()
+    sets = datasets.split(found.rows, shares, seed, first)
     if load:
         refuse_another(sets[datasets.INITIAL])  # before anything is written
-    prices = sets[datasets.FOR_SALE].select(["id", "listed_at", "price"])
-    withheld = {datasets.FOR_SALE: sets[datasets.FOR_SALE].drop_columns("price"), datasets.FOR_SALE_PRICES: prices}
     digest = hashlib.sha256(source.read_bytes()).hexdigest()
     about = {"input": source.name, "input_sha256": digest, "seed": seed, "fractions": dict(shares)}
-    written = publish(sets | withheld, about)
+    written = publish(withheld(sets), about)
     rows = ", ".join(f"{part.num_rows:,} {name.replace('_', ' ')}" for name, part in sets.items())
-    typer.echo(f"{sales.num_rows:,} sales, seed {seed}: {rows}.")
+    typer.echo("".join(f"{line}\n" for line in notes(found)), nl=False)
+    typer.echo(f"{found.rows.num_rows:,} sales, seed {seed}: {rows}.")
     typer.echo(f"{'Written to' if written else 'Already in'} {datasets.folder()}.")
     return sets[datasets.INITIAL]
+
+
+def notes(found: Sales) -> list[str]:
+    """What a reader of the file should know: doubles, unknown facts, and what columns that are missing cost."""
+    lines = []
+    if found.doubles:
+        lines.append(f"{found.doubles:,} rows were the double of another one: each sale is kept once.")
+    if found.unknown:
+        counted = ", ".join(f"{name} of {count:,}" for name, count in found.unknown.items())
+        lines.append(f"Unknown facts, by number of sales: {counted}.")
+    if found.absent:
+        lines.append(f"The file has no {', '.join(found.absent)}: unknown of every sale.")
+    if {"lat", "long"} & {*found.absent}:
+        lines.append("Without lat and long no house is on the map, and prices know of no location.")
+    if "date" in found.absent:
+        lines.append("Without date no sale counts as earlier than another, so prices have no comparable sales.")
+    return lines
+
+
+def withheld(sets: Mapping[str, pa.Table]) -> dict[str, pa.Table]:
+    """The sets with the prices of the houses for sale in one of their own."""
+    for_sale = sets[datasets.FOR_SALE]
+    prices = for_sale.select(["id", "listed_at", "price"])
+    return {**sets, datasets.FOR_SALE: for_sale.drop_columns("price"), datasets.FOR_SALE_PRICES: prices}
 
 
 def publish(sets: Mapping[str, pa.Table], about: Mapping[str, Any]) -> bool:
@@ -118,12 +167,12 @@ def _parquet(rows: pa.Table) -> bytes:
 
 def loaded(initial: pa.Table) -> Loaded:
     """Whether the history holds this initial history, another one, or none yet."""
-    names = datasets.SALE_SCHEMA.names
+    names = SALE_SCHEMA.names
     held = tables.read(HISTORY, names, filters=[("source", "=", "initial")])
     if not held.num_rows:
         return Loaded.NONE
     order = [(name, "ascending") for name in ("id", "listed_at", *names)]
-    same = held.select(names).cast(datasets.SALE_SCHEMA).sort_by(order).equals(initial.select(names).sort_by(order))
+    same = held.select(names).cast(SALE_SCHEMA).sort_by(order).equals(initial.select(names).sort_by(order))
     return Loaded.THIS if same else Loaded.ANOTHER
 
 
@@ -140,6 +189,10 @@ def refuse_another(initial: pa.Table) -> None:
 def load_history(initial: pa.Table) -> None:
     """Append the initial history to the Delta history, once. Raises RefusedError when it holds another one."""
     refuse_another(initial)
+    if not initial.num_rows:  # nothing to append; another initial history may still be loaded later
+        tables.create(HISTORY)
+        typer.echo(f"{HISTORY.path} begins without sales.")
+        return
     rows = history_rows(initial)
     if tables.append(tables.create(HISTORY), rows, app_id=APP_ID, version=0):
         typer.echo(f"Loaded {rows.num_rows:,} sales into {HISTORY.path}.")

@@ -83,21 +83,27 @@ def _show(given: "Answer", as_json: bool) -> None:
     state = "for sale" if given.for_sale else f"sold for ${given.sold_price:,.0f}" if given.sold_price else "not sold"
     lines = [
         f"{given.id}: ${given.price:,.0f}  (80 %: ${given.low:,.0f} to ${given.high:,.0f}), {state}",
-        f"Model {given.version}, trained on sales up to {given.cut_off}, {given.trained_at}",
+        f"Model {given.version}, trained on sales up to {given.cut_off or 'an unknown day'}, {given.trained_at}",
     ]
     if given.imputed:
         lines.append(f"Not known of this house, so filled in: {', '.join(given.imputed)}")
+    if given.unknown:
+        lines.append(f"Not known of any house, so no part of the price: {', '.join(given.unknown)}")
     lines.append(f"\n  {'The average house':28}{'':24}{_dollars(given.baseline):>12}")
     lines += [
         f"  {part.label:28}{part.value_text:24}{_dollars(part.dollars, True):>12}" for part in given.contributions
     ]
     lines.append("\n  Comparable sales before it")
     lines += [
-        f"  {sale.id:12} ${sale.price:>10,.0f}  {sale.km:5.2f} km  {sale.sqft_living:>6,.0f} sq ft  "
-        f"grade {sale.grade:g}  built {sale.yr_built:.0f}  listed {sale.listed_on}"
+        f"  {sale.id:12} ${sale.price:>10,.0f}  {_or_dash(sale.km, '5.2f')} km  {sale.sqft_living:>6,.0f} sq ft  "
+        f"grade {_or_dash(sale.grade, 'g')}  built {sale.yr_built:.0f}  listed {sale.listed_on}"
         for sale in given.comparables
     ]
     typer.echo("\n".join(lines))
+
+
+def _or_dash(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
 
 
 def _dollars(value: float, signed: bool = False) -> str:

@@ -32,10 +32,9 @@ class Fit:
         """Features times coefficients, one row per house, and the coefficient of each house's zip code."""
         facts = housing.fill(houses.facts, self.basis)
         numbers = features.numbers(houses.ids, facts, self.basis)
-        codes = housing.zip_names(facts["zipcode"])
-        places = np.searchsorted(self.basis.zips, codes).clip(max=len(self.basis.zips) - 1)
-        known = self.basis.zips[places] == codes
-        return numbers * self.coefficients, np.where(known, self.zip_coefficients[places], 0.0)
+        by_zip = np.append(self.zip_coefficients, 0.0)
+        places = np.searchsorted(self.basis.zips, codes := housing.zips_of(facts, self.basis))
+        return numbers * self.coefficients, by_zip[np.where(codes == "", len(self.basis.zips), places)]
 
     def prices(self, houses: Houses) -> Floats:
         """Dollars, one per house."""

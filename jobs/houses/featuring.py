@@ -30,7 +30,8 @@ def _featured(batch: pa.RecordBatch, basis: Basis) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(
         [
             batch["id"],
-            pa.array(housing.zip_names(facts["zipcode"]).tolist(), pa.string()),
+            # Null is what the indexer keeps apart and the encoder leaves at zero, as the export does.
+            pa.array([code or None for code in housing.zips_of(facts, basis).tolist()], pa.string()),
             pa.ListArray.from_arrays(pa.array(ends), pa.array(numbers.ravel())),
             log_prices,
             batch["sales"],

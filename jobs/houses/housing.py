@@ -19,7 +19,10 @@ FACTS = (
     "listed_day",
 )  # fmt: skip
 HOLD_OUT_PERCENT = 20
+FEWEST_SALES, FEWEST_HELD_OUT = 300, 50  # different ones, that a model takes
 KM_PER_DEGREE = 111.2  # of latitude
+# What stands for a fact that no sale has: its features are then the same for every house, and explain nothing.
+_NEVER_KNOWN = {"grade": 7.0, "condition": 3.0}
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class Houses:
 class Basis:
     """What features are made from besides the house: values for missing facts, zip code centres, comparable sales."""
 
-    fills: Mapping[str, float]
+    fills: Mapping[str, float]  # medians; nothing for a fact that no sale has
     zips: Texts
     centres: Floats  # one row per zip code: latitude, longitude
     days: tuple[float, float]  # the first and last listing seen; the market's trend is not followed beyond
@@ -51,7 +54,11 @@ class Basis:
     @property
     def km(self) -> Floats:
         """Kilometres per degree of latitude and longitude where the houses are."""
-        return np.array([KM_PER_DEGREE, KM_PER_DEGREE * np.cos(np.radians(self.fills["lat"]))])
+        return np.array([KM_PER_DEGREE, KM_PER_DEGREE * np.cos(np.radians(self.stand_in("lat")))])
+
+    def stand_in(self, name: str) -> float:
+        """What stands for the fact where it is missing."""
+        return self.fills.get(name, self.days[1] if name == "listed_day" else _NEVER_KNOWN.get(name, 0.0))
 
 
 def is_hold_out(house_id: str) -> bool:
@@ -62,14 +69,23 @@ def is_hold_out(house_id: str) -> bool:
 def fit_basis(sold: Houses) -> Basis:
     """The basis from sales, one per house: medians, the mean place of each zip code, the sales themselves."""
     fills = {name: float(np.nanmedian(column)) for name, column in sold.facts.items() if not np.isnan(column).all()}
-    fills = {name: fills.get(name, 0.0) for name in FACTS}
-    days = sold.facts["listed_day"]
-    seen = (float(np.nanmin(days)), float(np.nanmax(days))) if not np.isnan(days).all() else (0.0, 0.0)
-    fills["listed_day"] = seen[1]
+    seen = _days_seen(sold.facts)
+    if "listed_day" in fills:
+        fills["listed_day"] = seen[1]
     zips, centres = _centres(sold.facts)
     sold = sold.take(np.argsort(sold.ids, kind="stable"))
     basis = Basis(fills, zips, centres, seen, sold)
     return Basis(fills, zips, centres, seen, Houses(sold.ids, fill(sold.facts, basis), sold.prices))
+
+
+def _days_seen(facts: Columns) -> tuple[float, float]:
+    """The first and the last day of a listing; when none is known, the year after the newest house was built."""
+    days, built = facts["listed_day"], facts["yr_built"]
+    if not np.isnan(days).all():
+        return float(np.nanmin(days)), float(np.nanmax(days))
+    newest = float(np.nanmax(built)) if not np.isnan(built).all() else 1970.0
+    day = float(np.ceil((newest + 1 - 1970) * 365.2425))
+    return day, day
 
 
 def _centres(facts: Columns) -> tuple[Texts, Floats]:
@@ -85,11 +101,17 @@ def zip_names(codes: Floats) -> Texts:
     return np.array(["" if np.isnan(code) else f"{int(code):05d}" for code in codes], dtype=np.str_)
 
 
+def zips_of(facts: Columns, basis: Basis) -> Texts:
+    """Each house's zip code where it is one of the basis; '' where it is not, or where the sales have none."""
+    codes = zip_names(facts["zipcode"])
+    return np.where(np.isin(codes, basis.zips), codes, "")
+
+
 def fill(facts: Columns, basis: Basis) -> dict[str, Floats]:
     """The facts without gaps. A missing place is its zip code's centre, a missing zip code that of the nearest centre,
     anything else the median of the sales the model was trained on; a missing listing date is the newest one.
     """
-    full = {name: np.where(np.isnan(facts[name]), basis.fills[name], facts[name]) for name in FACTS}
+    full = {name: np.where(np.isnan(facts[name]), basis.stand_in(name), facts[name]) for name in FACTS}
     codes = zip_names(facts["zipcode"])
     places = np.searchsorted(basis.zips, codes).clip(max=max(len(basis.zips) - 1, 0))
     known = basis.zips[places] == codes if len(basis.zips) else np.zeros(len(codes), bool)

@@ -2,10 +2,11 @@
 
 import functools
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from pyspark.ml import Pipeline, PipelineModel
+from pyspark.ml import Estimator, Pipeline, PipelineModel
 from pyspark.ml.feature import OneHotEncoder, StringIndexer, VectorAssembler
 from pyspark.ml.functions import array_to_vector, vector_to_array
 from pyspark.ml.regression import LinearRegression, LinearRegressionModel
@@ -33,15 +34,15 @@ CLASSES = (
 _COLUMNS = [name for name in FACTS if name != "listed_day"]
 
 
-def sale_rows(distinct: DataFrame) -> DataFrame:
+def sale_rows(distinct: DataFrame, day: str = "listed_at") -> DataFrame:
     """Distinct sales as training rows: one per house, facts and price, with `sales`, how many such sales there were.
 
-    Ten equal sales of a house weigh as ten, and cost as one. `listed_day` counts days since 1970-01-01.
+    Ten equal sales of a house weigh as ten, and cost as one. `listed_day` counts days since 1970-01-01 to `day`.
     """
-    day = F.date_diff(F.col("listed_at").cast("date"), F.lit("1970-01-01").cast("date"))
+    listed = F.date_diff(F.col(day).cast("date"), F.lit("1970-01-01").cast("date"))
     facts = [F.col(name).cast("double").alias(name) for name in _COLUMNS]
     rows = distinct.select(
-        "id", F.col("price").cast("double").alias("price"), *facts, day.cast("double").alias("listed_day")
+        "id", F.col("price").cast("double").alias("price"), *facts, listed.cast("double").alias("listed_day")
     )
     return rows.groupBy("id", "price", *FACTS).agg(F.count(F.lit(1)).cast("double").alias("sales"))
 
@@ -65,41 +66,43 @@ def with_features(rows: DataFrame, basis: Basis) -> DataFrame:
     return made.withColumn("numbers", array_to_vector(F.col("numbers")))
 
 
-def pipeline() -> Pipeline:
-    """Zip codes one-hot beside the numbers, then a linear regression of the log price weighted by `sales`."""
-    return Pipeline(
-        stages=[
-            StringIndexer(inputCol="zip", outputCol="zip_index", handleInvalid="keep", stringOrderType="alphabetAsc"),
-            OneHotEncoder(inputCol="zip_index", outputCol="zip_vector", handleInvalid="error", dropLast=True),
-            VectorAssembler(inputCols=["numbers", "zip_vector"], outputCol="features"),
-            LinearRegression(
-                featuresCol="features",
-                labelCol="log_price",
-                weightCol="sales",
-                solver="normal",
-                regParam=REGULARISATION,
-                elasticNetParam=0.0,
-            ),
-        ]
+def pipeline(zips: bool = True) -> Pipeline:
+    """Zip codes one-hot beside the numbers, then a linear regression of the log price weighted by `sales`.
+
+    Without zip codes (of a county that has none) only the numbers: the encoder wants two different ones.
+    """
+    by_zip: list[Estimator[Any]] = [
+        StringIndexer(inputCol="zip", outputCol="zip_index", handleInvalid="keep", stringOrderType="alphabetAsc"),
+        OneHotEncoder(inputCol="zip_index", outputCol="zip_vector", handleInvalid="error", dropLast=True),
+    ]
+    regression = LinearRegression(
+        featuresCol="features",
+        labelCol="log_price",
+        weightCol="sales",
+        solver="normal",
+        regParam=REGULARISATION,
+        elasticNetParam=0.0,
     )
+    assembler = VectorAssembler(inputCols=["numbers", *(["zip_vector"] if zips else [])], outputCol="features")
+    return Pipeline(stages=[*(by_zip if zips else []), assembler, regression])
 
 
 def fit(rows: DataFrame, basis: Basis) -> tuple[PipelineModel, Fit]:
     """The pipeline fitted to training rows, and the same model as data. Raises DataError when nothing was learnt."""
     made = with_features(rows, basis).persist()
     try:
-        fitted = pipeline().fit(made)
+        fitted = pipeline(zips=len(basis.zips) > 0).fit(made)
         mean = Summarizer.mean(F.col("numbers"), F.col("sales"))
         summed = F.sum("sales").alias("sales"), vector_to_array(mean).alias("mean")
         by_zip = collect(made.groupBy("zip").agg(*summed))
     finally:
         made.unpersist()
-    shares = {row["zip"]: row["sales"] for row in by_zip}
+    shares = {row["zip"]: row["sales"] for row in by_zip}  # None for houses without a zip code
     means = np.average([row["mean"] for row in by_zip], axis=0, weights=list(shares.values()))
     return fitted, as_data(fitted, basis, means, shares)
 
 
-def as_data(fitted: PipelineModel, basis: Basis, means: housing.Floats, shares: dict[str, float]) -> Fit:
+def as_data(fitted: PipelineModel, basis: Basis, means: housing.Floats, shares: dict[str | None, float]) -> Fit:
     """The fitted pipeline's coefficients, split as its assembler joined them."""
     regression = fitted.stages[-1]
     assert isinstance(regression, LinearRegressionModel)
@@ -107,7 +110,8 @@ def as_data(fitted: PipelineModel, basis: Basis, means: housing.Floats, shares: 
     if not np.isfinite(coefficients).all() or not coefficients.any():
         raise DataError("The fit found no finite coefficients.", "The live model stays; look at the newest sales.")
     split = len(features.feature_names(basis))
-    by_zip = dict(zip(fitted.stages[0].labels, coefficients[split:], strict=False))  # type: ignore[attr-defined]
+    labels = fitted.stages[0].labels if len(basis.zips) else []  # type: ignore[attr-defined]
+    by_zip = dict(zip(labels, coefficients[split:], strict=False))
     of_zip = np.array([by_zip.get(str(name), 0.0) for name in basis.zips])
     total = sum(shares.values())
     zip_mean = sum(by_zip.get(name, 0.0) * count for name, count in shares.items()) / total

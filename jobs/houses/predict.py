@@ -63,9 +63,8 @@ def show(prices: pa.Table, published: Model, as_csv: bool) -> None:
     console = Console(highlight=False, soft_wrap=True)
     console.print(grid)
     about = published.manifest
-    console.print(
-        f"Model {published.version}, trained on sales up to {about['cut_off']}, {about['trained_at']}.", style="dim"
-    )
+    newest = about["cut_off"] or "an unknown day"
+    console.print(f"Model {published.version}, trained on sales up to {newest}, {about['trained_at']}.", style="dim")
 
 
 def main(

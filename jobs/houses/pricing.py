@@ -11,7 +11,7 @@ import numpy as np
 from jobs.houses import export
 from jobs.houses.answers import Answer, Comparable, answer
 from jobs.houses.export import EXPORT, Fit, KnownHouses
-from jobs.houses.housing import FACTS, Houses
+from jobs.houses.housing import FACTS, FEWEST_SALES, Houses
 from lakehouse.errors import LakeError, UnavailableError
 from lakehouse.models import Registry
 
@@ -99,7 +99,8 @@ class Pricer:
         version = self._registry.live()
         if version is None:
             raise UnavailableError(
-                "There is no price model yet.", "Train one: `./spark-submit.sh jobs/houses/train.py`."
+                f"There is no price model yet; it takes {FEWEST_SALES} different sales.",
+                "Train one: `./spark-submit.sh jobs/houses/train.py`.",
             )
         return Model(self._registry, version)
 
@@ -135,4 +136,6 @@ def about(houses: Houses, at: int) -> str:
     """A house in a few words."""
     value = {name: houses.facts[name][at] for name in FACTS}
     zipcode = "" if math.isnan(value["zipcode"]) else f", {int(value['zipcode']):05d}"
-    return f"{value['bedrooms']:g} bd, {value['bathrooms']:g} ba, {value['sqft_living']:,.0f} sq ft{zipcode}"
+    parts = (("bedrooms", "g", "bd"), ("bathrooms", "g", "ba"), ("sqft_living", ",.0f", "sq ft"))
+    known = [f"{value[name]:{form}} {unit}" for name, form, unit in parts if not math.isnan(value[name])]
+    return ", ".join(known) + zipcode

@@ -14,6 +14,7 @@ from decimal import Decimal
 from itertools import islice
 from typing import Annotated, Any, Literal, NamedTuple
 
+import pyarrow.compute as pc
 import typer
 
 from jobs.houses import datasets
@@ -39,6 +40,12 @@ def read(source: Source) -> list[Sale]:
     else:
         rows, prices = datasets.read_sets(datasets.FOR_SALE, datasets.FOR_SALE_PRICES)
         rows = rows.append_column("price", prices["price"])  # one row for each, in the same order
+    if not rows.num_rows and datasets.begun_empty():
+        fix = f"Send your own to the topic {SALES.name}, or start over with the committed ones in another LAKE_VAR."
+        raise DataError("The lake was begun empty: there are no sales to send.", fix)
+    if lacking := pc.sum(datasets.incomplete(rows)).as_py():
+        typer.echo(f"{lacking:,} of {rows.num_rows:,} sales lack a fact that each event must have: they are not sent.")
+        rows = rows.filter(pc.invert(datasets.incomplete(rows)))
     if not rows.num_rows:
         raise DataError(f"The set {source} holds no sales.", "Build the data sets with a larger fraction for it.")
     return [encode(row) for row in rows.to_pylist()]

@@ -13,7 +13,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from jobs.houses import export, housing, judge, known, model, transforms
 from jobs.houses.export import EXPORT, JUDGED, SPARK, Fit, KnownHouses
-from jobs.houses.housing import FACTS, Floats, Houses
+from jobs.houses.housing import FACTS, FEWEST_HELD_OUT, FEWEST_SALES, Floats, Houses
 from jobs.houses.schema import DOMAIN, HISTORY, PRICES
 from lakehouse import entry, tables
 from lakehouse.errors import DataError
@@ -22,7 +22,6 @@ from lakehouse.models import Registry
 from lakehouse.session import spark_session
 from lakehouse.settings import settings
 
-FEWEST_SALES, FEWEST_HELD_OUT = 300, 50
 EXACT = 1e-6  # relative: how far Spark's price and the export's may be apart
 
 
@@ -34,7 +33,7 @@ def check(rows: pa.Table) -> None:
     """Refuse sales that no sound model comes of. Raises DataError; the live model stays."""
     prices = rows["price"].to_numpy()
     held_out = sum(housing.is_hold_out(house) for house in rows["id"].to_pylist())
-    stays = "The live model stays; train again when there are more sales."
+    stays = "A live model stays; train again when there are more sales."
     if rows.num_rows < FEWEST_SALES or held_out < FEWEST_HELD_OUT:
         raise TooFewError(
             f"Too few sales to train on: {rows.num_rows} different ones, {held_out} of them of hold-out houses; "
@@ -81,8 +80,7 @@ def train(spark: SparkSession, registry: Registry) -> str:
     began = time.monotonic()
     delta_version = DeltaTable(HISTORY.path).version()
     history = tables.read_version(spark, HISTORY, delta_version)
-    sales = model.sale_rows(transforms.distinct_sales(history)).persist()
-    rows = sales.toArrow()
+    sales, rows = training_rows(transforms.distinct_sales(history))
     check(rows)
     houses = known.known_houses(known.sold_houses(rows))
     _, judged = model.fit(sales.where(~model.is_hold_out()), housing.fit_basis(houses.judged()))
@@ -110,6 +108,20 @@ def train(spark: SparkSession, registry: Registry) -> str:
         record_prices(prices, version, interval)
         registry.switch(version, verdict.reason)
     return version
+
+
+def training_rows(distinct: DataFrame) -> tuple[DataFrame, pa.Table]:
+    """The training rows, kept in memory, and the same here.
+
+    Where no sale has a day of listing, that of the sale stands for it: else no sale would be earlier than another.
+    """
+    sales = model.sale_rows(distinct).persist()
+    rows = sales.toArrow()
+    if rows.num_rows and rows["listed_day"].null_count == rows.num_rows:
+        sales.unpersist()
+        sales = model.sale_rows(distinct, "event_at").persist()
+        rows = sales.toArrow()
+    return sales, rows
 
 
 def publish(spark: SparkSession, sales: DataFrame, houses: KnownHouses, folder: Path) -> pa.Table:
@@ -163,7 +175,8 @@ def _counts(rows: pa.Table) -> dict[str, int]:
 
 def _about(rows: pa.Table, houses: KnownHouses) -> dict[str, Any]:
     """What the manifest says of the data: newest listing, features, facts that had to be filled in."""
-    newest = np.nanmax(houses.sold.facts["listed_day"])
+    days = houses.sold.facts["listed_day"]
+    newest = np.nan if np.isnan(days).all() else np.nanmax(days)
     cut_off = None if np.isnan(newest) else (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=float(newest))).date()
     counted = {name: rows[name].null_count for name in FACTS}
     return {
@@ -196,9 +209,11 @@ def main(
         spark.stop()
     told = registry.manifest(version)
     typer.echo(f"{version} {told['outcome']}: {told['reason']}")
-    if told["imputed"]:
-        counted = ", ".join(f"{name} in {count:,}" for name, count in told["imputed"].items())
-        typer.echo(f"Facts filled in, of {told['rows']['distinct']:,} different sales: {counted}.")
+    distinct, missing = told["rows"]["distinct"], told["imputed"]
+    if unknown := [name for name, count in missing.items() if count == distinct]:
+        typer.echo(f"Not known of any sale, so no part of the price: {', '.join(unknown)}.")
+    if filled := [f"{name} in {count:,}" for name, count in missing.items() if count < distinct]:
+        typer.echo(f"Facts filled in, of {distinct:,} different sales: {', '.join(filled)}.")
 
 
 if __name__ == "__main__":

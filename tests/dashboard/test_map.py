@@ -94,4 +94,4 @@ def test_an_area_that_is_none_is_told_from_one(area: Any) -> None:
 def test_an_empty_map_can_be_drawn(publish: Publish) -> None:
     publish()
     none = houses_map.houses(houses_pricing.Shared().everywhere(), houses_map.ALL, "00000")
-    assert houses_map.figure(none, "light", "r").layout.map.zoom == 8
+    assert houses_map.figure(none, "light", "r").layout.map.zoom == 0

@@ -51,7 +51,8 @@ def publish(registry: Registry, houses: Houses | None = None, switch: bool = Tru
     """Write a version without a Spark pipeline and let it go live; the version."""
     everything = known(real_houses() if houses is None else houses)
     judged = fitted(housing.fit_basis(everything.judged()))
-    held = real_houses().take(np.array([housing.is_hold_out(str(house)) for house in real_houses().ids]))
+    judged_on = real_houses() if houses is None else houses
+    held = judged_on.take(np.array([housing.is_hold_out(str(house)) for house in judged_on.ids]))
     metrics, interval = judge.metrics(judged, held, np.ones(len(held)))
     manifest = {
         "outcome": "published",

@@ -1,5 +1,6 @@
 """The data sets: their fractions, how they are published, and that the initial history is loaded once."""
 
+import csv
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from jobs.houses.schema import HISTORY
 from lakehouse import tables
 from lakehouse.errors import DataError, RefusedError, UsageError
 from lakehouse.settings import settings
+from tests.jobs.houses import elsewhere
+
+NAMES = (datasets.INITIAL, datasets.TO_STREAM, datasets.FOR_SALE, datasets.FOR_SALE_PRICES)
 
 
 @pytest.fixture(autouse=True)
@@ -102,3 +106,75 @@ class TestLoading:
         tables.append(tables.create(HISTORY), tables.rows(HISTORY, [row]), app_id="a stream", version=0)
         build(load=True)
         assert tables.read(HISTORY, ["id"]).num_rows == 8646
+
+
+class TestOtherFiles:
+    """A file with unknown facts, and a lake that begins without any."""
+
+    FLATIRON = Path(__file__).parents[2] / "cases/08-flatiron/kc_house_data-v1.csv"
+
+    def test_sales_that_no_event_could_tell_are_in_the_initial_history(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        build_datasets.main(source=self.FLATIRON, load=True)
+        sets = datasets.read_sets(datasets.INITIAL, datasets.TO_STREAM, datasets.FOR_SALE)
+        lacking = [pc.sum(datasets.incomplete(part)).as_py() for part in sets]
+        assert (lacking[1:], [part.num_rows for part in sets]) == ([0, 0], [48, 59, 12])
+        held = tables.read(HISTORY)
+        assert lacking[0] == 119 - 101  # 15 without waterfront and 3 others without view
+        assert held["waterfront"].null_count == 15
+        assert "Unknown facts, by number of sales: waterfront of 15, view of 3" in capsys.readouterr().out
+
+    def test_columns_that_are_missing_are_told_with_what_they_cost(self, capsys: pytest.CaptureFixture[str]) -> None:
+        build_datasets.main(source=self.FLATIRON.parents[1] / "09-csv-forms/i-ten-columns.csv", load=True)
+        told = capsys.readouterr().out
+        assert "The file has no condition, grade," in told
+        assert "no house is on the map" in told
+        assert tables.read(HISTORY, ["lat"])["lat"].null_count == 32
+
+    def test_a_file_of_another_county_keeps_its_ids(self, tmp_path: Path) -> None:
+        sales = elsewhere.perth()
+        path = tmp_path / "perth.csv"
+        with path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, list(sales[0]))
+            writer.writeheader()
+            writer.writerows(sales)
+        build_datasets.main(source=path, load=True)
+        sets = datasets.read_sets(datasets.INITIAL, datasets.TO_STREAM, datasets.FOR_SALE)
+        assert {house for part in sets for house in part["id"].to_pylist()} == {sale["id"] for sale in sales}
+        assert max(tables.read(HISTORY, ["lat"])["lat"].to_pylist()) < -31
+
+
+class TestEmpty:
+    def test_sets_without_sales_as_often_as_wanted(self, capsys: pytest.CaptureFixture[str]) -> None:
+        for _ in range(2):
+            build_datasets.main(load=True, keep=True, empty=True)
+        build_datasets.main(load=True, keep=True)  # a later start without the option goes on with them
+        assert [part.num_rows for part in datasets.read_sets(*NAMES)] == [0, 0, 0, 0]
+        assert (datasets.begun_empty(), tables.exists(HISTORY), tables.read(HISTORY, ["id"]).num_rows) == (
+            True,
+            True,
+            0,
+        )
+        assert "already in" in capsys.readouterr().out
+
+    def test_they_take_the_place_of_sets_that_were_not_loaded(self) -> None:
+        build()
+        build_datasets.main(load=True, empty=True)
+        assert datasets.begun_empty()
+
+    def test_a_lake_with_an_initial_history_cannot_begin_empty(self) -> None:
+        build(load=True)
+        with pytest.raises(RefusedError, match=r"already holds an initial history.*LAKE_VAR"):
+            build_datasets.main(load=True, empty=True)
+        assert datasets.read_sets(datasets.INITIAL)[0].num_rows == 8645
+
+    def test_a_file_may_follow(self) -> None:
+        build_datasets.main(load=True, empty=True)
+        build_datasets.main(load=True, keep=True)
+        build_datasets.main(source=TestOtherFiles.FLATIRON, load=True)
+        assert tables.read(HISTORY, ["id"]).num_rows == 48
+
+    def test_a_file_and_none_are_one_too_many(self) -> None:
+        with pytest.raises(UsageError, match="--empty goes without --input"):
+            build_datasets.main(source=TestOtherFiles.FLATIRON, empty=True)

@@ -155,6 +155,18 @@ class TestReading:
         build_datasets.main(initial=0.9, stream=0, for_sale=0.1)
         with pytest.raises(DataError, match="to-stream holds no sales"):
             produce.read("to-stream")
+        build_datasets.main(empty=True)
+        with pytest.raises(DataError, match="begun empty: there are no sales to send"):
+            produce.read("for-sale")
+
+    def test_sales_that_lack_what_an_event_must_have_are_not_sent(self, capsys: pytest.CaptureFixture[str]) -> None:
+        flatiron = Path(__file__).parents[2] / "cases/08-flatiron/kc_house_data-v1.csv"
+        build_datasets.main(source=flatiron, initial=0, stream=0.9, for_sale=0.1)
+        sales = [json.loads(sale.head + "}") for sale in produce.read("to-stream")]
+        sold = datasets.read_sets(datasets.TO_STREAM)[0].to_pylist()
+        whole = [row for row in sold if None not in (row["waterfront"], row["view"])]
+        assert sorted(sale["id"] for sale in sales) == sorted(row["id"] for row in whole)
+        assert f"{len(sold) - len(whole)} of 107 sales lack a fact that each event must have" in capsys.readouterr().out
 
 
 class TestPace:

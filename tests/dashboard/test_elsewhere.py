@@ -1,0 +1,100 @@
+"""The pages of a lake that holds only houses of another county: its places, and nothing of King County."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from dash.development.base_component import Component
+from plotly.utils import PlotlyJSONEncoder
+
+from dashboard import houses_facts, houses_house, houses_map, houses_price, houses_pricing
+from dashboard.houses_price import Asked
+from jobs.houses import answers, housing
+from jobs.houses.housing import FACTS, Houses
+from jobs.houses.pricing import Pricer
+from tests.jobs.houses import elsewhere
+
+Publish = Callable[..., str]
+
+
+def perth(**changed: float) -> Houses:
+    """Houses as a training has them: what was not sent is unknown."""
+    sales = elsewhere.county(400)
+    day = {"listed_day": 20_000.0}
+    rows = {name: [(sale | day | changed).get(name) for sale in sales] for name in (*FACTS, "price")}
+    houses = housing.columns([sale["id"] for sale in sales], rows)
+    return houses.take(np.argsort(houses.ids))
+
+
+def as_json(part: Component | list[Any]) -> str:
+    return json.dumps(part, cls=PlotlyJSONEncoder, ensure_ascii=False)
+
+
+def test_the_map_is_drawn_where_the_houses_are(publish: Publish) -> None:
+    publish(houses=perth())
+    found = houses_pricing.Shared().everywhere()
+    shown = houses_map.houses(found, houses_map.ALL, "")
+    assert (len(shown.ids), houses_map.zips(found)) == (400, [])
+    view = houses_map.figure(shown, "light", "r").layout.map
+    assert (round(view.center.lat), round(view.center.lon), view.zoom > 7) == (-32, 116, True)
+    table = as_json(houses_map.table(shown))
+    assert '"data-house": "WA-run-' in table
+    assert "NaN" not in table
+
+
+def test_houses_whose_place_is_not_known_are_not_drawn_elsewhere(publish: Publish) -> None:
+    publish(houses=perth(lat=np.nan, long=np.nan))
+    found = houses_pricing.Shared().everywhere()
+    shown = houses_map.houses(found, houses_map.ALL, "")
+    assert (len(shown.ids), houses_map.has_places(found)) == (0, False)
+    view = houses_map.figure(shown, "light", "r").layout.map
+    assert (view.center.lat, view.center.lon, view.zoom) == (0, 0, 0)
+    answer = Pricer().price("WA-run-300")
+    assert next(part for part in answer.contributions if part.name == "location").value_text == answers.NOT_KNOWN
+    assert {sale.km for sale in answer.comparables} <= {None}
+    assert "NaN" not in as_json(houses_price.comparable_table(answer.comparables))
+
+
+def test_what_no_house_has_is_told_and_has_no_slider(publish: Publish) -> None:
+    publish(houses=perth())
+    answer = Pricer().price("WA-run-300")
+    line = houses_price.imputed_line(answer)
+    assert line.startswith("Not known of any house, so no part of the price: condition, 1 to 5, grade, 1 to 13,")
+    assert "typical" not in line
+    sliders = as_json(houses_facts.sliders(answer, {}))
+    assert "what-if-grade" not in sliders
+    assert "what-if-sqft_living" in sliders
+    assert "not known" in as_json(houses_price.fact_table(answer))
+    assert "grade" not in {name for name, value in answer.facts.items() if value is not None}
+    shown = as_json([houses_price.contribution_table(answer), *houses_price.kpis(answer, answer)])
+    assert "zip code" not in shown
+    near = answers.nearest(Pricer().known().houses, answer.id, answer.facts["lat"], answer.facts["long"])
+    assert "NaN" not in as_json(houses_house.near_table(near))
+    assert Pricer().search("WA-run-300", 1)[0].about.endswith("sq ft")
+
+
+def test_houses_without_a_day_or_a_place_are_priced(publish: Publish) -> None:
+    """As from a file of ten columns."""
+    publish(houses=perth(listed_day=np.nan, lat=np.nan, long=np.nan))
+    old, new = (Pricer().price("WA-run-300", {"yr_built": year}) for year in (1950.0, 2019.0))
+    assert (old.listed_on, old.comparables, np.isfinite(old.price)) == (None, [], True)
+    assert next(part for part in old.contributions if part.name == "listed_day").value_text == answers.NOT_KNOWN
+    basis = Pricer().model().fit.basis
+    assert basis.days[0] == basis.days[1] > 17_000, "so that a house of 2019 is new, and one of 1950 old"
+    assert old.price != new.price
+
+
+def test_a_slider_of_a_fact_this_house_lacks_changes_nothing_by_itself(publish: Publish) -> None:
+    houses = perth(grade=9.0)
+    grades = np.where(houses.ids == "WA-run-300", np.nan, houses.facts["grade"])
+    publish(houses=Houses(houses.ids, {**houses.facts, "grade": grades}, houses.prices))
+    pricer = Pricer()
+    answer = pricer.price("WA-run-300")
+    assert (answer.facts["grade"], answer.stand_ins["grade"]) == (None, 9.0)
+    sliders = json.loads(as_json(houses_facts.sliders(answer, {})))
+    values = [part["props"]["children"][1]["props"] for part in sliders]
+    chosen = {slider["id"]["name"]: float(slider["value"]) for slider in values}
+    view = houses_price.look(pricer, Asked(id="WA-run-300", changes={}, ignored=[]), chosen, afresh=False)
+    assert view is not None
+    assert (chosen["grade"], view.changes) == (9.0, {})
