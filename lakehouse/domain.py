@@ -2,7 +2,7 @@
 
 import importlib
 import pkgutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -102,7 +102,8 @@ class Domain:
 
     `stores` are the streaming queries of `stream.py` in the order shown, with what each writes; `prepare` lists the
     jobs that run once before the stream (script and arguments), `later` those that run once when everything is up,
-    `produce` the arguments of the demo's producer; `postgres` whether its stream writes to PostgreSQL.
+    `produce` the arguments of the demo's producer; `postgres` whether its stream writes to PostgreSQL; `check` raises
+    LakeError when the domain's own settings cannot be used.
     """
 
     name: str
@@ -115,6 +116,7 @@ class Domain:
     produce: tuple[str, ...] = ()
     later: tuple[tuple[str, ...], ...] = ()
     postgres: bool = False
+    check: Callable[[], object] = bool
 
     @property
     def queries(self) -> tuple[str, ...]:

@@ -40,8 +40,9 @@ class Settings(BaseSettings):
     job_java_options: str = "-XX:TieredStopAtLevel=1"
     stream_java_options: str = ""
     nightly_limit_minutes: float = Field(default=60.0, gt=0)
+    domain_conf: Path = Path("conf")  # holds <domain>.toml of each domain that has settings of its own
 
-    @field_validator("var", "kafka_password_file", "kafka_ca_file", "dashboard_token_file")
+    @field_validator("var", "domain_conf", "kafka_password_file", "kafka_ca_file", "dashboard_token_file")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return (ROOT / value.expanduser()).resolve() if value else None

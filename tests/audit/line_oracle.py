@@ -9,7 +9,8 @@ import psycopg
 from confluent_kafka import KafkaException
 from psycopg.rows import dict_row
 
-from jobs.production.schema import EVENTS, TOTALS, ZONES
+from jobs.production.plant import plant
+from jobs.production.schema import EVENTS, TOTALS
 from tests.e2e.running import Platform, read_topic, rows_of
 from tests.jobs.production.line import Event, count, counted
 
@@ -27,7 +28,7 @@ def decode(message: Any) -> Event | None:
     except (ValueError, KeyError, TypeError):
         return None
     sent = datetime.fromtimestamp(message.timestamp()[1] / 1000, UTC)
-    if more is None or None in told or not set(zones) <= set(ZONES) or at > sent + timedelta(minutes=5):
+    if more is None or None in told or not set(zones) <= set(plant().zones) or at > sent + timedelta(minutes=5):
         return None
     return event if more else {name: event[name] for name in event if name not in KEYS[b"unit_defect"]}
 

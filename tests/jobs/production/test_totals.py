@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg.rows import dict_row
 
-from jobs.production.schema import BATCHES, DOMAIN, EVENT_COLUMNS, SERVING, TOTALS, ZONES
+from jobs.production.plant import plant
+from jobs.production.schema import BATCHES, DOMAIN, EVENT_COLUMNS, SERVING, TOTALS
 from jobs.production.totals import TotalsWriter
 from lakehouse import faults, tables
 from lakehouse import postgres as pg
@@ -21,6 +22,7 @@ from lakehouse.errors import RefusedError, UnavailableError
 from tests.jobs.production.line import Event, _at, count, counted, defect, passed
 
 DAY = 24 * 60
+ZONES = list(plant().zones)
 
 
 def staged(events: Sequence[Event]) -> pa.Table:
@@ -57,13 +59,13 @@ def rows_of(dsn: str, table: str) -> list[dict[str, Any]]:
 
 moments = st.sampled_from([0, 7, 61, 6 * 60, DAY - 1, DAY, DAY + 400])
 events = st.one_of(
-    st.builds(passed, st.sampled_from("abc"), st.sampled_from(list(ZONES)[:3]), moments),
+    st.builds(passed, st.sampled_from("abc"), st.sampled_from(ZONES[:3]), moments),
     st.builds(
         defect,
         st.sampled_from("abc"),
-        st.sampled_from(list(ZONES)[:3]),
+        st.sampled_from(ZONES[:3]),
         moments,
-        st.sampled_from(list(ZONES)[:2]),
+        st.sampled_from(ZONES[:2]),
         st.sampled_from(["gap", "dent"]),
     ),
 )
