@@ -39,16 +39,6 @@ BROKEN = [
 ]
 
 
-@pytest.fixture
-def conf(tmp_path: Path, lake: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The plant's file of this test, and an empty lake."""
-    monkeypatch.setenv("LAKE_DOMAIN_CONF", str(tmp_path))
-    settings.cache_clear()
-    read.cache_clear()
-    (tmp_path / "production.toml").write_text(TODAY)
-    return tmp_path / "production.toml"
-
-
 @pytest.mark.parametrize(("old", "new", "said"), BROKEN)
 def test_what_no_plant_can_be_is_told_with_file_and_value(conf: Path, old: str, new: str, said: str) -> None:
     assert old in TODAY
