@@ -16,6 +16,7 @@ from dashboard.tiles import TileState
 from jobs.production import schema
 from jobs.production.plant import plant
 from lakehouse import loaders
+from lakehouse.errors import LakeError
 from lakehouse.serving import Reading, TableReader
 
 SPAN = timedelta(days=31)
@@ -53,6 +54,16 @@ SOURCE = Source(
     serve=serve,
     extra={"hours": _HOURS.read, "concerns": _CONCERNS.read},
 )
+
+
+def unusable() -> Component | None:
+    """What stands in the place of a page while the plant's file cannot be used."""
+    try:
+        plant()
+    except LakeError as error:
+        said = html.P(text.with_code(str(error)), className="notice", role="alert")
+        return html.Div([html.H1("Production line"), said], className="intro")
+    return None
 
 
 def state(view: DomainView) -> TileState:

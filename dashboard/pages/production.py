@@ -21,6 +21,8 @@ FIGURES = ("units", "defects", "concerns", "windows")
 
 def layout(**query: str) -> Component:
     """The page before its first data."""
+    if instead := production.unusable():
+        return instead
     about = f"Units and defects as they come in; a production day begins at {plant().begins}."
     intro = [html.H1("Production line"), html.P(about)]
     unknown = [f"{name}={value[:20]}" for name, value in query.items()]

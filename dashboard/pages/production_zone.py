@@ -18,6 +18,8 @@ TILES = ("zone-hours", "zone-concerns", "zone-days")
 
 def layout(zone_id: str = "", **_query: str) -> Component:
     """The page of one zone before its numbers."""
+    if instead := production.unusable():
+        return instead
     zone = unquote(zone_id)[:LONGEST]
     points = ", ".join(plant().zones.get(zone, ())) or "There is no such zone."
     hours, concerns = charts.graph("zone-hours-figure"), charts.graph("zone-concerns-figure")
