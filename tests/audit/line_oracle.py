@@ -14,15 +14,19 @@ from jobs.production.schema import EVENTS, TOTALS
 from tests.e2e.running import Platform, read_topic, rows_of
 from tests.jobs.production.line import Event, count, counted
 
+HOMES = {point: zone for zone, points in plant().zones.items() for point in points}
 KEYS = {b"unit_collection_point": (), b"unit_defect": ("concern_id", "zone_charged_id")}
 
 
 def decode(message: Any) -> Event | None:
     """The event in a record, or None."""
-    more = KEYS.get(message.key())
+    more = KEYS.get(message.key().strip(b'"'))
     try:
         event = json.loads(message.value())
+        if more:
+            event.setdefault("zone_id", HOMES.get(event["collection_point_id"]))
         at = datetime.fromisoformat(event["unit_collection_pt_timestamp"])
+        at = at if at.tzinfo else at.replace(tzinfo=UTC)
         zones = [event["zone_id"], *([event["zone_charged_id"]] if more else [])]
         told = [event["qls_unit_id"], event["collection_point_id"], *(event[name] for name in more or ())]
     except (ValueError, KeyError, TypeError):

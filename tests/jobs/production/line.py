@@ -41,7 +41,8 @@ def _at(event: Event) -> datetime:
     sent = event["unit_collection_pt_timestamp"]
     if isinstance(sent, int) or str(sent).isdigit():
         return datetime.fromtimestamp(int(sent) / 1000, UTC)
-    return datetime.fromisoformat(str(sent)).astimezone(UTC)
+    at = datetime.fromisoformat(str(sent))
+    return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def count(events: Iterable[Event]) -> dict[tuple[str, str], tuple[int, int, int, int]]:
