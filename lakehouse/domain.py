@@ -116,7 +116,7 @@ class Domain:
     produce: tuple[str, ...] = ()
     later: tuple[tuple[str, ...], ...] = ()
     postgres: bool = False
-    check: Callable[[], object] = bool
+    check: Callable[[], None] | None = None
 
     @property
     def queries(self) -> tuple[str, ...]:

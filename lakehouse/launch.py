@@ -32,7 +32,8 @@ def up(names: Sequence[str], produce: bool) -> None:
     """
     domains = load_all(names)
     for domain in domains:
-        domain.check()
+        if domain.check:
+            domain.check()
     with exclusive(settings().run / "lake.lock", "The lake"):
         if left := running_processes():
             names_left = ", ".join(process["name"] for process in left)

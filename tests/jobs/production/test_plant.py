@@ -1,13 +1,15 @@
 """The plant's file: what it may say, and that what it may not is named in one sentence."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from jobs.production import produce, recompute, stream
 from jobs.production.plant import plant, read
 from jobs.production.versions import Versions, keep, of_lake
-from lakehouse import checkpoints
+from lakehouse import checkpoints, launch
 from lakehouse.errors import LakeError, UsageError
 from lakehouse.settings import ROOT, settings
 
@@ -47,6 +49,13 @@ def test_what_no_plant_can_be_is_told_with_file_and_value(conf: Path, old: str, 
         plant()
     assert str(conf) in str(error.value)
     assert "LAKE_DOMAIN_CONF" in error.value.fix
+
+
+@pytest.mark.parametrize("start", [lambda: launch.up(["production"], False), stream.main, recompute.main, produce.main])
+def test_every_start_looks_at_the_file_first(conf: Path, start: Callable[[], None]) -> None:
+    conf.write_text(TODAY.replace("06:00", "6"))
+    with pytest.raises(UsageError, match="day_starts"):
+        start()
 
 
 def test_a_file_that_is_not_there_is_named(conf: Path) -> None:

@@ -1,5 +1,6 @@
 """Totals in PostgreSQL, against a plain count: whatever comes twice, late, or in another order."""
 
+import random
 import uuid
 from collections import Counter
 from collections.abc import Sequence
@@ -104,6 +105,15 @@ def test_units_around_a_half_hour_clock_change_count_once_in_the_hours_of_their_
     lengths = Counter(hours.values())
     days = (date(2026, 4, 4), date(2026, 4, 5), date(2026, 10, 3), date(2026, 10, 4))
     assert [lengths[day] for day in days] == [25, 24, 24, 24]  # of 24 and a half hours, and of 23 and a half
+
+
+def test_texts_of_the_greatest_length_fit_every_key(postgres: str) -> None:
+    dice = random.Random(1)
+    longest = ["".join(chr(0x20000 + dice.randrange(40_000)) for _ in range(128)) for _ in range(5)]
+    unit, zone, charged, concern, point = longest
+    sent = [passed(unit, zone, point=point), {**defect(unit, zone, 1, charged, concern), "collection_point_id": point}]
+    write([sent])
+    assert counted(rows_of(postgres, "totals")) == count(sent)
 
 
 def test_concerns_and_hours_add_up_to_the_totals(postgres: str) -> None:
