@@ -14,7 +14,9 @@ from dashboard import flow, health_charts, text, tiles
 from dashboard.snapshot import DomainView, Source
 from dashboard.tiles import TileState
 from jobs.production import schema
+from jobs.production.plant import plant
 from lakehouse import loaders
+from lakehouse.errors import LakeError
 from lakehouse.serving import Reading, TableReader
 
 SPAN = timedelta(days=31)
@@ -54,6 +56,16 @@ SOURCE = Source(
 )
 
 
+def unusable() -> Component | None:
+    """What stands in the place of a page while the plant's file cannot be used."""
+    try:
+        plant()
+    except LakeError as error:
+        said = html.P(text.with_code(str(error)), className="notice", role="alert")
+        return html.Div([html.H1("Production line"), said], className="intro")
+    return None
+
+
 def state(view: DomainView) -> TileState:
     """The state of a tile that shows totals; one that says it is behind while the stream waits."""
     empty = NO_STREAM if view.topic.events else NO_EVENTS
@@ -77,9 +89,11 @@ def today(view: DomainView) -> date | None:
 
 
 def zones_today(view: DomainView) -> pd.DataFrame:
-    """Totals of the newest day, in the order of the line; the line itself is left out."""
-    rows = view.served[view.served["day"] == today(view)].set_index("zone_id")
-    return rows.reindex([zone for zone in schema.ZONES if zone in rows.index]).reset_index()
+    """Totals of the newest day, in the order of the line, closed zones last; the line itself is left out."""
+    rows = view.served[(view.served["day"] == today(view)) & (view.served["zone_id"] != schema.LINE)]
+    rows, order = rows.set_index("zone_id"), list(plant().zones)
+    closed = [zone for zone in rows.index if zone not in order]
+    return rows.reindex([*(zone for zone in order if zone in rows.index), *closed]).reset_index()
 
 
 def pareto(view: DomainView, zone: str, days: int = 1) -> pd.DataFrame:
@@ -122,7 +136,8 @@ def kpis(view: DomainView) -> list[Component]:
     zones = zones_today(view)
     row = next(tiles.records(line), None)
     units = int(row.units) if row else None
-    share = f"{units / schema.TARGET:.0%} of {schema.TARGET:,} planned" if units is not None else "none yet"
+    target = plant().target
+    share = f"{units / target:.0%} of {target:,} planned" if units is not None else "none yet"
     found = int(row.defects_found) if row else None
     newest = row.newest_at if row else None
     worst = next(tiles.records(zones.sort_values("throughput").head(1)), None)

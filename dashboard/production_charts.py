@@ -7,10 +7,12 @@ import pandas as pd
 
 from dashboard import charts
 from dashboard.charts import Figure, escaped
+from jobs.production.plant import plant
 
 GOOD, BAD = 0, 1  # places in the palette
 HOUR = pd.Timedelta(hours=1)
 FEW = 5
+LONG = 24  # characters of a name under its bar
 
 
 def _layout(scheme: str, revision: str, across: Figure, **axis: Any) -> Figure:
@@ -25,8 +27,13 @@ def _counts(most: int) -> Figure:
 
 
 def _names(labels: Sequence[object]) -> Figure:
+    """An axis of names, each a category of its own; long ones are shown cut, their bar's note has them whole."""
     names = [escaped(label) for label in labels]
-    return {"type": "category", "categoryorder": "array", "categoryarray": names}
+    axis = {"type": "category", "categoryorder": "array", "categoryarray": names}
+    if all(len(str(label)) <= LONG for label in labels):
+        return axis
+    cut = [text if len(text) <= LONG else f"{text[: LONG - 1]}…" for text in map(str, labels)]
+    return axis | {"tickmode": "array", "tickvals": names, "ticktext": [escaped(text) for text in cut]}
 
 
 def _bar(name: str, labels: Sequence[object], values: Sequence[Any], colour: str, hatch: str = "") -> Figure:
@@ -93,7 +100,7 @@ def throughput(rows: pd.DataFrame, scheme: str, revision: str) -> Figure:
     at, outside = charts.iso(rows["at"] + HOUR / 2), rows["outside"].tolist()
     edges = charts.iso(pd.concat([rows["at"], rows["at"].tail(1) + HOUR]))
     told = [
-        [f"{hour:%b %d %H:%M}", int(units), "outside its limits" if out else ""]
+        [_time(hour), int(units), "outside its limits" if out else ""]
         for hour, units, out in zip(rows["at"], rows["units"], outside, strict=True)
     ]
     point = {
@@ -120,7 +127,14 @@ def throughput(rows: pd.DataFrame, scheme: str, revision: str) -> Figure:
     return {"data": [*limits, point], "layout": _layout(scheme, revision, charts.TIMES, **axis)}
 
 
-_OF_HOUR = "hour from %{customdata[0]} UTC: %{y:.1f} % of %{customdata[1]:,} units %{customdata[2]}<extra></extra>"
+_OF_HOUR = "hour from %{customdata[0]}: %{y:.1f} % of %{customdata[1]:,} units %{customdata[2]}<extra></extra>"
+
+
+def _time(at: pd.Timestamp) -> str:
+    """An hour's start in UTC, and on the plant's clock where that is another one."""
+    zone = plant().time_zone
+    local = "" if zone == "UTC" else f", {at.tz_convert(zone):%b %d %H:%M} in {zone}"
+    return f"{at:%b %d %H:%M} UTC{local}"
 
 
 def _limit(name: str, edges: Sequence[str], values: "pd.Series[Any]", colour: str, dash: str) -> Figure:

@@ -42,6 +42,9 @@ def up(names: Sequence[str], how: How) -> None:
     Raises LakeError with the reason when something cannot be started; what was started is stopped again.
     """
     domains = load_all(names)
+    for domain in domains:
+        if domain.check:
+            domain.check()
     with exclusive(settings().run / "lake.lock", "The lake"):
         if left := running_processes():
             names_left = ", ".join(process["name"] for process in left)

@@ -46,8 +46,9 @@ class Settings(BaseSettings):
     stream_java_options: str = ""
     nightly_limit_minutes: float = Field(default=60.0, gt=0)
     keep_environment: str = ""
+    domain_conf: Path = Path("conf")  # holds <domain>.toml of each domain that has settings of its own
 
-    @field_validator("var", "kafka_password_file", "kafka_ca_file", "dashboard_token_file")
+    @field_validator("var", "domain_conf", "kafka_password_file", "kafka_ca_file", "dashboard_token_file")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return (ROOT / value.expanduser()).resolve() if value else None

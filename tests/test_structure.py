@@ -66,6 +66,7 @@ def test_the_dashboard_knows_of_a_domain_only_its_names_and_what_it_serves() -> 
         reached = {name for name in imports(file) if name.startswith("jobs.") and name.count(".") >= 2}
         assert {".".join(name.split(".")[2:3]) for name in reached} <= {
             "schema",
+            "plant",
             "pricing",
             "answers",
             "live_error",

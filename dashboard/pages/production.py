@@ -8,7 +8,8 @@ from dash.exceptions import PreventUpdate
 
 from dashboard import charts, production, production_charts, snapshot, text, tiles
 from dashboard.snapshot import DomainView
-from jobs.production.schema import DAY_STARTS, LINE
+from jobs.production.plant import plant
+from jobs.production.schema import LINE
 
 NAME = "Production"
 PATH = "/production"
@@ -20,7 +21,9 @@ FIGURES = ("units", "defects", "concerns", "windows")
 
 def layout(**query: str) -> Component:
     """The page before its first data."""
-    about = f"Units and defects as they come in; a production day begins at {DAY_STARTS:02d}:00 UTC."
+    if instead := production.unusable():
+        return instead
+    about = f"Units and defects as they come in; a production day begins at {plant().begins}."
     intro = [html.H1("Production line"), html.P(about)]
     unknown = [f"{name}={value[:20]}" for name, value in query.items()]
     return html.Div(

@@ -9,7 +9,7 @@ from dash.development.base_component import Component
 from dashboard import charts, production, production_charts, tiles
 from dashboard.pages.production import view
 from dashboard.tiles import TileState
-from jobs.production.schema import ZONES
+from jobs.production.plant import LONGEST, plant
 
 NAME = "Zone"
 PATH = f"{production.ZONE_PATH}/<zone_id>"
@@ -18,8 +18,10 @@ TILES = ("zone-hours", "zone-concerns", "zone-days")
 
 def layout(zone_id: str = "", **_query: str) -> Component:
     """The page of one zone before its numbers."""
-    zone = unquote(zone_id)[:80]
-    points = ", ".join(ZONES.get(zone, ())) or "There is no such zone."
+    if instead := production.unusable():
+        return instead
+    zone = unquote(zone_id)[:LONGEST]
+    points = ", ".join(plant().zones.get(zone, ())) or "There is no such zone."
     hours, concerns = charts.graph("zone-hours-figure"), charts.graph("zone-concerns-figure")
     limits = "Units without a defect found here, in percent. A cross is outside the 3-sigma control limits."
     return html.Div(

@@ -4,27 +4,32 @@ The rules are written a second time here, in plain Python from the bytes: where 
 says so.
 """
 
+import functools
 import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.production.schema import DAY_STARTS, DEAD_LETTERS, DOMAIN, EVENTS, HISTORY, LINE, TIME, TOTALS, ZONES
+from jobs.production import versions
+from jobs.production.plant import Plant, Rules, plant
+from jobs.production.schema import DEAD_LETTERS, DOMAIN, EVENTS, HISTORY, LINE, TIME, TOTALS
 from lakehouse import checkpoints, postgres
 from lakehouse.audit_tables import Pinned
 from lakehouse.audits import Audit, Decoded, Findings, Record
 
 LARGEST = 262_144
 AHEAD = timedelta(minutes=5)
-_ID = re.compile(r"[A-Za-z0-9_.:/-]{1,64}")
+_UNPRINTABLE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ufffe\uffff]"
+)
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)?", re.ASCII)
 _MILLIS = re.compile(r"-?\d{1,15}", re.ASCII)
-_KINDS = {b"unit_collection_point": "pass", b"unit_defect": "defect"}
 EVENT = ("kind", "unit_id", "collection_point_id", "zone_id", "concern_id", "zone_charged_id", "event_at")
 
 
@@ -36,9 +41,9 @@ def _refuse(why: str) -> Any:
     raise NoEvent(why)
 
 
-def event(record: Record) -> dict[str, Any]:
+def event(record: Record, rules: Rules) -> dict[str, Any]:
     """The event in a record. Raises NoEvent when there is none."""
-    kind = _KINDS.get(record.key or b"") or _refuse("key")
+    kind = _kind(record.key or b"", rules)
     value = record.value or _refuse("no value")
     raw = _object(value) if len(value) <= LARGEST else _refuse("too large")
     recorded = datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=record.millis)
@@ -46,19 +51,43 @@ def event(record: Record) -> dict[str, Any]:
     if at < datetime(2000, 1, 1, tzinfo=UTC) or at > recorded + AHEAD:
         _refuse("time out of bounds")
     found = {"kind": kind, "unit_id": _id(raw, "qls_unit_id"), "event_at": at}
-    found |= {"collection_point_id": _id(raw, "collection_point_id"), "zone_id": _zone(raw, "zone_id")}
+    found["collection_point_id"] = point = _id(raw, "collection_point_id")
     of_defect = kind == "defect"
+    found["zone_id"] = _zone(raw, "zone_id", rules, point if of_defect else None)
     found["concern_id"] = _id(raw, "concern_id") if of_defect else None
-    found["zone_charged_id"] = _zone(raw, "zone_charged_id") if of_defect else None
+    found["zone_charged_id"] = _zone(raw, "zone_charged_id", rules) if of_defect else None
     return found
+
+
+def _kind(key: bytes, rules: Rules) -> str:
+    return _kinds(rules.keys.passes, rules.keys.defects).get(key) or str(_refuse("key"))
+
+
+@functools.cache
+def _kinds(passes: tuple[str, ...], defects: tuple[str, ...]) -> dict[bytes, str]:
+    named = [*((name, "pass") for name in passes), *((name, "defect") for name in defects)]
+    quoted = [(json.dumps(name, ensure_ascii=plain), kind) for name, kind in named for plain in (True, False)]
+    return {name.encode(): kind for name, kind in (*named, *quoted)}
 
 
 def _object(value: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(value.decode(), parse_constant=_refuse, parse_float=str, parse_int=str)
+        hook = _whole if b"\\u" in value else None
+        found = json.loads(
+            value.decode(), parse_constant=_refuse, parse_float=str, parse_int=str, object_pairs_hook=hook
+        )
     except (ValueError, RecursionError):
         raise NoEvent("not JSON") from None
     return found if isinstance(found, dict) else dict(_refuse("not one object"))
+
+
+def _whole(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object; one with half of a character anywhere is none."""
+    try:
+        json.dumps(pairs, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        _refuse("half of a character")
+    return dict(pairs)
 
 
 def _text(value: Any) -> str | None:
@@ -69,13 +98,18 @@ def _text(value: Any) -> str | None:
 
 
 def _id(raw: Mapping[str, Any], name: str) -> str:
-    text = _text(raw.get(name)) or ""
-    return text if _ID.fullmatch(text) else str(_refuse(name))
+    value = raw.get(name)
+    text = _text(value) or ""
+    printable = 0 < len(text) <= 128 and not text.isspace() and not _UNPRINTABLE.search(text)
+    return text if printable and not isinstance(value, dict | list) else str(_refuse(name))
 
 
-def _zone(raw: Mapping[str, Any], name: str) -> str:
+def _zone(raw: Mapping[str, Any], name: str, rules: Rules, point: str | None = None) -> str:
     zone = raw.get(name)
-    return zone if isinstance(zone, str) and zone in ZONES else str(_refuse(name))
+    if zone is None and point is not None:
+        homes = [zone for zone, points in rules.zones.items() if point in points]
+        return homes[0] if len(homes) == 1 else str(_refuse(name))
+    return zone if isinstance(zone, str) and zone in rules.zones else str(_refuse(name))
 
 
 def _time(text: str) -> datetime:
@@ -93,12 +127,12 @@ def _time(text: str) -> datetime:
 
 def decode(partition: int, records: Sequence[Record]) -> Decoded:
     """The records' events as HISTORY holds them, and why the others are none."""
-    rows, refused = [], {}
+    rows, refused, known = [], {}, versions.of_lake()
     for record in records:
         place = {"topic": EVENTS.name, "partition": partition, "offset": record.offset}
         try:
             recorded = datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=record.millis)
-            rows.append({**event(record), **place, "recorded_at": recorded})
+            rows.append({**event(record, known.at(partition, record.offset)), **place, "recorded_at": recorded})
         except NoEvent as reason:
             refused[record.offset] = str(reason)
     return Decoded(pa.Table.from_pylist(rows, schema=HISTORY.arrow_schema), refused)
@@ -110,6 +144,8 @@ class Totals:
     columns: tuple[str, ...] = EVENT
 
     def __init__(self) -> None:
+        versions.check_day()
+        self._plant = plant()
         self._delta = Pinned(TOTALS)
         self._rows = _by_key(self._delta.read(list(TOTALS.columns)).to_pylist())
         checkpoint = checkpoints.path(DOMAIN.name, "totals")
@@ -167,10 +203,19 @@ class Totals:
         units = [(zone, at, found[unit, zone], charged[unit, zone]) for (unit, zone), at in self._first.items()]
         line = [(LINE, at, of_unit[unit], of_unit[unit]) for unit, at in self._last.items()]
         for zone, at, here, caused in (*units, *line):
-            cell = cells.setdefault(((at - timedelta(hours=DAY_STARTS)).date().isoformat(), zone), [0, 0, 0, 0])
+            cell = cells.setdefault((day_of(at, self._plant).isoformat(), zone), [0, 0, 0, 0])
             for place, number in enumerate((1, here, caused, int(here > 0))):
                 cell[place] += number
         return {key: tuple(cell) for key, cell in cells.items()}
+
+
+def day_of(at: datetime, of: Plant) -> date:
+    """The production day of an instant: the newest that had begun."""
+    zone, starts = ZoneInfo(of.time_zone), time.fromisoformat(of.day_starts)
+    found = at.astimezone(zone).date() + timedelta(days=1)
+    while datetime.combine(found, starts, zone).astimezone(UTC) > at:
+        found -= timedelta(days=1)
+    return found
 
 
 _SAME = tuple(name for name in TOTALS.columns if name != "updated_at")

@@ -1,11 +1,14 @@
 """What is counted, once for both layers: Spark runs these queries over the history, PostgreSQL over what is touched.
 
-They keep to what both understand. The names in braces are put in by whoever runs them: a DataFrame, or a subquery.
+They keep to what both understand. The names in braces are put in by whoever runs them: a DataFrame, or a subquery,
+and for {hour} and {day} what clock.py says of counted_at.
 A unit's hour (and with it its day) in a zone is that of its first pass, for the line that of its last point so far.
 A defect counts with its unit, so one that comes before its unit waits for it, and a later one belongs to its day.
 """
 
-from jobs.production.schema import DAY_STARTS, LINE
+from jobs.production import clock
+from jobs.production.plant import Plant
+from jobs.production.schema import LINE
 
 # A unit in a zone (and on the line), one row each; counted_at is null while only defects of it are known.
 FACTS = f"""
@@ -21,23 +24,20 @@ FROM (
 GROUP BY unit_id, zone_id
 """
 
-_HOUR = "date_trunc('hour', counted_at)"
-_DAY = f"CAST({_HOUR} - INTERVAL '{DAY_STARTS}' HOUR AS date)"
-
 # Units, defects and defective units, one row per (hour_start, zone_id).
-HOURS = f"""
-SELECT {_HOUR} AS hour_start, zone_id, {_DAY} AS day,
+HOURS = """
+SELECT {hour} AS hour_start, zone_id, {day} AS day,
        count(*) AS units, sum(found) AS defects_found, sum(charged) AS defects_charged,
        sum(CASE WHEN found > 0 THEN 1 ELSE 0 END) AS defective_units,
        max(counted_at) AS newest_at
-FROM {{facts}} AS facts
+FROM {facts} AS facts
 WHERE counted_at IS NOT NULL
 GROUP BY 1, 2, 3
 """
 
 # Defects by what is wrong, one row per (hour_start, zone_id, concern_id).
 CONCERNS = f"""
-SELECT {_HOUR} AS hour_start, facts.zone_id, concern_id, {_DAY} AS day, count(*) AS defects
+SELECT {{hour}} AS hour_start, facts.zone_id, concern_id, {{day}} AS day, count(*) AS defects
 FROM {{facts}} AS facts
 JOIN (
     SELECT unit_id, zone_id, concern_id FROM {{defects}} AS a
@@ -58,3 +58,9 @@ SELECT day, zone_id, CAST(sum(units) AS bigint) AS units,
 FROM {hours} AS hours
 GROUP BY day, zone_id
 """
+
+
+def on_clock(query: str, plant: Plant) -> str:
+    """HOURS or CONCERNS with the plant's hours and days."""
+    moment = "counted_at"
+    return query.replace("{hour}", clock.hour(moment, plant)).replace("{day}", clock.day(moment, plant))

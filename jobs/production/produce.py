@@ -12,12 +12,14 @@ from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import Annotated, Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 import typer
 
-from jobs.production.schema import DEFECT, DOMAIN, EVENTS, PASS, TIME, ZONES
+from jobs.production.plant import Plant, plant
+from jobs.production.schema import DOMAIN, EVENTS, TIME
 from lakehouse import entry, sending, topics
-from lakehouse.errors import LakeError
+from lakehouse.errors import LakeError, UsageError
 from lakehouse.settings import settings
 
 CONCERNS = ("gap", "dent", "scratch", "torque", "leak", "wiring", "missing part", "noise", "paint run", "alignment")
@@ -27,7 +29,7 @@ CHARGED_EARLIER = 0.25  # of the defects: found here, caused by a zone before
 JITTER = 0.15  # of the takt
 RESENT, LATE = 0.01, 0.01  # of the events: sent again, or held back by their controller
 HELD = (20, 400)  # events that go before one that is late
-# What the line makes at an hour (UTC), of its best: three shifts, with the night's thin one and breaks.
+# What the line makes at an hour of the plant's clock, of its best: three shifts, with the night's thin one and breaks.
 PATTERN = (0.5, 0.5, 0.45, 0.3, 0.5, 0.5, 0.9, 1, 1, 0.8, 1, 0.9, 0.7, 1, 0.9, 1, 1, 0.8, 0.9, 0.7, 0.9, 0.8, 0.6, 0.5)
 
 
@@ -39,13 +41,17 @@ class Event(NamedTuple):
     fields: dict[str, Any]
 
 
-def travel(zones: int, units: int, defect_rate: float, dice: random.Random, run: str = "") -> Iterator[Event]:
+def travel(
+    plant: Plant, zones: int, units: int, defect_rate: float, dice: random.Random, run: str = ""
+) -> Iterator[Event]:
     """The events of the last `zones` zones of the line, in the order in which its units travel; 0 units: no end.
 
     `defect_rate` is the share of units with a defect in a zone; zones differ by up to a half from it.
     """
-    order = list(ZONES)[-zones:]
-    points = [(zone, point) for zone in order for point in ZONES[zone]]
+    order = [zone for zone, points in plant.zones.items() if points][-zones:]
+    points = [(zone, point) for zone in order for point in plant.zones[zone]]
+    last = {place for place, (zone, _) in enumerate(points) if zone not in [later for later, _ in points[place + 1 :]]}
+    passed, defect = plant.keys.passes[0], plant.keys.defects[0]
     rates = {zone: defect_rate * dice.uniform(0.5, 1.5) for zone in order}
     due: list[tuple[float, int, int]] = [(0.0, 1, 0)]  # time in takts, unit, next point
     while due:
@@ -55,13 +61,13 @@ def travel(zones: int, units: int, defect_rate: float, dice: random.Random, run:
         zone, point = points[place]
         unit = f"U{run}{number:07d}"
         fields = {"qls_unit_id": unit, "collection_point_id": point, "zone_id": zone}
-        yield Event(PASS, unit, fields)
-        if point == ZONES[zone][-1]:
+        yield Event(passed, unit, fields)
+        if place in last:
             while dice.random() < rates[zone]:
                 earlier = order[: order.index(zone)]
                 charged = dice.choice(earlier) if earlier and dice.random() < CHARGED_EARLIER else zone
                 concern = dice.choices(NAMES, COMMON)[0]
-                yield Event(DEFECT, unit, {**fields, "concern_id": concern, "zone_charged_id": charged})
+                yield Event(defect, unit, {**fields, "concern_id": concern, "zone_charged_id": charged})
         if place + 1 < len(points):
             heapq.heappush(due, (at + dice.uniform(1 - JITTER, 1 + JITTER), number, place + 1))
 
@@ -81,15 +87,15 @@ def stamped(events: Iterator[Event], dice: random.Random, clock: Callable[[], st
     yield from (event for _, _, event in sorted(held))
 
 
-def spoilt(event: Event, dice: random.Random) -> tuple[bytes, bytes]:
+def spoilt(event: Event, plant: Plant, dice: random.Random) -> tuple[bytes, bytes]:
     """Key and value of a message as a broken controller sends it."""
     future = f"{datetime.now(UTC).year + 70}-01-01T00:00:00Z"
     ways: list[tuple[str, dict[str, Any]]] = [
-        ("unit_scan", {}),
+        ("".join((*plant.keys.passes, "?")), {}),
         (event.key, {"qls_unit_id": None}),
-        (event.key, {"zone_id": "ROOF"}),
+        (event.key, {"zone_id": "".join((*plant.zones, "?"))}),
         (event.key, {TIME: future}),
-        (DEFECT, {"zone_charged_id": "BODY", "concern_id": None}),
+        (plant.keys.defects[0], {"zone_charged_id": next(iter(plant.zones)), "concern_id": None}),
     ]
     key, changes = dice.choice(ways)
     value = json.dumps({**event.fields, **changes}).encode()
@@ -106,6 +112,7 @@ class Line(sending.Sender[Event]):
 
     def __init__(
         self,
+        of: Plant,
         brokers: str,
         rate: float,
         stop: threading.Event,
@@ -115,25 +122,26 @@ class Line(sending.Sender[Event]):
         partitions: int = EVENTS.partitions,
     ) -> None:
         super().__init__(brokers, EVENTS.name, rate, 30, stop)
+        self._plant, self._zone = of, ZoneInfo(of.time_zone)
         self._rate, self._bad, self._hour = rate, bad, None if pattern and rate else -1
         self._dice = random.Random(seed)
         self._partitions = partitions
 
     def message(self, event: Event, number: int) -> sending.Outgoing:
         """The event's message, in the partition of its unit: two keys would fill two partitions."""
-        if self._hour != -1 and self._hour != (hour := datetime.now(UTC).hour):
+        if self._hour != -1 and self._hour != (hour := datetime.now(self._zone).hour):
             self._hour = hour
             self.pace.change(self._rate * PATTERN[hour], number, time.monotonic())
         key, value = event.key.encode(), json.dumps(event.fields).encode()
         if self._dice.random() < self._bad:
-            key, value = spoilt(event, self._dice)
+            key, value = spoilt(event, self._plant, self._dice)
         return sending.Outgoing(value, key, zlib.crc32(event.unit.encode()) % self._partitions)
 
 
 def main(
     rate: Annotated[float, typer.Option(min=0, max=1e6, help="Events a second; 0 is as fast as it goes.")] = 20,
     units: Annotated[int, typer.Option(min=0, help="Units to build; 0 is without end.")] = 0,
-    zones: Annotated[int, typer.Option(min=1, max=len(ZONES), help="Zones, counted from the line's end.")] = len(ZONES),
+    zones: Annotated[int, typer.Option(min=0, help="Zones, counted from the line's end; 0 is all.")] = 0,
     defect_rate: Annotated[float, typer.Option(min=0, max=0.5, help="Share of units with a defect in a zone.")] = 0.04,
     seed: Annotated[int | None, typer.Option(help="The same seed builds the same units.")] = None,
     bad_fraction: Annotated[float, typer.Option(min=0, max=1, help="Share of messages that are spoilt.")] = 0,
@@ -141,6 +149,9 @@ def main(
     bootstrap_server: Annotated[str, typer.Option(help="host:port of Kafka, instead of the configured one.")] = "",
 ) -> None:
     """Send a line's events to Kafka until --units have left it, Ctrl-C or SIGTERM."""
+    of = plant()
+    if zones > (most := sum(map(bool, of.zones.values()))):
+        raise UsageError(f"{most} zones have collection points, --zones is {zones}.", "Name fewer, or none for all.")
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -150,10 +161,10 @@ def main(
     seed = random.randrange(2**32) if seed is None else seed
     run = f"{datetime.now(UTC):%y%m%d%H%M%S}-"  # another run builds other units
     there = topics.partitions(brokers, EVENTS.name)  # a topic of one's own may have others
-    sender = Line(brokers, rate, stop, bad_fraction, pattern, seed, there)
+    sender = Line(of, brokers, rate, stop, bad_fraction, pattern, seed, there)
     dice = random.Random(seed)
     with sender.progress.live if sys.stderr.isatty() else nullcontext():
-        sender.run(stamped(travel(zones, units, defect_rate, dice, run), random.Random(seed + 1), now))
+        sender.run(stamped(travel(of, zones, units, defect_rate, dice, run), random.Random(seed + 1), now))
     typer.echo(sender.progress.line(sender.progress.began))
     if sender.progress.failed:
         what = f"{sender.progress.failed} of {sender.progress.sent} events were not delivered; "

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from jobs.production import transforms
+from jobs.production.plant import plant
 from jobs.production.schema import BATCHES, DEAD_LETTERS, DOMAIN, HISTORY, PARITY, TOTALS, TOTALS_BATCH
 from lakehouse import entry, postgres, tables
 from lakehouse.batches import covered
@@ -18,7 +19,8 @@ from lakehouse.settings import settings
 def recompute(spark: SparkSession) -> DataFrame:
     """Write the batch totals and their parity, each in one commit; returns the parity rows.
 
-    Raises UnavailableError when PostgreSQL is away: the totals are written then, the parity is not.
+    Raises UnavailableError when PostgreSQL is away: the totals are written then, the parity is not. Raises UsageError
+    when the plant's file cannot be used.
     """
     tables.create(HISTORY)
     version = DeltaTable(HISTORY.path).version()  # pinned: the stream may go on appending
@@ -30,7 +32,7 @@ def recompute(spark: SparkSession) -> DataFrame:
         "history_version": F.lit(version).cast("bigint"),
         "recomputed_at": F.current_timestamp(),
     }
-    tables.overwrite(transforms.totals(events).withColumns(stamp), TOTALS_BATCH)
+    tables.overwrite(transforms.totals(events, plant()).withColumns(stamp), TOTALS_BATCH)
     delta, stored = stores(spark)
     parity = transforms.compare_layers(delta, stored, tables.read_spark(spark, TOTALS_BATCH))
     tables.overwrite(parity.withColumn("recomputed_at", F.current_timestamp()), PARITY)
@@ -62,6 +64,7 @@ def show(parity: DataFrame, limit: int = 10) -> None:
 
 def main() -> None:
     """Recompute the totals from the whole history. Works with Kafka stopped."""
+    plant()  # first: what is wrong in its file needs no Spark to be seen
     with exclusive(settings().run / f"{DOMAIN.name}.recompute.lock", "The recomputation"):
         spark = spark_session(f"{DOMAIN.name}-recompute")
         show(recompute(spark))

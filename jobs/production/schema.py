@@ -1,20 +1,8 @@
-"""Every name of the domain: topic, zones, events, tables, and how its production day is cut."""
+"""Every name of the domain: topic, events, tables. What differs between plants is in conf/production.toml: plant.py."""
 
 from lakehouse.domain import HISTORY_PROPERTIES, SERVING_PROPERTIES, Domain, Stores, Table, Topic
 
-DAY_STARTS = 6  # hour (UTC) at which a production day begins
-TARGET = 1_200  # units that the line is to finish in a production day, for the board
-# The line, in the order in which a unit travels: zone -> its collection points. Events of other zones are refused.
-ZONES = {
-    "BODY": ("B10", "B20", "B30"),
-    "PAINT": ("P10", "P20"),
-    "TRIM": ("T10", "T20", "T30"),
-    "CHASSIS": ("C10", "C20"),
-    "FINAL": ("F10", "F20"),
-    "TEST": ("Q10", "Q20", "Q30"),
-}
 LINE = "line"  # stands in the place of a zone for the whole line
-PASS, DEFECT = "unit_collection_point", "unit_defect"  # message keys
 TIME = "unit_collection_pt_timestamp"
 MAX_AHEAD = "5 minutes"  # how far an event may lie after the record's own timestamp
 EARLIEST = "2000-01-01"  # a time before this is an error of the controller's clock
@@ -175,7 +163,7 @@ FACTS = Table(
 MEANINGS = {
     "unit_id": "the unit: qls_unit_id of its events",
     "zone_id": f"a zone; '{LINE}' is the whole line",
-    "day": f"production day, which begins at {DAY_STARTS:02d}:00 UTC",
+    "day": "production day",  # and when it begins: totals.py
     "hour_start": "the hour of a unit's first pass of the zone; for the line, of its last point so far",
     "units": "units, each once per zone and day however often it passed or was sent",
     "defects_found": "defects found in the zone, of the units that count here",
@@ -196,6 +184,14 @@ MEANINGS = {
     "updated_at": "when it did",
 }
 
+
+def _check() -> None:
+    """Raises UsageError when conf/production.toml describes no plant."""
+    from jobs.production.plant import plant
+
+    plant()
+
+
 DOMAIN = Domain(
     name="production",
     title="Production line",
@@ -208,4 +204,5 @@ DOMAIN = Domain(
     dead_letters=DEAD_LETTERS,
     produce=("jobs/production/produce.py", "--rate", "20"),
     postgres=True,
+    check=_check,
 )

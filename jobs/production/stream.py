@@ -1,5 +1,6 @@
 """Events from Kafka into the history and into totals in Delta and PostgreSQL: two streaming queries over one topic."""
 
+import functools
 from enum import StrEnum
 from typing import Annotated
 
@@ -7,8 +8,10 @@ import typer
 from pyspark.sql import functions as F
 
 from jobs.production import transforms
+from jobs.production.plant import plant
 from jobs.production.schema import DOMAIN, EVENTS, HISTORY_PACE, MOST_PER_BATCH
 from jobs.production.totals import totals_query
+from jobs.production.versions import Versions, settle
 from lakehouse import entry, topic_settings, topics
 from lakehouse.history import history_query
 from lakehouse.session import spark_session
@@ -30,12 +33,13 @@ class Sink(StrEnum):
     console = "console"
 
 
-def build(name: QueryName, sink: Sink = Sink.tables) -> Query:
+def build(name: QueryName, rules: Versions, sink: Sink = Sink.tables) -> Query:
     """A query of the domain."""
     if name is QueryName.totals:
-        return totals_query(console=sink is Sink.console)
-    rules = (transforms.parse_events, transforms.valid_events, transforms.dead_letters)
-    return history_query(DOMAIN.name, DOMAIN.stores["history"], *rules, F.col("reason").isNull(), HISTORY_PACE)
+        return totals_query(rules, console=sink is Sink.console)
+    parse = functools.partial(transforms.parse_events, rules=rules)
+    steps = (parse, transforms.valid_events, transforms.dead_letters)
+    return history_query(DOMAIN.name, DOMAIN.stores["history"], *steps, F.col("reason").isNull(), HISTORY_PACE)
 
 
 def main(
@@ -47,12 +51,14 @@ def main(
     fix_topics: Annotated[bool, typer.Option("--fix-topics", help="Set what topics have otherwise.")] = False,
 ) -> None:
     """Run the streaming queries until SIGTERM, which finishes the batch and exits 0."""
+    plant()  # first: what is wrong in its file needs no Spark and no Kafka to be seen
     stop = StopSignal()
     bootstrap_servers = bootstrap_server or settings().brokers()
     topics.check(bootstrap_servers)
     topic_settings.begin(bootstrap_servers, DOMAIN.topics, fix_topics)
+    rules = settle(bootstrap_servers)
     spark = spark_session(f"{DOMAIN.name}-stream")
-    queries = [build(name, sink) for name in query or list(QueryName)]
+    queries = [build(name, rules, sink) for name in query or list(QueryName)]
     Runner(spark, bootstrap_servers, EVENTS.name, stop, max_per_batch).run(queries, trigger)
 
 

@@ -5,15 +5,16 @@ changed are counted anew, and the days of those. Whatever comes twice, late or i
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from deltalake import DeltaTable
 
-from jobs.production import metrics
+from jobs.production import clock, metrics, versions
+from jobs.production.plant import Plant, plant
 from jobs.production.schema import (
     BATCHES,
-    DAY_STARTS,
     DEFECTS,
     DOMAIN,
     EVENT_COLUMNS,
@@ -49,38 +50,48 @@ KEEP = (
 )
 _OF_UNITS = "(SELECT * FROM {} JOIN (SELECT DISTINCT unit_id FROM events) AS touched USING (unit_id))"
 _CHANGED = metrics.FACTS.format(passes=_OF_UNITS.format("passes"), defects=_OF_UNITS.format("defects"))
-# Facts that differ from before, and the hours that they have left or come to.
-CHANGE = (
-    f"""CREATE TEMP TABLE changed ON COMMIT DROP AS
+
+
+@dataclass(frozen=True)
+class Statements:
+    """What is run for a batch of a plant: `change` finds the facts that differ from before and the hours that they have
+    left or come to, `count` counts these for each table."""
+
+    change: tuple[str, ...]
+    count: dict[str, str]
+
+
+def statements(of: Plant) -> Statements:
+    """The statements of a plant: they cut the days as its clock does."""
+    origin = "%(generation)s, %(batch_id)s, clock_timestamp()"
+    changed = f"""CREATE TEMP TABLE changed ON COMMIT DROP AS
     SELECT now.*, before.counted_at AS was_at FROM ({_CHANGED}) AS now LEFT JOIN unit_facts AS before
         USING (unit_id, zone_id)
     WHERE (now.counted_at, now.found, now.charged) IS DISTINCT FROM (before.counted_at, before.found, before.charged)
-    """,
-    """CREATE TEMP TABLE cells ON COMMIT DROP AS
-    SELECT DISTINCT zone_id, date_trunc('hour', moment) AS hour_start
-    FROM changed, LATERAL (VALUES (counted_at), (was_at)) AS moments (moment) WHERE moment IS NOT NULL""",
-)
-_IN_CELLS = """(SELECT unit_facts.* FROM unit_facts JOIN cells USING (zone_id)
-    WHERE counted_at >= hour_start AND counted_at < hour_start + INTERVAL '1 hour')"""
-_DAY = f"CAST(hour_start - INTERVAL '{DAY_STARTS}' HOUR AS date)"
-_HOURS = metrics.HOURS.format(facts=_IN_CELLS)
-_CONCERNS = metrics.CONCERNS.format(facts=_IN_CELLS, defects="defects")
-_TOTALS = metrics.TOTALS.format(
-    hours=f"(SELECT hours.* FROM hours JOIN (SELECT DISTINCT zone_id, {_DAY} AS day FROM cells) AS days"
-    " USING (zone_id, day))"
-)
-_ORIGIN = "%(generation)s, %(batch_id)s, clock_timestamp()"
-# A cell that has lost its last unit is counted as zeros.
-COUNT = {
-    "hours": f"""SELECT hour_start, zone_id, {_DAY}, coalesce(units, 0), coalesce(defects_found, 0),
-        coalesce(defects_charged, 0), coalesce(defective_units, 0), newest_at, {_ORIGIN}
-    FROM cells LEFT JOIN ({_HOURS}) AS counted USING (hour_start, zone_id)""",
-    "concerns": f"""SELECT hour_start, zone_id, concern_id, {_DAY}, coalesce(counted.defects, 0), {_ORIGIN}
-    FROM (SELECT * FROM ({_CONCERNS}) AS found) AS counted FULL JOIN
-        (SELECT hour_start, zone_id, concern_id FROM concerns JOIN cells USING (hour_start, zone_id)) AS known
-        USING (hour_start, zone_id, concern_id)""",
-    "totals": f"SELECT totals.*, {_ORIGIN} FROM ({_TOTALS}) AS totals",
-}
+    """
+    cells = f"""CREATE TEMP TABLE cells ON COMMIT DROP AS
+    SELECT DISTINCT zone_id, {clock.hour("moment", of)} AS hour_start, {clock.day("moment", of)} AS day
+    FROM changed, LATERAL (VALUES (counted_at), (was_at)) AS moments (moment) WHERE moment IS NOT NULL"""
+    # The range finds them; an hour that its day's end has cut off needs the other condition.
+    in_cells = f"""(SELECT unit_facts.* FROM unit_facts JOIN cells USING (zone_id)
+    WHERE counted_at >= hour_start AND counted_at < hour_start + INTERVAL '1 hour'
+        AND {clock.hour("counted_at", of)} = hour_start)"""
+    hours = metrics.on_clock(metrics.HOURS, of).format(facts=in_cells)
+    concerns = metrics.on_clock(metrics.CONCERNS, of).format(facts=in_cells, defects="defects")
+    days = "(SELECT hours.* FROM hours JOIN (SELECT DISTINCT zone_id, day FROM cells) AS days USING (zone_id, day))"
+    # A cell that has lost its last unit is counted as zeros.
+    count = {
+        "hours": f"""SELECT hour_start, zone_id, cells.day, coalesce(units, 0), coalesce(defects_found, 0),
+        coalesce(defects_charged, 0), coalesce(defective_units, 0), newest_at, {origin}
+    FROM cells LEFT JOIN ({hours}) AS counted USING (hour_start, zone_id)""",
+        "concerns": f"""SELECT hour_start, zone_id, concern_id, coalesce(counted.day, known.day),
+        coalesce(counted.defects, 0), {origin}
+    FROM (SELECT * FROM ({concerns}) AS found) AS counted FULL JOIN
+        (SELECT hour_start, zone_id, concern_id, cells.day FROM concerns JOIN cells USING (hour_start, zone_id))
+        AS known USING (hour_start, zone_id, concern_id)""",
+        "totals": f"SELECT totals.*, {origin} FROM ({metrics.TOTALS.format(hours=days)}) AS totals",
+    }
+    return Statements((changed, cells), count)
 
 
 class TotalsWriter:
@@ -88,6 +99,7 @@ class TotalsWriter:
 
     def __init__(self, console: bool = False) -> None:
         self._console = console
+        self._statements = statements(plant())
         self._connection: postgres.Connection | None = None
 
     def write(self, frame: "DataFrame", batch: Batch) -> None:
@@ -115,7 +127,7 @@ class TotalsWriter:
     def _count(self, events: pa.Table, batch: Batch) -> dict[str, list[dict[str, Any]]]:
         """The rows of each serving table that the batch changed, as they are in PostgreSQL after its transaction."""
         if self._connection is None or self._connection.closed:
-            postgres.create(DOMAIN.name, (PASSES, DEFECTS, FACTS, *SERVING), MEANINGS)
+            postgres.create(DOMAIN.name, (PASSES, DEFECTS, FACTS, *SERVING), _meanings())
             self._connection = postgres.connect(DOMAIN.name)
         connection = self._connection
         with connection.transaction():
@@ -125,7 +137,7 @@ class TotalsWriter:
                 if state == "first":
                     _begin_anew(connection)
                 postgres.copy(connection, "events", events)
-                _apply(connection, batch)
+                _apply(connection, batch, self._statements)
                 postgres.note(connection, batch)
             return {table.name: postgres.written_by(connection, table, batch) for table in SERVING}
 
@@ -144,13 +156,17 @@ def _begin_anew(connection: postgres.Connection) -> None:
             postgres.copy(connection, "events", pa.Table.from_batches([part]))
 
 
-def _apply(connection: postgres.Connection, batch: Batch) -> None:
-    for statement in (*KEEP, *CHANGE):
+def _meanings() -> dict[str, str]:
+    return {**MEANINGS, "day": f"production day, which begins at {plant().begins}"}
+
+
+def _apply(connection: postgres.Connection, batch: Batch, run: Statements) -> None:
+    for statement in (*KEEP, *run.change):
         connection.execute(statement)
     postgres.upsert(connection, FACTS, "SELECT unit_id, zone_id, counted_at, found, charged FROM changed")
     for table in SERVING:  # a day's total is made of its hours
         origin = {"generation": batch.generation, "batch_id": batch.batch_id}
-        postgres.upsert(connection, table, COUNT[table.name], origin)
+        postgres.upsert(connection, table, run.count[table.name], origin)
 
 
 def _show(rows: Sequence[dict[str, Any]]) -> None:
@@ -160,12 +176,12 @@ def _show(rows: Sequence[dict[str, Any]]) -> None:
         Console(highlight=False).print(*(f"{name}={row[name]}" for name in list(TOTALS.columns)[:7]))
 
 
-def totals_query(console: bool = False) -> Query:
+def totals_query(rules: versions.Versions, console: bool = False) -> Query:
     """Totals of valid events, into PostgreSQL and Delta; Spark keeps no state for it."""
     from jobs.production import transforms
 
     def plan(records: "DataFrame") -> "DataFrame":
-        return transforms.valid_events(transforms.parse_events(records))
+        return transforms.valid_events(transforms.parse_events(records, rules))
 
-    stores, rests_on = DOMAIN.stores["totals"], {"day starts": str(DAY_STARTS)}
+    stores, rests_on = DOMAIN.stores["totals"], {versions.DAY: versions.day_starts()}
     return Query(DOMAIN.name, "totals", plan, TotalsWriter(console).write, "append", stores, rests_on)

@@ -1,17 +1,22 @@
 """The domain's rules: pure functions, DataFrame -> DataFrame. What is counted stands in metrics.py, for both layers."""
 
+from collections.abc import Callable, Mapping
 from functools import reduce
+from itertools import chain
 from typing import Any
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from jobs.production import metrics
-from jobs.production.schema import COORDINATES, COUNTS, DEFECT, EARLIEST, HISTORY, MAX_AHEAD, PASS, TIME, ZONES
+from jobs.production.plant import LONGEST, PRINTABLE, Plant, Rules
+from jobs.production.schema import COORDINATES, COUNTS, EARLIEST, HISTORY, MAX_AHEAD, TIME
+from jobs.production.versions import Versions
 from lakehouse import events
 
-_ID = r"^[A-Za-z0-9_.:/-]{1,64}\z"
-_KINDS = {PASS: "pass", DEFECT: "defect"}
+# Half of a pair of JSON escapes for one character: Spark would read a question mark, and two units become one.
+_PAIR = r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+_HALF = r"\\u[dD][89a-fA-F]"
 _ZONE_FIELDS = {"zone_id": "zone_id", "zone_charged_id": "zone_charged_id"}
 _ID_FIELDS = {
     "qls_unit_id": "unit_id",
@@ -21,7 +26,7 @@ _ID_FIELDS = {
 _OF_DEFECTS = ("concern_id", "zone_charged_id")
 
 
-def parse_events(records: DataFrame) -> DataFrame:
+def parse_events(records: DataFrame, rules: Versions) -> DataFrame:
     """Kafka records as typed events, one row per record: HISTORY's columns, `key`, `value`, `reason`.
 
     `reason` is the first rule that the record breaks, null for a valid event.
@@ -30,29 +35,59 @@ def parse_events(records: DataFrame) -> DataFrame:
     names = [*_ID_FIELDS, *_ZONE_FIELDS, TIME]
     raw = events.read_object(", ".join(f"{name} string" for name in names))
     read = records.select(*coordinates, "key", "value", raw.alias("raw"))
-    kinds = [F.when(F.col("key") == F.lit(key).cast("binary"), kind) for key, kind in _KINDS.items()]
     typed = read.withColumns(
         {
-            "kind": F.coalesce(*kinds),
+            "kind": _of_version(rules, _kind),
             "event_at": events.time_of(F.col("raw")[TIME]),
             **{column: F.col("raw")[name] for name, column in {**_ID_FIELDS, **_ZONE_FIELDS}.items()},
         }
     )
+    of_defect = F.col("kind") == "defect"
     for name in _OF_DEFECTS:  # a pass has none, whatever was sent
-        typed = typed.withColumn(name, F.when(F.col("kind") == "defect", F.col(name)))
-    reason = F.coalesce(*[F.when(broken, F.lit(reason)) for broken, reason in _rules()])
+        typed = typed.withColumn(name, F.when(of_defect, F.col(name)))
+    home = F.when(of_defect, _of_version(rules, _home))
+    typed = typed.withColumn("zone_id", F.coalesce("zone_id", home))
+    reason = F.coalesce(*[F.when(broken, F.lit(reason)) for broken, reason in _rules(rules)])
     return typed.withColumn("reason", reason).select(*HISTORY.columns, "key", "value", "reason")
 
 
-def _rules() -> list[tuple[Column, str]]:
+def _of_version(versions: Versions, made: Callable[[Rules], Column]) -> Column:
+    """What the rules that hold for the record make of it."""
+    first, *later = versions.known
+    found = made(first.rules)
+    for one in later:
+        since = F.coalesce(F.try_element_at(_map(one.since, "int", "bigint"), F.col("partition")), F.lit(0))
+        found = F.when(F.col("offset") >= since, made(one.rules)).otherwise(found)
+    return found
+
+
+def _map(pairs: Mapping[Any, Any], key: str, value: str) -> Column:
+    return F.create_map(*[F.lit(part) for part in chain(*pairs.items())]).cast(f"map<{key}, {value}>")
+
+
+def _kind(rules: Rules) -> Column:
+    key = F.col("key")
+    named = [F.when(key.isin([F.lit(one) for one in keys]), kind) for kind, keys in rules.kinds.items()]
+    return F.coalesce(*named)
+
+
+def _home(rules: Rules) -> Column:
+    return F.try_element_at(_map(rules.homes, "string", "string"), F.col("collection_point_id"))
+
+
+def _rules(versions: Versions) -> list[tuple[Column, str]]:
     """(broken, reason), in the order in which they are told."""
     ahead = F.col("recorded_at") + F.expr(f"INTERVAL {MAX_AHEAD}")
     at, sent = F.col("event_at"), F.col("raw")[TIME]
+    keys = [
+        " or ".join(names) for names in (versions.known[-1].rules.keys.passes, versions.known[-1].rules.keys.defects)
+    ]
     return [
-        (F.col("kind").isNull(), f"key: neither {PASS} nor {DEFECT}"),
+        (F.col("kind").isNull(), f"key: neither {keys[0]} nor {keys[1]}"),
         *events.value_rules(F.col("raw")),
-        *(rule for name, column in _ID_FIELDS.items() for rule in _field_rules(name, column)),
-        *(rule for name, column in _ZONE_FIELDS.items() for rule in _field_rules(name, column)),
+        (_has_half(F.col("value").cast("string")), "half of a character: a \\u escape of two without the other"),
+        *(rule for name, column in _ID_FIELDS.items() for rule in _id_rules(name, column)),
+        *(rule for name in _ZONE_FIELDS for rule in _zone_rules(name, versions)),
         (sent.isNull(), f"{TIME}: missing"),
         (at.isNull(), f"{TIME}: not a time (ISO 8601 or epoch milliseconds)"),
         (at < F.lit(EARLIEST).cast("timestamp"), f"{TIME}: before {EARLIEST}"),
@@ -60,15 +95,39 @@ def _rules() -> list[tuple[Column, str]]:
     ]
 
 
-def _field_rules(name: str, column: str) -> list[tuple[Column, str]]:
-    value = F.col(column)
-    asked = F.col("kind") == "defect" if name in _OF_DEFECTS else F.lit(True)
-    of = " of a defect" if name in _OF_DEFECTS else ""
-    if name in _ZONE_FIELDS:
-        unlike = (~value.isin(*ZONES), f"{name}: there is no such zone")
-    else:
-        unlike = (~value.rlike(_ID), f"{name}: not 1 to 64 letters, digits or _.:/-")
-    return [(asked & value.isNull(), f"{name}{of}: missing"), unlike]
+def _has_half(value: Column) -> Column:
+    """Whether a JSON text has one: an escaped backslash is no start of an escape, and pairs are whole."""
+    rest = F.regexp_replace(F.replace(value, F.lit("\\\\"), F.lit(" ")), _PAIR, " ")
+    return value.contains("\\u") & rest.rlike(_HALF)
+
+
+def _asked(name: str) -> tuple[Column, str]:
+    """Whether a field must be there, and of what."""
+    return (F.col("kind") == "defect", " of a defect") if name in _OF_DEFECTS else (F.lit(True), "")
+
+
+def _id_rules(name: str, column: str) -> list[tuple[Column, str]]:
+    value, (asked, of) = F.col(column), _asked(name)
+    return [
+        (asked & value.isNull(), f"{name}{of}: missing"),
+        (~value.rlike(PRINTABLE), f"{name}: not 1 to {LONGEST} printable characters"),
+        (value.rlike(r"^[\[{]") & _is_nested(name), f"{name}: an object or a list, not a text or a number"),
+    ]
+
+
+def _is_nested(name: str) -> Column:
+    """Whether the field is a JSON object or list: read as text, that is not told from a text in brackets."""
+    return ~F.coalesce(F.schema_of_variant(events.read_object(f"{name} variant")[name]) == "STRING", F.lit(False))
+
+
+def _zone_rules(name: str, versions: Versions) -> list[tuple[Column, str]]:
+    value, (asked, of) = F.col(name), _asked(name)
+    known = _of_version(versions, lambda one: value.isin(*one.zones))
+    missing = [(asked & value.isNull(), f"{name}{of}: missing")]
+    if name == "zone_id":
+        lost = (F.col("kind") == "defect") & value.isNull()
+        missing.insert(0, (lost, f"{name}: missing, and the collection point is in no zone or in several"))
+    return [*missing, (~known, f"{name}: there is no such zone")]
 
 
 def valid_events(parsed: DataFrame) -> DataFrame:
@@ -94,11 +153,11 @@ def defects(valid: DataFrame) -> DataFrame:
     return valid.where("kind = 'defect'").select(*told).distinct()
 
 
-def totals(valid: DataFrame) -> DataFrame:
+def totals(valid: DataFrame, plant: Plant) -> DataFrame:
     """Units, defects and throughput of valid events, one row per (day, zone_id) and per day for the whole line."""
     spark, once = valid.sparkSession, defects(valid)
     facts = spark.sql(metrics.FACTS, passes=passes(valid), defects=once)
-    hours = spark.sql(metrics.HOURS, facts=facts)
+    hours = spark.sql(metrics.on_clock(metrics.HOURS, plant), facts=facts)
     return spark.sql(metrics.TOTALS, hours=hours)
 
 

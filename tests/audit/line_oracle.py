@@ -9,25 +9,30 @@ import psycopg
 from confluent_kafka import KafkaException
 from psycopg.rows import dict_row
 
-from jobs.production.schema import EVENTS, TOTALS, ZONES
+from jobs.production.plant import plant
+from jobs.production.schema import EVENTS, TOTALS
 from tests.e2e.running import Platform, read_topic, rows_of
 from tests.jobs.production.line import Event, count, counted
 
+HOMES = {point: zone for zone, points in plant().zones.items() for point in points}
 KEYS = {b"unit_collection_point": (), b"unit_defect": ("concern_id", "zone_charged_id")}
 
 
 def decode(message: Any) -> Event | None:
     """The event in a record, or None."""
-    more = KEYS.get(message.key())
+    more = KEYS.get(message.key().strip(b'"'))
     try:
         event = json.loads(message.value())
+        if more:
+            event.setdefault("zone_id", HOMES.get(event["collection_point_id"]))
         at = datetime.fromisoformat(event["unit_collection_pt_timestamp"])
+        at = at if at.tzinfo else at.replace(tzinfo=UTC)
         zones = [event["zone_id"], *([event["zone_charged_id"]] if more else [])]
         told = [event["qls_unit_id"], event["collection_point_id"], *(event[name] for name in more or ())]
     except (ValueError, KeyError, TypeError):
         return None
     sent = datetime.fromtimestamp(message.timestamp()[1] / 1000, UTC)
-    if more is None or None in told or not set(zones) <= set(ZONES) or at > sent + timedelta(minutes=5):
+    if more is None or None in told or not set(zones) <= set(plant().zones) or at > sent + timedelta(minutes=5):
         return None
     return event if more else {name: event[name] for name in event if name not in KEYS[b"unit_defect"]}
 

@@ -16,7 +16,7 @@ import psycopg
 from confluent_kafka import Producer
 
 from jobs.production.produce import now
-from jobs.production.schema import DOMAIN, EVENTS, LINE, PASS, TIME
+from jobs.production.schema import DOMAIN, EVENTS, LINE, TIME
 from lakehouse import checkpoints, topics
 from lakehouse.broker import Broker
 from lakehouse.settings import settings
@@ -56,6 +56,9 @@ def streaming(place: Platform) -> Iterator[None]:
         stream.communicate(timeout=120)
 
 
+KEY = b"unit_collection_point"
+
+
 def latencies(seconds: float, rate: float = 200) -> list[float]:
     """Seconds from an event's acknowledgement until PostgreSQL counts it; each is a unit of its own."""
     with site() as place, streaming(place):
@@ -90,7 +93,7 @@ def _send(servers: str, rate: float, count: int, acknowledged: list[float]) -> N
         fields = {"qls_unit_id": unit, "collection_point_id": "B10", "zone_id": "BODY", TIME: now()}
         where = zlib.crc32(unit.encode()) % EVENTS.partitions
         told: Any = lambda error, _: acknowledged.append(time.monotonic())  # noqa: E731
-        producer.produce(EVENTS.name, json.dumps(fields).encode(), PASS.encode(), partition=where, on_delivery=told)
+        producer.produce(EVENTS.name, json.dumps(fields).encode(), KEY, partition=where, on_delivery=told)
     producer.flush(30)
 
 

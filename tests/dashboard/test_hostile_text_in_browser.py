@@ -1,6 +1,8 @@
 """Text of events in a real browser: whatever it looks like, it is shown as text, runs nothing and asks nobody."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
@@ -8,6 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from jobs.houses import schema
+from jobs.production import schema as line
 
 pytestmark = pytest.mark.e2e
 HOSTILE = [
@@ -64,3 +67,40 @@ def test_text_of_events_is_never_markup(
         page.goto(f"/price?id={quote(text, safe='')}&{quote(text, safe='')}=1")
         expect(page.locator("h1")).to_be_visible()
         unharmed()
+
+
+ADDRESSES = [HOSTILE[3], "Nº 2 #3/a?b=%41&c [LH] ñ;,+", "100%"]
+NAMES = [*HOSTILE, *ADDRESSES[1:], "%2e%2e", "a\\b", " left ", "17", "\U0001f697" * 128]
+
+
+def test_zones_and_concerns_of_any_name_are_shown_as_they_are_and_each_zone_has_its_page(
+    page: Page, write: Callable[..., None]
+) -> None:
+    """`page` fails on a request to elsewhere and on a line in the console."""
+    at = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    counts = {"units": 4, "defects_found": 2, "defects_charged": 2, "defective_units": 1, "newest_at": at}
+    same = {"day": at.date(), "generation": "g", "batch_id": 0, "updated_at": at}
+    zones = [*NAMES, line.LINE]
+    write(line.TOTALS, *[counts | same | {"zone_id": zone, "throughput": Decimal(75)} for zone in zones])
+    write(line.HOURS, *[counts | same | {"zone_id": zone, "hour_start": at} for zone in zones])
+    write(
+        line.CONCERNS,
+        *[
+            same | {"zone_id": zone, "hour_start": at, "concern_id": text, "defects": 1}
+            for zone in zones
+            for text in NAMES
+        ],
+    )
+    page.goto("/production")
+    expect(page.locator("#production-zones-table tr[data-zone]")).to_have_count(len(NAMES))
+    shown = "rows => rows.map(row => [row.dataset.zone, row.querySelector('a').textContent])"
+    found = page.eval_on_selector_all("#production-zones-table tr[data-zone]", shown)
+    assert sorted(found) == sorted([name, name] for name in NAMES)
+    for name in ADDRESSES:
+        page.locator("#production-zones-table tr[data-zone] a").nth([*dict(found)].index(name)).click()
+        expect(page.locator("h1")).to_have_text(f"Zone {name}")
+        expect(page.locator("#zone-days-table tr[data-day]")).to_have_count(1)
+        assert page.evaluate("window.harm") is None
+        assert page.evaluate(FOREIGN) == 0
+        page.get_by_text("The whole line").click()
+        expect(page.locator("#production-zones-table tr[data-zone]")).to_have_count(len(NAMES))

@@ -1,16 +1,38 @@
 """What the board of the production line makes of rows: control limits, Pareto, which layer is served."""
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
 import pytest
 
 from dashboard import charts, production, production_charts
+from jobs.production.plant import read
 from jobs.production.schema import TOTAL_COLUMNS
+from lakehouse.settings import ROOT, settings
 
 HOUR = datetime(2026, 11, 22, 12, tzinfo=UTC)
 DAY = date(2026, 11, 22)
+
+
+@pytest.fixture
+def plant_file(tmp_path: Path, lake: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Changes words in the plant's file of this test."""
+    file = tmp_path / "production.toml"
+    file.write_text((ROOT / "conf/production.toml").read_text())
+    monkeypatch.setenv("LAKE_DOMAIN_CONF", str(tmp_path))
+    settings.cache_clear()
+
+    def change(**words: str) -> None:
+        for old, new in words.items():
+            file.write_text(file.read_text().replace(f'"{old}"', f'"{new}"'))
+        read.cache_clear()
+
+    change()
+    return change
 
 
 def hours(*cells: tuple[int, int]) -> pd.DataFrame:
@@ -62,6 +84,38 @@ def test_one_hour_alone_has_limits_over_all_of_it_and_its_point_in_its_middle() 
     assert point["x"] == charts.iso(pd.Series([HOUR + timedelta(minutes=30)]))
     assert [line["x"] for line in limits] == [charts.iso(pd.Series([HOUR, HOUR + timedelta(hours=1)]))] * 3
     assert [line["y"] for line in limits] == [[90, 90], [81, 81], [99, 99]]
+
+
+def test_long_names_are_cut_under_their_bars_and_stay_apart() -> None:
+    names = ["raya puerta izquierda ñ, lado A", "raya puerta izquierda ñ, lado B", "17"]
+    axis = production_charts.pareto(pd.DataFrame({"concern_id": names, "defects": 1, "share": 1.0}), "light")["layout"]
+    assert axis["xaxis"]["tickvals"] == axis["xaxis"]["categoryarray"] == names
+    assert axis["xaxis"]["ticktext"] == ["raya puerta izquierda ñ…", "raya puerta izquierda ñ…", "17"]
+
+
+def test_an_hour_is_told_in_utc_and_on_the_plants_clock(plant_file: Callable[..., None]) -> None:
+    rows = production.p_chart(hours((100, 10)))
+    told = lambda: production_charts.throughput(rows, "light", "")["data"][-1]["customdata"][0][0]  # noqa: E731
+    assert told() == "Nov 22 12:00 UTC"
+    plant_file(UTC="Asia/Kolkata")
+    assert told() == "Nov 22 12:00 UTC, Nov 22 17:30 in Asia/Kolkata"
+
+
+def test_zones_are_in_the_order_of_the_plant_and_a_closed_one_comes_last(
+    plant_file: Callable[..., None],
+) -> None:
+    frame = pd.DataFrame([total(zone) for zone in ("ROOF", "BODY", "line", "PAINT")])
+    view = SimpleNamespace(served=production.serve(frame, frame.head(0), ("day", "zone_id")))
+    assert production.zones_today(view)["zone_id"].tolist() == ["BODY", "PAINT", "ROOF"]  # type: ignore[arg-type]
+
+
+def test_a_file_that_describes_no_plant_is_told_on_the_page(plant_file: Callable[..., None]) -> None:
+    from dashboard.pages import production as page
+
+    plant_file(UTC="Mars/Olympus")
+    assert "time_zone: must be the name of a time zone" in str(page.layout())
+    plant_file(**{"Mars/Olympus": "UTC"})
+    assert "a production day begins at 06:00 UTC" in str(page.layout())
 
 
 @pytest.mark.parametrize(("most", "step"), [(2, 1), (60, None)])

@@ -9,18 +9,21 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import psutil
 import psycopg
 import pytest
+from confluent_kafka import Message, Producer
 from psycopg.conninfo import conninfo_to_dict
 
 from lakehouse.postgres_server import unprivileged
+from lakehouse.settings import ROOT
 from tests.audit.line_oracle import both, decode, in_postgres, wrong
 from tests.e2e.running import Platform, read_topic, rows_of, wait_for
-from tests.jobs.production.line import count, counted
+from tests.jobs.production.line import SEMINAR, count, counted, seminar
 from tests.postgres import password_of, running_postgres
 
 pytestmark = pytest.mark.e2e
@@ -66,6 +69,7 @@ def killed(line: Platform, point: str, batch: int) -> None:
 
 def test_totals_are_a_plain_count_of_the_topic_whatever_is_killed(line: Platform) -> None:
     line.run("produce.py", "--units", "120", "--rate", "0", "--seed", "7", "--bad-fraction", "0.02", "--no-pattern")
+    assert send(line, "1") == 14  # of a plant that this one's file does not know: 1 to 4 are dead letters, and 11
     messages = read_topic(line.bootstrap_servers, "production", 4)
     events = [event for event in map(decode, messages) if event]
     assert 20 < len(messages) - len(events) < len(messages) / 20
@@ -78,6 +82,41 @@ def test_totals_are_a_plain_count_of_the_topic_whatever_is_killed(line: Platform
     said = line.run("recompute.py")
     assert f"{len(in_postgres(line))} equal in Delta, PostgreSQL and the history" in said
     assert counted(rows_of(line, "totals_batch")) == count(events)
+
+
+def send(line: Platform, run: str) -> int:
+    """Send a plant's own messages; how many the broker has taken."""
+    taken: list[Any] = []
+    producer = Producer({"bootstrap.servers": line.bootstrap_servers})
+    for _, key, value in seminar(datetime.now(UTC), run):
+        producer.produce("production", value, key, on_delivery=lambda error, message: taken.append(error or message))
+    producer.flush(30)
+    return sum(isinstance(one, Message) for one in taken)
+
+
+def test_a_changed_plant_holds_for_what_comes_after_it_and_the_audit_agrees(line: Platform, tmp_path: Path) -> None:
+    before = {(row["partition"], row["offset"]) for row in rows_of(line, "dead_letters")}
+    more = (SEMINAR / "production.toml").read_text().split("[zones]")[1].split("BODY")[0]
+    today = (ROOT / "conf/production.toml").read_text().replace('["unit_defect"]', '["unit_defect", "unit_concern"]')
+    (tmp_path / "production.toml").write_text(today + more)
+    line.env["LAKE_DOMAIN_CONF"] = str(tmp_path)
+    assert send(line, "2") == 14
+    line.run("stream.py", "--max-per-batch", "700", "--trigger", "available-now")
+    letters = [row for row in rows_of(line, "dead_letters") if (row["partition"], row["offset"]) not in before]
+    assert [row["reason"] for row in letters] == ["zone_id: there is no such zone"]
+    assert json.loads(letters[0]["value"])["zone_id"] == "body"
+    rows = [row for row in same(line) if str(row["day"]) == "2020-05-27"]
+    assert counted(rows)["2020-05-27", "17"] == (1, 0, 0, 0)
+    assert counted(rows)["2020-05-27", "72"] == (1, 1, 0, 1)
+    assert counted(rows)["2020-05-27", "line"] == (1, 2, 2, 1)
+    check_audit(line)
+    (tmp_path / "production.toml").write_text(today + more.replace("17 =", "18 ="))  # the audit asks what was in force
+    check_audit(line)
+    (tmp_path / "production.toml").write_text((today + more).replace("06:00", "05:00"))
+    audit = [str(Path(sys.executable).parent / "lake"), "audit", "production"]
+    off = subprocess.run(audit, env=line.env, capture_output=True, text=True, check=False)
+    assert (off.returncode, "`lake rebuild production.totals`" in off.stderr) == (78, True), off.stderr
+    del line.env["LAKE_DOMAIN_CONF"]
 
 
 def check_audit(line: Platform) -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse.settings import settings
+from jobs.production.plant import read
+from lakehouse.settings import ROOT, settings
 from tests.postgres import running_postgres
 
 
@@ -22,3 +23,13 @@ def postgres(server: str, lake: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("LAKE_POSTGRES_DSN", server)
     settings.cache_clear()
     return server
+
+
+@pytest.fixture
+def conf(tmp_path: Path, lake: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The plant's file of this test, as the committed one says at first, and an empty lake."""
+    monkeypatch.setenv("LAKE_DOMAIN_CONF", str(tmp_path))
+    settings.cache_clear()
+    read.cache_clear()
+    (tmp_path / "production.toml").write_text((ROOT / "conf/production.toml").read_text())
+    return tmp_path / "production.toml"

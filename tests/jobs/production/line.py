@@ -4,11 +4,13 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 RECORDS = "topic string, partition int, offset bigint, timestamp timestamp, key binary, value binary"
 Event = dict[str, Any]
+SEMINAR = Path(__file__).parents[2] / "cases/12-seminar-line"
 
 
 def passed(unit: str = "u1", zone: str = "BODY", minutes: float = 0, point: str = "B10") -> Event:
@@ -39,7 +41,8 @@ def _at(event: Event) -> datetime:
     sent = event["unit_collection_pt_timestamp"]
     if isinstance(sent, int) or str(sent).isdigit():
         return datetime.fromtimestamp(int(sent) / 1000, UTC)
-    return datetime.fromisoformat(str(sent)).astimezone(UTC)
+    at = datetime.fromisoformat(str(sent))
+    return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def count(events: Iterable[Event]) -> dict[tuple[str, str], tuple[int, int, int, int]]:
@@ -79,3 +82,10 @@ def counted(rows: Iterable[Any]) -> dict[tuple[str, str], tuple[int, int, int, i
     names = ("units", "defects_found", "defects_charged", "defective_units")
     made = {(str(row["day"]), row["zone_id"]): tuple(int(row[name]) for name in names) for row in rows}
     return {key: cell for key, cell in made.items() if any(cell)}  # type: ignore[misc]
+
+
+def seminar(at: datetime, run: str) -> list[tuple[str, bytes, bytes]]:
+    """A plant's own messages: label, key, value, at that time where they have none of their own."""
+    told = [json.loads(line) for line in (SEMINAR / "production.jsonl").read_text().splitlines()]
+    filled = [one["value"].replace("@RUN@", run).replace("@Z@", at.isoformat()) for one in told]
+    return [(one["label"], one["key"].encode(), value.encode()) for one, value in zip(told, filled, strict=True)]

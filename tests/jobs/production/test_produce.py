@@ -5,11 +5,16 @@ from collections import defaultdict
 from itertools import islice
 
 from jobs.production import produce
-from jobs.production.schema import EVENTS, PASS, TIME, ZONES
+from jobs.production.plant import plant
+from jobs.production.schema import EVENTS, TIME
+
+PLANT = plant()
+ZONES = PLANT.zones
+PASS = PLANT.keys.passes[0]
 
 
 def test_units_pass_all_points_in_order_and_each_seed_builds_its_own() -> None:
-    one, same, other = (list(produce.travel(len(ZONES), 30, 0.1, random.Random(seed))) for seed in (1, 1, 2))
+    one, same, other = (list(produce.travel(PLANT, len(ZONES), 30, 0.1, random.Random(seed))) for seed in (1, 1, 2))
     assert one == same != other
     seen = defaultdict(list)
     for event in one:
@@ -22,7 +27,7 @@ def test_units_pass_all_points_in_order_and_each_seed_builds_its_own() -> None:
 
 
 def test_defects_come_at_their_rate_and_some_are_charged_to_an_earlier_zone() -> None:
-    events = list(produce.travel(3, 2000, 0.1, random.Random(3)))
+    events = list(produce.travel(PLANT, 3, 2000, 0.1, random.Random(3)))
     order = list(ZONES)[-3:]
     defects = [event.fields for event in events if event.key != PASS]
     assert 0.05 < len(defects) / (2000 * 3) < 0.2
@@ -32,7 +37,7 @@ def test_defects_come_at_their_rate_and_some_are_charged_to_an_earlier_zone() ->
 
 
 def test_some_events_come_twice_and_some_late_but_none_is_lost() -> None:
-    events = list(produce.travel(6, 300, 0.05, random.Random(4)))
+    events = list(produce.travel(PLANT, 6, 300, 0.05, random.Random(4)))
     ticks = iter(range(10**6))
     sent = list(produce.stamped(iter(events), random.Random(5), lambda: f"{next(ticks):09d}"))
     times = [event.fields[TIME] for event in sent]
@@ -46,8 +51,8 @@ def test_some_events_come_twice_and_some_late_but_none_is_lost() -> None:
 
 
 def test_a_unit_keeps_its_partition_and_units_fill_all_of_them() -> None:
-    line = produce.Line("127.0.0.1:1", 0, produce.threading.Event(), 0, False, 1)
-    events = list(islice(produce.travel(6, 0, 0.1, random.Random(6)), 2000))
+    line = produce.Line(PLANT, "127.0.0.1:1", 0, produce.threading.Event(), 0, False, 1)
+    events = list(islice(produce.travel(PLANT, 6, 0, 0.1, random.Random(6)), 2000))
     where = defaultdict(set)
     for number, event in enumerate(events):
         where[event.unit].add(line.message(event, number).partition)

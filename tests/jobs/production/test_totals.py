@@ -1,8 +1,12 @@
 """Totals in PostgreSQL, against a plain count: whatever comes twice, late, or in another order."""
 
+import random
 import uuid
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -12,15 +16,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg.rows import dict_row
 
-from jobs.production.schema import BATCHES, DOMAIN, EVENT_COLUMNS, SERVING, TOTALS, ZONES
+from jobs.production.audit import day_of
+from jobs.production.plant import plant
+from jobs.production.schema import BATCHES, DOMAIN, EVENT_COLUMNS, SERVING, TOTALS
 from jobs.production.totals import TotalsWriter
 from lakehouse import faults, tables
 from lakehouse import postgres as pg
 from lakehouse.batches import Batch
 from lakehouse.errors import RefusedError, UnavailableError
-from tests.jobs.production.line import Event, _at, count, counted, defect, passed
+from tests.jobs.production.line import NOON, Event, _at, count, counted, defect, passed
 
 DAY = 24 * 60
+ZONES = list(plant().zones)
 
 
 def staged(events: Sequence[Event]) -> pa.Table:
@@ -57,13 +64,13 @@ def rows_of(dsn: str, table: str) -> list[dict[str, Any]]:
 
 moments = st.sampled_from([0, 7, 61, 6 * 60, DAY - 1, DAY, DAY + 400])
 events = st.one_of(
-    st.builds(passed, st.sampled_from("abc"), st.sampled_from(list(ZONES)[:3]), moments),
+    st.builds(passed, st.sampled_from("abc"), st.sampled_from(ZONES[:3]), moments),
     st.builds(
         defect,
         st.sampled_from("abc"),
-        st.sampled_from(list(ZONES)[:3]),
+        st.sampled_from(ZONES[:3]),
         moments,
-        st.sampled_from(list(ZONES)[:2]),
+        st.sampled_from(ZONES[:2]),
         st.sampled_from(["gap", "dent"]),
     ),
 )
@@ -79,6 +86,34 @@ def test_any_order_and_any_resend_end_in_a_plain_count(postgres: str, sent: list
     assert counted(found) == count(everything)
     days = {(row["day"], row["zone_id"]) for row in found}
     assert len(days) == len(found)
+
+
+def test_units_around_a_half_hour_clock_change_count_once_in_the_hours_of_their_day(postgres: str, conf: Path) -> None:
+    conf.write_text(conf.read_text().replace('"UTC"', '"Australia/Lord_Howe"').replace("06:00", "02:15"))
+    changes = [datetime(2026, 4, 4, 15, tzinfo=UTC), datetime(2026, 10, 3, 15, 30, tzinfo=UTC)]
+    times = [change + timedelta(minutes=10 * step) for change in changes for step in range(-200, 200)]
+    sent = [passed(f"u{number}", minutes=(at - NOON).total_seconds() / 60) for number, at in enumerate(times)]
+    write([sent[::2], sent[1::2]])
+    right = Counter(day_of(at, plant()) for at in times)
+    for name in ("totals", "hours"):
+        found: Counter[Any] = Counter()
+        for row in rows_of(postgres, name):
+            found[row["day"]] += row["units"] if row["zone_id"] == "BODY" else 0
+        assert found == right
+    hours = {row["hour_start"]: row["day"] for row in rows_of(postgres, "hours")}
+    assert all(day_of(start, plant()) == day for start, day in hours.items())
+    lengths = Counter(hours.values())
+    days = (date(2026, 4, 4), date(2026, 4, 5), date(2026, 10, 3), date(2026, 10, 4))
+    assert [lengths[day] for day in days] == [25, 24, 24, 24]  # of 24 and a half hours, and of 23 and a half
+
+
+def test_texts_of_the_greatest_length_fit_every_key(postgres: str) -> None:
+    dice = random.Random(1)
+    longest = ["".join(chr(0x20000 + dice.randrange(40_000)) for _ in range(128)) for _ in range(5)]
+    unit, zone, charged, concern, point = longest
+    sent = [passed(unit, zone, point=point), {**defect(unit, zone, 1, charged, concern), "collection_point_id": point}]
+    write([sent])
+    assert counted(rows_of(postgres, "totals")) == count(sent)
 
 
 def test_concerns_and_hours_add_up_to_the_totals(postgres: str) -> None:

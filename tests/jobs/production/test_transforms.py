@@ -5,15 +5,18 @@ from typing import Any
 import pytest
 
 from jobs.production import transforms
-from tests.jobs.production.line import NOON, RECORDS, count, counted, defect, passed, record
+from jobs.production.plant import plant
+from jobs.production.versions import Version, Versions
+from tests.jobs.production.line import NOON, RECORDS, Event, count, counted, defect, passed, record
 
 pytestmark = pytest.mark.spark
+RULES = Versions(topic_id="", known=(Version(rules=plant().rules),))
 AT = "unit_collection_pt_timestamp"
 
 
 def parsed(spark: Any, *records: tuple[Any, ...]) -> Any:
     numbered = [(*one[:2], number, *one[3:]) for number, one in enumerate(records)]
-    return transforms.parse_events(spark.createDataFrame(numbered, RECORDS))
+    return transforms.parse_events(spark.createDataFrame(numbered, RECORDS), RULES)
 
 
 def test_both_kinds_are_read_with_either_form_of_time(spark: Any) -> None:
@@ -28,6 +31,15 @@ def test_both_kinds_are_read_with_either_form_of_time(spark: Any) -> None:
     assert rows[0].event_at == rows[1].event_at
 
 
+HALF = "half of a character: a \\u escape of two without the other"
+NESTED = "an object or a list, not a text or a number"
+NOWHERE = "zone_id: missing, and the collection point is in no zone or in several"
+
+
+def without_zone(event: Event) -> Event:
+    return {name: event[name] for name in event if name != "zone_id"}
+
+
 BAD = [
     (record(passed(), key="unit"), "key: neither unit_collection_point nor unit_defect"),
     (record(None, key="unit_defect"), "null value"),
@@ -37,8 +49,15 @@ BAD = [
     (record(b'{"zone_id":"BODY"}]} more'), "malformed JSON: not one object"),
     (record(b"[]"), "malformed JSON: not one object"),
     (record({**passed(), "qls_unit_id": None}), "qls_unit_id: missing"),
-    (record({**passed(), "qls_unit_id": "a b"}), "qls_unit_id: not 1 to 64 letters, digits or _.:/-"),
-    (record({**passed(), "collection_point_id": {}}), "collection_point_id: not 1 to 64 letters, digits or _.:/-"),
+    (record({**passed(), "qls_unit_id": "a\tb"}), "qls_unit_id: not 1 to 128 printable characters"),
+    (record({**passed(), "qls_unit_id": "\u3000 "}), "qls_unit_id: not 1 to 128 printable characters"),
+    (record({**passed(), "qls_unit_id": "x" * 129}), "qls_unit_id: not 1 to 128 printable characters"),
+    (record({**passed(), "qls_unit_id": "\ud800x"}), HALF),
+    (record({**passed(), "else": ["\\\udc00"]}), HALF),
+    (record({**passed(), "collection_point_id": {}}), f"collection_point_id: {NESTED}"),
+    (record({**passed(), "collection_point_id": ["B10"]}), f"collection_point_id: {NESTED}"),
+    (record(without_zone(passed())), "zone_id: missing"),
+    (record(without_zone(defect()) | {"collection_point_id": "B1"}), NOWHERE),
     (record(passed(zone="ROOF")), "zone_id: there is no such zone"),
     (record(passed(zone="line")), "zone_id: there is no such zone"),
     (record({**defect(), "concern_id": None}), "concern_id of a defect: missing"),
@@ -82,7 +101,7 @@ def test_a_batch_counts_as_a_plain_count(spark: Any) -> None:
         defect("nowhere", "TEST", 3),  # its unit never comes
     ]
     valid = transforms.valid_events(parsed(spark, *[record(event) for event in events]))
-    rows = transforms.totals(valid).collect()
+    rows = transforms.totals(valid, plant()).collect()
     assert counted(rows) == count(events)
     assert {(str(row.day), row.zone_id): str(row.throughput) for row in rows} == {
         ("2026-11-22", "BODY"): "50.000",

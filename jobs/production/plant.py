@@ -1,0 +1,180 @@
+"""The plant, as conf/production.toml describes it: its zones, the keys of its messages, its day and its target."""
+
+import functools
+import json
+import re
+import tomllib
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from jobs.production.schema import LINE
+from lakehouse.errors import UsageError
+from lakehouse.settings import settings
+
+LONGEST = 128  # characters of a serial number, a concern, a zone, a collection point
+# What is no printable text: control characters, line and paragraph separators, and what turns or hides the text around
+# it. Written out: which characters are assigned depends on the Unicode version, and Java's is not Python's.
+UNPRINTABLE = (
+    r"\u0000-\u001f\u007f-\u009f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ufffe\uffff"
+)
+BLANKS = r" \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000"
+PRINTABLE = rf"^(?=[^{UNPRINTABLE}]{{1,{LONGEST}}}\z)[{BLANKS}]*[^{BLANKS}]"  # as Java reads it
+_PRINTABLE = re.compile(PRINTABLE.replace(r"\z", r"\Z"))
+_TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d", re.ASCII)
+
+
+def _text(value: Any) -> Any:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _name(value: str) -> str:
+    if not _PRINTABLE.match(value):
+        raise ValueError(f"must be a printable text of 1 to {LONGEST} characters")
+    return value
+
+
+def _zone(value: str) -> str:
+    if value in (LINE, ".", ".."):  # the dots are no part of an address
+        raise ValueError(f"must not be {value!r}: " + ("that is the whole line" if value == LINE else "choose a name"))
+    return value
+
+
+def _clock(value: str) -> str:
+    if not _TIME.fullmatch(value):
+        raise ValueError("must be a time of day as HH:MM")
+    return value
+
+
+def _time_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (OSError, ValueError, KeyError):  # a folder, a path, a name that there is not
+        raise ValueError('must be the name of a time zone such as "Europe/Berlin"') from None
+    if value.lower() in ("localtime", "local"):
+        raise ValueError("must not depend on the machine")
+    return value
+
+
+Name = Annotated[str, BeforeValidator(_text), AfterValidator(_name)]
+Zone = Annotated[Name, AfterValidator(_zone)]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True)
+
+
+class Keys(_Frozen):
+    """Message keys of each kind of event."""
+
+    passes: Annotated[tuple[Name, ...], Field(alias="pass", min_length=1, strict=False)]
+    defects: Annotated[tuple[Name, ...], Field(alias="defect", min_length=1, strict=False)]
+
+
+class Rules(_Frozen):
+    """What decides whether a message is an event: keys, and zones with their collection points in the line's order."""
+
+    keys: Keys
+    zones: Annotated[Mapping[Zone, Annotated[tuple[Name, ...], Field(strict=False)]], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _has_points(self) -> "Rules":
+        if not any(self.zones.values()):
+            raise ValueError("no zone has a collection point")
+        return self
+
+    @model_validator(mode="after")
+    def _distinct(self) -> "Rules":
+        spelt = [key for names in self.kinds.values() for key in names]
+        if twice := {key for key in spelt if spelt.count(key) > 1}:
+            raise ValueError(f"keys must be distinct, twice there is {min(twice, key=len).decode()!r}")
+        return self
+
+    def differs_from(self, other: "Rules") -> bool:
+        """Whether the other ones could decide otherwise; the order of zones is only shown."""
+        return (self.kinds, self.homes, set(self.zones)) != (other.kinds, other.homes, set(other.zones))
+
+    @property
+    def kinds(self) -> dict[str, list[bytes]]:
+        """The bytes of the keys of each kind, as they are and as JSON quotes them."""
+        named = {"pass": self.keys.passes, "defect": self.keys.defects}
+        return {
+            kind: [spelt for name in dict.fromkeys(names) for spelt in spellings(name)] for kind, names in named.items()
+        }
+
+    @property
+    def homes(self) -> dict[str, str]:
+        """The zone of each collection point that is in one zone only."""
+        places = [(point, zone) for zone, points in self.zones.items() for point in dict.fromkeys(points)]
+        often = Counter(point for point, _ in places)
+        return {point: zone for point, zone in places if often[point] == 1}
+
+
+class Plant(Rules):
+    """All that the file says."""
+
+    time_zone: Annotated[str, AfterValidator(_time_zone)]
+    day_starts: Annotated[str, AfterValidator(_clock)]
+    target: Annotated[int, Field(gt=0)]
+
+    @property
+    def rules(self) -> Rules:
+        """The part that decides what is an event."""
+        return Rules(keys=self.keys, zones=self.zones)
+
+    @property
+    def begins(self) -> str:
+        """When a day begins, as it is shown: 06:00 Europe/Berlin."""
+        return f"{self.day_starts} {self.time_zone}"
+
+
+def spellings(name: str) -> list[bytes]:
+    """A key's bytes: as it is, and as JSON serializers write it."""
+    return list(dict.fromkeys(text.encode() for text in (name, json.dumps(name), json.dumps(name, ensure_ascii=False))))
+
+
+def file() -> Path:
+    """Where the plant is described."""
+    return settings().domain_conf / "production.toml"
+
+
+def plant() -> Plant:
+    """The plant of this process's file, read once. Raises UsageError, which names the file and what is wrong in it."""
+    return read(file())
+
+
+@functools.cache
+def read(path: Path) -> Plant:
+    """The plant that a file describes. Raises UsageError when there is none, or when it says what cannot be."""
+    try:
+        return Plant.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}.", _FIX) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not TOML: {str(error).rstrip('.')}.", _FIX) from None
+    except ValidationError as error:
+        raise UsageError(
+            f"{path} does not describe a plant: {'; '.join(map(_said, error.errors()[:3]))}.", _FIX
+        ) from None
+
+
+_FIX = (
+    "Correct it (the repository's conf/production.toml explains each line), or name another folder: LAKE_DOMAIN_CONF."
+)
+
+
+def _said(error: Any) -> str:
+    """One thing that is wrong: where, the rule, what was got."""
+    where = ".".join(str(part) for part in error["loc"] if part != "[key]")
+    rule = error["msg"].removeprefix("Value error, ").rstrip(".")
+    if error["type"] == "missing":
+        return f"{where} is missing"
+    if error["type"] == "extra_forbidden":
+        return f"there is no setting {where}"
+    return f"{where + ': ' if where else ''}{rule[0].lower()}{rule[1:]}" + (
+        f", got {error['input']!r:.80}" if where else ""
+    )
