@@ -103,8 +103,8 @@ class Domain:
     `stores` are the streaming queries of `stream.py` in the order shown, with what each writes; `prepare` lists the
     jobs that run once before the stream (script and arguments), `prepare_empty` those that do so in a lake that is to
     begin without the data that comes with the domain, `later` those that run once when everything is up, `produce`
-    the arguments of the demo's producer; `postgres` whether its stream writes to PostgreSQL; `check` raises LakeError when the
-    domain's own settings cannot be used.
+    the arguments of the demo's producer; `postgres` whether its stream writes to PostgreSQL; `check` raises LakeError
+    when the domain's own settings cannot be used.
     """
 
     name: str
