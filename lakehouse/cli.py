@@ -146,7 +146,7 @@ def logs(
     if not files:
         known = ", ".join(file.stem for file in sorted(settings().log.glob("*.log"))) or "none yet"
         raise UsageError(f"There is no log of {name or 'any process'}.", f"Logs: {known}.")
-    subprocess.run(["tail", "-n", str(lines), *(["-f"] if follow else []), *map(str, files)], check=False)
+    subprocess.run(["tail", "-n", str(lines), *(["-F"] if follow else []), *map(str, files)], check=False)
 
 
 @app.command()
