@@ -144,10 +144,14 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def main(
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = settings().dashboard_host,
-    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = settings().dashboard_port,
+    host: Annotated[str | None, typer.Option(help="Address to listen on; dashboard_host when not given.")] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port to listen on; 0 takes a free one; dashboard_port when not given.")
+    ] = None,
 ) -> None:
     """Serve the dashboard until SIGTERM or Ctrl-C."""
+    host = settings().dashboard_host if host is None else host
+    port = settings().dashboard_port if port is None else port
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     listener = _listen(host, port)
     live = Live([page.SOURCE for page in pages() if hasattr(page, "SOURCE")])

@@ -55,7 +55,7 @@ class Recorder:
     """Appends to a series, at most one line every 5 s, and drops files older than a day."""
 
     def __init__(self, name: str) -> None:
-        self._folder = folder(name)
+        self._name = name
         self._next = 0.0
         self._file: Path | None = None
         self._cut = False
@@ -89,15 +89,15 @@ class Recorder:
         if not self._cut:
             self._cut = True
             what = "The history of %s keeps the first %d of %d values: a line is at most %d bytes."
-            logging.getLogger(__name__).warning(what, self._folder.name, len(kept) - 1, len(told) - 1, LONGEST_LINE)
+            logging.getLogger(__name__).warning(what, self._name, len(kept) - 1, len(told) - 1, LONGEST_LINE)
         return line
 
     def _hour(self, at: float) -> Path:
-        file = self._folder / f"{time.strftime('%Y%m%d%H', time.gmtime(at))}.jsonl"
+        file = folder(self._name) / f"{time.strftime('%Y%m%d%H', time.gmtime(at))}.jsonl"
         if file != self._file:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            file.parent.mkdir(parents=True, exist_ok=True)
             oldest = time.strftime("%Y%m%d%H", time.gmtime(at - KEPT_HOURS * 3600))
-            for old in self._folder.glob("*.jsonl"):
+            for old in file.parent.glob("*.jsonl"):
                 if old.stem < oldest:
                     old.unlink(missing_ok=True)
             self._file = file
@@ -125,8 +125,12 @@ class History:
     """Follows a series: `read` takes in what was appended since; held as columns of floats, 8 bytes a value."""
 
     def __init__(self, name: str) -> None:
-        self._folder = folder(name)
+        self._name = name
         self._clear()
+
+    @property
+    def _folder(self) -> Path:
+        return folder(self._name)
 
     def _clear(self) -> None:
         self._file, self._offset = "", 0

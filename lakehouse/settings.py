@@ -2,10 +2,11 @@
 
 import functools
 import json
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -13,7 +14,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from lakehouse.errors import UnavailableError
+from lakehouse.errors import UnavailableError, UsageError
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -101,5 +102,23 @@ class Settings(BaseSettings):
 
 @functools.cache
 def settings() -> Settings:
-    """The settings of this process."""
-    return Settings()
+    """The settings of this process. Raises UsageError, naming the setting, for one that cannot be used."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise UsageError(*_unfit(error)) from None
+
+
+def _unfit(error: ValidationError) -> tuple[str, str]:
+    """The first thing that is wrong with a setting, as what and how to mend it."""
+    first = error.errors()[0]
+    name = str(first["loc"][0])
+    if first["type"] == "extra_forbidden":
+        near = get_close_matches(name, Settings.model_fields, 1, 0.75)
+        fix = f"Did you mean {near[0]}?" if near else f"Settings: {', '.join(Settings.model_fields)}."
+        return f"There is no setting {name}, which conf/platform.toml has.", fix
+    rule = first["msg"][0].lower() + first["msg"][1:]
+    return (
+        f"The setting {name} cannot be used: {rule}; got {first['input']!r}.",
+        f"Change LAKE_{name.upper()} in the environment, or {name} in conf/platform.toml.",
+    )

@@ -10,7 +10,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from lakehouse import jars, java, sparkflags
+from lakehouse import jars, java, names, sparkflags
 from lakehouse.entry import configure_logging, explain
 from lakehouse.errors import LakeError, UsageError
 from lakehouse.settings import ROOT, settings
@@ -93,6 +93,7 @@ def main() -> None:
     """Become the job's process."""
     configure_logging()
     try:
+        names.check(os.environ)
         flags, script, options = split(sys.argv[1:])
         env = environment(flags, script)
         if sparkflags.on_the_cluster(flags):
