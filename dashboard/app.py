@@ -20,7 +20,7 @@ from dash import html
 from dash.exceptions import DependencyException
 
 import dashboard.pages
-from dashboard import frame, guard, pulse, snapshot, ticks
+from dashboard import frame, guard, lanes, pulse, snapshot, ticks
 from dashboard.snapshot import Live
 from lakehouse import access, entry
 from lakehouse.errors import UnavailableError
@@ -164,7 +164,8 @@ def main(
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # that a question waits for a moment is no news
     typer.echo(f"Dashboard: {address}")
     sys.stdout.flush()
-    waitress.serve(app.server, sockets=[listener], threads=8, ident=None, max_request_body_size=MOST_BYTES, _quiet=True)
+    limits: dict[str, Any] = {"ident": None, "max_request_body_size": MOST_BYTES}
+    waitress.serve(app.server, sockets=[listener], _dispatcher=lanes.Lanes(), _quiet=True, **limits)
 
 
 def _settle() -> None:

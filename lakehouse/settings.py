@@ -28,6 +28,7 @@ class Settings(BaseSettings):
     bootstrap_servers: str = "embedded"
     kafka_port: int = 9092
     kafka_heap: str = "256m"
+    kafka_limit_gb: float | None = Field(default=None, gt=0)
     kafka_security: Literal["plaintext", "sasl_ssl"] = "plaintext"
     kafka_user: str = Field(default="lake", pattern=r"^[A-Za-z0-9._-]{1,64}$")
     kafka_mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"] = "SCRAM-SHA-512"
