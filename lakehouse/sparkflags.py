@@ -18,7 +18,8 @@ _WITHOUT_VALUE |= {"--load-spark-defaults", "--skip-init"}
 
 def is_local(given: Sequence[str]) -> bool:
     """Whether Spark runs on this machine alone."""
-    return (wanted(given, "spark.master") or "local[*]").startswith("local")
+    master = wanted(given, "spark.master") or "local[*]"
+    return master == "local" or master.startswith("local[")
 
 
 def on_the_cluster(given: Sequence[str]) -> bool:

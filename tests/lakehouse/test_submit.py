@@ -51,6 +51,7 @@ HERE = ["--master", "local[4]"]
         ([f"--conf={FAR}", "--master=local"], True),  # its own flag wins
         (["--name", "spark.master", "--conf", "a=spark.master=x"], True),
         (["--conf", "spark.master.rest.enabled=true"], True),
+        (["--master", "local-cluster[2,1,1024]"], False),  # executors of their own
     ],
 )
 def test_the_master_is_seen_however_it_is_given(given: list[str], local: bool) -> None:
