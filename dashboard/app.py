@@ -20,7 +20,7 @@ from dash import html
 from dash.exceptions import DependencyException
 
 import dashboard.pages
-from dashboard import frame, guard, pulse, snapshot, ticks
+from dashboard import frame, guard, lanes, pulse, snapshot, ticks
 from dashboard.snapshot import Live
 from lakehouse import access, entry, environment
 from lakehouse.errors import UnavailableError
@@ -144,11 +144,15 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def main(
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = settings().dashboard_host,
-    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = settings().dashboard_port,
+    host: Annotated[str | None, typer.Option(help="Address to listen on; dashboard_host when not given.")] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port to listen on; 0 takes a free one; dashboard_port when not given.")
+    ] = None,
 ) -> None:
     """Serve the dashboard until SIGTERM or Ctrl-C."""
     environment.clean()
+    host = settings().dashboard_host if host is None else host
+    port = settings().dashboard_port if port is None else port
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     listener = _listen(host, port)
     live = Live([page.SOURCE for page in pages() if hasattr(page, "SOURCE")])
@@ -161,7 +165,8 @@ def main(
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # that a question waits for a moment is no news
     typer.echo(f"Dashboard: {address}")
     sys.stdout.flush()
-    waitress.serve(app.server, sockets=[listener], threads=8, ident=None, max_request_body_size=MOST_BYTES, _quiet=True)
+    limits: dict[str, Any] = {"ident": None, "max_request_body_size": MOST_BYTES}
+    waitress.serve(app.server, sockets=[listener], _dispatcher=lanes.Lanes(), _quiet=True, **limits)
 
 
 def _settle() -> None:

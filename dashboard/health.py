@@ -76,11 +76,15 @@ def _query_rows(query: QueryHealth, view: HealthView) -> list[Component]:
         tiles.cell("restarts", text.count(query.restarts), query.restarts),
     ]
     where = tiles.attributes(query=query.full_name, state=query.state)
-    row = html.Tr(cells, **where)
+    row: list[Component] = [html.Tr(cells, **where)]
+    if query.unread is not None:
+        said = f"{query.unread:.0%} of what the topic still has is unread, and Kafka drops its oldest records: "
+        said += "let the query catch up, or have Kafka keep more (kafka_limit_gb, retention)."
+        row.append(error_row(query.full_name, "Retention is near", said, len(QUERY_COLUMNS), "warn"))
     if not query.last_error:
-        return [row]
+        return row
     kind = "Stopped by" if query.tone == "error" else "Last error"
-    return [row, error_row(query.full_name, kind, query.last_error, len(QUERY_COLUMNS), query.tone)]
+    return [*row, error_row(query.full_name, kind, query.last_error, len(QUERY_COLUMNS), query.tone)]
 
 
 def pace(trigger: str) -> str:

@@ -13,6 +13,7 @@ from lakehouse.checkpoints import BatchPlan
 
 _UNITS = {"m": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0}
 FRESH_SECONDS = 10.0  # what a batch is held against where the query takes no pause: a page must not be older
+NEAR = 0.5  # of what a topic still has: more than that unread, and retention is near
 _WORDS = {
     "catching up": "warn",
     "running": "ok",
@@ -67,6 +68,7 @@ class QueryHealth:
     restarts: int | None = None
     last_error: str = ""
     progressed_at: datetime | None = None
+    unread: float | None = None  # share of what the topic still has, where retention has begun to take records
 
     @property
     def full_name(self) -> str:
@@ -120,6 +122,7 @@ def query_health(domain: str, query: str, topic: TopicView, process: Supervised 
         restarts=_restarts(restarts, progress),
         last_error=str(progress.get("error") or told or progress.get("last_error") or ""),
         progressed_at=streams.moment(progress.get("timestamp")),
+        unread=_unread(topic, partitions),
         **_measured(progress, alive),
     )
 
@@ -186,6 +189,18 @@ def _partitions(topic: TopicView, done: BatchPlan | None) -> tuple[PartitionLag,
         PartitionLag(where[0], where[1], *_lag(read.get(where, starts.get(where, 0)), ends.get(where), topic.error))
         for where in sorted(ends.keys() | read.keys())
     )
+
+
+def _unread(topic: TopicView, partitions: tuple[PartitionLag, ...]) -> float | None:
+    """The largest share of a partition's records that is unread, above a half and where the oldest are gone already."""
+    starts = dict(topic.starts)
+    shares = [
+        min(1.0, part.lag / (part.end - first))  # above 1: some are gone already, and the next start is refused
+        for part in partitions
+        if part.lag and part.end and 0 < (first := starts.get((part.topic, part.partition), 0)) < part.end
+    ]
+    share = max(shares, default=0.0)
+    return round(share, 2) if share > NEAR else None
 
 
 def _lag(read: int, end: int | None, error: str) -> tuple[int, int | None, int | None]:

@@ -101,7 +101,7 @@ class HealthWatch:
             began = time.monotonic()
             try:
                 look()
-            except Exception:  # the page shows how old it is; the next look may succeed
+            except BaseException:  # the page shows how old it is; the next look may succeed
                 logging.getLogger(__name__).exception("The health of the platform could not be looked at.")
             time.sleep(max(0.1, seconds - (time.monotonic() - began)))
 

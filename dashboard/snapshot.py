@@ -141,7 +141,9 @@ class _Watcher:
     def _extra(self, name: str, read: Callable[[], object]) -> object:
         try:
             return read()
-        except Exception:  # one part that cannot be read must not stop the others
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException:  # a library's panic, too: one part that cannot be read must not stop the others
             logging.getLogger(__name__).exception("%s of %s cannot be read.", name, self.source.domain.name)
             return None
 
@@ -191,7 +193,7 @@ class Live:
             began = time.monotonic()
             try:
                 self.refresh()
-            except Exception:  # the page shows STALE with the age; the next look may succeed
+            except BaseException:  # the page shows STALE with the age; the next look may succeed
                 logging.getLogger(__name__).exception("The snapshot could not be taken.")
             if look % TRIM_LOOKS == 0:
                 _trim()

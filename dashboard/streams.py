@@ -100,7 +100,10 @@ class TopicWatch:
 
     def _run(self) -> None:
         while True:
-            self.ask()
+            try:
+                self.ask()
+            except Exception:  # while it fails, as when the broker's address goes away between two looks
+                self._fail(NO_BROKER)
             time.sleep(self._seconds)
 
     def ask(self) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from lakehouse import durable, jars, java, kafka, state, topics
+from lakehouse.domain import load_all
 from lakehouse.errors import LakeError, UnavailableError
 from lakehouse.settings import settings
 
@@ -31,7 +33,11 @@ group.initial.rebalance.delay.ms=0
 num.network.threads=2
 num.io.threads=4
 log.retention.hours=168
+log.retention.bytes={retention}
+log.segment.bytes={segment}
 """
+_GIGA = 1_000_000_000
+_LEAST, _LARGEST = 64_000_000, 1_073_741_824  # bytes: kept of a partition however small the limit; a segment's most
 # Clients log in; the controller, which clients could reach too, lets in only who holds the broker's own key.
 _SECURITY = """listener.security.protocol.map=SASL_SSL:SASL_SSL,CONTROLLER:SSL
 inter.broker.listener.name=SASL_SSL
@@ -53,6 +59,17 @@ appender.out.name = out
 appender.out.layout.type = PatternLayout
 appender.out.layout.pattern = %d{yyyy-MM-dd'T'HH:mm:ss.SSS'Z'}{UTC} %p %c{1} %m%n
 """
+
+
+def limit_per_partition(folder: Path) -> int:
+    """How many bytes a partition keeps: kafka_limit_gb, or else half of the disk, shared by all topics' partitions.
+
+    Of the disk's size, not of what is free: a disk that others fill must not make Kafka drop what is yet to be read.
+    """
+    limit = settings().kafka_limit_gb
+    total = shutil.disk_usage(folder).total // 2 if limit is None else int(limit * _GIGA)
+    partitions = sum(topic.partitions for domain in load_all() for topic in domain.topics)
+    return max(_LEAST, total // max(1, partitions))
 
 
 def free_port(wanted: int = 0) -> int:
@@ -117,7 +134,13 @@ class Broker:
     def _configure(self) -> Path:
         self.folder.mkdir(parents=True, exist_ok=True)
         properties = self.folder / "server.properties"
-        values = {"port": self.port, "controller": free_port(), "data": kafka.in_properties(str(self.folder / "data"))}
+        values: dict[str, object] = {
+            "port": self.port,
+            "controller": free_port(),
+            "data": kafka.in_properties(str(self.folder / "data")),
+        }
+        keep = limit_per_partition(self.folder)
+        values |= {"retention": keep, "segment": min(_LARGEST, keep // 4)}  # only whole segments are dropped
         text = _PROPERTIES.format(**values, protocol="SASL_SSL" if self.secure else "PLAINTEXT")
         durable.write_private(properties, text + self._security() if self.secure else text)
         (self.folder / "log4j2.properties").write_text(_LOGGING)

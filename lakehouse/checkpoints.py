@@ -14,6 +14,7 @@ from pathlib import Path
 from lakehouse.settings import settings
 
 Offsets = dict[tuple[str, int], int]
+SHUFFLE_PARTITIONS = "spark.sql.shuffle.partitions"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -66,6 +67,16 @@ def last_planned(checkpoint: Path) -> BatchPlan | None:
     """The newest batch that has been planned, committed or not; None when there is none yet."""
     planned = _batch_ids(checkpoint / "offsets")
     return plan(checkpoint, max(planned)) if planned else None
+
+
+def state_partitions(checkpoint: Path) -> int | None:
+    """Into how many partitions the query's state is cut, as at its first start and ever since; None without state."""
+    planned = _batch_ids(checkpoint / "offsets")
+    if not planned or not (checkpoint / "state").is_dir():
+        return None
+    metadata = (checkpoint / "offsets" / str(max(planned))).read_text().splitlines()[1]
+    found = json.loads(metadata).get("conf", {}).get(SHUFFLE_PARTITIONS)
+    return int(found) if found else None
 
 
 def damage(checkpoint: Path) -> str:

@@ -167,7 +167,7 @@ def logs(
     if not files:
         known = ", ".join(file.stem for file in sorted(settings().log.glob("*.log"))) or "none yet"
         raise UsageError(f"There is no log of {name or 'any process'}.", f"Logs: {known}.")
-    subprocess.run(["tail", "-n", str(lines), *(["-f"] if follow else []), *map(str, files)], check=False)
+    subprocess.run(["tail", "-n", str(lines), *(["-F"] if follow else []), *map(str, files)], check=False)
 
 
 @app.command()
@@ -176,6 +176,7 @@ def reset(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Delete what was written at run time: a domain's tables, checkpoints and data (its topic stays), or all of var."""
+    from lakehouse.reset import quiet
     from lakehouse.status import running_processes
 
     if running_processes():
@@ -188,11 +189,13 @@ def reset(
     if not there:
         console().print("There is nothing to delete.")
         return
-    if not yes and not typer.confirm(f"Delete {', '.join(str(folder) for folder in there)}?"):
-        raise LakeError("Nothing was deleted.")
-    _forget(load_all([domain] if domain else []), everything=domain is None)
-    for folder in there:
-        shutil.rmtree(folder)
+    domains = load_all([domain] if domain else [])
+    with quiet(domains):
+        if not yes and not typer.confirm(f"Delete {', '.join(str(folder) for folder in there)}?"):
+            raise LakeError("Nothing was deleted.")
+        _forget(domains, everything=domain is None)
+        for folder in there:
+            shutil.rmtree(folder)
     console().print("Deleted.")
 
 

@@ -5,7 +5,9 @@ dead). A missing line is a gap: nobody was there to measure.
 """
 
 import json
+import logging
 import math
+import os
 import time
 from array import array
 from collections.abc import Iterator, Mapping
@@ -19,7 +21,7 @@ from lakehouse.settings import settings
 
 SECONDS = 5.0  # between two samples of a series
 KEPT_HOURS = 24
-LONGEST_LINE = 4096
+LONGEST_LINE = 16 * 1024  # of values: some 700 partitions, 280 MB a day
 
 
 def folder(name: str) -> Path:
@@ -53,9 +55,10 @@ class Recorder:
     """Appends to a series, at most one line every 5 s, and drops files older than a day."""
 
     def __init__(self, name: str) -> None:
-        self._folder = folder(name)
+        self._name = name
         self._next = 0.0
         self._file: Path | None = None
+        self._cut = False
 
     def record(self, values: Mapping[str, float | None], now: float | None = None) -> bool:
         """Write the values that are numbers down; False when the last line is too young, or the disk refuses."""
@@ -64,22 +67,37 @@ class Recorder:
             return False
         self._next = at + SECONDS
         told = {key: round(value, 3) for key, value in values.items() if value is not None and math.isfinite(value)}
-        line = json.dumps({"at": round(at, 1), **told}, separators=(",", ":"))
-        if len(line) > LONGEST_LINE:
-            return False
         try:
-            with self._hour(at).open("a") as file:
-                file.write(line + "\n")
+            file = os.open(self._hour(at), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+            try:  # a line in one call: two writers do not mix theirs, whatever its length
+                line = f"{self._line({'at': round(at, 1), **told})}\n".encode()
+                return os.write(file, line) == len(line) or not os.write(file, b"\n")
+            finally:
+                os.close(file)
         except OSError:  # a full disk must not end a stream
             return False
-        return True
+
+    def _line(self, told: dict[str, float]) -> str:
+        """The sample as JSON; of one with too many values the first ones, which is said once."""
+        line = json.dumps(told, separators=(",", ":"))
+        if len(line) <= LONGEST_LINE:
+            return line
+        kept = told
+        while len(line) > LONGEST_LINE:
+            kept = dict(list(kept.items())[: len(kept) * LONGEST_LINE // len(line)])
+            line = json.dumps(kept, separators=(",", ":"))
+        if not self._cut:
+            self._cut = True
+            what = "The history of %s keeps the first %d of %d values: a line is at most %d bytes."
+            logging.getLogger(__name__).warning(what, self._name, len(kept) - 1, len(told) - 1, LONGEST_LINE)
+        return line
 
     def _hour(self, at: float) -> Path:
-        file = self._folder / f"{time.strftime('%Y%m%d%H', time.gmtime(at))}.jsonl"
+        file = folder(self._name) / f"{time.strftime('%Y%m%d%H', time.gmtime(at))}.jsonl"
         if file != self._file:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            file.parent.mkdir(parents=True, exist_ok=True)
             oldest = time.strftime("%Y%m%d%H", time.gmtime(at - KEPT_HOURS * 3600))
-            for old in self._folder.glob("*.jsonl"):
+            for old in file.parent.glob("*.jsonl"):
                 if old.stem < oldest:
                     old.unlink(missing_ok=True)
             self._file = file
@@ -107,8 +125,12 @@ class History:
     """Follows a series: `read` takes in what was appended since; held as columns of floats, 8 bytes a value."""
 
     def __init__(self, name: str) -> None:
-        self._folder = folder(name)
+        self._name = name
         self._clear()
+
+    @property
+    def _folder(self) -> Path:
+        return folder(self._name)
 
     def _clear(self) -> None:
         self._file, self._offset = "", 0

@@ -4,6 +4,7 @@ import os
 import secrets
 import shutil
 import signal
+import stat
 import subprocess
 import time
 from collections.abc import Iterator
@@ -48,7 +49,7 @@ class Server:
             "max_connections": 20,
         }
         set_ = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
-        return [*unprivileged(), str(program("postgres")), "-D", str(data), *set_]
+        return [*unprivileged(data), str(program("postgres")), "-D", str(data), *set_]
 
     def _make(self, data: Path) -> None:
         """A new cluster with a password for the owner and one for readers; nothing is left when it fails."""
@@ -59,8 +60,9 @@ class Server:
         shutil.rmtree(data, ignore_errors=True)
         data.mkdir(mode=0o700)
         if os.geteuid() == 0:
-            os.chown(data, _UNPRIVILEGED, _UNPRIVILEGED)
-        command = [*unprivileged(), str(program("initdb")), "-D", str(data), "-U", OWNER, "--pwfile", str(once)]
+            for path in (data, once):
+                os.chown(path, _UNPRIVILEGED, _UNPRIVILEGED)
+        command = [*unprivileged(data), str(program("initdb")), "-D", str(data), "-U", OWNER, "--pwfile", str(once)]
         command += ["--auth=scram-sha-256", "-E", "UTF8", "--locale=C", "--no-instructions"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         once.unlink()
@@ -109,9 +111,20 @@ def forget(schema: str) -> None:
             drop(schema)
 
 
-def unprivileged() -> list[str]:
-    """As root: another user, who still may pass through the folders of root."""
+def unprivileged(data: Path) -> list[str]:
+    """As root: what makes a command run as another user, with that user's rights over files alone.
+
+    Where that user may not pass through the folders above (a checkout under /root), it also may look into all: it
+    reads, but never writes, what is not its own.
+    """
     if os.geteuid():
         return []
-    user = ["--reuid", str(_UNPRIVILEGED), "--regid", str(_UNPRIVILEGED), "--clear-groups"]
-    return ["setpriv", *user, "--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
+    user = ["--reuid", str(_UNPRIVILEGED), "--regid", str(_UNPRIVILEGED), "--clear-groups", "--no-new-privs"]
+    if _open_to_all(data) and _open_to_all(program("postgres").resolve()):
+        return ["setpriv", *user, "--inh-caps=-all", "--ambient-caps=-all", "--bounding-set=-all"]
+    one = "-all,+dac_read_search"
+    return ["setpriv", *user, f"--inh-caps={one}", f"--ambient-caps={one}", f"--bounding-set={one}"]
+
+
+def _open_to_all(path: Path) -> bool:
+    return all(folder.stat().st_mode & stat.S_IXOTH for folder in path.absolute().parents if folder.exists())

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from lakehouse import checkpoints, deltalog, guard, losses, sidecar, topics
+from lakehouse import checkpoints, datafiles, deltalog, guard, losses, sidecar, tables, topics
 from lakehouse.broker import Broker
 from lakehouse.domain import Domain, Stores, load
 from lakehouse.errors import LakeError, RefusedError, UnavailableError, UsageError
@@ -86,13 +86,13 @@ def _broker() -> Iterator[str]:
 
 
 def _mend(table: Table, keep: bool) -> list[str]:
-    broken = deltalog.damage(table.path)
-    if not broken or not keep:  # a view is dropped as a whole
+    if not keep or not tables.exists(table):  # a view is dropped as a whole
         return []
-    aside = deltalog.mend(table.path)
+    aside = deltalog.mend(table.path) if deltalog.damage(table.path) else []
     if again := deltalog.damage(table.path):
         raise LakeError(f"The table {table.name} cannot be mended: {again}.", "Bring it back from a backup.")
-    return [f"Put aside: {file}. Its rows are read from the topic again." for file in aside]
+    put_aside = [f"Put aside: {file}. Its rows are read from the topic again." for file in aside]
+    return put_aside + datafiles.take_out(table)
 
 
 def _views(domain: Domain, query: str, topic: TopicState) -> list[str]:

@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 from deltalake import DeltaTable
 
-from lakehouse import tables
+from lakehouse import advice, tables
 from lakehouse.checkpoints import BatchPlan
 from lakehouse.loaders import Loader, highest
 from lakehouse.tables import Table
@@ -51,10 +51,12 @@ class TableReader:
         """The table's newest committed state."""
         try:
             self._last = self._read()
-        except Exception as error:  # whatever a damaged table makes a library raise, the page must live on
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # whatever a damaged table makes a library raise, Rust's panic too: we live on
             self._delta = None
             sentence = f"The table {self.table.domain}.{self.table.name} cannot be read: {_first_line(error)} "
-            sentence += f"Put its files back from a copy, or begin anew: `lake reset {self.table.domain}`."
+            sentence += advice.repair(self.table, error)
             if self._last.error != sentence:
                 self._last = replace(self._last, state="error", error=sentence)
         return self._last

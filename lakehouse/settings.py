@@ -3,10 +3,11 @@
 import functools
 import json
 import re
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -32,6 +33,7 @@ class Settings(BaseSettings):
     bootstrap_servers: str = "embedded"
     kafka_port: int = 9092
     kafka_heap: str = "256m"
+    kafka_limit_gb: float | None = Field(default=None, gt=0)
     kafka_security: Literal["plaintext", "sasl_ssl"] = "plaintext"
     kafka_user: str = Field(default="lake", pattern=r"^[A-Za-z0-9._-]{1,64}$")
     kafka_mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"] = "SCRAM-SHA-512"
@@ -108,11 +110,29 @@ class Settings(BaseSettings):
 
 @functools.cache
 def settings() -> Settings:
-    """The settings of this process. Raises UsageError for a folder that what we run cannot write to."""
-    found = Settings()
+    """The settings of this process. Raises UsageError, naming the setting, for one that cannot be used."""
+    try:
+        found = Settings()
+    except ValidationError as error:
+        raise UsageError(*_refusal(error)) from None
     for folder, fix in ((ROOT, "Move the checkout."), (found.var, "Name another one with LAKE_VAR.")):
         if unfit := _UNFIT.search(str(folder)):
             raise UsageError(
                 f"The path of {str(folder)!r} has {unfit[0]!r} in it, which Kafka, Spark or Delta misread.", fix
             )
     return found
+
+
+def _refusal(error: ValidationError) -> tuple[str, str]:
+    """The first thing that is wrong with a setting, as what and how to mend it."""
+    first = error.errors()[0]
+    name = str(first["loc"][0])
+    if first["type"] == "extra_forbidden":
+        near = get_close_matches(name, Settings.model_fields, 1, 0.75)
+        fix = f"Did you mean {near[0]}?" if near else f"Settings: {', '.join(Settings.model_fields)}."
+        return f"There is no setting {name}, which conf/platform.toml has.", fix
+    rule = first["msg"][0].lower() + first["msg"][1:]
+    return (
+        f"The setting {name} cannot be used: {rule}; got {first['input']!r}.",
+        f"Change LAKE_{name.upper()} in the environment, or {name} in conf/platform.toml.",
+    )

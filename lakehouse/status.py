@@ -1,6 +1,5 @@
 """What runs and how far it is: processes with their memory, topics with the lag of each query. Needs no JVM."""
 
-import os
 import signal
 import time
 from collections.abc import Sequence
@@ -8,7 +7,7 @@ from typing import Any
 
 import psutil
 
-from lakehouse import checkpoints, state, topics
+from lakehouse import checkpoints, processes, state, topics
 from lakehouse.domain import Domain
 from lakehouse.errors import LakeError
 from lakehouse.settings import settings
@@ -21,11 +20,12 @@ def running_processes() -> list[dict[str, Any]]:
 
 
 def _alive(process: dict[str, Any]) -> bool:
-    try:
-        found = psutil.Process(process["pid"])
-        return found.status() != psutil.STATUS_ZOMBIE and abs(found.create_time() - process["create_time"]) < 1
-    except (psutil.NoSuchProcess, KeyError, TypeError):
-        return False
+    return processes.find(process.get("pid"), process.get("create_time")) is not None
+
+
+def _supervisor(known: dict[str, Any]) -> psutil.Process | None:
+    """The `lake up` that wrote this, if it still runs."""
+    return processes.find(known.get("supervisor_pid"), known.get("supervisor_create_time"))
 
 
 def status() -> dict[str, Any]:
@@ -34,23 +34,23 @@ def status() -> dict[str, Any]:
     Memory is the PSS of the process and its children in MB: shared pages are counted once.
     """
     known = state.read_json(state.processes_file())
-    processes = []
+    listed = []
     for process in known.get("processes", []):
         alive = _alive(process)
         kept = ("name", "pid", "state", "restarts", "started_at", "last_error")
         ended = process["state"] if process["state"] in ("finished", "failed", "backing off") else "stopped"
         entry = {**{name: process[name] for name in kept}, "state": process["state"] if alive else ended}
-        processes.append({**entry, "memory_mb": _memory_mb(process["pid"]) if alive else 0})
-    supervisor = known.get("supervisor_pid")
-    running = bool(supervisor and psutil.pid_exists(supervisor) and any(entry["memory_mb"] for entry in processes))
-    if running and supervisor:
-        own = {"name": "lake up", "pid": supervisor, "state": "running", "restarts": 0, "last_error": ""}
-        processes.append(
-            {**own, "started_at": known.get("started_at"), "memory_mb": _memory_mb(supervisor, alone=True)}
+        listed.append({**entry, "memory_mb": _memory_mb(process["pid"]) if alive else 0})
+    supervisor = _supervisor(known)
+    running = supervisor is not None and any(entry["memory_mb"] for entry in listed)
+    if running and supervisor is not None:
+        own = {"name": "lake up", "pid": supervisor.pid, "state": "running", "restarts": 0, "last_error": ""}
+        listed.append(
+            {**own, "started_at": known.get("started_at"), "memory_mb": _memory_mb(supervisor.pid, alone=True)}
         )
     return {
         "running": running,
-        "processes": processes,
+        "processes": listed,
         "bootstrap_servers": known.get("bootstrap_servers"),
         "dashboard_url": known.get("dashboard_url"),
         "spark_ui_urls": _spark_ui_urls(known),
@@ -109,24 +109,27 @@ def topic_rows(domains: Sequence[Domain]) -> list[dict[str, Any]]:
 
 
 def down(timeout: float = 120.0) -> list[str]:
-    """Stop what `lake up` started; the names of what ran. Raises LakeError when they do not end in time."""
+    """Stop what `lake up` started; the names of what ran. Raises LakeError when they do not end in time.
+
+    Signals go only to a process that has the start time noted with its pid: after a crash a pid may be another's.
+    """
     known = state.read_json(state.processes_file())
     alive = running_processes()
-    supervisor = known.get("supervisor_pid")
+    supervisor = _supervisor(known)
     names = [process["name"] for process in alive]
-    if supervisor and psutil.pid_exists(supervisor):
-        os.kill(supervisor, signal.SIGTERM)
+    if supervisor:
+        processes.send(supervisor, signal.SIGTERM)
     else:  # the supervisor was killed: its children are ours to stop, last started first
         for process in reversed(alive):
-            os.kill(process["pid"], signal.SIGTERM)
+            if found := processes.find(process["pid"], process["create_time"]):
+                processes.send(found, process.get("stop_signal") or signal.SIGTERM)
     until = time.monotonic() + timeout
-    while any(_alive(process) for process in alive) or (supervisor and state.processes_file().exists()):
-        if not (supervisor and psutil.pid_exists(supervisor)) and not any(_alive(process) for process in alive):
-            state.processes_file().unlink(missing_ok=True)
-            break
+    while _supervisor(known) or any(_alive(process) for process in alive):
         if time.monotonic() > until:
             raise LakeError(
                 f"Not stopped within {timeout:.0f} s: {', '.join(names)}.", "`lake status` shows their pids."
             )
         time.sleep(0.1)
+    if state.read_json(state.processes_file()).get("supervisor_pid") == known.get("supervisor_pid"):
+        state.processes_file().unlink(missing_ok=True)  # left behind by a supervisor that was killed
     return names

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import structlog
+
 from lakehouse import checkpoints, faults, guard, kafka, metrics, state, tables, topics
 from lakehouse.batches import Batch, describe_batch
 from lakehouse.domain import Stores
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.streaming.query import StreamingQuery
 
+log = structlog.get_logger()
 NO_PAUSE = "0 seconds"
 MOST_RECORDS = 1_000_000  # in a batch
 # After each poll Spark asks the broker for the partition's bounds, by seeks that throw away what was fetched beyond it.
@@ -163,6 +166,7 @@ class Runner:
         frame = query.plan(read_topic(self._spark, self._bootstrap_servers, self._topic, starts, self._most))
         if query.output_mode != "append":
             guard.check(replace(start, depends_on=start.depends_on | {"columns": frame.schema.simpleString()}))
+        self._tell_partitions(query)
         self._spark.sparkContext.setLocalProperty("spark.scheduler.pool", query.full_name)
         writer = frame.writeStream.queryName(query.full_name).outputMode(query.output_mode)
         writer = writer.option("checkpointLocation", str(query.checkpoint))
@@ -170,6 +174,16 @@ class Runner:
         if self._trigger == "available-now":
             return writer.trigger(availableNow=True).start()
         return writer.trigger(processingTime=self._pace(query)).start()
+
+    def _tell_partitions(self, query: Query) -> None:
+        """Log into how many partitions its state is cut: the setting at its first start decides, for good."""
+        wanted = int(str(self._spark.conf.get(checkpoints.SHUFFLE_PARTITIONS)))
+        kept = checkpoints.state_partitions(query.checkpoint)
+        if kept is not None and kept != wanted:
+            fix = f"`lake rebuild {query.full_name}` begins it anew with the setting"
+            log.warning("state keeps its partitions", query=query.full_name, partitions=kept, setting=wanted, fix=fix)
+        elif query.output_mode != "append":
+            log.info("state is cut into partitions, for good", query=query.full_name, partitions=wanted)
 
     def _pace(self, query: Query) -> str:
         return query.pace if self._trigger == NO_PAUSE else self._trigger

@@ -10,7 +10,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from lakehouse import jars, java
+from lakehouse import jars, java, names, sparkflags
 from lakehouse.entry import configure_logging, explain
 from lakehouse.environment import clean, ours
 from lakehouse.errors import LakeError, UsageError
@@ -18,7 +18,6 @@ from lakehouse.settings import ROOT, settings
 
 ARCHIVE = jars.FOLDER / "spark.jsa"  # class-data-sharing archive: `lake make-archive`
 STREAM = "stream.py"  # the job of a domain that runs for days
-_TAKES_PY = ("--py-files", "--files")  # flags whose value may end in .py
 # On a cluster a file system of a jar is wanted before the jar is there, to fetch it with.
 _HADOOPS_OWN_FILES = (
     "--conf",
@@ -32,39 +31,31 @@ USAGE = "Usage: ./spark-submit.sh [Spark's flags] jobs/<domain>/<job>.py [the jo
 
 def split(arguments: list[str]) -> tuple[list[str], Path, list[str]]:
     """Spark's flags, the script and the job's own arguments. Raises UsageError when no script is named or found."""
-    for at, argument in enumerate(arguments):
-        if argument.endswith(".py") and (at == 0 or arguments[at - 1] not in _TAKES_PY):
-            script = next((path for path in (Path(argument), ROOT / argument) if path.is_file()), None)
-            if script is None:
-                raise UsageError(f"There is no script {argument}.", USAGE)
-            return arguments[:at], script.resolve(), arguments[at + 1 :]
-    raise UsageError("No job was named.", USAGE)
+    at = sparkflags.script_at(arguments)
+    if at is None:
+        raise UsageError("No job was named.", USAGE)
+    named = arguments[at]
+    script = next((path for path in (Path(named), ROOT / named) if path.suffix == ".py" and path.is_file()), None)
+    if script is None:
+        raise UsageError(f"There is no script {named}.", USAGE)
+    return arguments[:at], script.resolve(), arguments[at + 1 :]
 
 
 def spark_flags(given: list[str], script: Path | None = None) -> list[str]:
     """The flags for Spark: ours (defaults file, jars) first, the given ones after them, since the last one wins."""
     spark_jars = sorted(str(path) for path in jars.folder("spark").glob("*.jar"))
     ours = ["--properties-file", str(ROOT / "conf/spark-defaults.conf")]
-    if _is_local(given):
+    if sparkflags.is_local(given):
         # A plain class path starts a second faster than --jars, which copies each jar to the executors.
         ours += ["--driver-class-path", os.pathsep.join(spark_jars)]
     else:
-        ours += ["--jars", ",".join(spark_jars), *_HADOOPS_OWN_FILES]
+        ours += ["--jars", ",".join(spark_jars), *_HADOOPS_OWN_FILES, *sparkflags.of_a_cluster(given)]
     ours += [
         "--driver-java-options",
         f"-Dlog4j2.configurationFile={(ROOT / 'conf/log4j2.properties').as_uri()} {_java_options(script)}",
     ]
     ours += ["--conf", f"spark.scheduler.allocation.file=file://{ROOT}/conf/fairscheduler.xml"]
     return ours + given
-
-
-def _is_local(given: list[str]) -> bool:
-    words = [word for flag in given for word in flag.split("=", 1)] if given else []
-    master = next((words[at + 1] for at, word in enumerate(words[:-1]) if word in ("--master", "spark.master")), None)
-    if master is None:
-        defaults = (line.split() for line in (ROOT / "conf/spark-defaults.conf").read_text().splitlines())
-        master = next((line[1] for line in defaults if line[:1] == ["spark.master"]), "local[*]")
-    return master.startswith("local")
 
 
 def _java_options(script: Path | None) -> str:
@@ -94,7 +85,7 @@ def environment(flags: list[str], script: Path | None = None) -> dict[str, str]:
     """The environment in which the job's Python process finds our code, Java and Spark's flags."""
     program = Path(java.find())
     return {
-        **ours(local=_is_local(flags)),
+        **ours(local=sparkflags.is_local(flags)),
         "JAVA_HOME": os.environ.get("JAVA_HOME") or str(program.resolve().parent.parent),
         "SPARK_HOME": str(jars.pyspark_home()),
         "PYSPARK_PYTHON": sys.executable,
@@ -108,10 +99,11 @@ def main() -> None:
     """Become the job's process."""
     configure_logging()
     try:
+        names.check(os.environ)
         clean()
         flags, script, options = split(sys.argv[1:])
         env = environment(flags, script)
-        if "cluster" in flags:
+        if sparkflags.on_the_cluster(flags):
             command = [
                 str(jars.pyspark_home() / "bin/spark-submit"),
                 *spark_flags(flags, script),

@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -13,13 +14,15 @@ from typing import Any
 
 import psutil
 
-from lakehouse import durable, state
+from lakehouse import durable, pump, state
 from lakehouse.backoff import MAX_FAILURES, STABLE_SECONDS, wait_after
 from lakehouse.environment import ours
 from lakehouse.errors import LakeError, RefusedError, UnavailableError
+from lakehouse.processes import create_time
 from lakehouse.settings import ROOT, settings
 
 TICK = 0.2
+LAST_BYTES = 100_000  # of a log, for an error sentence
 WORKING = 0.04  # of a core: an idle JVM takes less, one that starts on a crowded machine more
 
 
@@ -39,10 +42,13 @@ class Service:
     process: "subprocess.Popen[bytes] | None" = None
     state: str = "not started"
     restarts: int = 0
-    failures: int = 0
+    failures: int = 0  # in a row, of its own; what waiting heals is none
+    tries: int = 0  # in a row, of either kind
     started_at: float = 0.0
     retry_at: float = 0.0
     last_error: str = ""
+    _pump: "subprocess.Popen[bytes] | None" = None
+    _said: int = -1
 
     @property
     def log_file(self) -> Path:
@@ -51,26 +57,57 @@ class Service:
 
     def start(self) -> None:
         """Start the process in a session of its own, so that a Ctrl-C in the terminal reaches only the supervisor."""
+        command = self.command()
         self.log_file.parent.mkdir(parents=True, exist_ok=True)
-        if self.log_file.exists() and self.log_file.stat().st_size > 20_000_000:
-            self.log_file.replace(self.log_file.with_suffix(".log.1"))
-        with self.log_file.open("ab", buffering=0) as log:
-            with suppress(OSError):  # a full disk
-                log.write(f"--- {self.name} started {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}\n".encode())
+        said = self._open_log()
+        try:
+            os.write(said, f"--- {self.name} started {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}\n".encode())
             self.process = subprocess.Popen(
-                self.command(),
+                command,
                 stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
+                stdout=said,
+                stderr=said,
                 start_new_session=True,
                 cwd=ROOT,
                 env={**ours(), **self.env},
             )
+        finally:
+            os.close(said)
         self.started_at, self.state = time.time(), "starting"
 
+    def _open_log(self) -> int:
+        """Where the process is to write: a pipe, whose other end stays open here should its pump be killed."""
+        self.close_log()
+        self._said, say = os.pipe()
+        self._start_pump()
+        return say
+
+    def _start_pump(self) -> None:
+        command = [sys.executable, "-I", "-S", pump.__file__, str(self.log_file)]
+        self._pump = subprocess.Popen(command, stdin=self._said, start_new_session=True)
+
+    def keep_log(self) -> None:
+        """Have its output written down still, though the pump has been killed."""
+        if self._pump is not None and self._pump.poll() is not None:
+            self._start_pump()
+
+    def close_log(self, seconds: float = 1.0) -> None:
+        """Let go of the log of a process that has ended, once it is written; what it left behind may write on."""
+        if self._pump is None:
+            return
+        with suppress(subprocess.TimeoutExpired):
+            self._pump.wait(seconds)
+        os.close(self._said)
+        self._pump = None
+
     def last_lines(self, count: int = 3) -> str:
-        """The end of the process's log, for an error sentence."""
-        lines = self.log_file.read_text(errors="replace").splitlines() if self.log_file.exists() else []
+        """The end of the log of a process that has ended, for an error sentence."""
+        self.close_log()
+        if not self.log_file.exists():
+            return ""
+        with self.log_file.open("rb") as file:
+            file.seek(max(0, self.log_file.stat().st_size - LAST_BYTES))
+            lines = file.read().decode(errors="replace").splitlines()
         told = [line for line in lines if line.startswith("Error:")] or lines
         return " | ".join(told[-count:])[:600]
 
@@ -121,15 +158,16 @@ class Supervisor:
             code = service.process.poll()
             if code is not None and (code != 0 or not service.once):
                 raise LakeError(f"{service.name} ended with exit code {code}: {service.last_lines()}")
-            if code == 0 if service.once else service.ready(service):
+            if code == 0 if service.once else self._ready(service, refusing=True):
                 service.state = "finished" if service.once else "running"
                 self._write_state()
                 return True
             if time.monotonic() > until:
                 before, worked = worked, _cpu_seconds(service.process.pid)
                 if worked - before < WORKING * service.timeout:
+                    because = f": {service.last_error.rstrip('.')}" if service.last_error else ""
                     raise LakeError(
-                        f"{service.name} was not ready within {service.timeout:.0f} s.",
+                        f"{service.name} was not ready within {service.timeout:.0f} s{because}.",
                         f"`lake logs {service.name}` says more.",
                     )
                 self._say(f"{service.name} is not ready after {service.timeout:.0f} s, but works; waiting on.")
@@ -145,57 +183,78 @@ class Supervisor:
             for waiting in list(self._waiting):
                 if all(other.state in ("finished", "failed") for other in waiting[1]):
                     self._waiting.remove(waiting)
-                    self.start(waiting[0])
+                    self._services.append(waiting[0])
+                    self._begin(waiting[0])
             time.sleep(TICK)
+
+    def _ready(self, service: Service, refusing: bool = False) -> bool:
+        """Whether it serves; a check that breaks is an answer not had, and ends nothing but itself.
+
+        At the start of the lake (`refusing`) what the check itself says, a LakeError, is raised.
+        """
+        try:
+            ready = service.ready(service)
+        except Exception as error:
+            if refusing and isinstance(error, LakeError):
+                raise
+            said = str(error) if isinstance(error, LakeError) else f"{type(error).__name__}: {error}"
+            if said != service.last_error:
+                service.last_error = said
+                self._say(f"{service.name} could not be asked whether it is ready: {said}")
+                self._write_state()
+            return False
+        return ready
 
     def _tend(self, service: Service) -> None:
         if service.state == "backing off":
             if time.time() >= service.retry_at:
-                self._start_again(service)
+                service.restarts += 1
+                self._begin(service)
             return
         if service.process is None or service.state in ("finished", "failed"):
             return
         code = service.process.poll()
         if code is None:
-            if service.state == "starting" and service.ready(service):
+            service.keep_log()
+            if service.state == "starting" and self._ready(service):
                 service.state = "running"
                 self._write_state()
-            if service.failures and time.time() - service.started_at > STABLE_SECONDS:
-                service.failures = 0
+            if service.tries and time.time() - service.started_at > STABLE_SECONDS:
+                service.failures = service.tries = 0
             return
         self._ended(service, code)
 
-    def _start_again(self, service: Service) -> None:
-        service.restarts += 1
+    def _begin(self, service: Service) -> None:
+        """Start it; what keeps it from being started counts as its end."""
         try:
             service.start()
-        except OSError as error:  # a full disk: Kafka's start writes its settings
-            service.failures += 1
-            service.last_error = str(error)
-            self._back_off(service)
+        except Exception as error:  # a full disk (Kafka's start writes its settings), a program that is gone
+            service.process = None
+            refused = isinstance(error, RefusedError)
+            self._failed(service, str(error), refused, isinstance(error, UnavailableError | OSError))
         self._write_state()
 
-    def _back_off(self, service: Service) -> None:
-        wait = wait_after(service.failures)
-        service.state, service.retry_at = "backing off", time.time() + wait
-        self._say(f"{service.name} ended ({service.last_error}); starting it again in {wait:.0f} s.")
+    def _failed(self, service: Service, why: str, refused: bool, heals: bool) -> None:
+        """Start it again later: for ever where waiting heals it, five times where not, never where it was refused."""
+        service.tries, service.last_error = service.tries + 1, why
+        service.failures += not heals
+        service.state = "failed"
+        if refused:  # the same start would be refused again
+            self._say(f"{service.name} is left alone: {why}")
+        elif service.failures >= MAX_FAILURES and not heals:
+            self._say(f"{service.name} failed {MAX_FAILURES} times in a row and is left alone: {why}")
+        else:
+            wait = wait_after(service.tries)
+            service.state, service.retry_at = "backing off", time.time() + wait
+            self._say(f"{service.name} ended ({why}); starting it again in {wait:.0f} s.")
 
     def _ended(self, service: Service, code: int) -> None:
         if code == 0 and service.once:
             service.state = "finished"
+            service.close_log()
         else:
-            service.failures += 1
-            service.last_error = f"exit code {code}: {service.last_lines(1)}"
-            if code == RefusedError.exit_code:  # the same start would be refused again
-                service.state = "failed"
-                self._say(f"{service.name} is left alone: {service.last_error}")
-            elif service.failures >= MAX_FAILURES and not _heals(code):
-                service.state = "failed"
-                self._say(
-                    f"{service.name} failed {MAX_FAILURES} times in a row and is left alone: {service.last_error}"
-                )
-            else:
-                self._back_off(service)
+            why = f"exit code {code}: {service.last_lines(1)}"
+            self._failed(service, why, code == RefusedError.exit_code, _heals(code))
         self._write_state()
 
     def stop(self) -> None:
@@ -218,13 +277,15 @@ class Supervisor:
             self._say(f"{service.name} did not stop within {service.grace:.0f} s and is killed.")
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+        service.close_log()
 
     def _write_state(self) -> None:
         listed = [
             {
                 "name": service.name,
                 "pid": service.process.pid if service.process else None,
-                "create_time": _create_time(service.process.pid) if service.process else None,
+                "create_time": create_time(service.process.pid) if service.process else None,
+                "stop_signal": int(service.stop_signal),
                 "state": service.state,
                 "restarts": service.restarts,
                 "started_at": datetime.fromtimestamp(service.started_at, UTC).isoformat(),
@@ -232,7 +293,8 @@ class Supervisor:
             }
             for service in self._services
         ]
-        told = {**self._about, "supervisor_pid": os.getpid(), "processes": listed}
+        own = {"supervisor_pid": os.getpid(), "supervisor_create_time": create_time(os.getpid())}
+        told = {**self._about, **own, "processes": listed}
         with suppress(OSError):  # a full disk
             state.write_json(state.processes_file(), told)
 
@@ -250,10 +312,3 @@ def _cpu_seconds(pid: int) -> float:
     except psutil.NoSuchProcess:
         return 0.0
     return float(sum(times.user + times.system for times in used))
-
-
-def _create_time(pid: int) -> float | None:
-    try:
-        return psutil.Process(pid).create_time()
-    except psutil.NoSuchProcess:
-        return None

@@ -27,7 +27,8 @@ class Tended:
     start: Callable[[], "StreamingQuery"]
     stream: "StreamingQuery | None" = None
     state: str = "backing off"
-    failures: int = 0
+    failures: int = 0  # in a row, of its own; what waiting heals is none
+    tries: int = 0  # in a row, of either kind
     restarts: int = 0
     error: LakeError | None = None
     _started_at: float = 0.0
@@ -56,32 +57,29 @@ class Tended:
             self.restarts += 1
             try:
                 self.begin()
-            except RefusedError as refused:  # waiting does not heal it
-                self._leave(refused)
             except Exception as failure:
-                self._failed(str(failure))
+                self._failed(start_failed(self.name, failure), str(failure))
         elif self.state == "running" and self.stream is not None:
             active = self.stream.isActive  # asked first: failing between the two, it would pass for finished
             if error := self.stream.exception():
-                self._failed(str(error))
+                self._failed(query_failed(self.name, str(error)), str(error))
             elif not active:
                 self.state = "finished"
             elif now - self._started_at > backoff.STABLE_SECONDS:
-                self.failures = 0
+                self.failures = self.tries = 0
         return self.state != before
 
-    def _failed(self, error: str) -> None:
-        self.failures += 1
-        failed = query_failed(self.name, error)
+    def _failed(self, failed: LakeError, error: str) -> None:
         if isinstance(failed, RefusedError):  # waiting does not heal it
             self._leave(failed)
             return
         heals = isinstance(failed, UnavailableError)  # a full disk, a silent broker: it goes on once they are back
+        self.failures, self.tries = self.failures + (not heals), self.tries + 1
         log.error("query failed", query=self.name, failures=self.failures, error=str(failed) if heals else error)
         if self.failures >= backoff.MAX_FAILURES and not heals:
             self._leave(LakeError(f"{failed.what} It failed {self.failures} times in a row.", failed.fix))
             return
-        wait = backoff.wait_after(self.failures)
+        wait = backoff.wait_after(self.tries)
         self.error, self.state, self._retry_at = failed, "backing off", time.monotonic() + wait
         log.warning("query is started again", query=self.name, in_seconds=wait, reason=str(failed))
 
@@ -98,6 +96,11 @@ class Tended:
         error = said if self.state in ("backing off", "failed") else ""
         told = {"state": self.state, "restarts": self.restarts, "error": error, "last_error": said}
         return {**self._progress, **told, "written_at": datetime.now(UTC).isoformat()}
+
+
+def start_failed(name: str, failure: Exception) -> LakeError:
+    """What kept a query from being started: a LakeError speaks for itself, anything else as when it fails later."""
+    return failure if isinstance(failure, LakeError) else query_failed(name, str(failure))
 
 
 def query_failed(name: str, error: str) -> LakeError:

@@ -182,7 +182,7 @@ def refuse_another(initial: pa.Table) -> None:
         raise RefusedError(
             f"{HISTORY.path} already holds another initial history (of another seed, fractions or file); "
             "loading this one too would count houses twice.",
-            "Give the options it was built with, or start over with `lake reset houses`.",
+            "Give the options it was built with, or load this one into a lake of its own: LAKE_VAR=<another folder>.",
         )
 
 

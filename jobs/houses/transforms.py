@@ -177,9 +177,13 @@ def average_price(sales: DataFrame, window: str, slide: str | None = None) -> Da
 
 
 def with_first(sales: DataFrame) -> DataFrame:
-    """Sales with `is_first`: true for the first record of each event_id, and for every record without one."""
+    """Sales with `is_first`: true for the first record of each event_id, and for every record without one.
+
+    Those without one, as plain producers send them, are left out of the window: it would put them all into one task.
+    """
     order = Window.partitionBy("event_id").orderBy("recorded_at", "topic", "partition", "offset")
-    return sales.withColumn("is_first", F.col("event_id").isNull() | (F.row_number().over(order) == 1))
+    named = sales.where(F.col("event_id").isNotNull()).withColumn("is_first", F.row_number().over(order) == 1)
+    return named.unionByName(sales.where(F.col("event_id").isNull()).withColumn("is_first", F.lit(True)))
 
 
 def distinct_sales(sales: DataFrame) -> DataFrame:

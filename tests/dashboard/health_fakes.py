@@ -44,7 +44,8 @@ def processes(**changed: Any) -> None:
     """The supervisor's file with one process, this one, called houses.stream."""
     own = {"name": "houses.stream", "pid": os.getpid(), "create_time": psutil.Process().create_time()}
     own |= {"state": "running", "restarts": 0, "started_at": "2026-05-01T11:00:00+00:00", "last_error": ""}
-    state.write_json(state.processes_file(), {"supervisor_pid": os.getpid(), "processes": [own | changed]})
+    supervisor = {"supervisor_pid": os.getpid(), "supervisor_create_time": own["create_time"]}
+    state.write_json(state.processes_file(), {**supervisor, "processes": [own | changed]})
 
 
 def history(name: str, samples: Iterator[tuple[float, dict[str, float]]]) -> None:

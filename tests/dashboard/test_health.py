@@ -50,6 +50,21 @@ def words(component: Any) -> str:
 
 
 @pytest.mark.usefixtures("lake")
+@pytest.mark.parametrize(
+    ("first", "end", "unread"), [(10, 300, 0.7), (0, 300, None), (90, 110, 0.65), (10, 150, None), (120, 130, 1.0)]
+)
+def test_a_query_from_which_retention_is_about_to_take_records_is_told(
+    first: int, end: int, unread: float | None
+) -> None:
+    health_fakes.checkpoint("averages", ends={"houses": {"0": 97}})
+    topic = TopicView("houses", end, 1.0, ((("houses", 0), end),), ((("houses", 0), first),))
+    found = query_health("houses", "averages", topic, None, NOW)
+    assert found.unread == unread
+    shown_now = words(health.queries_table(replace(VIEW, queries=(found,))))
+    assert ("Retention is near" in shown_now) is (unread is not None)
+
+
+@pytest.mark.usefixtures("lake")
 def test_a_query_is_put_together_from_checkpoint_progress_broker_and_supervisor() -> None:
     health_fakes.checkpoint("averages", watermark_ms=1_777_636_740_000)
     health_fakes.progress("averages", NOW)

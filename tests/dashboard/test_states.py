@@ -109,7 +109,7 @@ def damaged(sales: None, publish: Publish) -> None:
 
 
 DAMAGED = "The table houses.{} cannot be read"
-RESET = "lake reset houses"
+REBUILD = "lake rebuild houses.history"
 
 
 @pytest.mark.e2e
@@ -117,7 +117,7 @@ RESET = "lake reset houses"
 def test_a_damaged_table_is_told_where_it_matters_and_nowhere_else(page: Page) -> None:
     page.goto("/houses")
     notice(page, "houses-feed", "error", DAMAGED.format("history"))
-    notice(page, "houses-feed", "error", RESET)
+    notice(page, "houses-feed", "error", REBUILD)
     for tile in ("houses-last-window", "houses-windows", "houses-parity"):
         expect(page.locator(f"#{tile}")).to_have_attribute("data-state", "ready")
     expect(page.locator("#status-pill")).to_contain_text("STALE")

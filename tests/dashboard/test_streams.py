@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -120,6 +121,25 @@ def test_a_slow_broker_is_waited_for_and_a_gone_one_is_not(monkeypatch: pytest.M
             server.close()
         watch.ask()
     assert (watch.view().events, watch.view().error) == (5, "" if listens else streams.NO_BROKER)
+
+
+def test_a_broker_whose_address_goes_away_between_two_looks_ends_no_watch(
+    monkeypatch: pytest.MonkeyPatch, lake: Path
+) -> None:
+    watch = TopicWatch("houses", seconds=0.01)
+    asked: list[int] = []
+
+    def ends(_: str) -> None:
+        asked.append(0)
+        raise TimeoutError  # and then there is no embedded broker whose address could be asked
+
+    monkeypatch.setattr(watch, "_ends", ends)
+    watch.start()
+    until = time.monotonic() + 10
+    while len(asked) < 3 and time.monotonic() < until:
+        time.sleep(0.01)
+    assert len(asked) >= 3
+    assert watch.view().error == streams.NO_BROKER
 
 
 def test_an_answer_too_old_to_be_believed_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

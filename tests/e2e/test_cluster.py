@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
-from lakehouse import jars, java
+from lakehouse import checkpoints, jars, java
 from lakehouse.broker import free_port
 from tests.e2e.running import Platform, rows_of, wait_for
 
@@ -103,13 +103,17 @@ def test_a_cluster_gives_the_rows_and_prices_of_local_mode_and_a_dead_worker_los
     platform.run("stream.py", "--trigger", "available-now")
     here = trained_and_priced(platform)
     with cluster(tmp_path / "cluster") as spark:
-        far.spark = ("--master", spark.url, "--conf", "spark.executor.memory=512m", "--conf", f"{JAVA}={QUICK}")
+        few = ("--conf", "spark.sql.shuffle.partitions=4")  # for two cores
+        far.spark = (f"--conf=spark.master={spark.url}", "--conf", "spark.executor.memory=512m", *few)
+        far.spark += ("--conf", f"{JAVA}={QUICK}")
         stream = far.job("stream.py", "--trigger", "available-now", "--max-per-batch", str(PER_BATCH))
         wait_for(lambda: batches(far, "history") >= 3 or stream.poll() is not None, 120, "the third batch")
         assert stream.poll() is None, stream.communicate()[1]
         spark.kill_worker()
         told = stream.communicate(timeout=150)[1]
         assert stream.returncode == 0, told
+        assert "state is cut into partitions, for good" in told and "partitions=4" in told
+        assert checkpoints.state_partitions(far.var / "checkpoints/houses/averages") == 4
         there = trained_and_priced(far)
     coordinates = ("topic", "partition", "offset", "id", "price", "event_id", "event_at", "recorded_at")
     assert rows(far, "history", *coordinates) == rows(platform, "history", *coordinates)

@@ -149,7 +149,9 @@ def test_while_postgres_is_away_the_stream_waits_and_catches_up(line: Platform) 
         progress = line.var / "run/progress/production.totals.json"
         wait_for(lambda: "PostgreSQL does not answer" in json.loads(progress.read_text())["error"], 90, "the reason")
         (folder / "data/postmaster.pid").unlink(missing_ok=True)
-        again = subprocess.Popen([*unprivileged(), *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        again = subprocess.Popen(
+            [*unprivileged(folder / "data"), *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         events = [event for event in map(decode, read_topic(line.bootstrap_servers, "production", 4)) if event]
         wait_for(lambda: again.poll() is None and _counted(line) == count(events), 120, "all totals")
         wait_for(lambda: counted(rows_of(line, "totals")) == count(events), 60, "all totals in Delta")

@@ -86,3 +86,14 @@ def test_a_discarded_checkpoint_is_gone(tmp_path: Path) -> None:
     checkpoints.discard(folder)
     assert not checkpoints.exists(folder)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_state_keeps_the_partitions_of_its_first_start(tmp_path: Path) -> None:
+    folder = write_checkpoint(tmp_path / "c", committed=1)
+    newest = folder / "offsets/2"
+    conf = '{"spark.sql.streaming.join.stateFormatVersion":"2","spark.sql.shuffle.partitions":"16"}'
+    newest.write_text(newest.read_text().replace("{", f'{{"conf":{conf},', 1))
+    assert checkpoints.state_partitions(folder) is None  # no state
+    (folder / "state").mkdir()
+    assert checkpoints.state_partitions(folder) == 16
+    assert checkpoints.state_partitions(tmp_path / "none") is None

@@ -11,6 +11,7 @@ import pytest
 
 from jobs.houses.schema import DEAD_LETTERS
 from lakehouse import tables
+from lakehouse.locks import exclusive
 
 
 def run(var: Path, *arguments: str, answer: str = "") -> subprocess.CompletedProcess[str]:
@@ -65,6 +66,38 @@ def test_reset_asks_first_and_keeps_everything_on_no(lake: Path) -> None:
     assert kept.exists()
     assert run(lake, "reset", "houses", answer="y\n").returncode == 0
     assert not kept.exists()
+
+
+@pytest.mark.parametrize(
+    ("lock", "what", "domain"),
+    [
+        ("checkpoints/houses/averages.lock", "Query houses.averages is running (pid", "houses"),
+        ("checkpoints/houses/averages.lock", "Query houses.averages is running (pid", ""),
+        ("run/houses.train.lock", "The job houses.train is running (pid", "houses"),
+        ("run/nightly.lock", "The nightly run is running (pid", "houses"),
+        ("run/maintain.lock", "The maintenance is running (pid", ""),
+        ("run/lake.lock", "The lake is running (pid", "houses"),
+    ],
+)
+def test_reset_is_refused_under_what_runs_however_it_was_started(lake: Path, lock: str, what: str, domain: str) -> None:
+    kept = lake / "lake/houses/history"
+    kept.mkdir(parents=True)
+    with exclusive(lake / lock, "It"):  # as a stream of spark-submit, or the job, holds it
+        done = run(lake, "reset", *([domain] if domain else []), "--yes")
+    assert (done.returncode, kept.exists()) == (78, True)
+    assert done.stderr.startswith(f"Error: {what}")
+    assert "cannot be deleted under it. Stop that one first." in done.stderr
+
+
+def test_reset_of_a_domain_may_run_beside_a_stream_of_another(lake: Path) -> None:
+    kept = lake / "lake/houses/history"
+    kept.mkdir(parents=True)
+    with exclusive(lake / "checkpoints/production/history.lock", "It"):
+        assert run(lake, "reset", "houses", "--yes").returncode == 0
+    assert not kept.exists()
+    (lake / "lake/houses").mkdir(parents=True)
+    assert run(lake, "reset", "--yes").returncode == 0
+    assert not lake.exists()
 
 
 def test_dead_letters_are_listed_by_reason_with_the_start_of_their_bytes(lake: Path) -> None:

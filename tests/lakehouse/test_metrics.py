@@ -1,6 +1,8 @@
 """The history of measurements: bounded, readable while it is written, whole after a kill."""
 
+import logging
 import math
+import threading
 from pathlib import Path
 
 import pytest
@@ -101,3 +103,34 @@ def test_what_is_kept_of_a_progress() -> None:
     kept = metrics.of_progress(progress | {"stateOperators": operators})
     assert kept == {"input": None, "processed": 40.5, "seconds": 0.45, "state_rows": 24}
     assert metrics.of_progress({"durationMs": None})["state_rows"] is None
+
+
+@pytest.mark.parametrize("partitions", [300, 5000])
+def test_a_topic_of_many_partitions_has_its_lag_recorded(partitions: int, caplog: pytest.LogCaptureFixture) -> None:
+    lags = {"lag": 10**9, **{f"houses:{part}": 10**6 + part for part in range(partitions)}}
+    recorder = Recorder("q.lag")
+    with caplog.at_level(logging.WARNING):
+        assert [recorder.record(lags, NOON + 5 * step) for step in range(2)] == [True, True]
+    series = History("q.lag").read()
+    assert (series.column("lag").tolist(), series.column("houses:200").tolist()) == ([10**9] * 2, [10**6 + 200] * 2)
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == (partitions == 5000)
+    assert all("of 5001 values" in line and "q.lag" in line for line in told)
+
+
+def test_long_lines_of_two_writers_do_not_mix() -> None:
+    """Two dashboards of one lake, for the moment in which both believe to be the one that records."""
+    lags = {"lag": 1, **{f"houses:{part}": part for part in range(900)}}
+
+    def write(first: int) -> None:
+        recorder = Recorder("q.lag")
+        for step in range(first, 200, 2):
+            recorder.record(lags, NOON + 5 * step)
+
+    writers = [threading.Thread(target=write, args=(first,)) for first in (0, 1)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    lines = next(metrics.folder("q.lag").glob("*")).read_bytes().splitlines()
+    assert (len(lines), len(list(metrics._parsed(b"\n".join(lines))))) == (200, 200)

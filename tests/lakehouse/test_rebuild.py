@@ -4,7 +4,9 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from deltalake import DeltaTable
 
 from lakehouse import checkpoints, deltalog, losses, rebuild, sidecar, tables, topics
 from lakehouse.domain import Domain, Stores
@@ -167,3 +169,30 @@ def test_it_is_refused_while_the_query_runs(lake: Path) -> None:
 def test_an_unknown_query_is_told_with_those_there_are() -> None:
     with pytest.raises(UsageError, match=r"line\.evnts.*line\.events, line\.units"):
         rebuild.rebuild("line.evnts", False)
+
+
+@pytest.mark.parametrize("what", ["lost", "cut off", "empty"])
+def test_the_rows_of_a_data_file_that_cannot_be_read_are_read_again(what: str) -> None:
+    for offset in range(4):
+        hold(EVENTS, p0=[offset])
+    file = next(
+        EVENTS.path / action["path"]
+        for action in pa.table(DeltaTable(EVENTS.path).get_add_actions(flatten=True)).to_pylist()
+        if action["min.offset"] == 2
+    )
+    if what == "lost":
+        file.unlink()
+    else:
+        file.write_bytes(file.read_bytes()[: 40 if what == "cut off" else 0])
+    done = rebuild.rebuild("line.events", False)
+    assert (begun().starts[0], begun().held_until[0]) == (2, 4)
+    assert done[0].startswith(f"Taken out of events: {file.name}. Its rows are read from the topic again; version 4")
+    assert file.with_name(f"{file.name}.damaged").exists() is (what != "lost")
+    assert sorted(tables.read(EVENTS)["offset"].to_pylist()) == [0, 1, 3]
+
+
+def test_rows_that_were_never_on_the_topic_are_told_when_their_file_is_lost() -> None:
+    delta = tables.create(EVENTS)
+    tables.append(delta, tables.rows(EVENTS, [{"topic": None}] * 3), "initial", 0)
+    next(EVENTS.path.glob("*.parquet")).unlink()
+    assert "3 rows in it were never on a topic" in rebuild.rebuild("line.events", False)[1]

@@ -229,8 +229,18 @@ def test_a_table_without_a_column_says_which() -> None:
     others = {name: kind for name, kind in EVENTS.columns.items() if name != "note"}
     tables.create(replace(EVENTS, columns=others))
     reading = TableReader(EVENTS, loaders.newest(5, COLUMNS)).read()
-    fix = "Put its files back from a copy, or begin anew: `lake reset demo`."
+    fix = "Another version of the code wrote it: run that one, or bring the table to this one's columns."
     assert reading.error == f"The table demo.events cannot be read: it has no column note. {fix}"
+
+
+def panic(*_: Any) -> Any:
+    """An error as the Rust behind deltalake raises it: no Exception."""
+    raise BaseException("the tokio runtime")
+
+
+def test_a_panic_of_the_library_is_an_error_of_the_table_and_ends_no_thread(write: Callable[..., None]) -> None:
+    write(event(1))
+    assert "the tokio runtime" in TableReader(EVENTS, panic).read().error
 
 
 def test_a_table_made_anew_is_not_taken_for_the_old_one(write: Callable[..., None], lake: Path) -> None:

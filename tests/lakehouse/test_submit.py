@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse import jars, java, kafka, submit
+from lakehouse import jars, java, kafka, sparkflags, submit
 from lakehouse.errors import LakeError, UnavailableError, UsageError
 from lakehouse.settings import settings
 
@@ -34,8 +34,75 @@ def test_given_flags_come_after_ours_so_that_they_win(root: Path) -> None:
     assert flags[-4:] == ["--master", "spark://m:7077", "--conf", "x=y"]
     assert "--jars" in flags  # executors elsewhere need the jars
     assert "--driver-class-path" in submit.spark_flags([])
-    assert "--jars" in submit.spark_flags(["--master=spark://m:7077"])
-    assert "--jars" in submit.spark_flags(["--conf", "spark.master=spark://m:7077"])
+
+
+FAR = "spark.master=spark://m:7077"
+HERE = ["--master", "local[4]"]
+
+
+@pytest.mark.parametrize(
+    ("given", "local"),
+    [
+        ([], True),
+        (["--master=spark://m:7077"], False),
+        (["--conf", FAR], False),
+        ([f"--conf={FAR}"], False),
+        (["-c", FAR], False),
+        (["--conf=spark.app.name=x", "--conf=spark.master=yarn"], False),
+        (["--conf=spark.master=yarn", "--conf", "spark.master=local[*]"], True),  # the last one wins
+        ([f"--conf={FAR}", "--master=local"], True),  # its own flag wins
+        (["--name", "spark.master", "--conf", "a=spark.master=x"], True),
+        (["--conf", "spark.master.rest.enabled=true"], True),
+        (["--master", "local-cluster[2,1,1024]"], False),  # executors of their own
+    ],
+)
+def test_the_master_is_seen_however_it_is_given(given: list[str], local: bool) -> None:
+    flags = submit.spark_flags(given)
+    assert ("--driver-class-path" in flags, "--jars" in flags) == (local, not local)
+
+
+@pytest.mark.parametrize("line", ["spark.master spark://m:7077", "spark.master=spark://m:7077", "spark.master : yarn"])
+def test_the_master_of_a_properties_file_counts_and_a_cluster_has_what_that_file_says(
+    tmp_path: Path, line: str
+) -> None:
+    file = tmp_path / "own.conf"
+    file.write_text(f"# spark.master local\n\n{line}\n")
+    for given in (["--properties-file", str(file)], [f"--properties-file={file}"]):
+        flags = submit.spark_flags(given)
+        assert "--jars" in flags
+        assert not any(flag.startswith("spark.sql.shuffle") for flag in flags)
+        assert "--driver-class-path" in submit.spark_flags([*given, *HERE])
+    with pytest.raises(UsageError, match=r"no\.conf cannot be read"):
+        submit.spark_flags(["--properties-file", str(tmp_path / "no.conf")])
+
+
+@pytest.mark.parametrize(
+    ("given", "there"),
+    [
+        ([], False),
+        (["--deploy-mode", "cluster"], True),
+        (["--deploy-mode=cluster"], True),
+        (["--conf=spark.submit.deployMode=cluster"], True),
+        (["--deploy-mode", "client", "--name", "cluster"], False),
+    ],
+)
+def test_a_driver_on_the_cluster_is_seen_however_it_is_asked_for(given: list[str], there: bool) -> None:
+    assert sparkflags.on_the_cluster(given) is there
+
+
+def test_a_word_that_belongs_to_a_flag_is_no_job() -> None:
+    words = ["--conf=spark.submit.pyFiles=a.py", "--archives", "b.py", "--py-files=c.py", "-v", "jobs/houses/train.py"]
+    flags, script, _ = submit.split([*words, "--x.py"])
+    assert (flags, script.name) == (words[:-1], "train.py")
+
+
+def test_a_cluster_has_shuffle_partitions_of_its_own_and_given_ones_beat_them() -> None:
+    own = "spark.sql.shuffle.partitions=7"
+    flags = submit.spark_flags(["--master", "spark://m:7077", "--conf", own])
+    partitions = [flag for flag in flags if flag.startswith("spark.sql.shuffle.partitions=")]
+    assert (len(partitions), partitions[-1]) == (2, own)
+    assert int(partitions[0].partition("=")[2]) > 2
+    assert not any("spark.sql.shuffle" in flag for flag in submit.spark_flags(HERE))
 
 
 @pytest.mark.parametrize(("given", "hadoops_own"), [([], False), (["--master", "spark://m:7077"], True)])

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from lakehouse import state, status
-from lakehouse.errors import LakeError, RefusedError
+from lakehouse.errors import LakeError, RefusedError, UnavailableError
 from lakehouse.locks import exclusive
 from lakehouse.supervisor import Service, Supervisor
 
@@ -175,3 +175,53 @@ def test_what_is_to_come_after_others_starts_when_they_are_done_or_have_failed(
     assert run_until(supervisor, lambda: last.state == "finished")
     assert (done.state, broken.state) == ("finished", "failed")
     assert last.started_at > done.started_at + 1
+
+
+def test_what_waiting_heals_is_none_of_the_five_failures(
+    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lakehouse.supervisor.MAX_FAILURES", 2)
+    monkeypatch.setattr("lakehouse.supervisor.wait_after", lambda tries: 0.0)
+    codes = iter([69, 69, 1, 69, 1])
+    service = Service("waits", lambda: [sys.executable, "-c", f"import sys; sys.exit({next(codes)})"])
+    supervisor.start(service)
+    assert run_until(supervisor, lambda: service.state == "failed")
+    assert (service.failures, service.tries, service.restarts) == (2, 5, 4)
+
+
+@pytest.mark.parametrize("error", [UnavailableError("PostgreSQL is not installed."), LakeError("No."), ValueError("x")])
+def test_a_command_that_cannot_be_made_takes_nobody_else_along(
+    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    monkeypatch.setattr("lakehouse.supervisor.MAX_FAILURES", 2)
+    monkeypatch.setattr("lakehouse.supervisor.wait_after", lambda tries: 0.0)
+    first = iter([[sys.executable, "-c", "raise SystemExit(1)"]])
+
+    def command() -> list[str]:
+        for known in first:
+            return known
+        raise error
+
+    broken, polite = Service("broken", command), Service("polite", python(POLITE), ready=up)
+    for service in (broken, polite):
+        supervisor.start(service)
+    heals = isinstance(error, UnavailableError)
+    assert run_until(supervisor, lambda: broken.restarts > 3 if heals else broken.state == "failed")
+    assert str(error) in broken.last_error
+    assert polite.process and polite.process.poll() is None
+
+
+def test_a_ready_check_that_breaks_ends_nothing(supervisor: Supervisor) -> None:
+    def broken(_: Service) -> bool:
+        raise ValueError("no number")
+
+    asked, polite = Service("asked", python(POLITE), ready=broken), Service("polite", python(POLITE), ready=up)
+    for service in (asked, polite):
+        supervisor.start(service)
+    assert run_until(supervisor, lambda: polite.state == "running")
+    assert (asked.state, asked.last_error) == ("starting", "ValueError: no number")
+    waited = Service("waited", python(POLITE), ready=broken, timeout=0.5)
+    supervisor._stop = False
+    supervisor.start(waited)
+    with pytest.raises(LakeError, match=r"waited was not ready within 0 s: ValueError: no number\."):
+        supervisor.wait(waited)

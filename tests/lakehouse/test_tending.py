@@ -124,6 +124,18 @@ def test_a_start_that_breaks_counts_as_a_failure(clock: list[float]) -> None:
     assert (care.state, care.failures) == ("running", 2)
 
 
+def test_a_service_that_is_away_at_a_restart_is_none_of_the_five_failures(clock: list[float]) -> None:
+    away = UnavailableError("The broker has no topic houses.", "Make it again.")
+    care = tended(Stream("boom"), *[away] * 9, Stream("boom"), Stream(active=True))
+    care.tend()
+    for _ in range(9):
+        clock[0] += 40
+        care.tend()
+        assert (care.state, care.failures, str(care.error)) == ("backing off", 1, str(away))
+    fail(care, clock, 1)
+    assert (care.state, care.failures) == ("backing off", 2)
+
+
 @pytest.mark.parametrize("said", ["java.io.IOException: No space left on device", "Broker transport failure"])
 def test_what_waiting_heals_is_tried_for_ever(clock: list[float], said: str) -> None:
     care = tended(*[Stream(said) for _ in range(20)])

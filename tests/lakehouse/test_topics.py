@@ -1,5 +1,6 @@
-"""Topics of a real broker: offsets while leaders change, topics that made themselves, settings told and set."""
+"""Topics of a real broker: offsets while leaders change, topics that made themselves, settings, limits."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from confluent_kafka.admin import (
     AclBinding,
     AclOperation,
     AclPermissionType,
+    ConfigResource,
     NewTopic,
     ResourcePatternType,
     ResourceType,
@@ -16,14 +18,35 @@ from confluent_kafka.admin import (
 from jobs.houses.schema import DOMAIN, SALES
 from lakehouse import broker as brokers
 from lakehouse import topic_settings, topics
-from lakehouse.broker import Broker
-from lakehouse.domain import Topic
+from lakehouse.broker import Broker, limit_per_partition
+from lakehouse.domain import Topic, load_all
 from lakehouse.errors import UnavailableError
+from lakehouse.settings import settings
 from tests.lakehouse.test_topic_settings import OURS
 
-pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("lake")]
+pytestmark = pytest.mark.usefixtures("lake")
+PARTITIONS = sum(topic.partitions for domain in load_all() for topic in domain.topics)
 
 
+def test_the_broker_keeps_at_most_half_of_the_disk_or_what_is_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert limit_per_partition(tmp_path) * PARTITIONS <= shutil.disk_usage(tmp_path).total / 2
+    kept = limit_per_partition(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**12, 10**12, 0))  # full of others'
+    assert limit_per_partition(tmp_path) == 5 * 10**11 // PARTITIONS != kept
+    for limit, per_partition in (("9", 9 * 10**9 // PARTITIONS), ("0.001", 64_000_000)):
+        monkeypatch.setenv("LAKE_KAFKA_LIMIT_GB", limit)
+        settings.cache_clear()
+        assert limit_per_partition(tmp_path) == per_partition
+
+
+def _setting(broker: Broker, name: str) -> str:
+    asked = ConfigResource(ResourceType.TOPIC, SALES.name)
+    return str(topics.admin(broker.bootstrap_servers).describe_configs([asked])[asked].result(10)[name].value)
+
+
+@pytest.mark.e2e
 def test_offsets_are_told_of_a_topic_just_made_and_of_a_broker_just_started_again(tmp_path: Path) -> None:
     broker, none = Broker(tmp_path / "kafka", port=0), dict.fromkeys(range(SALES.partitions), 0)
     with (tmp_path / "kafka.log").open("wb") as log:
@@ -31,6 +54,8 @@ def test_offsets_are_told_of_a_topic_just_made_and_of_a_broker_just_started_agai
         try:
             topics.ensure(broker.bootstrap_servers, DOMAIN.topics)
             assert topics.end_offsets(broker.bootstrap_servers, SALES.name, none) == none
+            assert _setting(broker, "retention.bytes") == str(limit_per_partition(tmp_path))
+            assert int(_setting(broker, "segment.bytes")) * 4 <= limit_per_partition(tmp_path)
             assert broker.process
             broker.process.kill()
             broker.process.wait()
@@ -81,6 +106,7 @@ def made_by_itself(bootstrap_servers: str, topic: Topic, **config: str) -> None:
     topics.admin(bootstrap_servers).create_topics(made)[topic.name].result(10)
 
 
+@pytest.mark.e2e
 def test_a_question_makes_no_topic(theirs: str) -> None:
     """The dashboard asks before the stream has made its topic."""
     asked = Topic("asked-for", 4, "for this test")
@@ -91,6 +117,7 @@ def test_a_question_makes_no_topic(theirs: str) -> None:
     assert asked.name not in topics.admin(theirs).list_topics(timeout=10).topics
 
 
+@pytest.mark.e2e
 def test_settings_are_told_and_set_and_nothing_is_lost(theirs: str, lake: Path) -> None:
     made_by_itself(theirs, SALES, **{"cleanup.policy": "compact", "retention.ms": "3600000"})
     topics.ensure(theirs, DOMAIN.topics)
@@ -107,6 +134,7 @@ def test_settings_are_told_and_set_and_nothing_is_lost(theirs: str, lake: Path) 
     assert OURS.items() <= dict(found.config or {}).items()
 
 
+@pytest.mark.e2e
 def test_a_compacted_topic_with_records_stays_compacted(theirs: str) -> None:
     from confluent_kafka import Producer
 
@@ -119,6 +147,7 @@ def test_a_compacted_topic_with_records_stays_compacted(theirs: str) -> None:
     assert told.endswith("--fix-topics leaves it: it would have the broker delete the records older than retention.ms.")
 
 
+@pytest.mark.e2e
 def test_what_the_broker_does_not_let_us_do_is_a_sentence(theirs: str) -> None:
     closed, hidden, not_ours = (Topic(name, 2, "for this test") for name in ("closed", "hidden", "not-ours"))
     for topic in (closed, hidden):

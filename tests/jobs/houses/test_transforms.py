@@ -218,6 +218,16 @@ def test_distinct_keeps_the_first_of_each_event_id_and_all_without_one(spark: Sp
     assert sorted(row["offset"] for row in transforms.distinct_sales(frame).collect()) == [1, 2, 3]
 
 
+def test_sales_without_an_event_id_are_not_all_put_into_one_task(spark: SparkSession) -> None:
+    rows = [(n, 1955, "1.00", None if n % 3 else f"e{n % 2}", n) for n in range(60)]
+    marked = transforms.with_first(sales(spark, rows).repartition(4))
+    got = marked.select("offset", "event_id", "is_first", F.spark_partition_id().alias("task")).collect()
+    first = {f"e{n % 2}": n for n in reversed(range(0, 60, 3))}.values()
+    assert sorted(row["offset"] for row in got) == list(range(60))
+    assert {row["offset"] for row in got if row["is_first"]} == {n for n in range(60) if n % 3} | set(first)
+    assert len({row["task"] for row in got if row["event_id"] is None}) > 1
+
+
 LOG = (
     "generation string, batch_id bigint, topic string, partition int, start_offset bigint, end_offset bigint, "
     "watermark timestamp"

@@ -1,0 +1,48 @@
+"""The data files of a Delta table that are lost or damaged: looked for, and taken out so that the table is readable."""
+
+from pathlib import Path
+from urllib.parse import unquote
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from deltalake import DeltaTable
+
+from lakehouse.tables import Table
+
+
+def take_out(table: Table) -> list[str]:
+    """Take files that are lost or cannot be read out of the table; what was done, as sentences.
+
+    The version before still names them; one that is damaged is kept beside itself as <file>.damaged.
+    """
+    delta = DeltaTable(table.path)
+    broken = [file for uri in delta.file_uris() if not _whole(file := Path(unquote(uri.removeprefix("file://"))))]
+    if not broken:
+        return []
+    without = _without_coordinates(delta, {file.name for file in broken})
+    for file in broken:
+        if file.exists():
+            file.replace(file.with_name(f"{file.name}.damaged"))
+    version = delta.version()
+    delta.repair()
+    names = ", ".join(file.name for file in broken)
+    done = [f"Taken out of {table.name}: {names}. Its rows are read from the topic again; version {version} names it."]
+    if without:
+        done.append(
+            f"{without:,} rows in it were never on a topic (an initial load): only a copy of the file has them."
+        )
+    return done
+
+
+def _whole(file: Path) -> bool:
+    try:
+        pq.read_metadata(file)
+    except (FileNotFoundError, pa.ArrowInvalid):
+        return False
+    return True
+
+
+def _without_coordinates(delta: DeltaTable, names: set[str]) -> int:
+    actions = pa.table(delta.get_add_actions(flatten=True)).to_pylist()
+    lost = [action for action in actions if Path(unquote(action["path"])).name in names]
+    return sum(action.get("null_count.offset") or 0 for action in lost)

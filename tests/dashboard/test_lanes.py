@@ -1,0 +1,112 @@
+"""A callback that is slow, asked by many tabs at once, keeps nobody else from an answer."""
+
+import http.client
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import flask
+import pytest
+import waitress
+
+from dashboard import lanes, ticks
+from dashboard.app import _listen
+
+SLOW, QUICK = "..slow.children...slow.data..", "price.data"
+
+
+@contextmanager
+def served(dispatcher: Any) -> Iterator[tuple[int, threading.Event]]:
+    """A server whose callback SLOW, and whose /api/houses, wait for the event."""
+    go, server = threading.Event(), flask.Flask("test")
+
+    @server.post(ticks.ENDPOINT)
+    def callback() -> dict[str, Any]:
+        asked: dict[str, Any] = flask.request.get_json()
+        if asked["output"] == SLOW:
+            go.wait(60)
+        return asked
+
+    @server.get("/beat")
+    def beat() -> dict[str, Any]:
+        return {}
+
+    @server.get("/api/houses/<house>")
+    def price(house: str) -> dict[str, Any]:
+        go.wait(60)
+        return {"house": house}
+
+    listener = _listen("127.0.0.1", 0)
+    running = waitress.create_server(server, sockets=[listener], _dispatcher=dispatcher)
+
+    def run() -> None:
+        with suppress(OSError):  # it is closed under it
+            running.run()
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        yield listener.getsockname()[1], go
+    finally:
+        go.set()
+        dispatcher.shutdown()
+        running.close()
+
+
+def ask(port: int, method: str, path: str, body: Any = None) -> Any:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    sent = None if body is None else json.dumps(body)
+    connection.request(method, path, sent, {"Content-Type": "application/json"})
+    found = connection.getresponse()
+    return json.loads(found.read()), found.status
+
+
+@pytest.fixture
+def server() -> Iterator[tuple[int, threading.Event]]:
+    with served(lanes.Lanes()) as running:
+        yield running
+
+
+def tabs(port: int, *asked: tuple[Any, ...]) -> tuple[list[threading.Thread], list[Any]]:
+    """Many tabs ask at once; the threads, and what they get."""
+    found: list[Any] = []
+    threads = [threading.Thread(target=lambda one=one: found.append(ask(port, *one))) for one in asked]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.3)  # all have asked
+    return threads, found
+
+
+def callback(output: str, **more: Any) -> tuple[str, str, dict[str, Any]]:
+    return "POST", ticks.ENDPOINT, {"output": output, **more}
+
+
+def test_a_slow_callback_holds_up_nobody_but_itself(server: tuple[int, threading.Event]) -> None:
+    port, go = server
+    slow = [callback(SLOW, tab=n, more="x" * 10_000) for n in range(20)]
+    threads, found = tabs(port, *slow, *[("GET", f"/api/houses/{n}") for n in range(5)])
+    assert not found
+    for _ in range(20):
+        assert ask(port, "GET", "/beat")[1] == 200
+        assert ask(port, *callback(QUICK))[0] == {"output": QUICK}
+    assert not found
+    go.set()
+    for thread in threads:
+        thread.join(30)
+    assert len(found) == 25
+    assert sorted(answer["tab"] for answer, _ in found if "tab" in answer) == list(range(20))
+
+
+def test_whatever_hangs_the_beat_is_answered(server: tuple[int, threading.Event]) -> None:
+    port, go = server
+    outputs = [f"{n}.data" for n in range(9)]
+    threads, found = tabs(port, *[("GET", f"/api/houses/{n}") for n in range(3)], *[callback(SLOW)] * 30)
+    for output in outputs:
+        assert ask(port, *callback(output))[1] == 200
+    assert ask(port, "GET", "/beat") == ({}, 200)
+    go.set()
+    for thread in threads:
+        thread.join(30)
+    assert {status for _, status in found} == {200}
