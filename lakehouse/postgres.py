@@ -80,7 +80,11 @@ def connect(schema: str = "public", role: str | None = WRITER) -> Connection:
     """A connection in UTC with the rights of a role. Raises UnavailableError when the server is away."""
     options = f"-c timezone=UTC -c search_path={schema}" + (f" -c role={role}" if role else "")
     with answering():
-        return psycopg.connect(dsn(), options=options, connect_timeout=5, row_factory=dict_row)
+        connection = psycopg.connect(dsn(), options=options, connect_timeout=5, row_factory=dict_row)
+        if connection.info.parameter_status("TimeZone") != "UTC":  # PGTZ of the environment beats the options
+            connection.execute("SET TIME ZONE 'UTC'")
+            connection.commit()
+        return connection
 
 
 def create(schema: str, tables: Sequence[Table], meanings: Mapping[str, str]) -> None:
