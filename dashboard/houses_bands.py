@@ -26,7 +26,10 @@ _SALES = loaders.recent_columns("event_at", SPAN, ("event_at", "yr_built", "pric
 def _spread(table: Table, delta: DeltaTable, files: pd.DataFrame) -> pa.Table:
     """A row per window and decade: how many sales history has of it, and the standard deviation of their prices."""
     sales = _SALES(table, delta, files)
-    start = pc.floor_temporal(sales["event_at"], multiple=int(WINDOW.total_seconds()), unit="second")
+    at = sales["event_at"]
+    # Without its zone, UTC: with it Arrow looks up the machine's time zones, which may lack.
+    start = pc.floor_temporal(at.cast(pa.timestamp("us")), multiple=int(WINDOW.total_seconds()), unit="second")
+    start = start.cast(at.type)
     decade = pc.multiply(pc.divide(sales["yr_built"], 10), 10)
     rows = pa.table({"window_start": start, "decade": decade, "price": pc.cast(sales["price"], pa.float64())})
     if rows.num_rows:  # the first window may have been cut

@@ -47,6 +47,8 @@ class Server:
             "unix_socket_directories": "",
             "shared_buffers": "32MB",
             "max_connections": 20,
+            "timezone": "UTC",  # not the zone of the machine on which the cluster was made, for whoever connects
+            "log_timezone": "UTC",
         }
         set_ = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
         return [*unprivileged(data), str(program("postgres")), "-D", str(data), *set_]

@@ -73,7 +73,7 @@ def _moment(text: str) -> datetime:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise UsageError(f"--at takes a time in ISO 8601; got {text!r}.", "For example 2026-05-01T12:00.") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _show(given: "Answer", as_json: bool) -> None:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from jobs.houses import datasets, housing
 from jobs.houses.export import KnownHouses
@@ -49,7 +48,7 @@ def unsold_houses(name: str) -> Houses:
         [rows] = datasets.read_sets(name)
     except DataError:
         return housing.columns([], {fact: [] for fact in FACTS})
-    days = pc.cast(pc.cast(rows["listed_at"], pa.date32()), pa.int32())
+    days = rows["listed_at"].cast(pa.timestamp("us")).cast(pa.date32()).cast(pa.int32())  # of UTC
     columns = {fact: days if fact == "listed_day" else rows[fact] for fact in FACTS}
     return housing.columns(
         rows["id"].to_pylist(),

@@ -113,8 +113,8 @@ def _dates(text: pa.Array) -> pa.Array:
     plain = pc.if_else(pc.and_(pc.greater_equal(plain, READABLE[0]), pc.less(plain, READABLE[1])), plain, None)
     dates = pc.strptime(plain, format="%Y-%m-%d", unit="us", error_is_null=True)
     # strptime makes 2 March of 30 February: a date that reads back differently is none.
-    dates = pc.if_else(pc.equal(pc.strftime(dates, format="%Y-%m-%d"), plain), dates, None)
-    return pc.assume_timezone(dates, "UTC")
+    again = dates.cast(pa.date32()).cast(pa.string())  # strftime needs the machine's time zones, which may lack
+    return pc.if_else(pc.equal(again, plain), dates, None).cast(pa.timestamp("us", tz="UTC"))
 
 
 def _without_currency(text: pa.Array) -> pa.Array:

@@ -43,6 +43,24 @@ def test_nobody_gets_in_without_the_password(server: tuple[str, psutil.Process])
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root is another user than the one it starts")
+def test_its_clock_is_utc_for_whoever_connects(server: tuple[str, psutil.Process]) -> None:
+    with psycopg.connect(server[0]) as connection:
+        found = connection.execute("SELECT current_setting('timezone'), current_setting('log_timezone')").fetchone()
+    assert found == ("UTC", "UTC")
+
+
+def test_a_connection_is_in_utc_whatever_the_environment_says(
+    server: tuple[str, psutil.Process], lake: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """libpq hands PGTZ on, and it beats the options of the connection."""
+    monkeypatch.setenv("LAKE_POSTGRES_DSN", server[0])
+    monkeypatch.setenv("PGTZ", "Asia/Tokyo")
+    settings.cache_clear()
+    with postgres.connect(role=None) as connection:
+        connection.rollback()
+        assert connection.execute("SELECT current_setting('timezone') AS zone").fetchone() == {"zone": "UTC"}
+
+
 def test_it_does_not_run_as_root(server: tuple[str, psutil.Process]) -> None:
     assert server[1].uids().real != 0
 

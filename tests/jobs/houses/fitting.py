@@ -4,7 +4,6 @@ from functools import cache
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from jobs.houses import datasets, export, features, housing, judge
 from jobs.houses.build_datasets import COMMITTED
@@ -18,7 +17,7 @@ def real_houses(count: int = 1200) -> Houses:
     """The latest sale of some houses of the committed file, ordered by id."""
     rows = datasets.read_sales(COMMITTED)
     rows = rows.take(pa.array(range(0, rows.num_rows, rows.num_rows // count)))
-    days = pc.cast(pc.cast(rows["listed_at"], pa.date32()), pa.int32())
+    days = rows["listed_at"].cast(pa.timestamp("us")).cast(pa.date32()).cast(pa.int32())  # of UTC
     columns = {name: days if name == "listed_day" else rows[name] for name in FACTS} | {"price": rows["price"]}
     plain = {name: column.cast(pa.float64()).to_numpy(zero_copy_only=False) for name, column in columns.items()}
     houses = housing.columns(rows["id"].to_pylist(), plain)

@@ -99,7 +99,9 @@ def test_explain_answers_as_the_version_of_then(house: str) -> None:
     assert now["price"] > then["price"] * 1.5
     before = lake_command("explain", house, "--at", "2001-01-01")
     assert before.returncode == 1
-    assert "No model was live at 2001-01-01" in before.stderr
+    assert "No model was live at 2001-01-01 00:00:00 UTC" in before.stderr
+    elsewhere = lake_command("explain", house, "--at", "2001-01-01T05:30+05:30").stderr
+    assert elsewhere == before.stderr
 
 
 def test_a_time_that_is_none(house: str) -> None:
