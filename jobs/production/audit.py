@@ -53,9 +53,18 @@ def event(record: Record) -> dict[str, Any]:
     return found
 
 
+class _Fraction(str):
+    """A number with a fraction or an exponent, as it was written: no id, since stored it might be another."""
+
+
+def _whole(text: str) -> str:
+    return "0" if text == "-0" else text
+
+
 def _object(value: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(value.decode(), parse_constant=_refuse, parse_float=str, parse_int=str)
+        text = value.removeprefix(b"\xef\xbb\xbf").decode()
+        found = json.loads(text, parse_constant=_refuse, parse_float=_Fraction, parse_int=_whole)
     except (ValueError, RecursionError):
         raise NoEvent("not JSON") from None
     return found if isinstance(found, dict) else dict(_refuse("not one object"))
@@ -69,13 +78,15 @@ def _text(value: Any) -> str | None:
 
 
 def _id(raw: Mapping[str, Any], name: str) -> str:
+    if isinstance(raw.get(name), _Fraction | list | dict):
+        _refuse(f"{name}: neither a text nor a whole number")
     text = _text(raw.get(name)) or ""
     return text if _ID.fullmatch(text) else str(_refuse(name))
 
 
 def _zone(raw: Mapping[str, Any], name: str) -> str:
     zone = raw.get(name)
-    return zone if isinstance(zone, str) and zone in ZONES else str(_refuse(name))
+    return zone if isinstance(zone, str) and not isinstance(zone, _Fraction) and zone in ZONES else str(_refuse(name))
 
 
 def _time(text: str) -> datetime:

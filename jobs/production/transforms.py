@@ -40,17 +40,17 @@ def parse_events(records: DataFrame) -> DataFrame:
     )
     for name in _OF_DEFECTS:  # a pass has none, whatever was sent
         typed = typed.withColumn(name, F.when(F.col("kind") == "defect", F.col(name)))
-    reason = F.coalesce(*[F.when(broken, F.lit(reason)) for broken, reason in _rules()])
+    reason = F.coalesce(*[F.when(broken, reason) for broken, reason in _rules()])
     return typed.withColumn("reason", reason).select(*HISTORY.columns, "key", "value", "reason")
 
 
-def _rules() -> list[tuple[Column, str]]:
+def _rules() -> list[events.Rule]:
     """(broken, reason), in the order in which they are told."""
     ahead = F.col("recorded_at") + F.expr(f"INTERVAL {MAX_AHEAD}")
     at, sent = F.col("event_at"), F.col("raw")[TIME]
     return [
         (F.col("kind").isNull(), f"key: neither {PASS} nor {DEFECT}"),
-        *events.value_rules(F.col("raw")),
+        *events.value_rules(F.col("raw"), F.col("raw")["qls_unit_id"].isNull()),
         *(rule for name, column in _ID_FIELDS.items() for rule in _field_rules(name, column)),
         *(rule for name, column in _ZONE_FIELDS.items() for rule in _field_rules(name, column)),
         (sent.isNull(), f"{TIME}: missing"),
@@ -60,7 +60,7 @@ def _rules() -> list[tuple[Column, str]]:
     ]
 
 
-def _field_rules(name: str, column: str) -> list[tuple[Column, str]]:
+def _field_rules(name: str, column: str) -> list[events.Rule]:
     value = F.col(column)
     asked = F.col("kind") == "defect" if name in _OF_DEFECTS else F.lit(True)
     of = " of a defect" if name in _OF_DEFECTS else ""
@@ -68,7 +68,7 @@ def _field_rules(name: str, column: str) -> list[tuple[Column, str]]:
         unlike = (~value.isin(*ZONES), f"{name}: there is no such zone")
     else:
         unlike = (~value.rlike(_ID), f"{name}: not 1 to 64 letters, digits or _.:/-")
-    return [(asked & value.isNull(), f"{name}{of}: missing"), unlike]
+    return [(asked & value.isNull(), f"{name}{of}: missing"), *events.id_rules(name, value), unlike]
 
 
 def valid_events(parsed: DataFrame) -> DataFrame:
