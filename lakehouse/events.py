@@ -1,5 +1,6 @@
 """Reading records as JSON events, strictly: what every domain's rules begin with. Columns of Kafka records in."""
 
+import functools
 from collections.abc import Sequence
 
 from pyspark.sql import Column
@@ -18,19 +19,13 @@ _ODD = r'^[\[{]|^"-?Infinity"\z|' + _FLOAT
 Rule = tuple[Column, Column | str]  # broken, and the reason
 
 
-def text_of_value() -> Column:
-    """The record's `value` as text, less a byte order mark before it."""
-    text = F.col("value").cast("string")
-    return F.when(text.startswith("\ufeff"), F.substr(text, F.lit(2))).otherwise(text)
-
-
 def read_json(fields: str) -> Column:
     """The value read as JSON: `event`, an array of one when the value is one object with these fields (a Spark schema),
     and `corrupt`, null when all of it could be read.
 
     The envelope makes bytes after the object an error; from_json alone would ignore them.
     """
-    value, text = F.col("value"), text_of_value()
+    value, text = F.col("value"), unreadable.text_of_value()
     fits = (F.octet_length(value) <= MAX_VALUE_BYTES) & F.is_valid_utf8(text)
     readable = F.when(fits & (~text.contains("]") | _is_one_value(text)), text)
     enveloped = F.concat(F.lit('{"event":['), readable, F.lit("]}"))
@@ -71,8 +66,8 @@ def value_rules(read: Column, absent: Column) -> list[Rule]:
         (F.octet_length(value) > KEPT_BYTES, CUT),
         (F.octet_length(value) > MAX_VALUE_BYTES, f"value larger than {MAX_VALUE_BYTES // 1024} KB"),
         (~F.is_valid_utf8(value.cast("string")), unreadable.undecodable()),
-        (read.isNull(), unreadable.no_object(text_of_value())),
-        (absent, unreadable.envelope(text_of_value())),
+        (read.isNull(), unreadable.no_object()),
+        (absent, unreadable.envelope()),
     ]
 
 
@@ -82,17 +77,26 @@ def id_rules(name: str, text: Column) -> list[Rule]:
     Spark writes such values out again: 98549320.0 as 9.854932E7, which would be another id. A text that only looks so
     is one: the record is read once more where the look says that it may be.
     """
-    read = F.schema_of_variant(read_object(f"`{name}` variant")[name])
-    sent = F.when(text.rlike(_ODD), F.coalesce(read, F.lit("OBJECT")))
-    other = F.coalesce(sent != "STRING", F.lit(False))
     fraction = f"{name}: a number with a fraction or an exponent; a text or a whole number is wanted"
     nested = f"{name}: an array or an object; a text or a whole number is wanted"
-    return [(other, F.when(text.rlike(r"^[\[{]"), nested).otherwise(fraction))]
+    return [(is_no_id(name, text), F.when(text.rlike(r"^[\[{]"), nested).otherwise(fraction))]
+
+
+def is_no_id(name: str, text: Column) -> Column:
+    """Whether the field that reads as this text was something else than a text or a whole number."""
+    return F.coalesce(F.when(text.rlike(_ODD), _is_no_text(name)), F.lit(False))
+
+
+@functools.cache
+def _is_no_text(name: str) -> Column:
+    """Whether a field that is there is no text. The record is one JSON object, as was read before."""
+    field = F.from_json(unreadable.text_of_value(), f"`{name}` variant", unreadable.STRICT)[name]
+    return F.coalesce(F.schema_of_variant(field) != "STRING", F.lit(True))
 
 
 def other_names(names: Sequence[str]) -> Column:
     """The names in the record's JSON object that are none of these, bare."""
-    others = F.filter(F.json_object_keys(text_of_value()), lambda name: ~name.isin(*names))
+    others = F.filter(F.json_object_keys(unreadable.text_of_value()), lambda name: ~name.isin(*names))
     return F.transform(others, lambda name: F.regexp_replace(F.lower(name), "[^a-z0-9]", ""))
 
 

@@ -1,6 +1,10 @@
-"""Why a value is no JSON object, in words for its sender: what was found, what is wanted. Read for bad records only."""
+"""Why a value is no JSON object, in words for its sender: what was found, what is wanted. Read for bad records only.
 
-from collections.abc import Sequence
+Columns are built once in a process: a batch has a plan of its own, and each call into the JVM for it costs time.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
@@ -56,24 +60,35 @@ _BASE64 = "JSON in base64 within a JSON text; the object itself is wanted"
 _SEVERAL = "more than one object; each event is wanted as a record of its own"
 
 
+@functools.cache
+def text_of_value() -> Column:
+    """The record's `value` as text, less a byte order mark before it."""
+    text = F.col("value").cast("string")
+    return F.when(text.startswith("\ufeff"), F.substr(text, F.lit(2))).otherwise(text)
+
+
+@functools.cache
 def undecodable() -> Column:
     """Why the record's `value` is no UTF-8."""
     return F.coalesce(_of_bytes(), F.lit("invalid UTF-8"))
 
 
-def no_object(text: Column) -> Column:
-    """Why this text, the record's `value`, does not read as one JSON object."""
-    bare = F.regexp_replace(text, r"^\s+|\s+\z", "")
-    found = [_of_bytes(), _text_or_array(bare), _first(bare, _TEXTS), _spoilt_object(bare)]
-    return F.coalesce(*found, F.lit("malformed JSON: not one object"))
+@functools.cache
+def no_object() -> Column:
+    """Why the record's `value`, a text, does not read as one JSON object."""
+    bare = F.regexp_replace(text_of_value(), r"^\s+|\s+\z", "")
+    found = let(bare, lambda bare: F.coalesce(_text_or_array(bare), _first(bare, _TEXTS), _spoilt_object(bare)))
+    return F.coalesce(_of_bytes(), found, F.lit("malformed JSON: not one object"))
 
 
-def envelope(text: Column) -> Column:
-    """What is around the event in this JSON object that has none of an event's fields; null where nothing known is."""
+@functools.cache
+def envelope() -> Column:
+    """What is around the event in a JSON object that has none of an event's fields; null where nothing known is."""
+    text = text_of_value()
     names = F.json_object_keys(text)
-    around = (F.size(names) == 1) & text.rlike(r'^\s*\{\s*"[^"]*"\s*:\s*\{')
+    alone = text.rlike(r'^\s*\{\s*"[^"]*"\s*:\s*\{') & (F.size(names) == 1)
     joined = F.concat(F.lit(","), F.array_join(names, ","), F.lit(","))
-    return F.coalesce(_first(joined, _ENVELOPES), F.when(around, _AROUND))
+    return F.coalesce(_first(joined, _ENVELOPES), F.when(alone, _AROUND))
 
 
 def reads(text: Column, **loosened: str) -> Column:
@@ -88,7 +103,8 @@ def _of_bytes() -> Column:
 
 def _text_or_array(bare: Column) -> Column:
     inner = F.from_json(F.concat(F.lit('{"event":'), bare, F.lit("}")), "event string", STRICT)["event"]
-    of_text = F.when(inner.rlike(r"^\s*\{") & reads(inner), _TWICE).when(inner.rlike(r"^eyJ[\w+/=-]+\z"), _BASE64)
+    twice = F.when(inner.rlike(r"^\s*\{") & reads(inner), _TWICE)
+    of_text = F.coalesce(twice, F.when(inner.rlike(r"^eyJ[\w+/=-]+\z"), _BASE64))
     several = "an array; each event is wanted as a record of its own"
     return (
         F.when(bare.startswith('"') & reads(bare), F.coalesce(of_text, F.lit("a JSON text; a JSON object is wanted")))
@@ -114,6 +130,11 @@ def _spoilt_object(bare: Column) -> Column:
         .when(~bare.endswith("}"), "JSON that is cut off; one whole object is wanted")
         .otherwise(None)
     )
+
+
+def let(value: Column, build: Callable[[Column], Column]) -> Column:
+    """What `build` makes of a value that stands in the plan once, however often it is used."""
+    return F.get(F.transform(F.array(value), build), F.lit(0))
 
 
 def _first(subject: Column, table: _Table) -> Column:

@@ -1,20 +1,26 @@
 """The domain's rules: pure functions, DataFrame -> DataFrame, the same for the stream and for batches."""
 
+import functools
 from functools import reduce
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from jobs.houses.schema import COORDINATES, EARLIEST, FIELDS, HISTORY, MAX_AHEAD, PRICE, READABLE, Field
-from lakehouse import events
+from lakehouse import events, unreadable
 
 _NUMBER = r"^-?\d+(\.\d+)?([eE][+-]?\d+)?\z"  # a cast would take 1f and 0x1p0 as well
 _WHOLE_ID = r"^0*(\d+)(\.0+)?\z"  # 0071 and 71.0 are the house 71
 _ID = r"^[A-Za-z0-9_-]{1,64}\z"
 TWICE = "a field is there twice, once of a wrong type"  # what is left when each field by itself is right
+IDS = ("id", "event_id")
 _NUMERIC = ("INT", "DOUBLE", PRICE)
-_FOUND = {"STRING": "a text", "BOOLEAN": "true or false", "ARRAY": "an array", "OBJECT": "an object"}
-_TIME = "a time (ISO 8601 or epoch milliseconds)"
+FOUND = {"STRING": "a text", "BOOLEAN": "true or false", "ARRAY": "an array", "OBJECT": "an object"}
+WANTED = {
+    "INT": "a whole number",
+    "TIMESTAMP": "a time (ISO 8601 or epoch milliseconds)",
+    "waterfront": "0, 1, true or false",
+}
 
 
 def _json_schema(numbers: str) -> str:
@@ -33,10 +39,15 @@ def parse_sales(records: DataFrame) -> DataFrame:
     coordinates = [F.col("topic"), F.col("partition"), F.col("offset"), F.col("timestamp").alias("recorded_at")]
     read = records.select(*coordinates, "key", "value", events.read_json(_json_schema("double")).alias("read"))
     read = read.withColumn("raw", F.when(F.size("read.event") == 1, F.col("read.event")[0]))
-    typed = [_typed(field, F.col("raw")[field.name]).alias(field.name) for field in FIELDS]
-    sales = read.select(*COORDINATES, "key", "value", "read", "raw", *typed)
+    sales = read.select(*COORDINATES, "key", "value", "read", "raw", *_all_typed())
     sales = sales.withColumn("event_at", F.coalesce("sold_at", "recorded_at")).withColumn("source", F.lit("stream"))
     return sales.withColumn("is_valid", _is_valid()).select(*HISTORY.columns, "key", "value", "is_valid")
+
+
+@functools.cache
+def _all_typed() -> list[Column]:
+    """The fields' columns. Built once in a process, as the rules are: it takes a thousand calls into the JVM."""
+    return [_typed(field, F.col("raw")[field.name]).alias(field.name) for field in FIELDS]
 
 
 def _typed(field: Field, raw: Column) -> Column:
@@ -54,15 +65,12 @@ def _typed(field: Field, raw: Column) -> Column:
     return raw.try_cast(field.kind)
 
 
+@functools.cache
 def _is_valid() -> Column:
     whole = F.col("read.corrupt").isNull() & F.col("raw").isNotNull()
     fields = [F.coalesce(_in_bounds(field), F.lit(False) if field.required else _absent(field)) for field in FIELDS]
-    others = [~broken for broken, _reason in (*_time_rules(), *_id_rules("id"), *_id_rules("event_id"))]
-    return F.coalesce(reduce(Column.__and__, [whole, *fields, *others]), F.lit(False))
-
-
-def _id_rules(name: str) -> list[events.Rule]:
-    return events.id_rules(name, F.col("raw")[name])
+    broken = [*(rule for rule, _reason in _time_rules()), *(events.is_no_id(name, F.col("raw")[name]) for name in IDS)]
+    return F.coalesce(reduce(Column.__and__, [whole, *fields, *(~rule for rule in broken)]), F.lit(False))
 
 
 def _absent(field: Field) -> Column:
@@ -99,24 +107,24 @@ def dead_letters(parsed: DataFrame) -> DataFrame:
 
     Only here is the text of each field looked at, so that valid sales do not pay for it.
     """
-    types = ",".join(f"{field.name} variant" for field in FIELDS)
     bad = parsed.where(~F.col("is_valid")).withColumns(
         {
             "raw": events.read_object(_json_schema("string")),
-            "sent": events.read_object(types),
             "alike": events.other_names([field.name for field in FIELDS]),
         }
     )
-    reason = F.coalesce(*[F.when(broken, reason) for broken, reason in _reasons()], F.lit(TWICE))
-    return bad.select(*COORDINATES, reason.alias("reason"), "key", events.kept_value().alias("value"))
+    return bad.select(*COORDINATES, _reason().alias("reason"), "key", events.kept_value().alias("value"))
 
 
-def _reasons() -> list[events.Rule]:
-    return [
+@functools.cache
+def _reason() -> Column:
+    rules = [
         *events.value_rules(F.col("raw"), _absent(FIELDS[0])),
         *(rule for field in FIELDS for rule in _field_reasons(field)),
         *_time_rules(),
     ]
+    reason = F.coalesce(*[F.when(broken, reason) for broken, reason in rules], F.lit(TWICE))
+    return unreadable.let(F.split(reason, "\n"), _with_found)
 
 
 def _field_reasons(field: Field) -> list[events.Rule]:
@@ -127,8 +135,8 @@ def _field_reasons(field: Field) -> list[events.Rule]:
     unlike = ~_absent(field) & value.isNull()
     return [
         *([(_absent(field), _missing(field.name))] if field.required else []),
-        *(_id_rules(field.name) if field.kind == "STRING" else []),
-        (unlike, F.coalesce(_of_wrong_type(field), F.lit(out))),
+        *(events.id_rules(field.name, F.col("raw")[field.name]) if field.name in IDS else []),
+        (unlike, f"{field.name}\n{WANTED.get(field.name) or WANTED.get(field.kind, 'a number')}\n{out}"),
         (~_in_bounds(field), out),
     ]
 
@@ -138,22 +146,19 @@ def _missing(name: str) -> Column:
     return F.when(F.array_contains("alike", events.bare(name)), alike).otherwise(f"{name}: missing")
 
 
-def _of_wrong_type(field: Field) -> Column:
-    """What was found in a field that could not be read, and what is wanted; null for a number that is out of bounds."""
-    wanted = {"INT": "a whole number", "TIMESTAMP": _TIME}.get(field.kind, "a number")
-    wanted = "0, 1, true or false" if field.name == "waterfront" else wanted
-    sent = F.col("sent")[field.name]
-    kind = F.regexp_extract(F.schema_of_variant(sent), "^[A-Z]+", 0)
+def _with_found(parts: Column) -> Column:
+    """The reason for a field that could not be read, of its name, what is wanted, and what to say of a number."""
+    sent = F.from_json(unreadable.text_of_value(), "map<string,variant>")[parts[0]]
     number = F.try_variant_get(sent, "$", "double")
-    names = F.create_map(*[F.lit(text) for pair in _FOUND.items() for text in pair])
+    names = F.create_map(*[F.lit(text) for pair in FOUND.items() for text in pair])
     found = F.coalesce(
-        F.when(F.col("raw")[field.name] == "", "an empty text"),
-        F.try_element_at(names, kind),
+        F.when(F.try_variant_get(sent, "$", "string") == "", "an empty text"),
+        F.try_element_at(names, F.regexp_extract(F.schema_of_variant(sent), "^[A-Z]+", 0)),
         F.when((F.abs(number) < 1e15) & (number != F.floor(number)), "a number with a fraction"),
-        F.when(F.col("sent").isNull(), "a value"),
-        F.lit("a number" if field.kind == "TIMESTAMP" else None),
+        F.when(parts[1].startswith("a time"), "a number"),
     )
-    return F.concat(F.lit(f"{field.name}: "), found, F.lit(f", not {wanted}"))
+    told = F.concat(parts[0], F.lit(": "), found, F.lit(", not "), parts[1])
+    return F.when(F.size(parts) == 3, F.coalesce(told, parts[2])).otherwise(parts[0])
 
 
 def with_decade(sales: DataFrame) -> DataFrame:
