@@ -199,7 +199,7 @@ def _new_values(file: Path) -> dict[str, bytes | None]:
     """Values by place, of lines such as {"at": "houses/0/12", "value": …}; an object or a text, or `value_base64`."""
     values: dict[str, bytes | None] = {}
     try:
-        lines = file.read_text().splitlines()
+        lines = file.read_text("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{file} cannot be read: {error}.") from None
     for number, line in enumerate(lines, start=1):

@@ -1,33 +1,51 @@
 """Reading records as JSON events, strictly: what every domain's rules begin with. Columns of Kafka records in."""
 
+import functools
+from collections.abc import Sequence
+
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
+from lakehouse import unreadable
 from lakehouse.batches import CUT, KEPT_BYTES
 
 MAX_VALUE_BYTES = 256 * 1024
 # \z, not $: that one also matches before a line end.
 _ISO = r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)?\z"
 _MILLIS = r"^-?\d{1,15}\z"
-_STRICT = {"allowNonNumericNumbers": "false", "allowSingleQuotes": "false", "columnNameOfCorruptRecord": "corrupt"}
+# What a number with a fraction or an exponent reads as in a text field: perhaps otherwise than it was written.
+_FLOAT = r"^-?\d+\.\d+(E-?\d+)?\z"
+_ODD = r'^[\[{]|^"-?Infinity"\z|' + _FLOAT
+Rule = tuple[Column, Column | str]  # broken, and the reason
+
+
+def read_json(fields: str) -> Column:
+    """The value read as JSON: `event`, an array of one when the value is one object with these fields (a Spark schema),
+    and `corrupt`, null when all of it could be read.
+
+    The envelope makes bytes after the object an error; from_json alone would ignore them.
+    """
+    value, text = F.col("value"), unreadable.text_of_value()
+    fits = (F.octet_length(value) <= MAX_VALUE_BYTES) & F.is_valid_utf8(text)
+    readable = F.when(fits & (~text.contains("]") | _is_one_value(text)), text)
+    enveloped = F.concat(F.lit('{"event":['), readable, F.lit("]}"))
+    return F.from_json(enveloped, f"event array<struct<{fields}>>, corrupt string", unreadable.STRICT)
 
 
 def read_object(fields: str) -> Column:
     """The record's `value` as one JSON object with these fields (a Spark schema); null where it is anything else."""
-    value = F.col("value")
-    text = value.cast("string")
-    fits = (F.octet_length(value) <= MAX_VALUE_BYTES) & F.is_valid_utf8(text)
-    readable = F.when(fits & (~text.contains("]") | _is_one_value(text)), text)
-    # The envelope makes bytes after the object an error; from_json alone would ignore them.
-    enveloped = F.concat(F.lit('{"event":['), readable, F.lit("]}"))
-    read = F.from_json(enveloped, f"event array<struct<{fields}>>, corrupt string", _STRICT)
+    read = read_json(fields)
     return F.when(read["corrupt"].isNull() & (F.size(read["event"]) == 1), read["event"][0])
 
 
 def _is_one_value(text: Column) -> Column:
-    """Whether a text that reads well in the envelope is one JSON value, and does not close the envelope itself."""
-    as_field = F.concat(F.lit('{"event":{"one":'), text, F.lit("}}"))
-    return F.from_json(as_field, "event string, corrupt string", _STRICT)["corrupt"].isNull()
+    """Whether a text that reads well in the envelope is one JSON value, and does not close the envelope itself.
+
+    `{…}],"event":[{…}` and `{…}]} and more` read well there. What ends with the first value in an array and as well in
+    an object ends with its text. Usual events have no brackets, so they do not pay for it.
+    """
+    as_field = F.concat(F.lit('{"one":'), text, F.lit("}"))
+    return unreadable.reads(as_field)
 
 
 def time_of(raw: Column) -> Column:
@@ -36,17 +54,55 @@ def time_of(raw: Column) -> Column:
     return F.coalesce(iso, F.when(raw.rlike(_MILLIS), F.timestamp_millis(raw.try_cast("bigint"))))
 
 
-def value_rules(read: Column) -> list[tuple[Column, str]]:
-    """Why a record's `value` is no event whatever its fields: (broken, reason), the first that holds counts."""
+def value_rules(read: Column, absent: Column) -> list[Rule]:
+    """Why a record's `value` is no event whatever its fields: (broken, reason), the first that holds counts.
+
+    `absent` says that the event's first field is not there: then it may be inside something else.
+    """
     value = F.col("value")
     return [
         (value.isNull(), "null value"),
         (F.octet_length(value) == 0, "empty value"),
         (F.octet_length(value) > KEPT_BYTES, CUT),
         (F.octet_length(value) > MAX_VALUE_BYTES, f"value larger than {MAX_VALUE_BYTES // 1024} KB"),
-        (~F.is_valid_utf8(value.cast("string")), "invalid UTF-8"),
-        (read.isNull(), "malformed JSON: not one object"),
+        (~F.is_valid_utf8(value.cast("string")), unreadable.undecodable()),
+        (read.isNull(), unreadable.no_object()),
+        (absent, unreadable.envelope()),
     ]
+
+
+def id_rules(name: str, text: Column) -> list[Rule]:
+    """Why what was read into a text is no id: it was no text and no whole number. The first that holds counts.
+
+    Spark writes such values out again: 98549320.0 as 9.854932E7, which would be another id. A text that only looks so
+    is one: the record is read once more where the look says that it may be.
+    """
+    fraction = f"{name}: a number with a fraction or an exponent; a text or a whole number is wanted"
+    nested = f"{name}: an array or an object; a text or a whole number is wanted"
+    return [(is_no_id(name, text), F.when(text.rlike(r"^[\[{]"), nested).otherwise(fraction))]
+
+
+def is_no_id(name: str, text: Column) -> Column:
+    """Whether the field that reads as this text was something else than a text or a whole number."""
+    return F.coalesce(F.when(text.rlike(_ODD), _is_no_text(name)), F.lit(False))
+
+
+@functools.cache
+def _is_no_text(name: str) -> Column:
+    """Whether a field that is there is no text. The record is one JSON object, as was read before."""
+    field = F.from_json(unreadable.text_of_value(), f"`{name}` variant", unreadable.STRICT)[name]
+    return F.coalesce(F.schema_of_variant(field) != "STRING", F.lit(True))
+
+
+def other_names(names: Sequence[str]) -> Column:
+    """The names in the record's JSON object that are none of these, bare."""
+    others = F.filter(F.json_object_keys(unreadable.text_of_value()), lambda name: ~name.isin(*names))
+    return F.transform(others, lambda name: F.regexp_replace(F.lower(name), "[^a-z0-9]", ""))
+
+
+def bare(name: str) -> str:
+    """A field's name without what senders write otherwise: sqftLiving and `SQFT LIVING` are sqft_living."""
+    return name.lower().replace("_", "")
 
 
 def kept_value() -> Column:

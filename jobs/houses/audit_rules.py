@@ -14,6 +14,7 @@ from typing import Any
 
 Sale = dict[str, Any]
 LARGEST_VALUE = 262_144
+MARK = b"\xef\xbb\xbf"  # a byte order mark, which some senders write before their JSON
 DEEPEST = 997  # brackets within a value; Spark's JSON reader takes 1,000 in all
 LONGEST_NUMBER = 1000
 LONGEST_NAME = 50_000  # of a field, at any depth: Spark's JSON reader takes no longer one
@@ -48,6 +49,7 @@ TIMES = ("listed_at", "sold_at")
 
 _BLANK = re.compile(r"[ \t\n\r]*")
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+_FRACTION = re.compile(r"[0-9][.eE]")
 _LOOSE = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 LONG_NUMBER = re.compile(r"[0-9.eE+-]{1003}")
@@ -84,12 +86,12 @@ def sale(value: bytes | None, recorded_at: int) -> Sale:
     if len(value) > LARGEST_VALUE:
         _refuse("too large")
     raw = _object(value)
-    found: Sale = {"id": _house_id(raw.get("id", "null"))}
+    found: Sale = {"id": _house_id(_id(raw, "id"))}
     for name in NUMBERS:
         found[name] = _number(name, raw.get(name, "null"))
     for name in TIMES:
         found[name] = _time(name, raw.get(name, "null"))
-    found["event_id"] = _text(raw.get("event_id", "null"))
+    found["event_id"] = _text(_id(raw, "event_id"))
     if found["event_id"] is not None and not 1 <= len(found["event_id"]) <= 128:
         _refuse("event_id: length")
     found["event_at"] = recorded_at if found["sold_at"] is None else found["sold_at"]
@@ -103,7 +105,7 @@ def _object(value: bytes) -> dict[str, str]:
     before = sys.getrecursionlimit()
     sys.setrecursionlimit(max(before, 4 * DEEPEST))
     try:
-        return dict(_members(value.decode()))
+        return dict(_members(value.removeprefix(MARK).decode()))
     except UnicodeDecodeError:
         raise NoSale("not UTF-8") from None
     except (ValueError, RecursionError):
@@ -175,6 +177,14 @@ def _as_java(value: float) -> str:
     sign, digits, exponent = Decimal(repr(value)).normalize().as_tuple()
     text = "".join(map(str, digits))
     return f"{'-' if sign else ''}{text[0]}.{text[1:] or '0'}E{int(exponent) + len(digits) - 1}"
+
+
+def _id(raw: dict[str, str], name: str) -> str:
+    """The raw id. As a number with a fraction or an exponent it might be another once it is stored, so it is none."""
+    value = raw.get(name, "null")
+    if value[0] in "[{" or (value[0] != '"' and _FRACTION.search(value)):
+        _refuse(f"{name}: neither a text nor a whole number")
+    return value
 
 
 def _house_id(raw: str) -> str:

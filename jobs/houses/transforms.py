@@ -1,49 +1,33 @@
 """The domain's rules: pure functions, DataFrame -> DataFrame, the same for the stream and for batches."""
 
+import functools
 from functools import reduce
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from jobs.houses.schema import COORDINATES, EARLIEST, FIELDS, HISTORY, MAX_AHEAD, MAX_VALUE_BYTES, READABLE, Field
-from lakehouse.batches import CUT, KEPT_BYTES
+from jobs.houses.schema import COORDINATES, EARLIEST, FIELDS, HISTORY, MAX_AHEAD, PRICE, READABLE, Field
+from lakehouse import events, unreadable
 
-# \z, not $: that one also matches before a line end.
-_ISO = r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)?\z"
-_MILLIS = r"^-?\d{1,15}\z"
 _NUMBER = r"^-?\d+(\.\d+)?([eE][+-]?\d+)?\z"  # a cast would take 1f and 0x1p0 as well
 _WHOLE_ID = r"^0*(\d+)(\.0+)?\z"  # 0071 and 71.0 are the house 71
 _ID = r"^[A-Za-z0-9_-]{1,64}\z"
 TWICE = "a field is there twice, once of a wrong type"  # what is left when each field by itself is right
-_STRICT = {"allowNonNumericNumbers": "false", "allowSingleQuotes": "false", "columnNameOfCorruptRecord": "corrupt"}
+IDS = ("id", "event_id")
+_NUMERIC = ("INT", "DOUBLE", PRICE)
+FOUND = {"STRING": "a text", "BOOLEAN": "true or false", "ARRAY": "an array", "OBJECT": "an object"}
+WANTED = {
+    "INT": "a whole number",
+    "TIMESTAMP": "a time (ISO 8601 or epoch milliseconds)",
+    "waterfront": "0, 1, true or false",
+}
 
 
 def _json_schema(numbers: str) -> str:
-    """The event within an envelope; `numbers` is the type in which numeric fields are read."""
-    kinds = {"INT": numbers, "DOUBLE": numbers, "DECIMAL(12,2)": numbers}
-    fields = ",".join(f"{f.name}:{'string' if f.name == 'waterfront' else kinds.get(f.kind, 'string')}" for f in FIELDS)
-    return f"event array<struct<{fields}>>, corrupt string"
-
-
-def _read_json(numbers: str) -> Column:
-    """The value read as JSON: `event`, an array of one when the value is one object, and `corrupt`, null when all of it
-    could be read. The envelope makes bytes after the object an error; from_json alone would ignore them.
-    """
-    value = F.col("value")
-    text = value.cast("string")
-    fits = (F.octet_length(value) <= MAX_VALUE_BYTES) & F.is_valid_utf8(text)
-    readable = F.when(fits & (~text.contains("]") | _is_one_value(text)), text)
-    return F.from_json(F.concat(F.lit('{"event":['), readable, F.lit("]}")), _json_schema(numbers), _STRICT)
-
-
-def _is_one_value(text: Column) -> Column:
-    """Whether a text that reads well in the envelope is one JSON value, and does not close the envelope itself.
-
-    `{…}],"event":[{…}` and `{…}]} and more` read well there. What ends with the first value in an array and as well in
-    an object ends with its text. Sales have no brackets, so they do not pay for it.
-    """
-    as_field = F.concat(F.lit('{"event":{"one":'), text, F.lit("}}"))
-    return F.from_json(as_field, "event string, corrupt string", _STRICT)["corrupt"].isNull()
+    """The event's fields; `numbers` is the type in which numeric fields are read."""
+    return ",".join(
+        f"{f.name} {numbers if f.kind in _NUMERIC and f.name != 'waterfront' else 'string'}" for f in FIELDS
+    )
 
 
 def parse_sales(records: DataFrame) -> DataFrame:
@@ -53,12 +37,17 @@ def parse_sales(records: DataFrame) -> DataFrame:
     1 for waterfront. A sale without `sold_at` has the record's timestamp as its event time.
     """
     coordinates = [F.col("topic"), F.col("partition"), F.col("offset"), F.col("timestamp").alias("recorded_at")]
-    read = records.select(*coordinates, "key", "value", _read_json("double").alias("read"))
+    read = records.select(*coordinates, "key", "value", events.read_json(_json_schema("double")).alias("read"))
     read = read.withColumn("raw", F.when(F.size("read.event") == 1, F.col("read.event")[0]))
-    typed = [_typed(field, F.col("raw")[field.name]).alias(field.name) for field in FIELDS]
-    sales = read.select(*COORDINATES, "key", "value", "read", "raw", *typed)
+    sales = read.select(*COORDINATES, "key", "value", "read", "raw", *_all_typed())
     sales = sales.withColumn("event_at", F.coalesce("sold_at", "recorded_at")).withColumn("source", F.lit("stream"))
     return sales.withColumn("is_valid", _is_valid()).select(*HISTORY.columns, "key", "value", "is_valid")
+
+
+@functools.cache
+def _all_typed() -> list[Column]:
+    """The fields' columns. Built once in a process, as the rules are: it takes a thousand calls into the JVM."""
+    return [_typed(field, F.col("raw")[field.name]).alias(field.name) for field in FIELDS]
 
 
 def _typed(field: Field, raw: Column) -> Column:
@@ -67,8 +56,7 @@ def _typed(field: Field, raw: Column) -> Column:
     if field.kind == "STRING":
         return raw
     if field.kind == "TIMESTAMP":
-        iso = F.when(raw.rlike(_ISO), raw.try_cast("timestamp"))
-        return F.coalesce(iso, F.when(raw.rlike(_MILLIS), F.timestamp_millis(raw.try_cast("bigint"))))
+        return events.time_of(raw)
     if field.name == "waterfront":
         number = F.when(raw.isin("0", "1") | raw.rlike(_NUMBER), raw.try_cast("double"))
         raw = F.when(raw == "true", 1.0).when(raw == "false", 0.0).otherwise(number)
@@ -77,11 +65,12 @@ def _typed(field: Field, raw: Column) -> Column:
     return raw.try_cast(field.kind)
 
 
+@functools.cache
 def _is_valid() -> Column:
     whole = F.col("read.corrupt").isNull() & F.col("raw").isNotNull()
     fields = [F.coalesce(_in_bounds(field), F.lit(False) if field.required else _absent(field)) for field in FIELDS]
-    times = [~broken for broken, _reason in _time_rules()]
-    return F.coalesce(reduce(Column.__and__, [whole, *fields, *times]), F.lit(False))
+    broken = [*(rule for rule, _reason in _time_rules()), *(events.is_no_id(name, F.col("raw")[name]) for name in IDS)]
+    return F.coalesce(reduce(Column.__and__, [whole, *fields, *(~rule for rule in broken)]), F.lit(False))
 
 
 def _absent(field: Field) -> Column:
@@ -118,37 +107,58 @@ def dead_letters(parsed: DataFrame) -> DataFrame:
 
     Only here is the text of each field looked at, so that valid sales do not pay for it.
     """
-    bad = parsed.where(~F.col("is_valid")).withColumn("read", _read_json("string"))
-    bad = bad.withColumn("raw", F.when(F.size("read.event") == 1, F.col("read.event")[0]))
-    reason = F.coalesce(*[F.when(broken, F.lit(reason)) for broken, reason in _reasons()], F.lit(TWICE))
-    kept = F.when(F.octet_length("value") > KEPT_BYTES, F.substring("value", 1, KEPT_BYTES)).otherwise(F.col("value"))
-    return bad.select(*COORDINATES, reason.alias("reason"), "key", kept.alias("value"))
+    bad = parsed.where(~F.col("is_valid")).withColumns(
+        {
+            "raw": events.read_object(_json_schema("string")),
+            "alike": events.other_names([field.name for field in FIELDS]),
+        }
+    )
+    return bad.select(*COORDINATES, _reason().alias("reason"), "key", events.kept_value().alias("value"))
 
 
-def _reasons() -> list[tuple[Column, str]]:
-    value = F.col("value")
-    return [
-        (value.isNull(), "null value"),
-        (F.octet_length(value) == 0, "empty value"),
-        (F.octet_length(value) > KEPT_BYTES, CUT),
-        (F.octet_length(value) > MAX_VALUE_BYTES, f"value larger than {MAX_VALUE_BYTES // 1024} KB"),
-        (~F.is_valid_utf8(value.cast("string")), "invalid UTF-8"),
-        (F.col("raw").isNull(), "malformed JSON: not one object"),
+@functools.cache
+def _reason() -> Column:
+    rules = [
+        *events.value_rules(F.col("raw"), _absent(FIELDS[0])),
         *(rule for field in FIELDS for rule in _field_reasons(field)),
         *_time_rules(),
     ]
+    reason = F.coalesce(*[F.when(broken, reason) for broken, reason in rules], F.lit(TWICE))
+    return unreadable.let(F.split(reason, "\n"), _with_found)
 
 
-def _field_reasons(field: Field) -> list[tuple[Column, str]]:
-    kind = {"INT": "a whole number", "TIMESTAMP": "a time (ISO 8601 or epoch milliseconds)", "STRING": "text"}
-    reasons = [(_absent(field), f"{field.name}: missing")] if field.required else []
-    reasons.append(
-        (~_absent(field) & F.col(field.name).isNull(), f"{field.name}: not {kind.get(field.kind, 'a number')}")
-    )
-    bounds = "" if field.low is None else f" ({field.low:.12g} to {field.high:.12g})"
+def _field_reasons(field: Field) -> list[events.Rule]:
+    value, bounds = F.col(field.name), "" if field.low is None else f" ({field.low:.12g} to {field.high:.12g})"
     rules = {"id": "not 1 to 64 letters, digits, - or _", "event_id": "not 1 to 128 characters"}
     rule = rules.get(field.name) or (f"not from {READABLE[0]} to {READABLE[1]}" if field.kind == "TIMESTAMP" else "")
-    return [*reasons, (~_in_bounds(field), f"{field.name}: {rule or f'out of bounds{bounds}'}")]
+    out = f"{field.name}: {rule or f'out of bounds{bounds}'}"
+    unlike = ~_absent(field) & value.isNull()
+    return [
+        *([(_absent(field), _missing(field.name))] if field.required else []),
+        *(events.id_rules(field.name, F.col("raw")[field.name]) if field.name in IDS else []),
+        (unlike, f"{field.name}\n{WANTED.get(field.name) or WANTED.get(field.kind, 'a number')}\n{out}"),
+        (~_in_bounds(field), out),
+    ]
+
+
+def _missing(name: str) -> Column:
+    alike = F.lit(f"{name}: missing; a field of nearly this name is there")
+    return F.when(F.array_contains("alike", events.bare(name)), alike).otherwise(f"{name}: missing")
+
+
+def _with_found(parts: Column) -> Column:
+    """The reason for a field that could not be read, of its name, what is wanted, and what to say of a number."""
+    sent = F.from_json(unreadable.text_of_value(), "map<string,variant>")[parts[0]]
+    number = F.try_variant_get(sent, "$", "double")
+    names = F.create_map(*[F.lit(text) for pair in FOUND.items() for text in pair])
+    found = F.coalesce(
+        F.when(F.try_variant_get(sent, "$", "string") == "", "an empty text"),
+        F.try_element_at(names, F.regexp_extract(F.schema_of_variant(sent), "^[A-Z]+", 0)),
+        F.when((F.abs(number) < 1e15) & (number != F.floor(number)), "a number with a fraction"),
+        F.when(parts[1].startswith("a time"), "a number"),
+    )
+    told = F.concat(parts[0], F.lit(": "), found, F.lit(", not "), parts[1])
+    return F.when(F.size(parts) == 3, F.coalesce(told, parts[2])).otherwise(parts[0])
 
 
 def with_decade(sales: DataFrame) -> DataFrame:

@@ -70,11 +70,20 @@ def _kinds(passes: tuple[str, ...], defects: tuple[str, ...]) -> dict[bytes, str
     return {name.encode(): kind for name, kind in (*named, *quoted)}
 
 
+class _Fraction(str):
+    """A number with a fraction or an exponent, as it was written: no id, since stored it might be another."""
+
+
+def _integer(text: str) -> str:
+    return "0" if text == "-0" else text
+
+
 def _object(value: bytes) -> dict[str, Any]:
     try:
-        hook = _whole if b"\\u" in value else None
+        text = value.removeprefix(b"\xef\xbb\xbf").decode()
+        hook = _whole if "\\u" in text else None
         found = json.loads(
-            value.decode(), parse_constant=_refuse, parse_float=str, parse_int=str, object_pairs_hook=hook
+            text, parse_constant=_refuse, parse_float=_Fraction, parse_int=_integer, object_pairs_hook=hook
         )
     except (ValueError, RecursionError):
         raise NoEvent("not JSON") from None
@@ -99,9 +108,11 @@ def _text(value: Any) -> str | None:
 
 def _id(raw: Mapping[str, Any], name: str) -> str:
     value = raw.get(name)
+    if isinstance(value, _Fraction | list | dict):
+        _refuse(f"{name}: neither a text nor a whole number")
     text = _text(value) or ""
     printable = 0 < len(text) <= 128 and not text.isspace() and not _UNPRINTABLE.search(text)
-    return text if printable and not isinstance(value, dict | list) else str(_refuse(name))
+    return text if printable else str(_refuse(name))
 
 
 def _zone(raw: Mapping[str, Any], name: str, rules: Rules, point: str | None = None) -> str:
@@ -109,7 +120,8 @@ def _zone(raw: Mapping[str, Any], name: str, rules: Rules, point: str | None = N
     if zone is None and point is not None:
         homes = [zone for zone, points in rules.zones.items() if point in points]
         return homes[0] if len(homes) == 1 else str(_refuse(name))
-    return zone if isinstance(zone, str) and zone in rules.zones else str(_refuse(name))
+    known = isinstance(zone, str) and not isinstance(zone, _Fraction) and zone in rules.zones
+    return str(zone) if known else str(_refuse(name))
 
 
 def _time(text: str) -> datetime:

@@ -47,7 +47,7 @@ def parse_events(records: DataFrame, rules: Versions) -> DataFrame:
         typed = typed.withColumn(name, F.when(of_defect, F.col(name)))
     home = F.when(of_defect, _of_version(rules, _home))
     typed = typed.withColumn("zone_id", F.coalesce("zone_id", home))
-    reason = F.coalesce(*[F.when(broken, F.lit(reason)) for broken, reason in _rules(rules)])
+    reason = F.coalesce(*[F.when(broken, reason) for broken, reason in _rules(rules)])
     return typed.withColumn("reason", reason).select(*HISTORY.columns, "key", "value", "reason")
 
 
@@ -75,7 +75,7 @@ def _home(rules: Rules) -> Column:
     return F.try_element_at(_map(rules.homes, "string", "string"), F.col("collection_point_id"))
 
 
-def _rules(versions: Versions) -> list[tuple[Column, str]]:
+def _rules(versions: Versions) -> list[events.Rule]:
     """(broken, reason), in the order in which they are told."""
     ahead = F.col("recorded_at") + F.expr(f"INTERVAL {MAX_AHEAD}")
     at, sent = F.col("event_at"), F.col("raw")[TIME]
@@ -84,7 +84,7 @@ def _rules(versions: Versions) -> list[tuple[Column, str]]:
     ]
     return [
         (F.col("kind").isNull(), f"key: neither {keys[0]} nor {keys[1]}"),
-        *events.value_rules(F.col("raw")),
+        *events.value_rules(F.col("raw"), F.col("raw")["qls_unit_id"].isNull()),
         (_has_half(F.col("value").cast("string")), "half of a character: a \\u escape of two without the other"),
         *(rule for name, column in _ID_FIELDS.items() for rule in _id_rules(name, column)),
         *(rule for name in _ZONE_FIELDS for rule in _zone_rules(name, versions)),
@@ -106,28 +106,23 @@ def _asked(name: str) -> tuple[Column, str]:
     return (F.col("kind") == "defect", " of a defect") if name in _OF_DEFECTS else (F.lit(True), "")
 
 
-def _id_rules(name: str, column: str) -> list[tuple[Column, str]]:
+def _id_rules(name: str, column: str) -> list[events.Rule]:
     value, (asked, of) = F.col(column), _asked(name)
     return [
         (asked & value.isNull(), f"{name}{of}: missing"),
+        *events.id_rules(name, value),
         (~value.rlike(PRINTABLE), f"{name}: not 1 to {LONGEST} printable characters"),
-        (value.rlike(r"^[\[{]") & _is_nested(name), f"{name}: an object or a list, not a text or a number"),
     ]
 
 
-def _is_nested(name: str) -> Column:
-    """Whether the field is a JSON object or list: read as text, that is not told from a text in brackets."""
-    return ~F.coalesce(F.schema_of_variant(events.read_object(f"{name} variant")[name]) == "STRING", F.lit(False))
-
-
-def _zone_rules(name: str, versions: Versions) -> list[tuple[Column, str]]:
+def _zone_rules(name: str, versions: Versions) -> list[events.Rule]:
     value, (asked, of) = F.col(name), _asked(name)
     known = _of_version(versions, lambda one: value.isin(*one.zones))
-    missing = [(asked & value.isNull(), f"{name}{of}: missing")]
+    missing: list[events.Rule] = [(asked & value.isNull(), f"{name}{of}: missing")]
     if name == "zone_id":
         lost = (F.col("kind") == "defect") & value.isNull()
         missing.insert(0, (lost, f"{name}: missing, and the collection point is in no zone or in several"))
-    return [*missing, (~known, f"{name}: there is no such zone")]
+    return [*missing, *events.id_rules(name, F.col("raw")[name]), (~known, f"{name}: there is no such zone")]
 
 
 def valid_events(parsed: DataFrame) -> DataFrame:

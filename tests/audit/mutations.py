@@ -6,11 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from tests.cases.forms import IDS as WHOLE_IDS
+from tests.cases.forms import NO_IDS, forms
 from tests.jobs.houses.oracle import KNOWN
 
 MOST = 4 * 1024 * 1024 - 4096  # what the topic takes, less the record's own bytes
 NUMBERS = ["-1", "0", "-0.0", "1", "1.0", "3.5", "1e0", "1E+2", "0.005", "1e-400", "1e308", "1e999", "-1e999"]
-NUMBERS += ["2147483648", "9223372036854775808"]
+NUMBERS += ["2147483648", "9223372036854775808", "-0", "98549320.0", "2.5e9"]
 ODD = ["null", "true", "false", '""', '"x"', "[]", "{}", "[3]", '{"a":1}']
 ODD += ['"NaN"', '"Infinity"', '"1"', '" 1 "', '"1f"']
 RAW = ["NaN", "Infinity", "-Infinity", "+1", "01", ".5", "1.", "0x1", "1_000", "1" * 500, "1" * 1500, "nul", "'1'", ""]
@@ -83,6 +85,12 @@ def prefixed(dice: random.Random, event: dict[str, Any]) -> bytes:
     return dice.choice([framed, b"\xef\xbb\xbf", b" \n", b"[", b"{}", b",", b"\x00", b"//\n", b"null"]) + _json(event)
 
 
+def wrapped(dice: random.Random, event: dict[str, Any]) -> bytes:
+    """In a form that senders make: encoded otherwise, in an envelope, as another program's text."""
+    value, _reason = dice.choice(forms(event))
+    return value
+
+
 def suffixed(dice: random.Random, event: dict[str, Any]) -> bytes:
     value = _json(event)
     inside = [b'],"event":[' + value, b'],"x":[1', b"]}", b'],"event":[{', b"," + value, b'},"in":{"x":1']
@@ -136,7 +144,10 @@ def timed(dice: random.Random, event: dict[str, Any]) -> bytes:
 
 
 def identified(dice: random.Random, event: dict[str, Any]) -> bytes:
-    return _json({**event, "id": dice.choice(IDS)})
+    if dice.random() < 0.5:
+        return _json({**event, "id": dice.choice(IDS)})
+    marked = _json({**event, dice.choice(["id", "event_id"]): "\u0001"})
+    return marked.replace(b'"\\u0001"', dice.choice([*NO_IDS, *WHOLE_IDS]).encode())
 
 
 def misencoded(dice: random.Random, event: dict[str, Any]) -> bytes:
@@ -153,6 +164,21 @@ def untouched(_dice: random.Random, event: dict[str, Any]) -> bytes:
 
 
 MUTATIONS: list[Callable[[random.Random, dict[str, Any]], bytes | None]] = [
-    *(bits, truncated, inserted, moved, prefixed, suffixed, huge, nested, retyped, retyped, retyped, doubled, doubled),
+    *(
+        bits,
+        truncated,
+        inserted,
+        moved,
+        prefixed,
+        wrapped,
+        suffixed,
+        huge,
+        nested,
+        retyped,
+        retyped,
+        retyped,
+        doubled,
+        doubled,
+    ),
     *(reduced, renamed, timed, timed, identified, misencoded, nothing, untouched),
 ]

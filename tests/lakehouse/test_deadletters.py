@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from jobs.houses.schema import DEAD_LETTERS
-from lakehouse import deadletters, deadletterscli, tables
+from lakehouse import deadletters, deadletterscli, peek, redrive, tables
 from lakehouse.deadletters import Place
 from lakehouse.errors import LakeError, UsageError
 from lakehouse.terminal import escaped, hex_dump
@@ -136,3 +136,19 @@ def test_a_line_of_new_values_that_is_none_is_named(tmp_path: Path) -> None:
 def test_text_and_bytes_for_a_terminal() -> None:
     assert escaped("a\tb\x00c\u200bd\ud800") == r"a\tb\x00c\u200bd\ud800"
     assert hex_dump(bytes(range(20)))[1] == f"00000010  {'10 11 12 13':47}  ...."
+
+
+@pytest.mark.usefixtures("lake")
+def test_a_patch_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    file = tmp_path / "new.jsonl"
+    file.write_text('{"at": "houses/0/0", "value": "é"}\n', "utf-8-sig")
+    keep(("x", b""))
+    assert "No Kafka broker is known" in str(command("redrive", "--patch-file", str(file)).exception)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+def test_a_field_is_set_and_a_message_shown_in_any_encoding_of_unicode(encoding: str) -> None:
+    value = '{"price": 1, "note": "é"}'.encode(encoding)
+    letter = deadletters.Letter(Place("houses", 0, 0), datetime(2026, 1, 1, tzinfo=UTC), "x", None, value)
+    assert redrive.with_fields({"price": 2})(letter) == '{"price":2,"note":"é"}'.encode()
+    assert peek.shown(value) == '{\n "price": 1,\n "note": "é"\n}'

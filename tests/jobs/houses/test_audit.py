@@ -14,12 +14,13 @@ from pyspark.sql import SparkSession
 from jobs.houses import audit, audit_rules, transforms
 from jobs.houses.schema import HISTORY
 from lakehouse.audits import Record
+from tests.cases.forms import forms
 from tests.jobs.houses.sales import RECORDS, event, record
 from tests.jobs.houses.test_transforms import BAD, GOOD
 
 ODD = r"""null|true|false|0|-0|-0.0|1|3.0|3.5|1e0|1E2|1e999|1e-400|007|+1|.5|5.|"1"|"true"|" 1.0 "|"1d"|"NaN"|
 NaN|Infinity|[]|[1]|{}|{"a":1}|""|"abc"|"71\n"|"\ud800"|"\ud83d\ude00"|12345678901234567890|
-2147483648|1.0000000001|221900.005|221900.015|99999999.995|100000000.004|0.005|0.004|1795348800000|
+2147483648|98549320.0|"9.5E7"|[98549320.0]|1.0000000001|221900.005|221900.015|99999999.995|100000000.004|0.005|0.004|1795348800000|
 -5|999999999999999|"2026-11-22T12:00"|"2026-11-22T12:00:00.123456789Z"|"2026-11-22T12:00:60Z"|
 "2026-11-22T24:00:00Z"|"2026-11-22T12:00:00+18:00"|"2026-11-22T12:00:00+18:01"|
 "0000-02-29T00:00:00Z"|"1000-01-01T00:00:00Z"|"9999-12-31T23:59:59Z"|"2026-02-29T00:00:00Z"|
@@ -41,6 +42,7 @@ def mutated(seed: int, count: int) -> list[Any]:
     made += [f'{base[:-1]}, "extra": {one}}}'.encode() for one in ("1" * 1000, "1" * 1100, "0." + "0" * 1100 + "1")]
     for name in ("x" * 50_000, "x" * 50_001):
         made += [f'{base[:-1]}, "{name}": 1}}'.encode(), f'{base[:-1]}, "extra": [{{"{name}": 1}}]}}'.encode()]
+    made += [value for value, _reason in forms(event())]
     for _ in range(count):
         value = bytearray(base.encode())
         at = draw.randrange(len(value))

@@ -31,8 +31,9 @@ def test_both_kinds_are_read_with_either_form_of_time(spark: Any) -> None:
     assert rows[0].event_at == rows[1].event_at
 
 
+FRACTION = "a number with a fraction or an exponent; a text or a whole number is wanted"
+NESTED = "an array or an object; a text or a whole number is wanted"
 HALF = "half of a character: a \\u escape of two without the other"
-NESTED = "an object or a list, not a text or a number"
 NOWHERE = "zone_id: missing, and the collection point is in no zone or in several"
 
 
@@ -45,9 +46,9 @@ BAD = [
     (record(None, key="unit_defect"), "null value"),
     (record(b""), "empty value"),
     (record(b"\xff"), "invalid UTF-8"),
-    (record(b"{"), "malformed JSON: not one object"),
-    (record(b'{"zone_id":"BODY"}]} more'), "malformed JSON: not one object"),
-    (record(b"[]"), "malformed JSON: not one object"),
+    (record(b"{"), "JSON that is cut off; one whole object is wanted"),
+    (record(b'{"zone_id":"BODY"}]} more'), "something after the object; one object is wanted"),
+    (record(b"[]"), "an array; each event is wanted as a record of its own"),
     (record({**passed(), "qls_unit_id": None}), "qls_unit_id: missing"),
     (record({**passed(), "qls_unit_id": "a\tb"}), "qls_unit_id: not 1 to 128 printable characters"),
     (record({**passed(), "qls_unit_id": "\u3000 "}), "qls_unit_id: not 1 to 128 printable characters"),
@@ -58,6 +59,10 @@ BAD = [
     (record({**passed(), "collection_point_id": ["B10"]}), f"collection_point_id: {NESTED}"),
     (record(without_zone(passed())), "zone_id: missing"),
     (record(without_zone(defect()) | {"collection_point_id": "B1"}), NOWHERE),
+    (record(passed(98549320.0)), f"qls_unit_id: {FRACTION}"),
+    (record(passed(point=1.0)), f"collection_point_id: {FRACTION}"),
+    (record(defect(concern=164.0)), f"concern_id: {FRACTION}"),
+    (record({**passed(), "zone_id": 1.0}), f"zone_id: {FRACTION}"),
     (record(passed(zone="ROOF")), "zone_id: there is no such zone"),
     (record(passed(zone="line")), "zone_id: there is no such zone"),
     (record({**defect(), "concern_id": None}), "concern_id of a defect: missing"),

@@ -1,0 +1,53 @@
+"""The messages of a case as Kafka records stamped a second past noon, and which of them both decoders take."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from lakehouse.audits import Record
+
+NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+MILLIS = round(NOON.timestamp() * 1000)
+TOKENS = {
+    "@RUN@": "8549320",
+    "@Z@": "2026-11-22T12:00:00.000Z",
+    "@MS_FLOAT@": f"{MILLIS}.25",
+    "@MS_POINT0@": f"{MILLIS}.0",
+}
+COLUMNS = "topic string, partition int, offset bigint, timestamp timestamp, key binary, value binary"
+
+
+def messages(file: str) -> list[tuple[bytes | None, bytes | None]]:
+    """Key and value of each line."""
+    lines = (Path(__file__).parent / file).read_text("utf-8").splitlines()
+    return [(_data(line["key"]), _data(line["value"])) for line in map(json.loads, lines)]
+
+
+def _data(text: str | None) -> bytes | None:
+    for token, value in TOKENS.items():
+        text = text and text.replace(token, value)
+    return None if text is None else text.encode()
+
+
+def verdicts(spark: Any, rules: Any, audit: Any, given: list[tuple[bytes | None, bytes | None]]) -> list[Any]:
+    """By the offset in the list: the row of the history as a dict, or the reason. Fails where the audit parts with it.
+
+    `rules` is (parse, valid, dead letters) of the domain's transforms, `audit` its module for `lake audit`.
+    """
+    parse, valid, dead = rules
+    at = NOON + timedelta(seconds=1)
+    rows = [
+        ("t", 0, n, at, key and bytearray(key), None if value is None else bytearray(value))
+        for n, (key, value) in enumerate(given)
+    ]
+    parsed = parse(spark.createDataFrame(rows, COLUMNS).coalesce(2)).cache()
+    found = {row["offset"]: row.asDict() for row in valid(parsed).collect()}
+    why = {row["offset"]: row["reason"] for row in dead(parsed).collect()}
+    parsed.unpersist()
+    assert found.keys() | why.keys() == set(range(len(given)))
+    assert not found.keys() & why.keys()
+    decoded = audit.decode(0, [Record(n, MILLIS + 1000, key, value) for n, (key, value) in enumerate(given)])
+    unlike = set(decoded.rows["offset"].to_pylist()) ^ found.keys()
+    assert not unlike, [(given[n][1], why.get(n), decoded.refused.get(n)) for n in sorted(unlike)]
+    return [found.get(n) or why[n] for n in range(len(given))]
