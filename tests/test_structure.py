@@ -1,6 +1,8 @@
 """The layout that lets a new domain be a new folder: what each domain must have, and who may import whom."""
 
 import ast
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -91,6 +93,12 @@ def test_no_naive_time_leaves_spark() -> None:
     wrong = [f"{file.relative_to(ROOT)}:{line}" for file in files for line in naive(file.read_text())]
     assert not wrong, f"use lakehouse.session.collect in {', '.join(wrong)}"
     assert naive("rows = frame.collect()\ngc.collect()\nframe.toArrow()\nframe.where(x).first()") == [1, 4]
+
+
+@pytest.mark.skipif("CI" not in os.environ, reason="Only .ci/run says where tests run.")
+def test_ci_is_west_of_utc_and_without_a_locale() -> None:
+    assert time.localtime().tm_gmtoff < 0, "the zone of .ci/run is not known here: apt install tzdata"
+    assert not {"LANG", "LC_ALL", "LANGUAGE"} & {*os.environ}
 
 
 def test_the_history_is_never_vacuumed_early() -> None:
