@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from shlex import quote
 
 import pytest
 
@@ -45,8 +46,8 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_print_shows_the_lines_with_this_checkouts_paths(lake: Path) -> None:
     printed = run("schedule", "print").stdout
     (line,) = [line for line in printed.splitlines() if not line.startswith("#")]
-    assert line.startswith(f"15 2 * * * cd {ROOT} && LAKE_VAR={lake} ")
-    assert line.endswith(f" {LAKE} nightly")
+    assert line.startswith(f"15 2 * * * cd {quote(str(ROOT))} && LAKE_VAR={lake} ")
+    assert line.endswith(f" {quote(str(LAKE))} nightly")
     assert "{" not in printed
 
 
