@@ -5,6 +5,7 @@ import subprocess
 import sys
 from datetime import datetime, timedelta
 from pathlib import Path
+from shlex import quote
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -47,8 +48,8 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_print_shows_the_lines_with_this_checkouts_paths(lake: Path) -> None:
     printed = run("schedule", "print").stdout
     (line,) = [line for line in printed.splitlines() if not line.startswith("#")]
-    assert f" then cd {ROOT} && LAKE_VAR={lake} " in line
-    assert line.endswith(f" {LAKE} nightly; fi")
+    assert f" then cd {quote(str(ROOT))} && LAKE_VAR={lake} " in line
+    assert line.endswith(f" {quote(str(LAKE))} nightly; fi")
     assert "{" not in printed
 
 
