@@ -32,8 +32,8 @@ def line(broker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plat
     folder = tmp_path_factory.mktemp("line")
     with running_postgres(folder / "postgres") as dsn:
         env = {**os.environ, "LAKE_VAR": str(folder / "var"), "LAKE_BOOTSTRAP_SERVERS": broker}
-        dsn += f" password={password_of(dsn)}"  # which is to be seen nowhere
-        yield Platform(broker, folder / "var", {**env, "LAKE_POSTGRES_DSN": dsn}, domain="production")
+        known = f"{dsn} password={password_of(dsn)}"  # which is to be seen nowhere
+        yield Platform(broker, folder / "var", {**env, "LAKE_POSTGRES_DSN": known}, domain="production")
 
 
 def password_is_hidden(line: Platform) -> None:
