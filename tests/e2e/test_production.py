@@ -17,6 +17,8 @@ import psycopg
 import pytest
 from confluent_kafka import Message, Producer
 
+from jobs.production.schema import DOMAIN
+from lakehouse import topics
 from lakehouse.postgres_server import unprivileged
 from lakehouse.settings import ROOT
 from tests.audit.line_oracle import both, decode, in_postgres, wrong
@@ -31,6 +33,7 @@ pytestmark = pytest.mark.e2e
 def line(broker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     """An empty lake with its broker and its PostgreSQL."""
     folder = tmp_path_factory.mktemp("line")
+    topics.ensure(broker, DOMAIN.topics)
     with running_postgres(folder / "postgres") as dsn:
         env = {**os.environ, "LAKE_VAR": str(folder / "var"), "LAKE_BOOTSTRAP_SERVERS": broker}
         yield Platform(broker, folder / "var", {**env, "LAKE_POSTGRES_DSN": dsn}, domain="production")
