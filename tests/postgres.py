@@ -59,7 +59,7 @@ def running_pooler(folder: Path, dsn: str) -> Iterator[str]:
     (users := folder / "users.txt").write_text(f'"lake" "{password_of(dsn)}"\n')
     (settings := folder / "pgbouncer.ini").write_text(_POOLER.format(server=server["port"], port=port, users=users))
     with (folder / "pgbouncer.log").open("wb") as log:
-        process = subprocess.Popen([*unprivileged(folder), program, str(settings)], stdout=log, stderr=log)
+        process = subprocess.Popen([*unprivileged(settings), program, str(settings)], stdout=log, stderr=log)
         through = f"host=127.0.0.1 port={port} dbname=postgres user=lake passfile={server['passfile']}"
         try:
             until = time.monotonic() + 20

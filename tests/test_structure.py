@@ -69,6 +69,7 @@ def test_the_dashboard_knows_of_a_domain_only_its_names_and_what_it_serves() -> 
         assert {".".join(name.split(".")[2:3]) for name in reached} <= {
             "schema",
             "plant",
+            "housing",
             "pricing",
             "answers",
             "live_error",

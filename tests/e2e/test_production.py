@@ -19,6 +19,8 @@ import pytest
 from confluent_kafka import Message, Producer
 from psycopg.conninfo import conninfo_to_dict
 
+from jobs.production.schema import DOMAIN
+from lakehouse import topics
 from lakehouse.postgres_server import unprivileged
 from lakehouse.settings import ROOT
 from tests.audit.line_oracle import both, decode, in_postgres, wrong
@@ -33,6 +35,7 @@ pytestmark = pytest.mark.e2e
 def line(broker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     """An empty lake with its broker and its PostgreSQL."""
     folder = tmp_path_factory.mktemp("line")
+    topics.ensure(broker, DOMAIN.topics)
     with running_postgres(folder / "postgres") as server:
         env = {**os.environ, "LAKE_VAR": str(folder / "var"), "LAKE_BOOTSTRAP_SERVERS": broker}
         dsn = f"{server} password={password_of(server)}"  # which is to be seen nowhere

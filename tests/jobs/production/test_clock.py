@@ -100,6 +100,18 @@ def test_postgres_and_the_audit_cut_the_same_days_and_hours(
     assert connection.execute(query, [at]).fetchone() == expected(at, described)  # type: ignore[call-overload]
 
 
+@pytest.mark.parametrize("zone", CHANGES)
+def test_postgres_cuts_them_so_around_each_change_of_the_clock(connection: psycopg.Connection[Any], zone: str) -> None:
+    times = [moment(at, minutes) for at in CHANGES[zone] for minutes in range(-26 * 60 - 1, 26 * 60, 13)]
+    for starts in STARTS:
+        described = of(zone, starts)
+        query = (
+            f"SELECT {sql(described)} FROM unnest(%s::timestamptz[]) WITH ORDINALITY AS one (counted_at, n) ORDER BY n"
+        )
+        found = connection.execute(query, [times]).fetchall()  # type: ignore[call-overload]
+        assert found == [expected(at, described) for at in times]
+
+
 @pytest.mark.spark
 def test_spark_cuts_them_so_too(spark: Any) -> None:
     changes = [at for times in CHANGES.values() for at in times]
