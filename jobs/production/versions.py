@@ -42,7 +42,7 @@ class Versions(BaseModel):
 
 
 def file() -> Path:
-    """Where they are kept; `lake reset` deletes them with the tables."""
+    """Where they are kept; they go with the tables."""
     return settings().lake / DOMAIN.name / "_plants.json"
 
 

@@ -97,7 +97,7 @@ print(TableReader(HISTORY, loaders.newest(5, COORDINATES)).read().error)
 def test_nothing_in_code_advises_what_deletes() -> None:
     """`lake reset` is offered by nobody but its own help."""
     for file in [
-        *(ROOT / "lakehouse").glob("*.py"),
+        *(ROOT / "lakehouse").rglob("*.py"),
         *(ROOT / "jobs").rglob("*.py"),
         *(ROOT / "dashboard").rglob("*.py"),
     ]:
