@@ -23,6 +23,7 @@ import dashboard.pages
 from dashboard import frame, guard, lanes, pulse, snapshot, ticks
 from dashboard.snapshot import Live
 from lakehouse import access, entry, environment
+from lakehouse.core import net
 from lakehouse.errors import UnavailableError
 from lakehouse.settings import settings
 
@@ -179,7 +180,7 @@ def _settle() -> None:
 
 def _token(host: str, address: str) -> str | None:
     """The token, if one is asked for on that address; shown once, and never into a file."""
-    if access.is_loopback(host):
+    if net.is_loopback(host):
         return None
     token, made = access.token()
     if made and sys.stdout.isatty():

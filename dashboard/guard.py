@@ -9,7 +9,7 @@ import flask
 from markupsafe import escape
 from werkzeug.wrappers import Response
 
-from lakehouse import access
+from lakehouse.core import net
 
 OPEN = ("/health",)  # tells nothing but that it runs
 _ASK = "This dashboard asks for its token: open the address with ?token=, or send Authorization: Bearer."
@@ -28,7 +28,7 @@ def protect(server: flask.Flask, host: str, token: str | None) -> None:
 
 def _refuse_other_names(host: str) -> Any:
     asked = flask.request.host.rsplit(":", 1)[0] if not flask.request.host.endswith("]") else flask.request.host
-    if asked == host or access.is_loopback(asked) or flask.request.path in OPEN:
+    if asked == host or net.is_loopback(asked) or flask.request.path in OPEN:
         return None
     what = f"This dashboard answers to names of this machine only, not to {asked[:80]!r}."
     return _answer(403, f"{what} Under LAKE_DASHBOARD_HOST=0.0.0.0 it answers to any, and asks for a token.")

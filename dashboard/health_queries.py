@@ -8,8 +8,9 @@ from typing import Any, Protocol
 
 from dashboard import streams
 from dashboard.streams import TopicView
-from lakehouse import checkpoints, metrics, state
+from lakehouse import checkpoints, metrics
 from lakehouse.checkpoints import BatchPlan
+from lakehouse.core import run_state
 
 _UNITS = {"m": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0}
 FRESH_SECONDS = 10.0  # what a batch is held against where the query takes no pause: a page must not be older
@@ -103,7 +104,7 @@ def query_health(domain: str, query: str, topic: TopicView, process: Supervised 
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         sentence = f"The checkpoint of {domain}/{query} cannot be read."
         return QueryHealth(domain, query, "failed", restarts=restarts, last_error=sentence)
-    progress = state.read_json(state.progress_file(domain, query))
+    progress = run_state.read_json(run_state.progress_file(domain, query))
     partitions = _partitions(topic, done)
     lags = [partition.lag for partition in partitions if partition.lag is not None]
     lag = None if topic.error or not lags else sum(lags)

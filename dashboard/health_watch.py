@@ -15,8 +15,9 @@ from typing import Any, TextIO
 from dashboard import health_queries
 from dashboard.health_queries import QueryHealth
 from dashboard.streams import TopicView, TopicWatch, process_views
-from lakehouse import audits, deadletters, state, status, tableinfo
+from lakehouse import audits, deadletters, status, tableinfo
 from lakehouse import domain as discovery
+from lakehouse.core import run_state
 from lakehouse.domain import Domain
 from lakehouse.metrics import History, Recorder, Series
 from lakehouse.serving import Reading, TableReader
@@ -183,7 +184,7 @@ class HealthWatch:
         return True
 
     def _processes(self) -> tuple[ProcessHealth, ...]:
-        listed = state.read_json(state.processes_file()).get("processes") or []
+        listed = run_state.read_json(run_state.processes_file()).get("processes") or []
         told = {process.get("name"): process for process in listed}
         return tuple(
             ProcessHealth(
@@ -201,7 +202,9 @@ class HealthWatch:
 
 def _spark_uis(domains: Sequence[Domain]) -> dict[str, str]:
     """Addresses of the Spark UIs by domain; only http addresses become links."""
-    found = {domain.name: str(state.read_json(state.spark_file(domain.name)).get("ui") or "") for domain in domains}
+    found = {
+        domain.name: str(run_state.read_json(run_state.spark_file(domain.name)).get("ui") or "") for domain in domains
+    }
     return {name: url for name, url in found.items() if url.startswith(("http://", "https://"))}
 
 

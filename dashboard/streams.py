@@ -10,7 +10,8 @@ from typing import Any
 
 import psutil
 
-from lakehouse import checkpoints, metrics, serving, state, status, topics
+from lakehouse import checkpoints, metrics, serving, status, topics
+from lakehouse.core import run_state
 from lakehouse.errors import LakeError
 from lakehouse.settings import settings
 
@@ -63,7 +64,7 @@ class ProcessView:
 def process_views() -> tuple[ProcessView, ...]:
     """What the last `lake up` started, in its order; none when nothing was started that way."""
     alive = {process.get("name") for process in status.running_processes()}
-    listed = state.read_json(state.processes_file()).get("processes") or []
+    listed = run_state.read_json(run_state.processes_file()).get("processes") or []
     return tuple(_process(process, process.get("name") in alive) for process in listed)
 
 
@@ -154,7 +155,7 @@ def query_view(domain: str, query: str, topic: TopicView, now: datetime) -> Quer
         done = checkpoints.last_committed(checkpoints.path(domain, query))
     except (OSError, ValueError, KeyError, TypeError):
         return QueryView(query, "stopped", error=f"The checkpoint of {domain}/{query} cannot be read.")
-    progress = state.read_json(state.progress_file(domain, query))
+    progress = run_state.read_json(run_state.progress_file(domain, query))
     beat = moment(progress.get("written_at"))
     alive = is_alive(domain, query, progress, now)
     if done is None and beat is None:

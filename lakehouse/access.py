@@ -1,22 +1,11 @@
 """The token that the dashboard asks for when others than this machine can reach it."""
 
-import ipaddress
 import secrets
 from pathlib import Path
 
-from lakehouse.durable import write_private
+from lakehouse.core.files import write_private
 from lakehouse.errors import UsageError
 from lakehouse.settings import settings
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches what listens on that address, or is meant by that name."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def token_file() -> Path:

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from lakehouse import durable, state
+from lakehouse.core import files, run_state
 from lakehouse.settings import settings
 
 if TYPE_CHECKING:
@@ -124,14 +124,14 @@ def store(domain: str, at: datetime, result: Mapping[str, Any]) -> Path:
     """Keep an audit's result for good."""
     path = folder(domain) / f"{at:%Y%m%dT%H%M%S%f}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    durable.replace_json(path, result)
+    files.replace_json(path, result)
     return path
 
 
 def last(domain: str) -> dict[str, Any]:
     """The result of the newest audit that can be read; empty when there is none."""
     for path in sorted(folder(domain).glob("*.json"), reverse=True):
-        if found := state.read_json(path):
+        if found := run_state.read_json(path):
             return found
     return {}
 

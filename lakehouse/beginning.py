@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from lakehouse import durable, state
+from lakehouse.core import files, run_state
 from lakehouse.domain import Domain
 from lakehouse.errors import RefusedError, UsageError
 from lakehouse.settings import settings
@@ -37,7 +37,7 @@ def begin_empty(domain: Domain) -> None:
             f"Begin another lake beside it: `LAKE_VAR=<another folder> lake up {domain.name} --empty`.",
         )
     folder.mkdir(parents=True, exist_ok=True)
-    durable.replace_json(note(domain), {"prepared": False})
+    files.replace_json(note(domain), {"prepared": False})
 
 
 def jobs(domain: Domain) -> tuple[tuple[str, ...], ...]:
@@ -48,7 +48,7 @@ def jobs(domain: Domain) -> tuple[tuple[str, ...], ...]:
 
 
 def _is_prepared(domain: Domain) -> bool:
-    return bool(state.read_json(note(domain)).get("prepared"))
+    return bool(run_state.read_json(note(domain)).get("prepared"))
 
 
 def ended(domain: Domain, refused: bool = False) -> None:
@@ -56,6 +56,6 @@ def ended(domain: Domain, refused: bool = False) -> None:
     if not is_empty(domain):
         return
     if not refused:
-        durable.replace_json(note(domain), {"prepared": True})
+        files.replace_json(note(domain), {"prepared": True})
     elif not _is_prepared(domain):
         note(domain).unlink()

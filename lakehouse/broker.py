@@ -4,13 +4,15 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from pathlib import Path
 from typing import IO
 
-from lakehouse import durable, jars, java, kafka, state, topics
+from lakehouse import jars, java, kafka, topics
+from lakehouse.core import files as durable
+from lakehouse.core import run_state
+from lakehouse.core.net import free_port
 from lakehouse.domain import load_all
 from lakehouse.errors import LakeError, UnavailableError
 from lakehouse.settings import settings
@@ -70,19 +72,6 @@ def limit_per_partition(folder: Path) -> int:
     total = shutil.disk_usage(folder).total // 2 if limit is None else int(limit * _GIGA)
     partitions = sum(topic.partitions for domain in load_all() for topic in domain.topics)
     return max(_LEAST, total // max(1, partitions))
-
-
-def free_port(wanted: int = 0) -> int:
-    """The wanted port when it is free on loopback, else one that is."""
-    for port in (wanted, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    raise UnavailableError("No free port was found on 127.0.0.1.", "End a process that listens there.")
 
 
 def _certificate(keystore: Path, password: Path, ca: Path) -> None:
@@ -190,7 +179,9 @@ class Broker:
     def announce(self) -> None:
         """Tell other processes where the broker is."""
         security = kafka.SECURE if self.secure else "plaintext"
-        state.write_json(settings().broker_file, {"bootstrap_servers": self.bootstrap_servers, "security": security})
+        run_state.write_json(
+            settings().broker_file, {"bootstrap_servers": self.bootstrap_servers, "security": security}
+        )
 
     def start(self, log: IO[bytes], timeout: float = 60.0) -> None:
         """Start the broker and wait for it, for tests and benches; `lake up` supervises `command` itself."""

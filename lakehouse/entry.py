@@ -10,7 +10,7 @@ from typing import Any, NoReturn, TextIO
 
 import typer
 
-from lakehouse import names
+from lakehouse import setting_names
 from lakehouse.errors import LakeError
 
 # What a library says -> what the user needs to know. The first match speaks.
@@ -59,7 +59,7 @@ def _exit_code(app: typer.Typer, logs: bool) -> int:
     if logs:
         configure_logging(debug)
     try:
-        names.check(os.environ)
+        setting_names.check(os.environ)
         app([argument for argument in arguments if argument != "--debug"], standalone_mode=True)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)

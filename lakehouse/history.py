@@ -6,8 +6,9 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.observation import Observation
 
-from lakehouse import faults, tables
+from lakehouse import tables
 from lakehouse.batches import Batch, without_held
+from lakehouse.core import kill_points
 from lakehouse.domain import Stores
 from lakehouse.streams import Query
 
@@ -26,7 +27,7 @@ def history_query(
         observed = parsed.observe(seen, F.count(F.when(~is_valid, 1)).alias("invalid"))
         good = without_held(valid(observed), batch, stores.records)
         is_new = tables.append_batch(_one_file(good, batch), history, batch.app_id, batch.batch_id)
-        faults.point(f"{batch.query}.appended", batch.batch_id)
+        kill_points.point(f"{batch.query}.appended", batch.batch_id)
         if not is_new or seen.get["invalid"]:  # of a batch that was skipped, nothing has been seen
             bad = without_held(dead(parsed), batch, stores.records)
             tables.append_batch(_one_file(bad, batch), letters, batch.app_id, batch.batch_id)

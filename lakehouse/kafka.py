@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from lakehouse import durable, state
+from lakehouse.core import files, run_state
 from lakehouse.errors import UnavailableError, UsageError
 from lakehouse.settings import settings
 
@@ -47,7 +47,9 @@ def login() -> Login | None:
     """The login that is asked for; None when Kafka is spoken to in plain text. Raises UsageError without its files."""
     found = settings()
     ours = found.bootstrap_servers == "embedded"
-    if found.kafka_security != SECURE and not (ours and state.read_json(found.broker_file).get("security") == SECURE):
+    if found.kafka_security != SECURE and not (
+        ours and run_state.read_json(found.broker_file).get("security") == SECURE
+    ):
         return None
     password, ca = found.kafka_password_file, found.kafka_ca_file
     if ours:  # its files are where it has made them
@@ -94,7 +96,7 @@ def spark_options() -> dict[str, str]:
     if (found := login()) is None:
         return {}
     file = settings().run / "kafka-login.properties"
-    durable.write_private(file, f"jaas={in_properties(jaas(found))}\n")
+    files.write_private(file, f"jaas={in_properties(jaas(found))}\n")
     return {
         "kafka.security.protocol": "SASL_SSL",
         "kafka.sasl.mechanism": found.mechanism,

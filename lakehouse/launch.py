@@ -14,11 +14,13 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.markup import escape
 
-from lakehouse import access, beginning, jars, java, state, topic_settings, topics
-from lakehouse.broker import Broker, free_port
+from lakehouse import access, beginning, jars, java, topic_settings, topics
+from lakehouse.broker import Broker
+from lakehouse.core import net, run_state
+from lakehouse.core.locks import exclusive
+from lakehouse.core.net import free_port
 from lakehouse.domain import Domain, load_all
 from lakehouse.errors import LakeError, RefusedError
-from lakehouse.locks import exclusive
 from lakehouse.settings import settings
 from lakehouse.status import running_processes
 from lakehouse.submit import ARCHIVE
@@ -148,7 +150,7 @@ def _start_domain(supervisor: Supervisor, domain: Domain, produce: bool) -> bool
         supervisor.start(Service(f"{domain.name}.produce", lambda: _job(*domain.produce), once=True, grace=20))
     if not supervisor.wait(stream):
         return False
-    ui = state.read_json(state.spark_file(domain.name)).get("ui") or "off"
+    ui = run_state.read_json(run_state.spark_file(domain.name)).get("ui") or "off"
     _tick(f"{domain.title}: queries {', '.join(domain.queries)} run, Spark UI: {ui}")
     return True
 
@@ -190,7 +192,7 @@ def _job(script: str, *options: str) -> list[str]:
 
 def _streaming(domain: Domain, service: Service) -> bool:
     """Whether each query of the domain has reported progress since the service was started."""
-    files = [state.progress_file(domain.name, query) for query in domain.queries]
+    files = [run_state.progress_file(domain.name, query) for query in domain.queries]
     return all(file.exists() and file.stat().st_mtime > service.started_at for file in files)
 
 
@@ -198,7 +200,7 @@ def _dashboard() -> tuple[Service, str, str]:
     """The dashboard, its address as seen from this machine, and the one to show: with the token when it is new."""
     host, port = settings().dashboard_host, free_port(settings().dashboard_port)
     url = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"
-    shown = url if access.is_loopback(host) else _with_token(f"http://{socket.gethostname()}:{port}")
+    shown = url if net.is_loopback(host) else _with_token(f"http://{socket.gethostname()}:{port}")
     command = [sys.executable, "-m", "dashboard.app", "--host", host, "--port", str(port)]
     return Service("dashboard", lambda: command, ready=lambda _: _answers(f"{url}/health"), grace=10), url, shown
 

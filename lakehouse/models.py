@@ -17,7 +17,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lakehouse import durable, faults, manifests, pipelines
+from lakehouse import manifests, pipelines
+from lakehouse.core import files as durable
+from lakehouse.core import kill_points
 from lakehouse.errors import DataError, RefusedError, UsageError
 from lakehouse.settings import settings
 
@@ -71,14 +73,14 @@ class Registry:
             version = f"v{1 + max((_number(name) for name in self._numbered()), default=0):04d}"
             added = {"version": version, "domain": self.domain, "created_at": datetime.now(UTC).isoformat()}
             whole = manifests.seal({**manifest, **added, "checksums": checksums})
-            faults.point("model.summed", _number(version))
+            kill_points.point("model.summed", _number(version))
             (aside / manifests.NAME).write_text(json.dumps(whole, indent=1))
-            faults.point("model.sealed", _number(version))
+            kill_points.point("model.sealed", _number(version))
             durable.sync_tree(aside)
             aside.rename(self.folder / version)
-            faults.point("model.named", _number(version))
+            kill_points.point("model.named", _number(version))
             durable.sync(self.folder)
-        faults.point("model.kept", _number(version))
+        kill_points.point("model.kept", _number(version))
         return version
 
     def _numbered(self) -> set[str]:
@@ -137,9 +139,9 @@ class Registry:
         at = max([datetime.now(UTC), *(switch.at for switch in switches[-1:])])  # a clock set back keeps the order
         entries = [{**switch._asdict(), "at": switch.at.isoformat()} for switch in switches]
         entries.append({"version": version, "at": at.isoformat(), "reason": reason.strip(), "by": by})
-        faults.point("model.verified", _number(version))
+        kill_points.point("model.verified", _number(version))
         durable.replace_json(self.file, {"live": version, "switches": entries})
-        faults.point("model.switched", _number(version))
+        kill_points.point("model.switched", _number(version))
 
     def switches(self) -> list[Switch]:
         """Every switch there was, oldest first. Raises DataError when registry.json is damaged."""

@@ -15,8 +15,9 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row
 
-from lakehouse import postgres_login, state
+from lakehouse import postgres_login
 from lakehouse.batches import Batch
+from lakehouse.core import run_state
 from lakehouse.domain import Table
 from lakehouse.errors import RefusedError, UnavailableError
 from lakehouse.settings import settings
@@ -63,7 +64,7 @@ def dsn(user: str = OWNER) -> str:
     if not embedded():
         postgres_login.words(settings().postgres_dsn)
         return settings().postgres_dsn
-    port = state.read_json(address_file()).get("port")
+    port = run_state.read_json(address_file()).get("port")
     if port is None:
         raise UnavailableError(
             "No PostgreSQL is known: the embedded one is not running.",

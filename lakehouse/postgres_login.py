@@ -9,7 +9,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from lakehouse import durable
+from lakehouse.core import files
 from lakehouse.errors import UnavailableError, UsageError
 from lakehouse.settings import settings
 
@@ -117,7 +117,7 @@ def _start_file(role: str) -> Path:
     lines = ["\\i '{}'".format(str(own).replace("'", "''"))] if own.is_file() else []
     lines.append(f"SELECT set_config('role', '{role}', false) AS lake_role \\gset")
     file = settings().run / "psqlrc"
-    durable.write_private(file, "\n".join([*lines, ""]))
+    files.write_private(file, "\n".join([*lines, ""]))
     return file
 
 

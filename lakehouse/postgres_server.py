@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
-from lakehouse import durable, state
-from lakehouse.broker import free_port
+from lakehouse.core import files, run_state
+from lakehouse.core.net import free_port
 from lakehouse.errors import LakeError, UnavailableError
 from lakehouse.postgres import OWNER, READER, address_file, connect, default_folder, drop, embedded, passfile
 from lakehouse.settings import settings
@@ -57,8 +57,8 @@ class Server:
         """A new cluster with a password for the owner and one for readers; nothing is left when it fails."""
         passwords = {name: secrets.token_urlsafe(24) for name in (OWNER, READER)}
         lines = "".join(f"*:*:*:{name}:{word}\n" for name, word in passwords.items())
-        durable.write_private(passfile(self.folder), lines)
-        durable.write_private(once := self.folder / "owner.password", passwords[OWNER])
+        files.write_private(passfile(self.folder), lines)
+        files.write_private(once := self.folder / "owner.password", passwords[OWNER])
         shutil.rmtree(data, ignore_errors=True)
         data.mkdir(mode=0o700)
         if os.geteuid() == 0:
@@ -74,7 +74,7 @@ class Server:
 
     def announce(self) -> None:
         """Tell other processes where the server is."""
-        state.write_json(address_file(), {"port": self.port})
+        run_state.write_json(address_file(), {"port": self.port})
 
     def ready(self) -> bool:
         """Whether the server answers, with its own password."""

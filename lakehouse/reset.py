@@ -5,9 +5,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from lakehouse import checkpoints
+from lakehouse.core.locks import exclusive
 from lakehouse.domain import Domain
 from lakehouse.errors import RefusedError
-from lakehouse.locks import exclusive
 from lakehouse.settings import settings
 
 _GENERAL = {"lake": "The lake", "nightly": "The nightly run", "maintain": "The maintenance"}

@@ -14,10 +14,10 @@ from datetime import time as clock
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
+from lakehouse.core.locks import exclusive
 from lakehouse.domain import domains, used
 from lakehouse.environment import ours
 from lakehouse.errors import DataError, LakeError, UnavailableError, UsageError
-from lakehouse.locks import exclusive
 from lakehouse.settings import ROOT, Settings, settings
 
 TEMPLATE = ROOT / "conf/crontab"

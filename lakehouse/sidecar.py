@@ -6,7 +6,7 @@ Spark itself would mix old state with a new plan, and would take any checkpoint 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from lakehouse import durable, state
+from lakehouse.core import files, run_state
 
 Partitions = dict[int, int]
 
@@ -32,7 +32,7 @@ def file(checkpoint: Path) -> Path:
 
 def read(checkpoint: Path) -> Sidecar | None:
     """The sidecar; None when there is none, or none that can be read."""
-    found = state.read_json(file(checkpoint))
+    found = run_state.read_json(file(checkpoint))
     if not found:
         return None
     if "depends_on" not in found:  # as written before there were generations
@@ -44,7 +44,7 @@ def read(checkpoint: Path) -> Sidecar | None:
 def write(checkpoint: Path, sidecar: Sidecar) -> None:
     """Replace the sidecar; it outlasts a crash of the machine."""
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
-    durable.replace_json(file(checkpoint), asdict(sidecar))
+    files.replace_json(file(checkpoint), asdict(sidecar))
 
 
 def recorded(checkpoint: Path) -> dict[str, str]:

@@ -7,7 +7,8 @@ from typing import Any
 
 import psutil
 
-from lakehouse import checkpoints, processes, state, topics
+from lakehouse import checkpoints, topics
+from lakehouse.core import processes, run_state
 from lakehouse.domain import Domain
 from lakehouse.errors import LakeError
 from lakehouse.settings import settings
@@ -15,7 +16,7 @@ from lakehouse.settings import settings
 
 def running_processes() -> list[dict[str, Any]]:
     """The processes that the last `lake up` started and that are still alive, each checked against its start time."""
-    listed = state.read_json(state.processes_file()).get("processes", [])
+    listed = run_state.read_json(run_state.processes_file()).get("processes", [])
     return [process for process in listed if _alive(process)]
 
 
@@ -33,7 +34,7 @@ def status() -> dict[str, Any]:
 
     Memory is the PSS of the process and its children in MB: shared pages are counted once.
     """
-    known = state.read_json(state.processes_file())
+    known = run_state.read_json(run_state.processes_file())
     listed = []
     for process in known.get("processes", []):
         alive = _alive(process)
@@ -60,7 +61,7 @@ def status() -> dict[str, Any]:
 
 
 def _spark_ui_urls(known: dict[str, Any]) -> dict[str, str]:
-    files = {domain: state.read_json(state.spark_file(domain)) for domain in known.get("domains", [])}
+    files = {domain: run_state.read_json(run_state.spark_file(domain)) for domain in known.get("domains", [])}
     return {domain: file["ui"] for domain, file in files.items() if file.get("ui")}
 
 
@@ -113,7 +114,7 @@ def down(timeout: float = 120.0) -> list[str]:
 
     Signals go only to a process that has the start time noted with its pid: after a crash a pid may be another's.
     """
-    known = state.read_json(state.processes_file())
+    known = run_state.read_json(run_state.processes_file())
     alive = running_processes()
     supervisor = _supervisor(known)
     names = [process["name"] for process in alive]
@@ -130,6 +131,6 @@ def down(timeout: float = 120.0) -> list[str]:
                 f"Not stopped within {timeout:.0f} s: {', '.join(names)}.", "`lake status` shows their pids."
             )
         time.sleep(0.1)
-    if state.read_json(state.processes_file()).get("supervisor_pid") == known.get("supervisor_pid"):
-        state.processes_file().unlink(missing_ok=True)  # left behind by a supervisor that was killed
+    if run_state.read_json(run_state.processes_file()).get("supervisor_pid") == known.get("supervisor_pid"):
+        run_state.processes_file().unlink(missing_ok=True)  # left behind by a supervisor that was killed
     return names

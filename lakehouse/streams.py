@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from lakehouse import checkpoints, faults, guard, kafka, metrics, state, tables, topics
+from lakehouse import checkpoints, guard, kafka, metrics, tables, topics
 from lakehouse.batches import Batch, describe_batch
+from lakehouse.core import kill_points, run_state
+from lakehouse.core.locks import exclusive
 from lakehouse.domain import Stores
 from lakehouse.errors import LakeError, UnavailableError
-from lakehouse.locks import exclusive
 from lakehouse.session import stop_jvm
 from lakehouse.sidecar import Sidecar
 from lakehouse.tending import Tended
@@ -113,7 +114,7 @@ class Runner:
         self._trigger = NO_PAUSE
         self._java = getattr(spark.sparkContext._gateway, "proc", None)
         if self._java is not None:
-            faults.arm(self._java.pid)
+            kill_points.arm(self._java.pid)
 
     def run(self, queries: Sequence[Query], trigger: str) -> None:
         """Run until stopped by SIGTERM or Ctrl-C, or, with trigger `available-now`, until all that was there is done.
@@ -129,7 +130,7 @@ class Runner:
                 self._check(query)
             tended = [(query, Tended(query.full_name, functools.partial(self._start, query))) for query in queries]
             for query, care in tended:
-                state.write_json(state.spark_file(query.domain), {"ui": self._spark.sparkContext.uiWebUrl})
+                run_state.write_json(run_state.spark_file(query.domain), {"ui": self._spark.sparkContext.uiWebUrl})
                 care.begin()
                 if query is not queries[-1]:
                     self._await_first_batch(care)
@@ -195,9 +196,9 @@ class Runner:
                 self._writing.discard(query.full_name)
                 threading.Event().wait()  # the batch before is committed, this one has written nothing: the end
             batch = describe_batch(query.checkpoint, batch_id)
-            faults.point(f"{query.name}.before", batch_id)
+            kill_points.point(f"{query.name}.before", batch_id)
             query.write(frame, batch)
-            faults.point(f"{query.name}.written", batch_id)
+            kill_points.point(f"{query.name}.written", batch_id)
             self._written[query.full_name] = batch_id
         finally:
             self._writing.discard(query.full_name)
@@ -222,7 +223,7 @@ class Runner:
         if "batchId" not in values and not values["last_error"]:
             return  # not yet at work: `lake up` waits for a first report
         try:
-            state.write_json(state.progress_file(query.domain, query.name), values)
+            run_state.write_json(run_state.progress_file(query.domain, query.name), values)
         except OSError:  # a full disk must not end a stream
             return
         if values["state"] != "running":

@@ -10,7 +10,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from lakehouse import jars, java, names, sparkflags
+from lakehouse import jars, java, setting_names, sparkflags
 from lakehouse.entry import configure_logging, explain
 from lakehouse.environment import clean, ours
 from lakehouse.errors import LakeError, UsageError
@@ -99,7 +99,7 @@ def main() -> None:
     """Become the job's process."""
     configure_logging()
     try:
-        names.check(os.environ)
+        setting_names.check(os.environ)
         clean()
         flags, script, options = split(sys.argv[1:])
         env = environment(flags, script)

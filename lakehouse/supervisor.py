@@ -14,11 +14,12 @@ from typing import Any
 
 import psutil
 
-from lakehouse import durable, pump, state
-from lakehouse.backoff import MAX_FAILURES, STABLE_SECONDS, wait_after
+from lakehouse import pump
+from lakehouse.core import files, run_state
+from lakehouse.core.processes import create_time
+from lakehouse.core.restart_policy import MAX_FAILURES, STABLE_SECONDS, wait_after
 from lakehouse.environment import ours
 from lakehouse.errors import LakeError, RefusedError, UnavailableError
-from lakehouse.processes import create_time
 from lakehouse.settings import ROOT, settings
 
 TICK = 0.2
@@ -263,7 +264,7 @@ class Supervisor:
             self._stop_one(service)
             service.state = "stopped"
             self._write_state()
-        state.processes_file().unlink(missing_ok=True)
+        run_state.processes_file().unlink(missing_ok=True)
         settings().broker_file.unlink(missing_ok=True)
 
     def _stop_one(self, service: Service) -> None:
@@ -296,12 +297,12 @@ class Supervisor:
         own = {"supervisor_pid": os.getpid(), "supervisor_create_time": create_time(os.getpid())}
         told = {**self._about, **own, "processes": listed}
         with suppress(OSError):  # a full disk
-            state.write_json(state.processes_file(), told)
+            run_state.write_json(run_state.processes_file(), told)
 
 
 def _heals(code: int) -> bool:
     """Whether waiting helps: what was needed did not answer, or the disk is full, of which Kafka dies with code 1."""
-    return code == UnavailableError.exit_code or durable.is_full(settings().var)
+    return code == UnavailableError.exit_code or files.is_full(settings().var)
 
 
 def _cpu_seconds(pid: int) -> float:

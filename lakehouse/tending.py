@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from lakehouse import backoff
+from lakehouse.core import restart_policy
 from lakehouse.errors import LakeError, RefusedError, UnavailableError
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Tended:
                 self._failed(query_failed(self.name, str(error)), str(error))
             elif not active:
                 self.state = "finished"
-            elif now - self._started_at > backoff.STABLE_SECONDS:
+            elif now - self._started_at > restart_policy.STABLE_SECONDS:
                 self.failures = self.tries = 0
         return self.state != before
 
@@ -76,10 +76,10 @@ class Tended:
         heals = isinstance(failed, UnavailableError)  # a full disk, a silent broker: it goes on once they are back
         self.failures, self.tries = self.failures + (not heals), self.tries + 1
         log.error("query failed", query=self.name, failures=self.failures, error=str(failed) if heals else error)
-        if self.failures >= backoff.MAX_FAILURES and not heals:
+        if self.failures >= restart_policy.MAX_FAILURES and not heals:
             self._leave(LakeError(f"{failed.what} It failed {self.failures} times in a row.", failed.fix))
             return
-        wait = backoff.wait_after(self.tries)
+        wait = restart_policy.wait_after(self.tries)
         self.error, self.state, self._retry_at = failed, "backing off", time.monotonic() + wait
         log.warning("query is started again", query=self.name, in_seconds=wait, reason=str(failed))
 

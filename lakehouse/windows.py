@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from lakehouse import faults, tables
+from lakehouse import tables
 from lakehouse.batches import Batch, offsets_log
+from lakehouse.core import kill_points
 from lakehouse.session import collect
 from lakehouse.tables import Table
 
@@ -46,9 +47,9 @@ class WindowWriter:
         changed = [*updated, *self._closing(updated, batch)]
         if changed:
             self._upsert(changed, batch)
-        faults.point(f"{batch.query}.upserted", batch.batch_id)
+        kill_points.point(f"{batch.query}.upserted", batch.batch_id)
         tables.append(self._log, tables.rows(self._log_table, offsets_log(batch)), batch.app_id, batch.batch_id)
-        faults.point(f"{batch.query}.logged", batch.batch_id)
+        kill_points.point(f"{batch.query}.logged", batch.batch_id)
         if acknowledged:
             acknowledged()
         self._is_known = True

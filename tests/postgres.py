@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from lakehouse.broker import free_port
+from lakehouse.core.net import free_port
 from lakehouse.postgres import passfile
 from lakehouse.postgres_server import Server, unprivileged
 

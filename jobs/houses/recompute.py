@@ -13,7 +13,7 @@ from jobs.houses import transforms
 from jobs.houses.schema import AVERAGES, AVERAGES_BATCH, AVERAGES_BATCHES, DEAD_LETTERS, DOMAIN, HISTORY, PARITY, WINDOW
 from lakehouse import checkpoints, entry, sidecar, tables
 from lakehouse.batches import covered
-from lakehouse.locks import exclusive
+from lakehouse.core.locks import exclusive
 from lakehouse.session import collect, spark_session
 from lakehouse.settings import settings
 

@@ -16,8 +16,8 @@ from jobs.houses.export import EXPORT, JUDGED, SPARK, Fit, KnownHouses
 from jobs.houses.housing import FACTS, FEWEST_HELD_OUT, FEWEST_SALES, Floats, Houses
 from jobs.houses.schema import DOMAIN, HISTORY, PRICES
 from lakehouse import entry, tables
+from lakehouse.core.locks import exclusive
 from lakehouse.errors import DataError
-from lakehouse.locks import exclusive
 from lakehouse.models import Registry
 from lakehouse.session import spark_session
 from lakehouse.settings import settings

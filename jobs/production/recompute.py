@@ -11,7 +11,7 @@ from jobs.production.plant import plant
 from jobs.production.schema import BATCHES, DEAD_LETTERS, DOMAIN, HISTORY, PARITY, TOTALS, TOTALS_BATCH
 from lakehouse import entry, postgres, tables
 from lakehouse.batches import covered
-from lakehouse.locks import exclusive
+from lakehouse.core.locks import exclusive
 from lakehouse.session import collect, spark_session
 from lakehouse.settings import settings
 

@@ -25,8 +25,9 @@ from jobs.production.schema import (
     SERVING,
     TOTALS,
 )
-from lakehouse import faults, postgres, tables
+from lakehouse import postgres, tables
 from lakehouse.batches import Batch, offsets_log
+from lakehouse.core import kill_points
 from lakehouse.streams import Query
 
 if TYPE_CHECKING:
@@ -111,13 +112,13 @@ class TotalsWriter:
         except BaseException:
             self._connection = None
             raise
-        faults.point(f"{batch.query}.counted", batch.batch_id)
+        kill_points.point(f"{batch.query}.counted", batch.batch_id)
         for table in SERVING:
             self._serve(table, changed[table.name], batch)
-            faults.point(f"{batch.query}.upserted", batch.batch_id)
+            kill_points.point(f"{batch.query}.upserted", batch.batch_id)
         log = tables.create(BATCHES)
         tables.append(log, tables.rows(BATCHES, offsets_log(batch)), batch.app_id, batch.batch_id)
-        faults.point(f"{batch.query}.logged", batch.batch_id)
+        kill_points.point(f"{batch.query}.logged", batch.batch_id)
         if self._console:
             _show(changed[TOTALS.name])
         if batch.batch_id % MAINTAIN_EVERY == MAINTAIN_EVERY - 1:

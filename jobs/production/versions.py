@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from jobs.production.plant import Rules, plant
 from jobs.production.schema import DOMAIN, EVENTS
-from lakehouse import checkpoints, durable, sidecar, topics
+from lakehouse import checkpoints, sidecar, topics
+from lakehouse.core import files
 from lakehouse.errors import LakeError, RefusedError, UnavailableError
 from lakehouse.settings import settings
 
@@ -83,7 +84,7 @@ def keep(topic_id: str) -> Versions:
         known = Versions(topic_id=topic_id, known=(*known.known, Version(rules=rules, since=_read())))
     known = known.model_copy(update={"topic_id": topic_id})
     file().parent.mkdir(parents=True, exist_ok=True)
-    durable.replace_json(file(), known.model_dump(mode="json", by_alias=True))
+    files.replace_json(file(), known.model_dump(mode="json", by_alias=True))
     return known
 
 

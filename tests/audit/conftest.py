@@ -11,7 +11,8 @@ import pytest
 from jobs.houses import stream
 from jobs.houses.schema import DOMAIN, LATENESS, SALES, WINDOW
 from jobs.houses.stream import QueryName
-from lakehouse import backoff, streams, topics
+from lakehouse import streams, topics
+from lakehouse.core import restart_policy
 from lakehouse.streams import Runner, StopSignal
 from tests.audit import crashes
 from tests.audit.place import Site
@@ -43,8 +44,8 @@ def calm(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Queries start again at once, however often they fail; the JVM and the signals of the tests stay as they are."""
     before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
     monkeypatch.setattr(streams, "stop_jvm", lambda spark: None)
-    monkeypatch.setattr(backoff, "wait_after", lambda failures: 0.0)
-    monkeypatch.setattr(backoff, "MAX_FAILURES", 1000)
+    monkeypatch.setattr(restart_policy, "wait_after", lambda failures: 0.0)
+    monkeypatch.setattr(restart_policy, "MAX_FAILURES", 1000)
     yield
     for number, handler in zip((signal.SIGTERM, signal.SIGINT), before, strict=True):
         signal.signal(number, handler)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from jobs.houses.schema import DOMAIN
-from lakehouse import state
+from lakehouse.core import run_state
 from tests.audit.place import wait_until
 from tests.audit.supervised import Platform, batches, platform, progressed
 
@@ -46,8 +46,8 @@ def fill(folder: Path) -> Path:
 
 def told() -> str:
     """What Health shows of the queries."""
-    files = [state.progress_file("houses", query) for query in DOMAIN.queries]
-    return " ".join(str(state.read_json(file).get("error", "")) for file in files)
+    files = [run_state.progress_file("houses", query) for query in DOMAIN.queries]
+    return " ".join(str(run_state.read_json(file).get("error", "")) for file in files)
 
 
 def fill_for_a_while(running: Platform, folders: Sequence[Path], seconds: float) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from jobs.houses.schema import SALES
-from lakehouse import faults
+from lakehouse.core import kill_points
 from tests.audit import oracle
 from tests.audit.place import Site
 
@@ -35,5 +35,5 @@ def fail_at(monkeypatch: pytest.MonkeyPatch, wanted: Sequence[str], times: int =
             left[f"{name}:{batch_id}"] -= 1
             raise RuntimeError(f"failed at {name}:{batch_id}")
 
-    monkeypatch.setattr(faults, "point", point)
+    monkeypatch.setattr(kill_points, "point", point)
     return left

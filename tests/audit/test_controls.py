@@ -10,7 +10,8 @@ import pytest
 from jobs.houses import transforms
 from jobs.houses.schema import AVERAGES
 from jobs.houses.stream import QueryName
-from lakehouse import backoff, checkpoints, guard, history, streams, tables
+from lakehouse import checkpoints, guard, history, streams, tables
+from lakehouse.core import restart_policy
 from lakehouse.errors import LakeError
 from lakehouse.rebuild import rebuild
 from lakehouse.sidecar import Sidecar
@@ -92,7 +93,7 @@ def test_control_an_upsert_that_adds_counts_sales_again(
 def test_control_without_the_filter_a_rebuild_doubles_what_a_torn_batch_had_written(
     site: Site, run: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backoff, "MAX_FAILURES", 1)
+    monkeypatch.setattr(restart_policy, "MAX_FAILURES", 1)
     fail_at(monkeypatch, ["history.appended:1"])
     with pytest.raises(LakeError, match="failed at"):
         run(QueryName.history, most=crashes.IN_TWO)

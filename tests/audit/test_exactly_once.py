@@ -12,7 +12,8 @@ from confluent_kafka.admin import NewPartitions
 
 from jobs.houses.schema import AVERAGES, DOMAIN, HISTORY, SALES
 from jobs.houses.stream import QueryName
-from lakehouse import backoff, checkpoints, losses, retire, state, tables, topics
+from lakehouse import checkpoints, losses, retire, tables, topics
+from lakehouse.core import restart_policy, run_state
 from lakehouse.errors import LakeError, RefusedError
 from lakehouse.rebuild import rebuild
 from tests.audit import crashes, oracle
@@ -36,12 +37,12 @@ def test_failed_at_every_point_of_every_batch(
 def test_a_query_that_fails_five_times_is_left_alone_and_the_other_runs_on(
     site: Site, run: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backoff, "MAX_FAILURES", 5)
+    monkeypatch.setattr(restart_policy, "MAX_FAILURES", 5)
     left = fail_at(monkeypatch, ["averages.before:1"], times=99)
     with pytest.raises(LakeError, match=r"houses\.averages stopped: .*failed at averages\.before:1.* 5 times in a row"):
         run()
     assert left == {"averages.before:1": 94}
-    told = {query: state.read_json(state.progress_file("houses", query)) for query in DOMAIN.queries}
+    told = {query: run_state.read_json(run_state.progress_file("houses", query)) for query in DOMAIN.queries}
     assert (told["averages"]["state"], told["averages"]["restarts"]) == ("failed", 4)
     assert "failed at averages.before:1" in told["averages"]["error"]
     assert (told["history"]["state"], told["history"]["error"]) == ("finished", "")
@@ -53,7 +54,7 @@ def test_a_lost_checkpoint_is_refused_and_rebuilt(
     site: Site, run: Callable[..., None], query: QueryName, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The last batch is torn, too: its first table was written, its second one not."""
-    monkeypatch.setattr(backoff, "MAX_FAILURES", 1)
+    monkeypatch.setattr(restart_policy, "MAX_FAILURES", 1)
     torn = {QueryName.history: "history.appended:2", QueryName.averages: "averages.upserted:2"}[query]
     fail_at(monkeypatch, [torn])
     with pytest.raises(LakeError, match="failed at"):

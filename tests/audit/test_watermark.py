@@ -10,7 +10,8 @@ from confluent_kafka import Producer
 
 from jobs.houses.schema import AVERAGES, DOMAIN, HISTORY, SALES
 from jobs.houses.stream import QueryName
-from lakehouse import metrics, state, tables, topics
+from lakehouse import metrics, tables, topics
+from lakehouse.core import run_state
 from tests.audit.looks import conservation
 from tests.audit.oracle import WINDOW
 from tests.audit.place import Site
@@ -40,7 +41,7 @@ def send(site: Site, times: Iterable[datetime], partitions: Sequence[int]) -> No
 
 def kept() -> float:
     """Rows of state that the averages keep."""
-    rows = metrics.state_rows(state.read_json(state.progress_file("houses", "averages")))
+    rows = metrics.state_rows(run_state.read_json(run_state.progress_file("houses", "averages")))
     assert rows is not None
     return rows
 

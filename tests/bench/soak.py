@@ -21,7 +21,8 @@ import psutil
 from deltalake import DeltaTable
 
 from jobs.houses.schema import AVERAGES, AVERAGES_BATCHES, DOMAIN, HISTORY, SALES
-from lakehouse import checkpoints, state, status, topics
+from lakehouse import checkpoints, status, topics
+from lakehouse.core import run_state
 from lakehouse.settings import ROOT, settings
 from tests.bench.measure import committed
 from tests.dashboard.tab import Tab
@@ -46,7 +47,7 @@ def running(rate: float) -> Iterator[Callable[[], bool]]:
         with (Path(folder) / "up.log").open("wb") as log:
             up = subprocess.Popen([ROOT / ".venv/bin/lake", "up", "houses", "--no-produce"], stdout=log, stderr=log)
         try:
-            while not state.read_json(state.processes_file()).get("dashboard_url"):
+            while not run_state.read_json(run_state.processes_file()).get("dashboard_url"):
                 assert up.poll() is None, (Path(folder) / "up.log").read_text()[-2000:]
                 time.sleep(0.5)
             job = [str(ROOT / "spark-submit.sh"), "jobs/houses/produce.py", "--rate", str(rate)]
@@ -107,7 +108,7 @@ def soak(minutes: float, keep: Path) -> list[Sample]:
     about = {"minutes": minutes, "rate": RATE, "cores": os.cpu_count()}
     keep.parent.mkdir(parents=True, exist_ok=True)
     with running(RATE) as producing:
-        tabs = [Tab(str(state.read_json(state.processes_file())["dashboard_url"]), page) for page in PAGES]
+        tabs = [Tab(str(run_state.read_json(run_state.processes_file())["dashboard_url"]), page) for page in PAGES]
         began, samples = time.monotonic(), []
         while (spent := time.monotonic() - began) < 60 * minutes:
             assert producing(), "the producer has ended"

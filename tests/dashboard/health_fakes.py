@@ -9,7 +9,8 @@ from typing import Any
 
 import psutil
 
-from lakehouse import checkpoints, metrics, state
+from lakehouse import checkpoints, metrics
+from lakehouse.core import run_state
 
 ENDS = {"houses": {"0": 97, "1": 50}}
 STATE = {"operatorName": "stateStoreSave", "numRowsTotal": 24, "memoryUsedBytes": 9376}
@@ -37,7 +38,7 @@ def progress(query: str, written_at: datetime | None = None, **changed: Any) -> 
         "error": "",
     }
     told = (written_at or datetime.now(UTC)).isoformat()
-    state.write_json(state.progress_file("houses", query), values | {"written_at": told} | changed)
+    run_state.write_json(run_state.progress_file("houses", query), values | {"written_at": told} | changed)
 
 
 def processes(**changed: Any) -> None:
@@ -45,7 +46,7 @@ def processes(**changed: Any) -> None:
     own = {"name": "houses.stream", "pid": os.getpid(), "create_time": psutil.Process().create_time()}
     own |= {"state": "running", "restarts": 0, "started_at": "2026-05-01T11:00:00+00:00", "last_error": ""}
     supervisor = {"supervisor_pid": os.getpid(), "supervisor_create_time": own["create_time"]}
-    state.write_json(state.processes_file(), {**supervisor, "processes": [own | changed]})
+    run_state.write_json(run_state.processes_file(), {**supervisor, "processes": [own | changed]})
 
 
 def history(name: str, samples: Iterator[tuple[float, dict[str, float]]]) -> None:

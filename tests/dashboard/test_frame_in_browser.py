@@ -14,7 +14,8 @@ from playwright.sync_api import Page, expect
 
 from dashboard.app import pages
 from jobs.houses import schema
-from lakehouse import checkpoints, state
+from lakehouse import checkpoints
+from lakehouse.core import run_state
 from tests.dashboard.served import App, beats, drag, settled, version, wait_until, waited
 from tests.jobs.houses import fitting
 
@@ -73,7 +74,7 @@ def test_the_pill_tells_a_stopped_query_and_a_lost_server_within_five_seconds(ap
     assert page.evaluate("window.sameDocument") is True
     written = datetime.now(UTC) - timedelta(seconds=3)
     for name in schema.DOMAIN.queries:
-        state.write_json(state.progress_file("houses", name), {"written_at": written.isoformat()})
+        run_state.write_json(run_state.progress_file("houses", name), {"written_at": written.isoformat()})
     lock = checkpoints.path("houses", "averages").with_suffix(".lock")
     lock.parent.mkdir(parents=True, exist_ok=True)
     lock.write_text(json.dumps(DEAD_PID))

@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from lakehouse import access
+from lakehouse.core import net
 from lakehouse.errors import UsageError
 from lakehouse.settings import ROOT, settings
 
@@ -27,7 +28,7 @@ def outward() -> str:
         address.address
         for addresses in psutil.net_if_addrs().values()
         for address in addresses
-        if address.family == socket.AF_INET and not access.is_loopback(address.address)
+        if address.family == socket.AF_INET and not net.is_loopback(address.address)
     ]
     return found[0] if found else "0.0.0.0"
 
@@ -171,4 +172,4 @@ def test_a_token_is_made_once(lake: Path) -> None:
     ],
 )
 def test_what_is_loopback(host: str, ours: bool) -> None:
-    assert access.is_loopback(host) is ours
+    assert net.is_loopback(host) is ours

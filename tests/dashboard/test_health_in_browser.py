@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from jobs.houses import schema
-from lakehouse import state
+from lakehouse.core import run_state
 from tests.dashboard import health_fakes
 from tests.dashboard.served import wait_until
 
@@ -104,6 +104,6 @@ def test_a_narrow_page_has_no_horizontal_scrollbar(page: Page) -> None:
 
 @pytest.mark.usefixtures("platform")
 def test_only_web_addresses_become_links(page: Page) -> None:
-    state.write_json(state.spark_file("houses"), {"ui": "http://127.0.0.1:4040"})
+    run_state.write_json(run_state.spark_file("houses"), {"ui": "http://127.0.0.1:4040"})
     page.goto("/health-ui")
     expect(page.locator("#health-processes .links a")).to_have_attribute("href", "http://127.0.0.1:4040")

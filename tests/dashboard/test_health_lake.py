@@ -13,7 +13,8 @@ from dashboard import health_lake
 from dashboard.health_watch import HealthView, HealthWatch, lags_of
 from dashboard.snapshot import Live
 from jobs.houses import schema
-from lakehouse import loaders, metrics, state
+from lakehouse import loaders, metrics
+from lakehouse.core import run_state
 from lakehouse.metrics import Recorder
 from tests.dashboard import health_fakes
 from tests.dashboard.test_health import NOW, TOPIC, fields, words
@@ -108,7 +109,7 @@ def test_tables_are_what_delta_says(watch: HealthWatch, write: Write, sale: Call
 
 def test_processes_have_their_memory_and_their_last_error(watch: HealthWatch) -> None:
     health_fakes.processes(restarts=2, last_error="exit code 1: <b>it hurt</b>")
-    state.write_json(state.spark_file("houses"), {"ui": "http://127.0.0.1:4040"})
+    run_state.write_json(run_state.spark_file("houses"), {"ui": "http://127.0.0.1:4040"})
     watch.measure()
     view = watch.look()
     body = health_lake.processes_body(view)
@@ -120,7 +121,7 @@ def test_processes_have_their_memory_and_their_last_error(watch: HealthWatch) ->
 
 
 def test_an_address_that_is_no_web_page_is_no_link(watch: HealthWatch) -> None:
-    state.write_json(state.spark_file("houses"), {"ui": "javascript:alert(1)"})
+    run_state.write_json(run_state.spark_file("houses"), {"ui": "javascript:alert(1)"})
     assert watch.look().spark_uis == {}
 
 

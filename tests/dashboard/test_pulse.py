@@ -12,7 +12,8 @@ from flask.testing import FlaskClient
 from dashboard import app, houses, pulse, snapshot, streams
 from dashboard.pulse import Pulse, QueryPulse, decide
 from dashboard.snapshot import Live
-from lakehouse import checkpoints, state
+from lakehouse import checkpoints
+from lakehouse.core import run_state
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 DEAD_PID = 2**22 + 1  # above the highest that Linux gives
@@ -118,7 +119,7 @@ def test_the_beat_says_so_when_a_query_stops(client: FlaskClient) -> None:
     assert beat_after_a_look(client)["word"] == "NO DATA"
     for name in houses.SOURCE.domain.queries:
         written = datetime.now(UTC) - timedelta(seconds=4)
-        state.write_json(state.progress_file("houses", name), {"written_at": written.isoformat()})
+        run_state.write_json(run_state.progress_file("houses", name), {"written_at": written.isoformat()})
     assert beat_after_a_look(client)["word"] == "LIVE"
     lock = checkpoints.path("houses", "averages").with_suffix(".lock")
     lock.parent.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,8 @@ import pytest
 
 from dashboard import streams
 from dashboard.streams import ProcessView, TopicView, TopicWatch, process_views, query_view
-from lakehouse import checkpoints, state, topics
+from lakehouse import checkpoints, topics
+from lakehouse.core import run_state
 from lakehouse.settings import Settings
 from lakehouse.topics import TopicState
 
@@ -31,7 +32,7 @@ def checkpoint(batch: int, ends: dict[str, int]) -> None:
 
 
 def progress(**values: Any) -> None:
-    state.write_json(state.progress_file("houses", "averages"), {"written_at": NOW.isoformat()} | values)
+    run_state.write_json(run_state.progress_file("houses", "averages"), {"written_at": NOW.isoformat()} | values)
 
 
 @pytest.mark.usefixtures("lake")
@@ -160,7 +161,7 @@ def test_processes_keep_their_order_and_a_vanished_one_is_stopped() -> None:
     own = {"name": "kafka", "pid": os.getpid(), "create_time": psutil.Process().create_time(), "state": "running"}
     gone = {"name": "stream", "pid": 2**22 + 1, "create_time": 1.0, "state": "running", "restarts": 2}
     done = {"name": "load", "pid": None, "create_time": None, "state": "finished"}
-    state.write_json(state.processes_file(), {"processes": [own, gone, done]})
+    run_state.write_json(run_state.processes_file(), {"processes": [own, gone, done]})
     assert process_views() == (
         ProcessView("kafka", "running"),
         ProcessView("stream", "stopped", restarts=2),

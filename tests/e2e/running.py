@@ -16,8 +16,8 @@ from confluent_kafka import Consumer, TopicPartition
 from playwright.sync_api import Page
 
 from jobs.houses.schema import SALES
-from lakehouse import state
-from lakehouse.broker import free_port
+from lakehouse.core import run_state
+from lakehouse.core.net import free_port
 from lakehouse.settings import ROOT
 from lakehouse.streams import MOST_RECORDS, Query, Runner, StopSignal
 
@@ -137,7 +137,7 @@ def lake_up(var: Path, *arguments: str, **env: str) -> Iterator[Platform]:
 
 def running(platform: Platform) -> dict[str, Any]:
     """What `lake up` tells other processes."""
-    return state.read_json(platform.var / "run/processes.json")
+    return run_state.read_json(platform.var / "run/processes.json")
 
 
 def state_of(platform: Platform, name: str) -> str:

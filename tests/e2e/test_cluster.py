@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from lakehouse import checkpoints, jars, java
-from lakehouse.broker import free_port
+from lakehouse.core.net import free_port
 from tests.e2e.running import Platform, rows_of, wait_for
 
 pytestmark = pytest.mark.e2e

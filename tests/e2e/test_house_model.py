@@ -20,7 +20,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from jobs.houses.pricing import Pricer
-from lakehouse.durable import write_private
+from lakehouse.core.files import write_private
 from lakehouse.settings import settings
 from tests.e2e.running import (
     Platform,

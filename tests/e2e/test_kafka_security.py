@@ -11,7 +11,8 @@ import pytest
 from confluent_kafka import Producer
 
 from jobs.houses.schema import DEAD_LETTERS, DOMAIN
-from lakehouse import durable, kafka, peek, tables, topics
+from lakehouse import kafka, peek, tables, topics
+from lakehouse.core import files as durable
 from lakehouse.domain import Topic
 from lakehouse.errors import UnavailableError, UsageError
 from lakehouse.settings import ROOT, settings

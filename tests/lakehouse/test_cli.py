@@ -11,7 +11,7 @@ import pytest
 
 from jobs.houses.schema import DEAD_LETTERS
 from lakehouse import tables
-from lakehouse.locks import exclusive
+from lakehouse.core.locks import exclusive
 
 
 def run(var: Path, *arguments: str, answer: str = "") -> subprocess.CompletedProcess[str]:

@@ -11,7 +11,8 @@ from typing import Any
 import psutil
 import pytest
 
-from lakehouse import processes, state, status
+from lakehouse import status
+from lakehouse.core import processes, run_state
 
 pytestmark = pytest.mark.usefixtures("lake")
 
@@ -26,7 +27,9 @@ def stranger() -> Iterator["subprocess.Popen[bytes]"]:
 
 def note(supervisor: dict[str, Any], *listed: dict[str, Any]) -> None:
     about = {"restarts": 0, "started_at": "", "last_error": "", "state": "running"}
-    state.write_json(state.processes_file(), {**supervisor, "processes": [{**about, **each} for each in listed]})
+    run_state.write_json(
+        run_state.processes_file(), {**supervisor, "processes": [{**about, **each} for each in listed]}
+    )
 
 
 @pytest.mark.parametrize("created", [{}, {"supervisor_create_time": time.time() - 9999}])
@@ -38,7 +41,7 @@ def test_a_pid_that_is_another_programs_by_now_is_left_alone(
     assert not status.status()["running"]
     assert status.down(timeout=5) == []
     assert stranger.poll() is None
-    assert not state.processes_file().exists()
+    assert not run_state.processes_file().exists()
 
 
 def test_what_a_killed_supervisor_left_is_ended_by_its_own_signal(stranger: "subprocess.Popen[bytes]") -> None:

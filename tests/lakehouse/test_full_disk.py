@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse import state
-from lakehouse.backoff import LONGEST, wait_after
+from lakehouse.core import run_state
+from lakehouse.core.restart_policy import LONGEST, wait_after
 from lakehouse.settings import settings
 from lakehouse.supervisor import Service, Supervisor
 from tests.audit.disk import fill, small_disk
@@ -31,21 +31,21 @@ def disk(lake: Path) -> Iterator[Path]:
 
 
 def test_a_file_that_tells_what_runs_is_written_over_when_there_is_no_space(disk: Path) -> None:
-    told = state.progress_file("houses", "history")
-    state.write_json(told, {"state": "running", "sources": [{"offsets": list(range(200))}]})
+    told = run_state.progress_file("houses", "history")
+    run_state.write_json(told, {"state": "running", "sources": [{"offsets": list(range(200))}]})
     ballast = fill(disk)
     with pytest.raises(OSError, match="No space left"):
         (disk / "other").write_bytes(bytes(4096))
-    state.write_json(told, {"state": "backing off", "error": "The disk is full."})
-    assert state.read_json(told) == {"state": "backing off", "error": "The disk is full."}
+    run_state.write_json(told, {"state": "backing off", "error": "The disk is full."})
+    assert run_state.read_json(told) == {"state": "backing off", "error": "The disk is full."}
     with pytest.raises(OSError, match="No space left"):
-        state.write_json(told, {"error": "x" * 9000})
-    assert state.read_json(told)["error"] == "The disk is full."
+        run_state.write_json(told, {"error": "x" * 9000})
+    assert run_state.read_json(told)["error"] == "The disk is full."
     with pytest.raises(OSError, match="No space left"):  # not that there is no such file
-        state.write_json(state.progress_file("houses", "averages"), {"state": "running"})
+        run_state.write_json(run_state.progress_file("houses", "averages"), {"state": "running"})
     ballast.unlink()
-    state.write_json(told, {"state": "running"})
-    assert state.read_json(told) == {"state": "running"}
+    run_state.write_json(told, {"state": "running"})
+    assert run_state.read_json(told) == {"state": "running"}
 
 
 def test_what_died_of_a_full_disk_is_started_until_there_is_space(disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:

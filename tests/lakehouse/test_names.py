@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse import names
+from lakehouse import setting_names
 from lakehouse.errors import UsageError
 from lakehouse.settings import ROOT, settings
 
@@ -23,8 +23,8 @@ from lakehouse.settings import ROOT, settings
 )
 def test_a_name_that_means_nothing_is_refused_with_the_nearest(given: str, said: str) -> None:
     with pytest.raises(UsageError, match=f"no setting {given}, .*{re.escape(said)}"):
-        names.check(["PATH", "LAKE_VAR", given])
-    names.check(["PATH", "SALT_LAKE_CITY", *names.known(), "LAKE_REQUIRE_BROWSER"])
+        setting_names.check(["PATH", "LAKE_VAR", given])
+    setting_names.check(["PATH", "SALT_LAKE_CITY", *setting_names.known(), "LAKE_REQUIRE_BROWSER"])
 
 
 def test_each_name_that_stands_anywhere_is_known() -> None:
@@ -34,7 +34,7 @@ def test_each_name_that_stands_anywhere_is_known() -> None:
     for file in ours:
         if file.suffix in (".py", ".sh", ".md", ".toml", ".yaml", "") and file.is_file():
             found = re.findall(r"\bLAKE_[A-Z_]*[A-Z]\b", file.read_text(errors="replace"))
-            names.check(found)
+            setting_names.check(found)
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ import psutil
 import pytest
 
 from lakehouse import schedule, schedulecli
+from lakehouse.core.locks import exclusive
 from lakehouse.errors import LakeError, UsageError
-from lakehouse.locks import exclusive
 from lakehouse.settings import ROOT, settings
 
 LAKE = Path(sys.executable).parent / "lake"

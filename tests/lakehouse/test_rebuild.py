@@ -9,9 +9,9 @@ import pytest
 from deltalake import DeltaTable
 
 from lakehouse import checkpoints, deltalog, losses, rebuild, sidecar, tables, topics
+from lakehouse.core.locks import exclusive
 from lakehouse.domain import Domain, Stores
 from lakehouse.errors import RefusedError, UsageError
-from lakehouse.locks import exclusive
 from lakehouse.losses import Range
 from lakehouse.sidecar import Sidecar
 from lakehouse.tables import SERVING_PROPERTIES, Table

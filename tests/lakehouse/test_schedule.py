@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from lakehouse import schedule
+from lakehouse.core.locks import exclusive
 from lakehouse.errors import DataError
-from lakehouse.locks import exclusive
 from lakehouse.settings import ROOT, settings
 
 LAKE = Path(sys.executable).parent / "lake"

@@ -13,9 +13,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lakehouse import state, status
+from lakehouse import status
+from lakehouse.core import run_state
+from lakehouse.core.locks import exclusive
 from lakehouse.errors import LakeError, RefusedError, UnavailableError
-from lakehouse.locks import exclusive
 from lakehouse.supervisor import Service, Supervisor
 
 pytestmark = pytest.mark.usefixtures("lake")
@@ -63,7 +64,7 @@ def test_it_waits_until_a_service_is_ready_and_tells_others(supervisor: Supervis
     service = Service("polite", python(POLITE), ready=up)
     supervisor.start(service)
     assert supervisor.wait(service)
-    told = json.loads(state.processes_file().read_text())["processes"]
+    told = json.loads(run_state.processes_file().read_text())["processes"]
     assert [(process["name"], process["state"]) for process in told] == [("polite", "running")]
     assert [process["name"] for process in status.running_processes()] == ["polite"]
 
@@ -145,7 +146,7 @@ def test_stop_ends_all_and_kills_what_does_not_listen(supervisor: Supervisor) ->
     pids = [service.process.pid for service in services if service.process]
     supervisor.stop()
     assert not any(psutil.pid_exists(pid) for pid in pids)
-    assert not state.processes_file().exists()
+    assert not run_state.processes_file().exists()
 
 
 def test_a_second_holder_of_a_lock_is_refused_with_the_pid_of_the_first(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from lakehouse import backoff
+from lakehouse.core import restart_policy
 from lakehouse.errors import LakeError, RefusedError, UnavailableError
 from lakehouse.tending import Tended, query_failed
 
@@ -60,7 +60,7 @@ def tended(*streams: Any) -> Tended:
 
 
 def test_waits_grow_up_to_half_a_minute() -> None:
-    assert [backoff.wait_after(failures) for failures in (1, 2, 3, 4, 5, 9)] == [1, 2, 4, 8, 16, 30]
+    assert [restart_policy.wait_after(failures) for failures in (1, 2, 3, 4, 5, 9)] == [1, 2, 4, 8, 16, 30]
 
 
 def test_it_is_started_again_after_the_wait_and_not_before(clock: list[float]) -> None:
@@ -102,7 +102,7 @@ def test_failures_before_a_stable_time_do_not_count(clock: list[float]) -> None:
     clock[0] += 40
     care.tend()
     assert (care.state, care.failures) == ("running", 4)
-    clock[0] += backoff.STABLE_SECONDS + 1
+    clock[0] += restart_policy.STABLE_SECONDS + 1
     care.tend()
     assert care.failures == 0
 

@@ -20,9 +20,10 @@ from jobs.production.audit import day_of
 from jobs.production.plant import plant
 from jobs.production.schema import BATCHES, DOMAIN, EVENT_COLUMNS, SERVING, TOTALS
 from jobs.production.totals import TotalsWriter
-from lakehouse import faults, tables
 from lakehouse import postgres as pg
+from lakehouse import tables
 from lakehouse.batches import Batch
+from lakehouse.core import kill_points
 from lakehouse.errors import RefusedError, UnavailableError
 from tests.jobs.production.line import NOON, Event, _at, count, counted, defect, passed
 
@@ -173,7 +174,7 @@ def test_a_batch_that_dies_at_any_point_is_the_same_in_both_stores_after_it_ran_
         if calls in dying:
             raise RuntimeError
 
-    monkeypatch.setattr(faults, "point", die)
+    monkeypatch.setattr(kill_points, "point", die)
     for number, events in enumerate(batches):
         for last in range(1, 7):  # at each point in turn, then through
             calls, dying = 0, {last}

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lakehouse import faults
+from lakehouse.core import kill_points
 
 SCARCE = 50_000_000  # bytes; Kafka alone asks for some megabytes when it starts
 
@@ -45,10 +45,10 @@ def replace_json(path: Path, value: Any, through: bool = True) -> None:
     aside.write_text(json.dumps(value, indent=1, default=str))
     if through:
         sync(aside)
-        faults.point(f"aside.{path.name}", 0)
+        kill_points.point(f"aside.{path.name}", 0)
     aside.replace(path)
     if through:
-        faults.point(f"replaced.{path.name}", 0)
+        kill_points.point(f"replaced.{path.name}", 0)
         sync(path.parent)
 
 

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from lakehouse import durable
+from lakehouse.core import files
 from lakehouse.settings import settings
 
 
@@ -32,7 +32,7 @@ def write_json(path: Path, value: Any) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        durable.replace_json(path, value, through=False)
+        files.replace_json(path, value, through=False)
     except OSError as error:
         text = json.dumps(value, separators=(",", ":"), default=str).encode()
         size = path.stat().st_size if path.exists() else 0
