@@ -8,7 +8,7 @@ from dash.development.base_component import Component
 
 from dashboard import charts, health, tiles
 from dashboard.health_queries import FRESH_SECONDS
-from lakehouse.domain import load_all
+from lakehouse.contract.discovery import load_all
 
 
 def page(drawn: int) -> Component:

@@ -16,9 +16,9 @@ from dashboard import health_queries
 from dashboard.health_queries import QueryHealth
 from dashboard.streams import TopicView, TopicWatch, process_views
 from lakehouse import audits, deadletters, status, tableinfo
-from lakehouse import domain as discovery
+from lakehouse.contract import discovery
+from lakehouse.contract.domain import Domain
 from lakehouse.core import run_state
-from lakehouse.domain import Domain
 from lakehouse.metrics import History, Recorder, Series
 from lakehouse.serving import Reading, TableReader
 from lakehouse.settings import settings

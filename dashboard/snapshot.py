@@ -20,7 +20,8 @@ import pyarrow.compute as pc
 from dashboard.health_watch import HealthView, HealthWatch
 from dashboard.streams import ProcessView, QueryView, TopicView, TopicWatch, process_views, query_view
 from lakehouse import loaders, serving
-from lakehouse.domain import Domain, load_all
+from lakehouse.contract.discovery import load_all
+from lakehouse.contract.domain import Domain
 from lakehouse.serving import Reading, TableReader
 from lakehouse.tables import Table
 

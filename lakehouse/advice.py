@@ -5,7 +5,8 @@ import re
 from pyarrow import ArrowInvalid
 
 from lakehouse import deltalog
-from lakehouse.domain import Table, load_all
+from lakehouse.contract.discovery import load_all
+from lakehouse.contract.tables import Table
 
 _NEWER = re.compile(
     r"is not supported|not yet supported|Unsupported (minimum )?(reader|feature)|protocol", re.IGNORECASE

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lakehouse import topics
 from lakehouse.broker import Broker
-from lakehouse.domain import Domain
+from lakehouse.contract.domain import Domain
 from lakehouse.errors import LakeError
 from lakehouse.settings import settings
 from lakehouse.submit import ARCHIVE

@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakehouse import audit_offsets, audits, checkpoints, domain, losses, topics
+from lakehouse import audit_offsets, audits, checkpoints, losses, topics
 from lakehouse.audit_decode import Judged, decode_records, digests, helpers
 from lakehouse.audit_tables import Pinned, by_partition, within
 from lakehouse.audit_topic import Range, TopicReader, slices
@@ -60,7 +60,7 @@ class Run:
         self.at = datetime.now(UTC)
         self._began = time.monotonic()
         self._name, self._servers = name, bootstrap_servers
-        self.declared: Audit = domain.audit(name)
+        self.declared: Audit = audits.audit(name)
         topics.check(bootstrap_servers)
         committed = checkpoints.last_committed(checkpoints.path(name, self.declared.query))
         self._history, self._dead = Pinned(self.declared.history), Pinned(self.declared.dead_letters)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lakehouse import audits
-from lakehouse import domain as discovery
+from lakehouse.contract import discovery
 from lakehouse.errors import LakeError
 from lakehouse.settings import settings
 from lakehouse.terminal import console, grid, print_json
@@ -22,9 +22,9 @@ def audit(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Hold history, dead letters and averages against the topic, beside the running streams. Exit code 1 when off."""
-    names = [domain] if domain else [name for name in discovery.audited() if name in discovery.used()]
+    names = [domain] if domain else [name for name in audits.audited() if name in discovery.used()]
     for name in names:
-        discovery.audit(name)
+        audits.audit(name)
     from lakehouse import audit as auditing
 
     results = [auditing.audit(name, settings().brokers()) for name in names]

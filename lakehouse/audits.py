@@ -16,6 +16,18 @@ if TYPE_CHECKING:
 
     from lakehouse.audit_tables import Pinned
     from lakehouse.tables import Table
+import importlib
+import pkgutil
+from typing import TYPE_CHECKING
+
+from lakehouse.contract.discovery import domains, load
+from lakehouse.contract.tables import Table
+from lakehouse.errors import LakeError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from lakehouse.audits import Audit
 
 SHOWN = 20  # offsets or keys named per finding; the rest is counted
 KEPT_GAPS = 10_000  # ranges without a record that are kept per partition
@@ -173,3 +185,23 @@ def _line(where: str, finding: Mapping[str, Any]) -> str:
     shown = ", ".join(str(place) for place in finding["places"]) + (f", and {more:,} more" if more else "")
     detail = f" ({finding['detail']})" if finding["detail"] else ""
     return f"OFF: {finding['count']:,} {finding['what']}: {where} {shown}{detail}"
+
+
+def audit(name: str) -> "Audit":
+    """What the domain declares in its audit.py. Raises LakeError when it brings none."""
+    load(name)
+    if name not in audited():
+        raise LakeError(f"Domain {name} cannot be audited: there is no jobs/{name}/audit.py.", "See jobs/houses.")
+    declared: Audit = importlib.import_module(f"jobs.{name}.audit").AUDIT
+    return declared
+
+
+def audited() -> list[str]:
+    """Names of the domains that bring an audit.py."""
+    import jobs
+
+    return [
+        name
+        for name in domains()
+        if "audit" in {module.name for module in pkgutil.iter_modules([f"{folder}/{name}" for folder in jobs.__path__])}
+    ]

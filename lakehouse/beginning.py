@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from lakehouse.contract.domain import Domain
 from lakehouse.core import files, run_state
-from lakehouse.domain import Domain
 from lakehouse.errors import RefusedError, UsageError
 from lakehouse.settings import settings
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import IO
 
 from lakehouse import jars, java, kafka, topics
+from lakehouse.contract.discovery import load_all
 from lakehouse.core import files as durable
 from lakehouse.core import run_state
 from lakehouse.core.net import free_port
-from lakehouse.domain import load_all
 from lakehouse.errors import LakeError, UnavailableError
 from lakehouse.settings import settings
 

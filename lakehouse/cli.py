@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lakehouse import auditcli, deadletterscli, entry, environment, modelcli, schedulecli
-from lakehouse import domain as discovery
-from lakehouse.domain import Domain, load, load_all
+from lakehouse.contract import discovery
+from lakehouse.contract.discovery import load, load_all
+from lakehouse.contract.domain import Domain
 from lakehouse.errors import LakeError, RefusedError, UsageError
 from lakehouse.settings import ROOT, settings
 from lakehouse.terminal import console, grid, print_json

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lakehouse.domain import load, load_all
+from lakehouse.contract.discovery import load, load_all
 from lakehouse.errors import DataError, LakeError, RefusedError, UsageError
 from lakehouse.settings import settings
 from lakehouse.terminal import console, escaped, grid, hex_dump, print_json

@@ -8,7 +8,7 @@ from deltalake import DeltaTable
 
 from lakehouse import checkpoints, deltalog, sidecar, tables
 from lakehouse.checkpoints import BatchPlan
-from lakehouse.domain import Stores
+from lakehouse.contract.domain import Stores
 from lakehouse.errors import RefusedError
 from lakehouse.losses import Range
 from lakehouse.sidecar import Sidecar

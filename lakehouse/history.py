@@ -8,8 +8,8 @@ from pyspark.sql.observation import Observation
 
 from lakehouse import tables
 from lakehouse.batches import Batch, without_held
+from lakehouse.contract.domain import Stores
 from lakehouse.core import kill_points
-from lakehouse.domain import Stores
 from lakehouse.streams import Query
 
 Rule = Callable[[DataFrame], DataFrame]

@@ -16,10 +16,11 @@ from rich.markup import escape
 
 from lakehouse import access, beginning, jars, java, topic_settings, topics
 from lakehouse.broker import Broker
+from lakehouse.contract.discovery import load_all
+from lakehouse.contract.domain import Domain
 from lakehouse.core import net, run_state
 from lakehouse.core.locks import exclusive
 from lakehouse.core.net import free_port
-from lakehouse.domain import Domain, load_all
 from lakehouse.errors import LakeError, RefusedError
 from lakehouse.settings import settings
 from lakehouse.status import running_processes

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lakehouse import entry, tables
+from lakehouse.contract.discovery import load_all
 from lakehouse.core.locks import exclusive
-from lakehouse.domain import load_all
 from lakehouse.session import collect, spark_session
 from lakehouse.settings import settings
 from lakehouse.tables import Table

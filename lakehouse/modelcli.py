@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from lakehouse import comparison, models
-from lakehouse.domain import domains
+from lakehouse.contract.discovery import domains
 from lakehouse.errors import DataError, UnavailableError, UsageError
 from lakehouse.manifests import best
 from lakehouse.models import Registry

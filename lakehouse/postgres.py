@@ -17,8 +17,8 @@ from psycopg.rows import dict_row
 
 from lakehouse import postgres_login
 from lakehouse.batches import Batch
+from lakehouse.contract.tables import Table
 from lakehouse.core import run_state
-from lakehouse.domain import Table
 from lakehouse.errors import RefusedError, UnavailableError
 from lakehouse.settings import settings
 

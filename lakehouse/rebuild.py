@@ -15,8 +15,9 @@ from datetime import UTC, datetime
 
 from lakehouse import checkpoints, datafiles, deltalog, guard, losses, sidecar, tables, topics
 from lakehouse.broker import Broker
+from lakehouse.contract.discovery import load
+from lakehouse.contract.domain import Domain, Stores
 from lakehouse.core.locks import exclusive
-from lakehouse.domain import Domain, Stores, load
 from lakehouse.errors import LakeError, RefusedError, UnavailableError, UsageError
 from lakehouse.losses import Range
 from lakehouse.settings import ROOT, settings

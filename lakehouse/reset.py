@@ -5,8 +5,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from lakehouse import checkpoints
+from lakehouse.contract.domain import Domain
 from lakehouse.core.locks import exclusive
-from lakehouse.domain import Domain
 from lakehouse.errors import RefusedError
 from lakehouse.settings import settings
 

@@ -14,8 +14,8 @@ from datetime import time as clock
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
+from lakehouse.contract.discovery import domains, used
 from lakehouse.core.locks import exclusive
-from lakehouse.domain import domains, used
 from lakehouse.environment import ours
 from lakehouse.errors import DataError, LakeError, UnavailableError, UsageError
 from lakehouse.settings import ROOT, Settings, settings

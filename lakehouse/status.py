@@ -8,8 +8,8 @@ from typing import Any
 import psutil
 
 from lakehouse import checkpoints, topics
+from lakehouse.contract.domain import Domain
 from lakehouse.core import processes, run_state
-from lakehouse.domain import Domain
 from lakehouse.errors import LakeError
 from lakehouse.settings import settings
 

@@ -16,9 +16,9 @@ import structlog
 
 from lakehouse import checkpoints, guard, kafka, metrics, tables, topics
 from lakehouse.batches import Batch, describe_batch
+from lakehouse.contract.domain import Stores
 from lakehouse.core import kill_points, run_state
 from lakehouse.core.locks import exclusive
-from lakehouse.domain import Stores
 from lakehouse.errors import LakeError, UnavailableError
 from lakehouse.session import stop_jvm
 from lakehouse.sidecar import Sidecar

@@ -4,7 +4,6 @@ One table has one writer and one library. History is Spark's (`append_batch`); t
 with `deltalake` from the driver (`append`, `upsert`), 30 ms where a Spark MERGE takes 1.3 s.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -13,34 +12,14 @@ from urllib.parse import unquote
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 
-from lakehouse.domain import HISTORY_PROPERTIES, SERVING_PROPERTIES, Table
+from lakehouse.contract.tables import HISTORY_PROPERTIES, SERVING_PROPERTIES, Table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 # Declared in domain.py, which a schema can import without Arrow; handed on to those who read and write tables.
 __all__ = ["HISTORY_PROPERTIES", "SERVING_PROPERTIES", "Table"]
-_ARROW_TYPES = {
-    "STRING": pa.string(),
-    "BINARY": pa.binary(),
-    "BOOLEAN": pa.bool_(),
-    "INT": pa.int32(),
-    "BIGINT": pa.int64(),
-    "DOUBLE": pa.float64(),
-    "DATE": pa.date32(),
-    "TIMESTAMP": pa.timestamp("us", tz="UTC"),
-}
 COMPACTED_BYTES = 16 * 1024 * 1024  # a serving table's file of this size is left alone: no compaction takes for ever
-
-
-def arrow_schema(columns: Mapping[str, str]) -> pa.Schema:
-    """Columns (name to SQL type) as an Arrow schema."""
-    return pa.schema([(name, _arrow_type(kind)) for name, kind in columns.items()])
-
-
-def _arrow_type(kind: str) -> pa.DataType:
-    decimal = re.fullmatch(r"DECIMAL\((\d+),(\d+)\)", kind)
-    return pa.decimal128(int(decimal[1]), int(decimal[2])) if decimal else _ARROW_TYPES[kind]
 
 
 def create(table: Table) -> DeltaTable:

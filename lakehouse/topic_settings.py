@@ -17,7 +17,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 )
 
 from lakehouse import topics
-from lakehouse.domain import Topic
+from lakehouse.contract.topics import Topic
 from lakehouse.settings import settings
 
 WEEK = 7 * 24 * 3_600_000

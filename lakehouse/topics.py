@@ -11,7 +11,7 @@ from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPar
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec  # type: ignore[attr-defined]
 
 from lakehouse import kafka
-from lakehouse.domain import Topic
+from lakehouse.contract.topics import Topic
 from lakehouse.errors import UnavailableError
 
 TIMEOUT = 10.0

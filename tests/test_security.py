@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from lakehouse import domain, jars, kafka
+from lakehouse import jars, kafka
+from lakehouse.contract import discovery
 from lakehouse.errors import LakeError
 from lakehouse.models import Registry
 from lakehouse.settings import ROOT
@@ -113,9 +114,9 @@ def test_every_kafka_client_logs_in_as_the_settings_say() -> None:
     assert "security()" in inspect.getsource(kafka.onlooker)
 
 
-@pytest.mark.parametrize("name", domain.domains())
+@pytest.mark.parametrize("name", discovery.domains())
 def test_the_topics_that_streams_read_hold_batches_by_what_they_unpack_to(name: str) -> None:
-    for stores in domain.load(name).stores.values():
+    for stores in discovery.load(name).stores.values():
         limits = {"max.message.bytes": "4194304", "compression.type": "uncompressed"}
         assert limits.items() <= dict(stores.topic.config).items(), stores.topic.name
 

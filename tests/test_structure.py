@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse import domain
+from lakehouse.contract import discovery
 from lakehouse.settings import ROOT
 
 REQUIRED = ("schema.py", "transforms.py", "produce.py", "stream.py")
 MAY_IMPORT = {"lakehouse": {"lakehouse"}, "dashboard": {"dashboard", "jobs", "lakehouse"}}
 OURS = {"lakehouse", "jobs", "dashboard", "tests"}
-DISCOVERY = {("lakehouse/domain.py", "jobs")}  # finds the domains there are; names none
+DISCOVERY = {("lakehouse/contract/domain.py", "jobs")}  # finds the domains there are; names none
 
 
 def imports(file: Path) -> set[str]:
@@ -27,13 +27,13 @@ def imports(file: Path) -> set[str]:
     return {name for name in found if name.split(".", 1)[0] in OURS}
 
 
-@pytest.mark.parametrize("name", domain.domains())
+@pytest.mark.parametrize("name", discovery.domains())
 def test_a_domain_has_all_its_parts(name: str) -> None:
     places = [ROOT / "jobs" / name / part for part in REQUIRED]
     places += [ROOT / "dashboard/pages" / f"{name}.py", ROOT / "tests/jobs" / name, ROOT / "data" / name]
     missing = [str(place.relative_to(ROOT)) for place in places if not place.exists()]
     assert not missing, f"domain {name} lacks {', '.join(missing)}"
-    loaded = domain.load(name)
+    loaded = discovery.load(name)
     assert loaded.name == name
     assert all(table.domain == name for table in loaded.tables)
     stored = {table.name for stores in loaded.stores.values() for table in stores.tables}
@@ -52,7 +52,7 @@ def test_imports_go_one_way(folder: str) -> None:
 
 
 def test_no_domain_imports_another_or_the_dashboard() -> None:
-    for name in domain.domains():
+    for name in discovery.domains():
         for file in (ROOT / "jobs" / name).glob("*.py"):
             foreign = {
                 found

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
-from lakehouse.domain import HISTORY_PROPERTIES, SERVING_PROPERTIES, Domain, Stores, Table, Topic
+from lakehouse.contract.domain import Domain, Stores
+from lakehouse.contract.tables import HISTORY_PROPERTIES, SERVING_PROPERTIES, Table
+from lakehouse.contract.topics import Topic
 
 WINDOW = "2 minutes"
 LATENESS = "30 seconds"

@@ -1,6 +1,8 @@
 """Every name of the domain: topic, events, tables. What differs between plants is in conf/production.toml: plant.py."""
 
-from lakehouse.domain import HISTORY_PROPERTIES, SERVING_PROPERTIES, Domain, Stores, Table, Topic
+from lakehouse.contract.domain import Domain, Stores
+from lakehouse.contract.tables import HISTORY_PROPERTIES, SERVING_PROPERTIES, Table
+from lakehouse.contract.topics import Topic
 
 LINE = "line"  # stands in the place of a zone for the whole line
 TIME = "unit_collection_pt_timestamp"

@@ -12,8 +12,8 @@ from confluent_kafka import Producer
 
 from jobs.houses.schema import DEAD_LETTERS, DOMAIN
 from lakehouse import kafka, peek, tables, topics
+from lakehouse.contract.topics import Topic
 from lakehouse.core import files as durable
-from lakehouse.domain import Topic
 from lakehouse.errors import UnavailableError, UsageError
 from lakehouse.settings import ROOT, settings
 from tests.conftest import running_broker

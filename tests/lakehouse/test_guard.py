@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from lakehouse import checkpoints, guard, sidecar, tables
-from lakehouse.domain import Stores, Topic
+from lakehouse.contract.domain import Stores
+from lakehouse.contract.topics import Topic
 from lakehouse.errors import RefusedError
 from lakehouse.guard import Start
 from lakehouse.sidecar import Sidecar

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 import jobs
-from lakehouse import cli, comparison, domain
+from lakehouse import cli, comparison
+from lakehouse.contract import discovery
 from lakehouse.models import Registry
 
 
@@ -190,7 +191,7 @@ def test_a_domain_brings_commands_and_a_broken_one_takes_none_away(
     assert "domain broken cannot be used: ModuleNotFoundError: No module named 'no_such_module'" in warnings[0]
     assert "domain empty cannot be used: jobs/empty/commands.py has no `app`" in warnings[1]
     assert "domain taken cannot be used: There is a command `status` already." in warnings[2]
-    assert domain.commands("none") is None
+    assert discovery.commands("none") is None
 
 
 def test_the_command_starts_without_what_is_slow_to_import(lake: Path) -> None:

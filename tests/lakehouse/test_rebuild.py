@@ -9,8 +9,8 @@ import pytest
 from deltalake import DeltaTable
 
 from lakehouse import checkpoints, deltalog, losses, rebuild, sidecar, tables, topics
+from lakehouse.contract.domain import Domain, Stores
 from lakehouse.core.locks import exclusive
-from lakehouse.domain import Domain, Stores
 from lakehouse.errors import RefusedError, UsageError
 from lakehouse.losses import Range
 from lakehouse.sidecar import Sidecar

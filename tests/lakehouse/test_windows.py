@@ -10,6 +10,7 @@ import pytest
 
 from lakehouse import tables, windows
 from lakehouse.batches import Batch
+from lakehouse.contract import arrow_types
 from lakehouse.tables import SERVING_PROPERTIES, Table
 from lakehouse.windows import WindowWriter
 
@@ -40,7 +41,7 @@ class Frame:
         ]
 
     def toArrow(self) -> pa.Table:
-        return pa.Table.from_pylist(self._rows, tables.arrow_schema(COLUMNS))
+        return pa.Table.from_pylist(self._rows, arrow_types.arrow_schema(COLUMNS))
 
 
 def batch(number: int, watermark_minute: float | None) -> Batch:

@@ -23,6 +23,7 @@ from jobs.production.totals import TotalsWriter
 from lakehouse import postgres as pg
 from lakehouse import tables
 from lakehouse.batches import Batch
+from lakehouse.contract import arrow_types
 from lakehouse.core import kill_points
 from lakehouse.errors import RefusedError, UnavailableError
 from tests.jobs.production.line import NOON, Event, _at, count, counted, defect, passed
@@ -42,7 +43,7 @@ def staged(events: Sequence[Event]) -> pa.Table:
         }
         for event in events
     ]
-    return pa.Table.from_pylist(rows, schema=tables.arrow_schema(EVENT_COLUMNS))
+    return pa.Table.from_pylist(rows, schema=arrow_types.arrow_schema(EVENT_COLUMNS))
 
 
 def batch(number: int, generation: str) -> Batch:
