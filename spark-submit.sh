@@ -6,6 +6,6 @@ if [ ! -x "$python" ]; then
   echo "Error: the platform is not set up yet. Run \`make setup\` in the repository." >&2
   exit 69
 fi
-# -I: no variable of Python's, such as PYTHONHOME, has a say; the job's own environment is made by lakehouse.submit.
-exec "$python" -IXutf8 -c 'import sys; sys.path.insert(0, sys.argv.pop(1)); from lakehouse.submit import main; main()' \
+# -I: no variable of Python's, such as PYTHONHOME, has a say; the job's own environment is made by lakehouse.spark.submit.
+exec "$python" -IXutf8 -c 'import sys; sys.path.insert(0, sys.argv.pop(1)); from lakehouse.spark.submit import main; main()' \
   "$here" "$@"

@@ -15,7 +15,7 @@ from lakehouse.broker import Broker
 from lakehouse.contract.domain import Domain
 from lakehouse.errors import LakeError
 from lakehouse.settings import settings
-from lakehouse.submit import ARCHIVE
+from lakehouse.spark.submit import ARCHIVE
 
 
 def make(domain: Domain) -> Path:
@@ -48,7 +48,7 @@ def make(domain: Domain) -> Path:
 
 
 def _run(env: dict[str, str], *job: str) -> None:
-    command = [sys.executable, "-m", "lakehouse.submit", *job]
+    command = [sys.executable, "-m", "lakehouse.spark.submit", *job]
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     if done.returncode:
         raise LakeError(f"{job[0]} ended with exit code {done.returncode}: {done.stderr.strip()[-300:]}")

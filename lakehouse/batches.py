@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lakehouse import checkpoints, sidecar, tables
-from lakehouse.session import collect
+from lakehouse.spark.session import collect
 from lakehouse.tables import Table
 
 if TYPE_CHECKING:

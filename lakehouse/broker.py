@@ -9,13 +9,14 @@ import time
 from pathlib import Path
 from typing import IO
 
-from lakehouse import jars, java, kafka, topics
+from lakehouse import kafka, topics
 from lakehouse.contract.discovery import load_all
 from lakehouse.core import files as durable
 from lakehouse.core import run_state
 from lakehouse.core.net import free_port
 from lakehouse.errors import LakeError, UnavailableError
 from lakehouse.settings import settings
+from lakehouse.spark import jars, java
 
 _PROPERTIES = """process.roles=broker,controller
 node.id=1

@@ -250,7 +250,7 @@ def psql(context: typer.Context) -> None:
 @app.command("fetch-jars")
 def fetch_jars() -> None:
     """Fetch the jars named in conf/jars.lock that are not there yet, each held to its checksum."""
-    from lakehouse import jars, java
+    from lakehouse.spark import jars, java
 
     fetched = jars.fetch(java.find())
     console().print(f"{fetched} jars fetched." if fetched else "All jars are there.")

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.markup import escape
 
-from lakehouse import access, beginning, jars, java, topic_settings, topics
+from lakehouse import access, beginning, topic_settings, topics
 from lakehouse.broker import Broker
 from lakehouse.contract.discovery import load_all
 from lakehouse.contract.domain import Domain
@@ -23,8 +23,9 @@ from lakehouse.core.locks import exclusive
 from lakehouse.core.net import free_port
 from lakehouse.errors import LakeError, RefusedError
 from lakehouse.settings import settings
+from lakehouse.spark import jars, java
+from lakehouse.spark.submit import ARCHIVE
 from lakehouse.status import running_processes
-from lakehouse.submit import ARCHIVE
 from lakehouse.supervisor import Service, Supervisor
 
 console = Console(highlight=False)
@@ -188,7 +189,7 @@ def _archive() -> Service:
 
 
 def _job(script: str, *options: str) -> list[str]:
-    return [sys.executable, "-m", "lakehouse.submit", script, *options]
+    return [sys.executable, "-m", "lakehouse.spark.submit", script, *options]
 
 
 def _streaming(domain: Domain, service: Service) -> bool:

@@ -13,8 +13,8 @@ import typer
 from lakehouse import entry, tables
 from lakehouse.contract.discovery import load_all
 from lakehouse.core.locks import exclusive
-from lakehouse.session import collect, spark_session
 from lakehouse.settings import settings
+from lakehouse.spark.session import collect, spark_session
 from lakehouse.tables import Table
 
 if TYPE_CHECKING:

@@ -178,7 +178,7 @@ def _is_another(topic: TopicState, held: losses.Held, before: Sidecar | None) ->
 
 
 def _run(script: str, *options: str) -> None:
-    command = [sys.executable, "-m", "lakehouse.submit", script, *options]
+    command = [sys.executable, "-m", "lakehouse.spark.submit", script, *options]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         raise LakeError(f"{script} failed, and nothing was begun anew: {done.stderr.strip()[-300:]}")

@@ -9,7 +9,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from lakehouse import entry
-from lakehouse.session import spark_session, stop_jvm
+from lakehouse.spark.session import spark_session, stop_jvm
 
 
 def retire(spark: SparkSession, paths: Sequence[Path], topic: str, name: str) -> None:

@@ -122,7 +122,7 @@ def _end(job: "subprocess.Popen[bytes]") -> None:
 def _command(script: Path) -> list[str]:
     if script.name == AUDIT:  # no Spark
         return [str(Path(sys.executable).parent / "lake"), "audit", script.parent.name]
-    return [sys.executable, "-m", "lakehouse.submit", str(script)]
+    return [sys.executable, "-m", "lakehouse.spark.submit", str(script)]
 
 
 def _last_error(start: int) -> str:

@@ -20,8 +20,8 @@ from lakehouse.contract.domain import Stores
 from lakehouse.core import kill_points, run_state
 from lakehouse.core.locks import exclusive
 from lakehouse.errors import LakeError, UnavailableError
-from lakehouse.session import stop_jvm
 from lakehouse.sidecar import Sidecar
+from lakehouse.spark.session import stop_jvm
 from lakehouse.tending import Tended
 
 if TYPE_CHECKING:

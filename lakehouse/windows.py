@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from lakehouse import tables
 from lakehouse.batches import Batch, offsets_log
 from lakehouse.core import kill_points
-from lakehouse.session import collect
+from lakehouse.spark.session import collect
 from lakehouse.tables import Table
 
 if TYPE_CHECKING:

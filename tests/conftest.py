@@ -34,8 +34,8 @@ def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def spark() -> Iterator[object]:
     """One local Spark session with Delta and Kafka for the whole run, started as a job starts it."""
-    from lakehouse.session import spark_session, stop_jvm
-    from lakehouse.submit import environment
+    from lakehouse.spark.session import spark_session, stop_jvm
+    from lakehouse.spark.submit import environment
 
     os.environ.update(
         {

@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from lakehouse import jars, kafka
+from lakehouse import kafka
 from lakehouse.contract import discovery
 from lakehouse.errors import LakeError
 from lakehouse.models import Registry
 from lakehouse.settings import ROOT
+from lakehouse.spark import jars
 from tests.jobs.houses import fitting
 
 CODE = [file for folder in ("lakehouse", "jobs", "dashboard") for file in sorted((ROOT / folder).rglob("*.py"))]

@@ -92,7 +92,7 @@ def test_no_naive_time_leaves_spark() -> None:
     """Rows leave it by `session.collect` or `toArrow`, whose times are in UTC and say so."""
     files = [file for folder in ("lakehouse", "jobs", "dashboard") for file in (ROOT / folder).rglob("*.py")]
     wrong = [f"{file.relative_to(ROOT)}:{line}" for file in files for line in naive(file.read_text())]
-    assert not wrong, f"use lakehouse.session.collect in {', '.join(wrong)}"
+    assert not wrong, f"use lakehouse.spark.session.collect in {', '.join(wrong)}"
     assert naive("rows = frame.collect()\ngc.collect()\nframe.toArrow()\nframe.where(x).first()") == [1, 4]
 
 

@@ -20,7 +20,7 @@ from jobs.houses.featuring import featured
 from jobs.houses.housing import FACTS, HOLD_OUT_PERCENT, Basis, Houses
 from lakehouse import pipelines
 from lakehouse.errors import DataError
-from lakehouse.session import collect
+from lakehouse.spark.session import collect
 
 REGULARISATION = 3e-4  # keeps the coefficients of rare zip codes and of overlapping features small
 # What a pipeline of ours consists of once fitted; a saved one that names another class is not loaded.

@@ -17,7 +17,7 @@ from jobs.houses.schema import DOMAIN
 from lakehouse import entry, pipelines
 from lakehouse.errors import UsageError
 from lakehouse.models import Registry
-from lakehouse.session import spark_session
+from lakehouse.spark.session import spark_session
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 SHOWN = 100  # more prices than these are written as CSV

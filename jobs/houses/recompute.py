@@ -14,8 +14,8 @@ from jobs.houses.schema import AVERAGES, AVERAGES_BATCH, AVERAGES_BATCHES, DEAD_
 from lakehouse import checkpoints, entry, sidecar, tables
 from lakehouse.batches import covered
 from lakehouse.core.locks import exclusive
-from lakehouse.session import collect, spark_session
 from lakehouse.settings import settings
+from lakehouse.spark.session import collect, spark_session
 
 
 def recompute(spark: SparkSession, window: str, slide: str | None) -> DataFrame:

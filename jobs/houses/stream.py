@@ -21,8 +21,8 @@ from jobs.houses.schema import (
 )
 from jobs.houses.updates import publisher
 from lakehouse import entry, history, topic_settings, topics
-from lakehouse.session import spark_session
 from lakehouse.settings import settings
+from lakehouse.spark.session import spark_session
 from lakehouse.streams import MOST_RECORDS, Query, Runner, StopSignal
 from lakehouse.windows import WindowWriter
 

@@ -19,8 +19,8 @@ from lakehouse import entry, tables
 from lakehouse.core.locks import exclusive
 from lakehouse.errors import DataError
 from lakehouse.models import Registry
-from lakehouse.session import spark_session
 from lakehouse.settings import settings
+from lakehouse.spark.session import spark_session
 
 EXACT = 1e-6  # relative: how far Spark's price and the export's may be apart
 

@@ -12,8 +12,8 @@ from jobs.production.schema import BATCHES, DEAD_LETTERS, DOMAIN, HISTORY, PARIT
 from lakehouse import entry, postgres, tables
 from lakehouse.batches import covered
 from lakehouse.core.locks import exclusive
-from lakehouse.session import collect, spark_session
 from lakehouse.settings import settings
+from lakehouse.spark.session import collect, spark_session
 
 
 def recompute(spark: SparkSession) -> DataFrame:

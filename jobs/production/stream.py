@@ -14,8 +14,8 @@ from jobs.production.totals import totals_query
 from jobs.production.versions import Versions, settle
 from lakehouse import entry, topic_settings, topics
 from lakehouse.history import history_query
-from lakehouse.session import spark_session
 from lakehouse.settings import settings
+from lakehouse.spark.session import spark_session
 from lakehouse.streams import Query, Runner, StopSignal
 
 

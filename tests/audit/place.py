@@ -59,7 +59,7 @@ class Site:
 
     def start(self, *options: str, script: str = "jobs/houses/stream.py", fault: str = "") -> "subprocess.Popen[bytes]":
         """Start the stream; it dies at the fault, if one is named. Its output goes to var/stream.log."""
-        command = [sys.executable, "-m", "lakehouse.submit", script, *options]
+        command = [sys.executable, "-m", "lakehouse.spark.submit", script, *options]
         place = {"LAKE_VAR": str(self.var), "LAKE_BOOTSTRAP_SERVERS": self.bootstrap_servers, "LAKE_FAULT": fault}
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:

@@ -67,7 +67,7 @@ def platform(folder: Path, seed: int, say: Callable[[str], None]) -> Iterator[Pl
     site, noted = Site(broker.bootstrap_servers, folder / "var", random.Random(seed)), folder / "sent"
     noted.with_suffix(".began").write_text(str(site.began.timestamp()))
     sends = ["-m", "tests.audit.send", broker.bootstrap_servers, str(noted), str(seed), str(RATE)]
-    streams = ["-m", "lakehouse.submit", "jobs/houses/stream.py", "--trigger", "1 seconds"]
+    streams = ["-m", "lakehouse.spark.submit", "jobs/houses/stream.py", "--trigger", "1 seconds"]
     running = Platform(
         site,
         noted,

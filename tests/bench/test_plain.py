@@ -9,7 +9,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from jobs.houses import transforms
-from lakehouse.session import collect
+from lakehouse.spark.session import collect
 from tests.audit import poison
 from tests.bench import plain
 from tests.jobs.houses.sales import RECORDS, event

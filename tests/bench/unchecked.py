@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 from jobs.houses import transforms
 from jobs.houses.schema import LATENESS, SALES, WINDOW
 from jobs.houses.stream import averages_query
-from lakehouse.session import spark_session
+from lakehouse.spark.session import spark_session
 from lakehouse.streams import Runner, StopSignal
 
 FIELDS = "price decimal(12,2), yr_built int, sold_at timestamp"

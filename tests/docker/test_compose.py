@@ -11,8 +11,9 @@ import yaml
 
 from jobs.houses.schema import DOMAIN
 from jobs.production.schema import DOMAIN as LINE
-from lakehouse import cli, jars, java, schedule, schedulecli
+from lakehouse import cli, schedule, schedulecli
 from lakehouse.settings import ROOT, Settings
+from lakehouse.spark import jars, java
 
 COMPOSE = (ROOT / "docker/compose.yaml").read_text()
 DOCKERFILE = (ROOT / "docker/Dockerfile").read_text()

@@ -41,7 +41,7 @@ def test_each_name_that_stands_anywhere_is_known() -> None:
     "command",
     [
         [str(Path(sys.executable).parent / "lake"), "status"],
-        [sys.executable, "-m", "lakehouse.submit", "jobs/houses/train.py"],
+        [sys.executable, "-m", "lakehouse.spark.submit", "jobs/houses/train.py"],
         [sys.executable, "-m", "dashboard.app", "--port", "0"],
         [str(Path(sys.executable).parent / "lake"), "nightly", "houses"],
     ],

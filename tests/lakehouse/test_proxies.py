@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse import jars, java, proxies
 from lakehouse.errors import UnavailableError, UsageError
+from lakehouse.spark import jars, java, proxies
 
 PLAIN = ["-Dhttps.proxyHost=proxy", "-Dhttps.proxyPort=3128"]
 LOGIN = ["-Dhttp.proxyUser=me", "-Dhttp.proxyPassword=a b:c", "-Djdk.http.auth.tunneling.disabledSchemes="]

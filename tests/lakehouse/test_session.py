@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import pytest
 from pyspark.sql import SparkSession
 
-from lakehouse import session
 from lakehouse.errors import UsageError
+from lakehouse.spark import session
 
 pytestmark = pytest.mark.spark
 NOON = datetime(2026, 11, 22, 12, 0, 0, 123456, tzinfo=UTC)

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse import jars, java, kafka, sparkflags, submit
+from lakehouse import kafka
 from lakehouse.errors import LakeError, UnavailableError, UsageError
 from lakehouse.settings import settings
+from lakehouse.spark import flags as sparkflags
+from lakehouse.spark import jars, java, submit
 
 
 def test_flags_before_the_script_are_sparks_and_those_after_it_the_jobs() -> None:

@@ -10,11 +10,13 @@ import shlex
 import sys
 from pathlib import Path
 
-from lakehouse import jars, java, setting_names, sparkflags
+from lakehouse import setting_names
 from lakehouse.entry import configure_logging, explain
 from lakehouse.environment import clean, ours
 from lakehouse.errors import LakeError, UsageError
 from lakehouse.settings import ROOT, settings
+from lakehouse.spark import flags as sparkflags
+from lakehouse.spark import jars, java
 
 ARCHIVE = jars.FOLDER / "spark.jsa"  # class-data-sharing archive: `lake make-archive`
 STREAM = "stream.py"  # the job of a domain that runs for days

@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from lakehouse import proxies
 from lakehouse.errors import LakeError, UnavailableError
 from lakehouse.settings import ROOT
+from lakehouse.spark import proxies
 
 LOCK = ROOT / "conf/jars.lock"
 FOLDER = ROOT / "jars"

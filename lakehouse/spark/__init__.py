@@ -1,0 +1,1 @@
+"""Starting Spark: its session, its jars and Java, and `spark-submit.sh`."""
