@@ -13,7 +13,7 @@ from dashboard.health_watch import HealthView, lags_of
 from dashboard.health_words import error_row, size, state_word
 from dashboard.streams import TopicView
 from dashboard.tiles import TileState
-from lakehouse.peek import Peeked
+from lakehouse.kafka.peek import Peeked
 
 NO_QUERY = "No query has run yet. Start everything: `lake up`"
 NO_TOPIC = "The broker has no topic yet. Start everything: `lake up`"

@@ -10,9 +10,10 @@ from typing import Any
 
 import psutil
 
-from lakehouse import checkpoints, metrics, serving, status, topics
+from lakehouse import checkpoints, metrics, serving, status
 from lakehouse.core import run_state
 from lakehouse.errors import LakeError
+from lakehouse.kafka import topics
 from lakehouse.settings import settings
 
 BEHIND_SECONDS = 30  # a query that is this far behind the topic is catching up

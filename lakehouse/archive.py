@@ -10,10 +10,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from lakehouse import topics
 from lakehouse.broker import Broker
 from lakehouse.contract.domain import Domain
 from lakehouse.errors import LakeError
+from lakehouse.kafka import topics
 from lakehouse.settings import settings
 from lakehouse.spark.submit import ARCHIVE
 

@@ -18,13 +18,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakehouse import audit_offsets, audits, checkpoints, losses, topics
+from lakehouse import audit_offsets, audits, checkpoints, losses
 from lakehouse.audit_decode import Judged, decode_records, digests, helpers
 from lakehouse.audit_tables import Pinned, by_partition, within
-from lakehouse.audit_topic import Range, TopicReader, slices
 from lakehouse.audit_views import View
 from lakehouse.audits import KEPT_GAPS, Audit, Counted, Findings
 from lakehouse.errors import UnavailableError
+from lakehouse.kafka import topics
+from lakehouse.kafka.reader import Range, TopicReader, slices
 
 SLICE = 100_000  # records held at a time
 REMOVED_SLICE = 1_000_000  # offsets

@@ -23,23 +23,15 @@ from typing import TYPE_CHECKING
 from lakehouse.contract.discovery import domains, load
 from lakehouse.contract.tables import Table
 from lakehouse.errors import LakeError
+from lakehouse.kafka.reader import Record
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from lakehouse.audits import Audit
+    pass
 
 SHOWN = 20  # offsets or keys named per finding; the rest is counted
 KEPT_GAPS = 10_000  # ranges without a record that are kept per partition
-
-
-class Record(NamedTuple):
-    """A record as the broker gave it; `millis` is its timestamp."""
-
-    offset: int
-    millis: int
-    key: bytes | None
-    value: bytes | None
 
 
 class Decoded(NamedTuple):

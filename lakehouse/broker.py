@@ -9,12 +9,12 @@ import time
 from pathlib import Path
 from typing import IO
 
-from lakehouse import kafka, topics
 from lakehouse.contract.discovery import load_all
 from lakehouse.core import files as durable
 from lakehouse.core import run_state
 from lakehouse.core.net import free_port
 from lakehouse.errors import LakeError, UnavailableError
+from lakehouse.kafka import client, topics
 from lakehouse.settings import settings
 from lakehouse.spark import jars, java
 
@@ -97,7 +97,7 @@ class Broker:
     def __init__(self, folder: Path | None = None, port: int | None = None) -> None:
         self.folder = folder or settings().var / "kafka"
         self.port = free_port(settings().kafka_port if port is None else port)
-        self.secure = settings().kafka_security == kafka.SECURE
+        self.secure = settings().kafka_security == client.SECURE
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -127,7 +127,7 @@ class Broker:
         values: dict[str, object] = {
             "port": self.port,
             "controller": free_port(),
-            "data": kafka.in_properties(str(self.folder / "data")),
+            "data": client.in_properties(str(self.folder / "data")),
         }
         keep = limit_per_partition(self.folder)
         values |= {"retention": keep, "segment": min(_LARGEST, keep // 4)}  # only whole segments are dropped
@@ -138,7 +138,7 @@ class Broker:
 
     def _security(self) -> str:
         """The lines for TLS and login; certificate and passwords are made when they are not there yet."""
-        folder, login = kafka.credentials(), kafka.login()
+        folder, login = client.credentials(), client.login()
         assert login is not None
         keystore, keystore_password = folder / "broker.p12", folder / "broker.password"
         for file in (login.password_file, keystore_password):
@@ -146,8 +146,8 @@ class Broker:
                 durable.write_private(file, secrets.token_urlsafe(24))
         if not login.ca.exists():
             _certificate(keystore, keystore_password, login.ca)
-        jaas = kafka.in_properties(kafka.jaas(login, users=True))
-        files = {"keystore": kafka.in_properties(str(keystore)), "ca": kafka.in_properties(str(login.ca))}
+        jaas = client.in_properties(client.jaas(login, users=True))
+        files = {"keystore": client.in_properties(str(keystore)), "ca": client.in_properties(str(login.ca))}
         return _SECURITY.format(jaas=jaas, keystore_password=keystore_password.read_text(), **files)
 
     def _format(self, program: str, class_path: str, properties: Path) -> None:
@@ -179,7 +179,7 @@ class Broker:
 
     def announce(self) -> None:
         """Tell other processes where the broker is."""
-        security = kafka.SECURE if self.secure else "plaintext"
+        security = client.SECURE if self.secure else "plaintext"
         run_state.write_json(
             settings().broker_file, {"bootstrap_servers": self.bootstrap_servers, "security": security}
         )

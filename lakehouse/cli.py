@@ -148,7 +148,7 @@ def topics(domains: Domains = None, as_json: AsJson = False) -> None:
 
 
 def _tell_settings(domains: Sequence[Domain]) -> None:
-    from lakehouse import topic_settings
+    from lakehouse.kafka import topic_settings
 
     for domain in domains:
         for sentence in topic_settings.settle(settings().brokers(), domain.topics):

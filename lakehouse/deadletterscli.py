@@ -134,8 +134,9 @@ def redrive(
     """Send dead letters to their topic again, as they came or mended. Shows what it would send; --yes sends it."""
     if sum(map(bool, (places, reason, patch_file))) != 1:
         raise UsageError("Say which dead letters: places, or --reason, or --patch-file.", "One of the three.")
-    from lakehouse import redrive, topics
+    from lakehouse import redrive
     from lakehouse.core import locks
+    from lakehouse.kafka import topics
 
     mend: Patch | None = redrive.with_fields(dict(map(_change, patch))) if patch else None
     if patch_file:

@@ -10,10 +10,10 @@ from lakehouse import checkpoints, deltalog, sidecar, tables
 from lakehouse.checkpoints import BatchPlan
 from lakehouse.contract.domain import Stores
 from lakehouse.errors import RefusedError
+from lakehouse.kafka.topics import TopicState
 from lakehouse.losses import Range
 from lakehouse.sidecar import Sidecar
 from lakehouse.tables import Table
-from lakehouse.topics import TopicState
 
 TOPIC_ID = "topic id"
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.markup import escape
 
-from lakehouse import access, beginning, topic_settings, topics
+from lakehouse import access, beginning
 from lakehouse.broker import Broker
 from lakehouse.contract.discovery import load_all
 from lakehouse.contract.domain import Domain
@@ -22,6 +22,7 @@ from lakehouse.core import net, run_state
 from lakehouse.core.locks import exclusive
 from lakehouse.core.net import free_port
 from lakehouse.errors import LakeError, RefusedError
+from lakehouse.kafka import topic_settings, topics
 from lakehouse.settings import settings
 from lakehouse.spark import jars, java
 from lakehouse.spark.submit import ARCHIVE

@@ -13,17 +13,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from lakehouse import checkpoints, datafiles, deltalog, guard, losses, sidecar, tables, topics
+from lakehouse import checkpoints, datafiles, deltalog, guard, losses, sidecar, tables
 from lakehouse.broker import Broker
 from lakehouse.contract.discovery import load
 from lakehouse.contract.domain import Domain, Stores
 from lakehouse.core.locks import exclusive
 from lakehouse.errors import LakeError, RefusedError, UnavailableError, UsageError
+from lakehouse.kafka import topics
+from lakehouse.kafka.topics import TopicState
 from lakehouse.losses import Range
 from lakehouse.settings import ROOT, settings
 from lakehouse.sidecar import Sidecar
 from lakehouse.tables import Table
-from lakehouse.topics import TopicState
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,11 @@ from typing import Any
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 from deltalake import write_deltalake
 
-from lakehouse import kafka, tables
+from lakehouse import tables
 from lakehouse.batches import CUT
 from lakehouse.deadletters import Letter, Place, in_chunks, places
 from lakehouse.errors import DataError, UnavailableError
+from lakehouse.kafka import client
 from lakehouse.tables import HISTORY_PROPERTIES, Table
 
 FROM, COUNT = "redriven-from", "redrive-count"  # headers of what is sent again
@@ -107,7 +108,7 @@ def _count(headers: Headers) -> int:
 
 def _headers_on_topic(bootstrap_servers: str, dead_letters: Table, wanted: Sequence[Place]) -> dict[Place, Headers]:
     """Headers of the records that are still on the topic as the dead letters have them."""
-    consumer = Consumer(kafka.onlooker(bootstrap_servers, "lake-redrive"))
+    consumer = Consumer(client.onlooker(bootstrap_servers, "lake-redrive"))
     found: dict[Place, Headers] = {}
     following = Place("", 0, 0)
     try:
@@ -147,7 +148,7 @@ def send(bootstrap_servers: str, dead_letters: Table, planned: Plan, patch: Patc
     done: dict[Place, Place] = {}
     producer = Producer(
         {"bootstrap.servers": bootstrap_servers, "acks": "all", "enable.idempotence": True, "log_level": 0}
-        | kafka.security()
+        | client.security()
         | {"message.max.bytes": 100_000_000, "delivery.timeout.ms": int(ANSWER_SECONDS * 1000)}
     )
     for chunk in in_chunks(dead_letters, planned.ready, CHUNK):

@@ -7,10 +7,11 @@ from typing import Any
 
 import psutil
 
-from lakehouse import checkpoints, topics
+from lakehouse import checkpoints
 from lakehouse.contract.domain import Domain
 from lakehouse.core import processes, run_state
 from lakehouse.errors import LakeError
+from lakehouse.kafka import topics
 from lakehouse.settings import settings
 
 

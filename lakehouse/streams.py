@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from lakehouse import checkpoints, guard, kafka, metrics, tables, topics
+from lakehouse import checkpoints, guard, metrics, tables
 from lakehouse.batches import Batch, describe_batch
 from lakehouse.contract.domain import Stores
 from lakehouse.core import kill_points, run_state
 from lakehouse.core.locks import exclusive
 from lakehouse.errors import LakeError, UnavailableError
+from lakehouse.kafka import client, topics
 from lakehouse.sidecar import Sidecar
 from lakehouse.spark.session import stop_jvm
 from lakehouse.tending import Tended
@@ -80,7 +81,7 @@ def read_topic(
         "failOnDataLoss": "true",
         "maxOffsetsPerTrigger": str(most),
         **_FETCHED,
-        **kafka.spark_options(),
+        **client.spark_options(),
     }
     return spark.readStream.format("kafka").options(**options).load()
 

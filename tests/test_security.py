@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from lakehouse import kafka
 from lakehouse.contract import discovery
 from lakehouse.errors import LakeError
+from lakehouse.kafka import client
 from lakehouse.models import Registry
 from lakehouse.settings import ROOT
 from lakehouse.spark import jars
@@ -112,7 +112,7 @@ def test_every_kafka_client_logs_in_as_the_settings_say() -> None:
         ]  # fmt: skip
         logs_in = {"kafka.security()", "kafka.onlooker("}
         assert not made or any(call in file.read_text() for call in logs_in), file.relative_to(ROOT)
-    assert "security()" in inspect.getsource(kafka.onlooker)
+    assert "security()" in inspect.getsource(client.onlooker)
 
 
 @pytest.mark.parametrize("name", discovery.domains())

@@ -10,8 +10,8 @@ from dash.exceptions import PreventUpdate
 
 from dashboard import charts, health, health_audit, health_charts, health_lake, health_tiles, snapshot, text, tiles
 from dashboard.health_watch import HealthView
-from lakehouse import peek
 from lakehouse.errors import LakeError
+from lakehouse.kafka import peek
 from lakehouse.settings import settings
 
 NAME = "Health"

@@ -19,8 +19,9 @@ import typer
 
 from jobs.houses import datasets
 from jobs.houses.schema import DOMAIN, FIELDS, SALES
-from lakehouse import entry, sending, topics
+from lakehouse import entry
 from lakehouse.errors import DataError, LakeError
+from lakehouse.kafka import producer, topics
 from lakehouse.settings import settings
 
 Source = Literal["to-stream", "for-sale"]
@@ -90,16 +91,16 @@ def draw(sales: Sequence[Sale], seed: int | None, repeats: bool) -> Iterator[Sal
         yield sales[int(dice.random() * len(sales))]
 
 
-class Sender(sending.Sender[Sale]):
+class Sender(producer.Sender[Sale]):
     """Sends sales, each stamped as it is sent."""
 
     def __init__(self, bootstrap_servers: str, rate: float, delivery_timeout: float, stop: threading.Event) -> None:
         super().__init__(bootstrap_servers, SALES.name, rate, delivery_timeout, stop)
         self.stamp = Stamp()
 
-    def message(self, event: Sale, number: int) -> sending.Outgoing:
+    def message(self, event: Sale, number: int) -> producer.Outgoing:
         """The sale's message."""
-        return sending.Outgoing(self.stamp.value(event, number), event.key)
+        return producer.Outgoing(self.stamp.value(event, number), event.key)
 
 
 def main(

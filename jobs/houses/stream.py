@@ -20,7 +20,8 @@ from jobs.houses.schema import (
     WINDOW,
 )
 from jobs.houses.updates import publisher
-from lakehouse import entry, history, topic_settings, topics
+from lakehouse import entry, history
+from lakehouse.kafka import topic_settings, topics
 from lakehouse.settings import settings
 from lakehouse.spark.session import spark_session
 from lakehouse.streams import MOST_RECORDS, Query, Runner, StopSignal

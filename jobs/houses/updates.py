@@ -8,8 +8,8 @@ from typing import Any
 
 from confluent_kafka import KafkaError, Message, Producer
 
-from lakehouse import kafka
 from lakehouse.errors import UnavailableError
+from lakehouse.kafka import client
 
 FLUSH_SECONDS = 30.0
 
@@ -47,7 +47,7 @@ def publisher(bootstrap_servers: str, topic: str) -> Callable[[Sequence[Mapping[
             "enable.idempotence": True,
             "linger.ms": 0,
             "log_level": 0,
-            **kafka.security(),
+            **client.security(),
         }
     )
 

@@ -21,7 +21,8 @@ from jobs.production.plant import Plant, Rules, plant
 from jobs.production.schema import DEAD_LETTERS, DOMAIN, EVENTS, HISTORY, LINE, TIME, TOTALS
 from lakehouse import checkpoints, postgres
 from lakehouse.audit_tables import Pinned
-from lakehouse.audits import Audit, Decoded, Findings, Record
+from lakehouse.audits import Audit, Decoded, Findings
+from lakehouse.kafka.reader import Record
 
 LARGEST = 262_144
 AHEAD = timedelta(minutes=5)

@@ -18,8 +18,9 @@ import typer
 
 from jobs.production.plant import Plant, plant
 from jobs.production.schema import DOMAIN, EVENTS, TIME
-from lakehouse import entry, sending, topics
+from lakehouse import entry
 from lakehouse.errors import LakeError, UsageError
+from lakehouse.kafka import producer, topics
 from lakehouse.settings import settings
 
 CONCERNS = ("gap", "dent", "scratch", "torque", "leak", "wiring", "missing part", "noise", "paint run", "alignment")
@@ -107,7 +108,7 @@ def now() -> str:
     return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z"
 
 
-class Line(sending.Sender[Event]):
+class Line(producer.Sender[Event]):
     """Sends events; `pattern` lets the rate follow the hour of the day."""
 
     def __init__(
@@ -127,7 +128,7 @@ class Line(sending.Sender[Event]):
         self._dice = random.Random(seed)
         self._partitions = partitions
 
-    def message(self, event: Event, number: int) -> sending.Outgoing:
+    def message(self, event: Event, number: int) -> producer.Outgoing:
         """The event's message, in the partition of its unit: two keys would fill two partitions."""
         if self._hour != -1 and self._hour != (hour := datetime.now(self._zone).hour):
             self._hour = hour
@@ -135,7 +136,7 @@ class Line(sending.Sender[Event]):
         key, value = event.key.encode(), json.dumps(event.fields).encode()
         if self._dice.random() < self._bad:
             key, value = spoilt(event, self._plant, self._dice)
-        return sending.Outgoing(value, key, zlib.crc32(event.unit.encode()) % self._partitions)
+        return producer.Outgoing(value, key, zlib.crc32(event.unit.encode()) % self._partitions)
 
 
 def main(

@@ -12,8 +12,9 @@ from jobs.production.plant import plant
 from jobs.production.schema import DOMAIN, EVENTS, HISTORY_PACE, MOST_PER_BATCH
 from jobs.production.totals import totals_query
 from jobs.production.versions import Versions, settle
-from lakehouse import entry, topic_settings, topics
+from lakehouse import entry
 from lakehouse.history import history_query
+from lakehouse.kafka import topic_settings, topics
 from lakehouse.settings import settings
 from lakehouse.spark.session import spark_session
 from lakehouse.streams import Query, Runner, StopSignal

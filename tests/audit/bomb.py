@@ -20,7 +20,7 @@ from confluent_kafka import Producer
 from deltalake import DeltaTable
 
 from jobs.houses.schema import DOMAIN, SALES
-from lakehouse import topics
+from lakehouse.kafka import topics
 from tests.conftest import running_broker
 from tests.e2e.running import Platform
 from tests.jobs.houses.sales import plain

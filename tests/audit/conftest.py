@@ -11,8 +11,9 @@ import pytest
 from jobs.houses import stream
 from jobs.houses.schema import DOMAIN, LATENESS, SALES, WINDOW
 from jobs.houses.stream import QueryName
-from lakehouse import streams, topics
+from lakehouse import streams
 from lakehouse.core import restart_policy
+from lakehouse.kafka import topics
 from lakehouse.streams import Runner, StopSignal
 from tests.audit import crashes
 from tests.audit.place import Site

@@ -16,8 +16,9 @@ from pathlib import Path
 import psutil
 
 from jobs.production.schema import DOMAIN
-from lakehouse import checkpoints, topics
+from lakehouse import checkpoints
 from lakehouse.broker import Broker
+from lakehouse.kafka import topics
 from lakehouse.launch import _job
 from lakehouse.postgres_server import Server
 from lakehouse.settings import settings

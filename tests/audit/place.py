@@ -16,8 +16,8 @@ from pathlib import Path
 from confluent_kafka import Producer
 
 from jobs.houses.schema import DOMAIN, SALES
-from lakehouse import topics
 from lakehouse.broker import Broker
+from lakehouse.kafka import topics
 from lakehouse.settings import ROOT, settings
 
 PARTITIONS = SALES.partitions

@@ -21,7 +21,7 @@ from confluent_kafka import Producer
 
 from jobs.houses.schema import DOMAIN, SALES
 from jobs.houses.transforms import TWICE
-from lakehouse import topics
+from lakehouse.kafka import topics
 from tests.audit.mutations import Record, mutate
 from tests.conftest import running_broker
 from tests.e2e.running import Platform, read_topic, rows_of

@@ -13,8 +13,9 @@ from pathlib import Path
 import psutil
 
 from jobs.houses.schema import DOMAIN, SALES
-from lakehouse import checkpoints, topics
+from lakehouse import checkpoints
 from lakehouse.broker import Broker
+from lakehouse.kafka import topics
 from lakehouse.settings import settings
 from lakehouse.supervisor import Service, Supervisor
 from tests.audit import oracle

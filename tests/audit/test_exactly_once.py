@@ -12,9 +12,10 @@ from confluent_kafka.admin import NewPartitions
 
 from jobs.houses.schema import AVERAGES, DOMAIN, HISTORY, SALES
 from jobs.houses.stream import QueryName
-from lakehouse import checkpoints, losses, retire, tables, topics
+from lakehouse import checkpoints, losses, retire, tables
 from lakehouse.core import restart_policy, run_state
 from lakehouse.errors import LakeError, RefusedError
+from lakehouse.kafka import topics
 from lakehouse.rebuild import rebuild
 from tests.audit import crashes, oracle
 from tests.audit.looks import conservation, fail_at

@@ -10,8 +10,9 @@ from confluent_kafka import Producer
 
 from jobs.houses.schema import AVERAGES, DOMAIN, HISTORY, SALES
 from jobs.houses.stream import QueryName
-from lakehouse import metrics, tables, topics
+from lakehouse import metrics, tables
 from lakehouse.core import run_state
+from lakehouse.kafka import topics
 from tests.audit.looks import conservation
 from tests.audit.oracle import WINDOW
 from tests.audit.place import Site

@@ -8,7 +8,8 @@ from pathlib import Path
 import psutil
 
 from jobs.houses.schema import HISTORY, SALES
-from lakehouse import tables, topics
+from lakehouse import tables
+from lakehouse.kafka import topics
 from lakehouse.settings import ROOT
 from tests.bench import cost, drain, measure
 from tests.bench.growth import ROWS

@@ -19,8 +19,9 @@ from deltalake import DeltaTable
 
 from jobs.houses import produce
 from jobs.houses.schema import AVERAGE_UPDATES, AVERAGES, AVERAGES_BATCHES, DOMAIN, SALES
-from lakehouse import checkpoints, tables, topics
+from lakehouse import checkpoints, tables
 from lakehouse.broker import Broker
+from lakehouse.kafka import topics
 from lakehouse.settings import ROOT, settings
 
 WARM_UP = 30.0  # seconds until the JVM has compiled what runs all the time

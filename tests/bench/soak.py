@@ -21,8 +21,9 @@ import psutil
 from deltalake import DeltaTable
 
 from jobs.houses.schema import AVERAGES, AVERAGES_BATCHES, DOMAIN, HISTORY, SALES
-from lakehouse import checkpoints, status, topics
+from lakehouse import checkpoints, status
 from lakehouse.core import run_state
+from lakehouse.kafka import topics
 from lakehouse.settings import ROOT, settings
 from tests.bench.measure import committed
 from tests.dashboard.tab import Tab

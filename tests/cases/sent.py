@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from lakehouse.audits import Record
+from lakehouse.kafka.reader import Record
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 MILLIS = round(NOON.timestamp() * 1000)

@@ -12,7 +12,8 @@ from deltalake import write_deltalake
 from jobs.houses import schema
 from jobs.houses.answers import Answer
 from jobs.houses.pricing import Pricer
-from lakehouse import tables, topics
+from lakehouse import tables
+from lakehouse.kafka import topics
 from lakehouse.models import Registry
 from lakehouse.tables import Table
 from tests.dashboard import health_fakes

@@ -15,8 +15,8 @@ from dashboard.health_queries import PartitionLag, QueryHealth, query_health, se
 from dashboard.health_watch import HealthView
 from dashboard.streams import ProcessView, TopicView
 from lakehouse import checkpoints
+from lakehouse.kafka.peek import Peeked, shown
 from lakehouse.metrics import History
-from lakehouse.peek import Peeked, shown
 from tests.dashboard import health_fakes
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)

@@ -19,8 +19,9 @@ from pyspark.sql import SparkSession
 
 from jobs.houses import recompute, stream
 from jobs.houses.schema import AVERAGES, AVERAGES_BATCH, AVERAGES_BATCHES, DEAD_LETTERS, DOMAIN, HISTORY, SALES
-from lakehouse import audit, audits, tables, topics
+from lakehouse import audit, audits, tables
 from lakehouse.errors import RefusedError
+from lakehouse.kafka import topics
 from lakehouse.rebuild import rebuild
 from lakehouse.settings import settings
 from tests.e2e.running import drain

@@ -11,10 +11,12 @@ import pytest
 from confluent_kafka import Producer
 
 from jobs.houses.schema import DEAD_LETTERS, DOMAIN
-from lakehouse import kafka, peek, tables, topics
+from lakehouse import tables
 from lakehouse.contract.topics import Topic
 from lakehouse.core import files as durable
 from lakehouse.errors import UnavailableError, UsageError
+from lakehouse.kafka import client as kafka
+from lakehouse.kafka import peek, topics
 from lakehouse.settings import ROOT, settings
 from tests.conftest import running_broker
 

@@ -14,7 +14,8 @@ from pyspark.sql import SparkSession
 from jobs.houses import stream
 from jobs.houses.recompute import recompute
 from jobs.houses.schema import AVERAGES, AVERAGES_BATCH, DOMAIN, PARITY, SALES, WINDOW
-from lakehouse import tables, topics
+from lakehouse import tables
+from lakehouse.kafka import topics
 from lakehouse.serving import served
 from lakehouse.streams import Query
 from tests.e2e.running import drain, read_topic

@@ -12,7 +12,7 @@ from confluent_kafka.admin import NewTopic
 
 from jobs.houses.schema import DOMAIN, SALES
 from jobs.production.schema import EVENTS
-from lakehouse import topic_settings, topics
+from lakehouse.kafka import topic_settings, topics
 from tests.e2e.running import Platform, read_topic, rows_of, wait_for
 
 pytestmark = pytest.mark.e2e

@@ -15,8 +15,8 @@ from confluent_kafka import Producer
 from playwright.sync_api import Browser, Page, expect
 
 from jobs.houses.schema import DOMAIN, SALES
-from lakehouse import topics
 from lakehouse.broker import Broker
+from lakehouse.kafka import topics
 from tests.dashboard.served import App
 from tests.e2e.running import Platform
 

@@ -20,7 +20,7 @@ from confluent_kafka import Message, Producer
 from psycopg.conninfo import conninfo_to_dict
 
 from jobs.production.schema import DOMAIN
-from lakehouse import topics
+from lakehouse.kafka import topics
 from lakehouse.postgres_server import unprivileged
 from lakehouse.settings import ROOT
 from tests.audit.line_oracle import both, decode, in_postgres, wrong

@@ -12,8 +12,9 @@ from confluent_kafka import Producer
 from typer.testing import CliRunner
 
 from jobs.houses.schema import DEAD_LETTERS, DOMAIN
-from lakehouse import batches, deadletters, deadletterscli, redrive, tables, topics
+from lakehouse import batches, deadletters, deadletterscli, redrive, tables
 from lakehouse.deadletters import Place
+from lakehouse.kafka import topics
 from lakehouse.settings import settings
 from tests.e2e.running import read_topic
 

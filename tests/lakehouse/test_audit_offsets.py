@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from lakehouse import audit_offsets, audits
 from lakehouse.audit_offsets import conserve
-from lakehouse.audit_topic import slices
 from lakehouse.audits import Findings
+from lakehouse.kafka.reader import slices
 
 OFFSETS = st.lists(st.integers(0, 500), min_size=1, max_size=200, unique=True)
 

@@ -11,9 +11,10 @@ import pytest
 from typer.testing import CliRunner
 
 from jobs.houses.schema import DEAD_LETTERS
-from lakehouse import deadletters, deadletterscli, peek, redrive, tables
+from lakehouse import deadletters, deadletterscli, redrive, tables
 from lakehouse.deadletters import Place
 from lakehouse.errors import LakeError, UsageError
+from lakehouse.kafka import peek
 from lakehouse.terminal import escaped, hex_dump
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)

@@ -13,9 +13,9 @@ from lakehouse.contract.domain import Stores
 from lakehouse.contract.topics import Topic
 from lakehouse.errors import RefusedError
 from lakehouse.guard import Start
+from lakehouse.kafka.topics import TopicState
 from lakehouse.sidecar import Sidecar
 from lakehouse.tables import HISTORY_PROPERTIES, Table
-from lakehouse.topics import TopicState
 
 pytestmark = pytest.mark.usefixtures("lake")
 COORDINATES = {"topic": "STRING", "partition": "INT", "offset": "BIGINT"}

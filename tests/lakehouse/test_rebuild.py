@@ -8,14 +8,15 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 
-from lakehouse import checkpoints, deltalog, losses, rebuild, sidecar, tables, topics
+from lakehouse import checkpoints, deltalog, losses, rebuild, sidecar, tables
 from lakehouse.contract.domain import Domain, Stores
 from lakehouse.core.locks import exclusive
 from lakehouse.errors import RefusedError, UsageError
+from lakehouse.kafka import topics
+from lakehouse.kafka.topics import TopicState
 from lakehouse.losses import Range
 from lakehouse.sidecar import Sidecar
 from lakehouse.tables import SERVING_PROPERTIES, Table
-from lakehouse.topics import TopicState
 from tests.lakehouse.test_guard import BAD, EVENTS, THERE, TOPIC
 
 pytestmark = pytest.mark.usefixtures("lake")

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse import kafka
 from lakehouse.errors import LakeError, UnavailableError, UsageError
+from lakehouse.kafka import client
 from lakehouse.settings import settings
 from lakehouse.spark import flags as sparkflags
 from lakehouse.spark import jars, java, submit
@@ -168,7 +168,7 @@ def test_a_job_runs_on_our_spark_and_python(monkeypatch: pytest.MonkeyPatch) -> 
     ],
 )
 def test_properties_are_written_as_java_reads_them(value: str, written: str) -> None:
-    assert kafka.in_properties(value) == written
+    assert client.in_properties(value) == written
 
 
 def fake_java(folder: Path, version: str) -> Path:

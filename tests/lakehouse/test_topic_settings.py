@@ -3,7 +3,7 @@
 import pytest
 
 from jobs.houses.schema import AVERAGE_UPDATES, SALES
-from lakehouse.topic_settings import USUAL, Found, differences
+from lakehouse.kafka.topic_settings import USUAL, Found, differences
 
 OURS = {**USUAL, **dict(SALES.config), "min.insync.replicas": "1"}
 # What Kafka gives a topic that it makes by itself.

@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 
 from jobs.houses import audit, audit_rules, transforms
 from jobs.houses.schema import HISTORY
-from lakehouse.audits import Record
+from lakehouse.kafka.reader import Record
 from tests.cases.forms import forms
 from tests.jobs.houses.sales import RECORDS, event, record
 from tests.jobs.houses.test_transforms import BAD, GOOD

@@ -19,8 +19,8 @@ from confluent_kafka import KafkaError, KafkaException
 
 from jobs.houses import build_datasets, datasets, produce
 from jobs.houses.schema import FIELDS
-from lakehouse import sending
 from lakehouse.errors import DataError, LakeError
+from lakehouse.kafka import producer as sending
 from lakehouse.settings import ROOT, settings
 
 ROW = {

@@ -3,7 +3,7 @@
 import pytest
 
 from jobs.houses.schema import DOMAIN
-from lakehouse import topics
+from lakehouse.kafka import topics
 from tests.audit.bomb import answers_to
 
 pytestmark = pytest.mark.e2e

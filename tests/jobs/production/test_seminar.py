@@ -12,7 +12,7 @@ from jobs.production.plant import Plant, plant, read
 from jobs.production.schema import EVENT_COLUMNS
 from jobs.production.totals import TotalsWriter
 from jobs.production.versions import Version, Versions
-from lakehouse.audits import Record
+from lakehouse.kafka.reader import Record
 from tests.jobs.production.line import NOON, RECORDS, SEMINAR, counted, record, seminar
 from tests.jobs.production.test_totals import batch, rows_of
 

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 
 from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from lakehouse import kafka
 from lakehouse.errors import UnavailableError
+from lakehouse.kafka import client
 
 SHOWN_BYTES = 2048
 
@@ -35,7 +35,7 @@ def last_messages(
         TopicPartition(topic, partition, max(starts.get(partition, 0), end - count))
         for partition, end in ends.items()  # the empty ones too: `ends` is some seconds old
     ]
-    consumer = Consumer(kafka.onlooker(bootstrap_servers, "lake-peek"))
+    consumer = Consumer(client.onlooker(bootstrap_servers, "lake-peek"))
     try:
         consumer.assign(where)
         found = _consume(consumer, len(where)) if where else []

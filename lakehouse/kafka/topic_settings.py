@@ -16,8 +16,8 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
     ResourceType,
 )
 
-from lakehouse import topics
 from lakehouse.contract.topics import Topic
+from lakehouse.kafka import topics
 from lakehouse.settings import settings
 
 WEEK = 7 * 24 * 3_600_000

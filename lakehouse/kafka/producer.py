@@ -11,7 +11,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from rich.console import Console
 from rich.live import Live
 
-from lakehouse import kafka
+from lakehouse.kafka import client
 
 SLICE = 500  # messages between two looks at the clock, the delivery reports and the stop signal
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.005, 0.1  # shorter would spin at high rates, longer would be deaf to a signal
@@ -121,7 +121,7 @@ class Sender(ABC, Generic[Event]):
                 "compression.type": "lz4",
                 "delivery.timeout.ms": int(delivery_timeout * 1000),
                 "log_level": 0,
-                **kafka.security(),
+                **client.security(),
                 "error_cb": self.progress.on_error,
             }
         )

@@ -10,9 +10,9 @@ from typing import Any
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec  # type: ignore[attr-defined]
 
-from lakehouse import kafka
 from lakehouse.contract.topics import Topic
 from lakehouse.errors import UnavailableError
+from lakehouse.kafka import client as kafka
 
 TIMEOUT = 10.0
 # A topic just made, a broker just started again: soon over.

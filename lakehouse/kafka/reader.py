@@ -3,12 +3,29 @@
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from lakehouse import kafka
-from lakehouse.audits import Record
 from lakehouse.errors import UnavailableError
+from lakehouse.kafka import client
+
+if TYPE_CHECKING:
+    pass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    pass
+
+
+class Record(NamedTuple):
+    """A record as the broker gave it; `millis` is its timestamp."""
+
+    offset: int
+    millis: int
+    key: bytes | None
+    value: bytes | None
+
 
 SILENT_SECONDS = 30
 BATCH = 5000
@@ -32,7 +49,7 @@ class TopicReader:
     def __init__(self, bootstrap_servers: str, topic: str) -> None:
         self._topic = topic
         more = {"isolation.level": "read_committed", "check.crcs": True, "queued.max.messages.kbytes": 32768}
-        self._consumer = Consumer({**kafka.onlooker(bootstrap_servers, "lake-audit"), **more})
+        self._consumer = Consumer({**client.onlooker(bootstrap_servers, "lake-audit"), **more})
 
     def close(self) -> None:
         """Let the broker go."""

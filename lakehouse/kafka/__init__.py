@@ -1,0 +1,1 @@
+"""Everything that speaks to Kafka: client settings, topics, readers, the producer."""
