@@ -10,7 +10,7 @@ from dash.development.base_component import Component
 from dashboard import streams, text, tiles
 from dashboard.snapshot import DomainView, Source
 from dashboard.streams import QueryView, TopicView
-from lakehouse.serving import Reading
+from lakehouse.tables.reader import Reading
 
 EDGES = (
     "producer>topic topic>speed-query topic>history-query speed-query>speed history-query>history "

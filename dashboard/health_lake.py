@@ -10,7 +10,7 @@ from dashboard import text, tiles
 from dashboard.health_watch import HealthView, ProcessHealth
 from dashboard.health_words import error_row, size, state_word
 from dashboard.tiles import TileState
-from lakehouse.serving import Reading
+from lakehouse.tables.reader import Reading
 
 NO_DEAD_LETTERS = "No dead letters: every event so far was valid."
 NO_TABLES = "The lake has no tables yet. Start everything: `lake up`"

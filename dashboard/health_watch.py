@@ -15,13 +15,14 @@ from typing import Any, TextIO
 from dashboard import health_queries
 from dashboard.health_queries import QueryHealth
 from dashboard.streams import TopicView, TopicWatch, process_views
-from lakehouse import audits, deadletters, status, tableinfo
+from lakehouse import audits, deadletters, status
 from lakehouse.contract import discovery
 from lakehouse.contract.domain import Domain
 from lakehouse.core import run_state
 from lakehouse.metrics import History, Recorder, Series
-from lakehouse.serving import Reading, TableReader
 from lakehouse.settings import settings
+from lakehouse.tables import table_info
+from lakehouse.tables.reader import Reading, TableReader
 
 SECONDS = 2.0
 STALLED_SECONDS = 15.0
@@ -82,7 +83,7 @@ class HealthWatch:
         self._lags = {name: History(f"{name}.lag") for name in queries}
         self._recorders = {name: Recorder(f"{name}.lag") for name in queries}
         self._dead = {domain.name: TableReader(domain.dead_letters, deadletters.ByReason()) for domain in domains}
-        self._tables = [TableReader(table, tableinfo.shape) for domain in domains for table in domain.tables]
+        self._tables = [TableReader(table, table_info.shape) for domain in domains for table in domain.tables]
         self._memory: dict[str, int] = {}
         self._lock: TextIO | None = None
         self._boot = uuid.uuid4().hex[:8]

@@ -11,16 +11,16 @@ import pyarrow.compute as pc
 from deltalake import DeltaTable
 
 from jobs.houses import schema
-from lakehouse import loaders
-from lakehouse.serving import Reading, TableReader
 from lakehouse.settings import settings
-from lakehouse.tables import Table
+from lakehouse.tables import loads
+from lakehouse.tables.reader import Reading, TableReader
+from lakehouse.tables.table_io import Table
 
 SPAN = timedelta(minutes=10)  # of the newest sales; a window that began earlier has no band
 FEWEST = 5  # sales in a window; of fewer, a band says nothing
 WINDOW = pd.Timedelta(schema.WINDOW)
 _Z = 1.959964  # of the normal distribution: 95 % lies within
-_SALES = loaders.recent_columns("event_at", SPAN, ("event_at", "yr_built", "price"))
+_SALES = loads.recent_columns("event_at", SPAN, ("event_at", "yr_built", "price"))
 
 
 def _spread(table: Table, delta: DeltaTable, files: pd.DataFrame) -> pa.Table:

@@ -16,9 +16,9 @@ from dashboard import houses_price, text, tiles
 from dashboard.houses_facts import fact_text, label
 from jobs.houses import schema, whatif
 from jobs.houses.answers import Answer, Near
-from lakehouse import loaders
-from lakehouse.serving import Reading, TableReader
 from lakehouse.settings import settings
+from lakehouse.tables import loads
+from lakehouse.tables.reader import Reading, TableReader
 
 PATH = "/house"
 MOST_SALES = 200
@@ -41,7 +41,7 @@ def sales_of(house_id: str) -> Reading:
 
 @lru_cache(maxsize=32)
 def _reader(_lake: Path, house_id: str) -> TableReader:
-    return TableReader(schema.HISTORY, loaders.found_once(pc.field("id") == house_id, MOST_SALES))
+    return TableReader(schema.HISTORY, loads.found_once(pc.field("id") == house_id, MOST_SALES))
 
 
 def newest_first(sales: pd.DataFrame) -> pd.DataFrame:

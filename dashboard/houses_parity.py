@@ -8,7 +8,7 @@ from dash.development.base_component import Component
 
 from dashboard import flow, text, tiles
 from dashboard.snapshot import DomainView
-from lakehouse.serving import Reading
+from lakehouse.tables.reader import Reading
 
 ROWS = 50
 

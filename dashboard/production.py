@@ -15,9 +15,9 @@ from dashboard.snapshot import DomainView, Source
 from dashboard.tiles import TileState
 from jobs.production import schema
 from jobs.production.plant import plant
-from lakehouse import loaders
 from lakehouse.errors import LakeError
-from lakehouse.serving import Reading, TableReader
+from lakehouse.tables import loads
+from lakehouse.tables.reader import Reading, TableReader
 
 SPAN = timedelta(days=31)
 ZONE_PATH = "/production/zone"
@@ -27,8 +27,8 @@ NO_STREAM = (
 )
 NO_RECOMPUTE = "Nothing recomputed yet. Run: `./spark-submit.sh jobs/production/recompute.py`"
 THROUGHPUT = "Throughput: units without a defect / units, in percent. A unit counts once, however many defects it has."
-_HOURS = TableReader(schema.HOURS, loaders.recent("hour_start", SPAN))
-_CONCERNS = TableReader(schema.CONCERNS, loaders.recent("hour_start", SPAN))
+_HOURS = TableReader(schema.HOURS, loads.recent("hour_start", SPAN))
+_CONCERNS = TableReader(schema.CONCERNS, loads.recent("hour_start", SPAN))
 
 
 def serve(speed: pd.DataFrame, batch: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from dashboard.flow import BEHIND_SECONDS
 from dashboard.snapshot import DomainView, Snapshot, Source
 from dashboard.streams import QueryView
-from lakehouse.serving import Reading
+from lakehouse.tables.reader import Reading
 
 SNAPSHOT_SECONDS = 5.0  # taken every second; older than this the thread that takes it hangs
 DATA_SECONDS = 30.0  # with events left to read, data older than this is stale

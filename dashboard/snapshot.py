@@ -19,11 +19,11 @@ import pyarrow.compute as pc
 
 from dashboard.health_watch import HealthView, HealthWatch
 from dashboard.streams import ProcessView, QueryView, TopicView, TopicWatch, process_views, query_view
-from lakehouse import loaders, serving
 from lakehouse.contract.discovery import load_all
 from lakehouse.contract.domain import Domain
-from lakehouse.serving import Reading, TableReader
-from lakehouse.tables import Table
+from lakehouse.tables import loads, served_rows
+from lakehouse.tables.reader import Reading, TableReader
+from lakehouse.tables.table_io import Table
 
 SECONDS = 1.0
 FEED_ROWS = 200
@@ -49,7 +49,7 @@ class Source:
     speed_query: str
     span: timedelta
     order: str = "window_start"  # column of speed and batch that `span` goes by
-    serve: Callable[[pd.DataFrame, pd.DataFrame, Sequence[str]], pd.DataFrame] = serving.served
+    serve: Callable[[pd.DataFrame, pd.DataFrame, Sequence[str]], pd.DataFrame] = served_rows.served
     extra: Mapping[str, Callable[[], object]] = field(default_factory=dict)
 
 
@@ -114,13 +114,13 @@ class _Watcher:
     def __init__(self, source: Source) -> None:
         self.source = source
         coordinates = ("topic", "partition", "offset", "recorded_at")
-        recent = loaders.recent(source.order, source.span)
+        recent = loads.recent(source.order, source.span)
         self.topic = TopicWatch(source.domain.topics[0].name)
-        self._history = TableReader(source.history, loaders.newest(FEED_ROWS, (*source.feed, *coordinates)))
-        self._dead = TableReader(source.domain.dead_letters, loaders.newest(1000, (*coordinates, "reason")))
+        self._history = TableReader(source.history, loads.newest(FEED_ROWS, (*source.feed, *coordinates)))
+        self._dead = TableReader(source.domain.dead_letters, loads.newest(1000, (*coordinates, "reason")))
         self._speed = TableReader(source.speed, recent)
         self._batch = TableReader(source.batch, recent)
-        self._parity = TableReader(source.parity, loaders.matching(source.disagrees, limit=500))
+        self._parity = TableReader(source.parity, loads.matching(source.disagrees, limit=500))
         self._served: tuple[Reading, Reading, pd.DataFrame] | None = None
 
     def look(self, now: datetime) -> DomainView:

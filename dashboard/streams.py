@@ -10,7 +10,7 @@ from typing import Any
 
 import psutil
 
-from lakehouse import checkpoints, metrics, serving, status
+from lakehouse import checkpoints, lag, metrics, status
 from lakehouse.core import run_state
 from lakehouse.errors import LakeError
 from lakehouse.kafka import topics
@@ -84,7 +84,7 @@ class TopicWatch:
         self._view = TopicView(topic, error="The Kafka broker has not been asked yet.")
         self._seconds = seconds
         self._heard_at = time.monotonic()
-        self._meter = serving.RateMeter()
+        self._meter = lag.RateMeter()
         self._known: topics.TopicState | None = None
         self._brokers = ""
         self._asked = 0
@@ -166,7 +166,7 @@ def query_view(domain: str, query: str, topic: TopicView, now: datetime) -> Quer
         query,
         state="running" if alive else "stopped",
         batch_id=done.batch_id if done else None,
-        lag=None if topic.error else serving.lag(dict(topic.ends), dict(topic.starts), done),
+        lag=None if topic.error else lag.lag(dict(topic.ends), dict(topic.starts), done),
         rows_per_second=metrics.number(progress.get("processedRowsPerSecond")) if alive else None,
         batch_seconds=None if duration is None else duration / 1000,
         progressed_at=moment(progress.get("timestamp")),

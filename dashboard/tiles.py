@@ -14,7 +14,7 @@ from dash.development.base_component import Component
 
 from dashboard import text
 from dashboard.streams import TopicView
-from lakehouse.serving import Reading
+from lakehouse.tables.reader import Reading
 
 
 def attributes(**values: Any) -> dict[str, Any]:

@@ -9,10 +9,10 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from deltalake import DeltaTable
 
-from lakehouse import tables
 from lakehouse.audit_windows import Sums, add, place
 from lakehouse.audits import Windows
-from lakehouse.tables import Table
+from lakehouse.tables import table_io
+from lakehouse.tables.table_io import Table
 
 _INT96 = ds.ParquetReadOptions(coerce_int96_timestamp_unit="us")  # nanoseconds would end in 2262
 
@@ -22,7 +22,7 @@ class Pinned:
 
     def __init__(self, table: Table, version: int | None = None) -> None:
         self.table = table
-        self.delta = DeltaTable(table.path, version=version) if tables.exists(table) else None
+        self.delta = DeltaTable(table.path, version=version) if table_io.exists(table) else None
         self.version = self.delta.version() if self.delta else -1
 
     def scan(self, columns: Sequence[str], where: pc.Expression | None = None) -> Iterator[pa.Table]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from lakehouse.audit_tables import Pinned
-    from lakehouse.tables import Table
+    from lakehouse.tables.table_io import Table
 import importlib
 import pkgutil
 from typing import TYPE_CHECKING

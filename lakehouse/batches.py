@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lakehouse import checkpoints, sidecar, tables
+from lakehouse import checkpoints, sidecar
 from lakehouse.spark.session import collect
-from lakehouse.tables import Table
+from lakehouse.tables import table_io
+from lakehouse.tables.table_io import Table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -70,7 +71,7 @@ def without_held(frame: "DataFrame", batch: Batch, stores: Sequence[Table]) -> "
     if not batch.reads_again:
         return frame
     where = ["topic", "partition", "offset"]
-    held = [tables.read_spark(frame.sparkSession, table).select(*where) for table in stores]
+    held = [table_io.read_spark(frame.sparkSession, table).select(*where) for table in stores]
     return frame.join(functools.reduce(lambda left, right: left.union(right), held), where, "left_anti")
 
 

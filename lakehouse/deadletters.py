@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable
 
-from lakehouse import loaders, tables
 from lakehouse.errors import UsageError
-from lakehouse.tables import Table
+from lakehouse.tables import loads, table_io
+from lakehouse.tables.table_io import Table
 
 SHOWN_BYTES = 60
 SAMPLE_BYTES = 2048
@@ -66,7 +66,7 @@ def _as_text(name: str, data: bytes | None) -> dict[str, str | None]:
 
 def reasons(table: Table) -> dict[str, int]:
     """How many dead letters there are for each reason, most frequent first."""
-    counted = pc.value_counts(tables.read(table, ["reason"])["reason"]).to_pylist()
+    counted = pc.value_counts(table_io.read(table, ["reason"])["reason"]).to_pylist()
     return {entry["values"]: entry["counts"] for entry in sorted(counted, key=lambda entry: -entry["counts"])}
 
 
@@ -85,7 +85,7 @@ def newest(table: Table, limit: int) -> list[dict[str, Any]]:
 
 def places(table: Table, reason: str = "", limit: int | None = None) -> list[Place]:
     """Where the dead letters lie whose reason has this text in it, newest first. Their bytes are not read."""
-    found = tables.read(table, [*COORDINATES, "recorded_at", "reason"])
+    found = table_io.read(table, [*COORDINATES, "recorded_at", "reason"])
     if reason:
         found = found.filter(pc.match_substring(found["reason"], reason, ignore_case=True))
     order = [("recorded_at", "descending"), ("partition", "ascending"), ("offset", "descending")]
@@ -99,7 +99,7 @@ def letters(table: Table, wanted: Sequence[Place]) -> list[Letter]:
         return []
     offsets = sorted({where.offset for where in wanted})
     found = {}
-    for row in tables.read(table, filters=[("offset", "in", offsets)]).to_pylist():
+    for row in table_io.read(table, filters=[("offset", "in", offsets)]).to_pylist():
         where = Place(*(row[name] for name in COORDINATES))
         found[where] = Letter(where, row["recorded_at"], row["reason"], row["key"], row["value"])
     return [found[where] for where in wanted if where in found]
@@ -134,7 +134,7 @@ class ByReason:
         """The rows; a Loader."""
         live = set(files["path"])
         known, before = (self._seen, self._rows) if self._seen <= live else (set(), [])
-        parts = [loaders.read_file(table, table.path / unquote(path), self.COLUMNS) for path in sorted(live - known)]
+        parts = [loads.read_file(table, table.path / unquote(path), self.COLUMNS) for path in sorted(live - known)]
         rows = _by_reason([*before, *(part.to_pandas().assign(count=1) for part in parts)])
         self._seen, self._rows = live, [rows]
         self._samples = {_place(row): self._sample(delta, row) for row in rows.head(SAMPLED_REASONS).itertuples()}

@@ -16,7 +16,7 @@ from lakehouse.terminal import console, escaped, grid, hex_dump, print_json
 if TYPE_CHECKING:
     from lakehouse.deadletters import Letter, Place
     from lakehouse.redrive import Patch, Plan
-    from lakehouse.tables import Table
+    from lakehouse.tables.table_io import Table
 
 app = typer.Typer(no_args_is_help=True, help="Events that were no valid ones, with their bytes and the reason.")
 BAR = 24  # characters of the longest bar

@@ -6,14 +6,15 @@ from pathlib import Path
 import pyarrow as pa
 from deltalake import DeltaTable
 
-from lakehouse import checkpoints, deltalog, sidecar, tables
+from lakehouse import checkpoints, sidecar
 from lakehouse.checkpoints import BatchPlan
 from lakehouse.contract.domain import Stores
 from lakehouse.errors import RefusedError
 from lakehouse.kafka.topics import TopicState
 from lakehouse.losses import Range
 from lakehouse.sidecar import Sidecar
-from lakehouse.tables import Table
+from lakehouse.tables import commit_files, table_io
+from lakehouse.tables.table_io import Table
 
 TOPIC_ID = "topic id"
 
@@ -48,7 +49,7 @@ def check(start: Start) -> Sidecar:
     made for something else, or the topic no longer has what comes next.
     """
     for table in start.stores.tables:
-        if broken := deltalog.damage(table.path):
+        if broken := commit_files.damage(table.path):
             raise start.refuse(f"the table {table.name} is damaged, {broken}")
     if broken := checkpoints.damage(start.checkpoint):
         raise start.refuse(f"its checkpoint is damaged, {broken}")
@@ -156,7 +157,7 @@ def _ends(plan: BatchPlan | None) -> checkpoints.Offsets:
 
 def holds_records(table: Table) -> bool:
     """Whether the table has rows that came from a topic: those of a table of records have an offset."""
-    if not tables.exists(table):
+    if not table_io.exists(table):
         return False
     files = pa.table(DeltaTable(table.path).get_add_actions(flatten=True))
     rows = sum(files["num_records"].to_pylist())

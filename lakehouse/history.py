@@ -6,11 +6,11 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.observation import Observation
 
-from lakehouse import tables
 from lakehouse.batches import Batch, without_held
 from lakehouse.contract.domain import Stores
 from lakehouse.core import kill_points
 from lakehouse.streams import Query
+from lakehouse.tables import table_io
 
 Rule = Callable[[DataFrame], DataFrame]
 FEW = 100_000  # records that go into one file
@@ -26,11 +26,11 @@ def history_query(
         seen = Observation()
         observed = parsed.observe(seen, F.count(F.when(~is_valid, 1)).alias("invalid"))
         good = without_held(valid(observed), batch, stores.records)
-        is_new = tables.append_batch(_one_file(good, batch), history, batch.app_id, batch.batch_id)
+        is_new = table_io.append_batch(_one_file(good, batch), history, batch.app_id, batch.batch_id)
         kill_points.point(f"{batch.query}.appended", batch.batch_id)
         if not is_new or seen.get["invalid"]:  # of a batch that was skipped, nothing has been seen
             bad = without_held(dead(parsed), batch, stores.records)
-            tables.append_batch(_one_file(bad, batch), letters, batch.app_id, batch.batch_id)
+            table_io.append_batch(_one_file(bad, batch), letters, batch.app_id, batch.batch_id)
 
     # Parsed in the streaming plan, which is built and analysed once; in `write` it cost half a second a batch.
     return Query(domain, "history", parse, write, "append", stores, pace=pace)

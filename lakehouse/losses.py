@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.compute as pc
 
-from lakehouse import tables
-from lakehouse.tables import HISTORY_PROPERTIES, Table
+from lakehouse.tables import table_io
+from lakehouse.tables.table_io import HISTORY_PROPERTIES, Table
 
 Offsets = npt.NDArray[np.int64]
 Held = dict[int, Offsets]
@@ -44,7 +44,7 @@ def lost_ranges(domain: str) -> Table:
 
 def accepted(domain: str) -> list[Range]:
     """The ranges accepted as lost so far, of topics that are there."""
-    rows = tables.read(lost_ranges(domain), filters=[("end_offset", ">=", 0)]).to_pylist()
+    rows = table_io.read(lost_ranges(domain), filters=[("end_offset", ">=", 0)]).to_pylist()
     return [Range(row["topic"], row["partition"], row["start_offset"], row["end_offset"]) for row in rows]
 
 
@@ -61,15 +61,15 @@ def accept_unknown(domain: str, topic: str, ends: Mapping[int, int]) -> None:
 def _note(domain: str, ranges: Sequence[tuple[str, int, int, int | None]], reason: str) -> None:
     table, now = lost_ranges(domain), datetime.now(UTC)
     values = [dict(zip(table.columns, (*lost, reason, now), strict=True)) for lost in ranges]
-    delta = tables.create(table)
-    tables.append(delta, tables.rows(table, values), "rebuild", delta.version() + 1)
+    delta = table_io.create(table)
+    table_io.append(delta, table_io.rows(table, values), "rebuild", delta.version() + 1)
 
 
 def held(stores: Sequence[Table], topic: str) -> Held:
     """The offsets that the tables hold of the topic, sorted and distinct, by partition."""
     parts: dict[int, list[Offsets]] = {}
     for table in stores:
-        found = tables.read(table, ["partition", "offset"], filters=[("topic", "=", topic)])
+        found = table_io.read(table, ["partition", "offset"], filters=[("topic", "=", topic)])
         for partition in pc.unique(found["partition"]).to_pylist():
             offsets = found.filter(pc.equal(found["partition"], partition))["offset"].to_numpy()
             parts.setdefault(partition, []).append(offsets)

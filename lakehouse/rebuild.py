@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from lakehouse import checkpoints, datafiles, deltalog, guard, losses, sidecar, tables
+from lakehouse import checkpoints, guard, losses, sidecar
 from lakehouse.broker import Broker
 from lakehouse.contract.discovery import load
 from lakehouse.contract.domain import Domain, Stores
@@ -24,7 +24,8 @@ from lakehouse.kafka.topics import TopicState
 from lakehouse.losses import Range
 from lakehouse.settings import ROOT, settings
 from lakehouse.sidecar import Sidecar
-from lakehouse.tables import Table
+from lakehouse.tables import commit_files, data_files, table_io
+from lakehouse.tables.table_io import Table
 
 
 @dataclass(frozen=True)
@@ -88,13 +89,13 @@ def _broker() -> Iterator[str]:
 
 
 def _mend(table: Table, keep: bool) -> list[str]:
-    if not keep or not tables.exists(table):  # a view is dropped as a whole
+    if not keep or not table_io.exists(table):  # a view is dropped as a whole
         return []
-    aside = deltalog.mend(table.path) if deltalog.damage(table.path) else []
-    if again := deltalog.damage(table.path):
+    aside = commit_files.mend(table.path) if commit_files.damage(table.path) else []
+    if again := commit_files.damage(table.path):
         raise LakeError(f"The table {table.name} cannot be mended: {again}.", "Bring it back from a backup.")
     put_aside = [f"Put aside: {file}. Its rows are read from the topic again." for file in aside]
-    return put_aside + datafiles.take_out(table)
+    return put_aside + data_files.take_out(table)
 
 
 def _views(domain: Domain, query: str, topic: TopicState) -> list[str]:

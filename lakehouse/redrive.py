@@ -16,12 +16,12 @@ from typing import Any
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 from deltalake import write_deltalake
 
-from lakehouse import tables
 from lakehouse.batches import CUT
 from lakehouse.deadletters import Letter, Place, in_chunks, places
 from lakehouse.errors import DataError, UnavailableError
 from lakehouse.kafka import client
-from lakehouse.tables import HISTORY_PROPERTIES, Table
+from lakehouse.tables import table_io
+from lakehouse.tables.table_io import HISTORY_PROPERTIES, Table
 
 FROM, COUNT = "redriven-from", "redrive-count"  # headers of what is sent again
 CHUNK = 20  # letters in memory at a time: a value may have megabytes
@@ -86,7 +86,7 @@ def plan(
 def _record(dead_letters: Table) -> tuple[dict[Place, str], dict[Place, int]]:
     """What became of letters sent before, and the places where they landed with how often they had been sent."""
     before, results = {}, {}
-    for row in tables.read(log_of(dead_letters)).sort_by("at").to_pylist():
+    for row in table_io.read(log_of(dead_letters)).sort_by("at").to_pylist():
         where = Place(row["topic"], row["partition"], row["offset"])
         at = f"{row['at']:%Y-%m-%d %H:%M:%S} UTC"
         if row["state"] == "sent":
@@ -222,7 +222,7 @@ class Log:
             }
             for where, (state, offset) in states.items()
         ]
-        write_deltalake(tables.create(self.table), tables.rows(self.table, rows), mode="append")
+        write_deltalake(table_io.create(self.table), table_io.rows(self.table, rows), mode="append")
 
 
 def with_fields(changes: Mapping[str, Any]) -> Patch:

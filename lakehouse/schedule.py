@@ -23,7 +23,7 @@ from lakehouse.settings import ROOT, Settings, settings
 TEMPLATE = ROOT / "conf/crontab"
 AUDIT = "audit.py"  # what `lake audit` knows of the domain
 JOBS = ("recompute.py", "train.py", AUDIT)  # of each domain that has them, in this order
-MAINTAIN = ROOT / "lakehouse/maintain.py"  # last, once, for the tables of all domains
+MAINTAIN = ROOT / "lakehouse/tables/maintain.py"  # last, once, for the tables of all domains
 # cron starts with an almost empty environment
 HANDED_ON = (*(f"LAKE_{name.upper()}" for name in Settings.model_fields), "JAVA_HOME")
 CRONS_PATH = "/usr/bin:/bin"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from lakehouse import checkpoints, guard, metrics, tables
+from lakehouse import checkpoints, guard, metrics
 from lakehouse.batches import Batch, describe_batch
 from lakehouse.contract.domain import Stores
 from lakehouse.core import kill_points, run_state
@@ -23,6 +23,7 @@ from lakehouse.errors import LakeError, UnavailableError
 from lakehouse.kafka import client, topics
 from lakehouse.sidecar import Sidecar
 from lakehouse.spark.session import stop_jvm
+from lakehouse.tables import table_io
 from lakehouse.tending import Tended
 
 if TYPE_CHECKING:
@@ -163,7 +164,7 @@ class Runner:
     def _start(self, query: Query) -> "StreamingQuery":
         start, begun = self._check(query)
         for table in query.stores.tables:
-            tables.create(table)
+            table_io.create(table)
         starts = {**start.topic.starts, **begun.starts}  # Spark wants every partition named
         frame = query.plan(read_topic(self._spark, self._bootstrap_servers, self._topic, starts, self._most))
         if query.output_mode != "append":

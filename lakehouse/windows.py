@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from lakehouse import tables
 from lakehouse.batches import Batch, offsets_log
 from lakehouse.core import kill_points
 from lakehouse.spark.session import collect
-from lakehouse.tables import Table
+from lakehouse.tables import table_io
+from lakehouse.tables.table_io import Table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -33,7 +33,7 @@ class WindowWriter:
 
     def _look(self) -> None:
         """Take the tables as they are on disk: after a failure, what is known of them may be less than they hold."""
-        self._delta, self._log = tables.create(self._table), tables.create(self._log_table)
+        self._delta, self._log = table_io.create(self._table), table_io.create(self._log_table)
         self._open = self._read_open()
         self._is_known = True
 
@@ -48,14 +48,14 @@ class WindowWriter:
         if changed:
             self._upsert(changed, batch)
         kill_points.point(f"{batch.query}.upserted", batch.batch_id)
-        tables.append(self._log, tables.rows(self._log_table, offsets_log(batch)), batch.app_id, batch.batch_id)
+        table_io.append(self._log, table_io.rows(self._log_table, offsets_log(batch)), batch.app_id, batch.batch_id)
         kill_points.point(f"{batch.query}.logged", batch.batch_id)
         if acknowledged:
             acknowledged()
         self._is_known = True
         if batch.batch_id % MAINTAIN_EVERY == MAINTAIN_EVERY - 1:
-            tables.maintain(self._delta, self._closed())
-            tables.maintain(self._log)
+            table_io.maintain(self._delta, self._closed())
+            table_io.maintain(self._log)
 
     def _closed(self) -> list[tuple[str, str, Any]] | None:
         """Where the table is cut by is_final, its final rows: in one file with the others they'd be written again."""
@@ -64,9 +64,9 @@ class WindowWriter:
 
     def _upsert(self, changed: Sequence[Row], batch: Batch) -> None:
         oldest = min(row["window_start"] for row in changed).isoformat()
-        data = tables.rows(self._table, changed)
+        data = table_io.rows(self._table, changed)
         bound = f"target.window_start >= '{oldest}'"
-        if tables.upsert(self._delta, data, self._table.keys, batch.app_id, batch.batch_id, bound):
+        if table_io.upsert(self._delta, data, self._table.keys, batch.app_id, batch.batch_id, bound):
             for row in changed:
                 self._open.pop(self._key(row), None)
                 if not row["is_final"]:
@@ -91,5 +91,5 @@ class WindowWriter:
         return tuple(row[name] for name in self._table.keys)
 
     def _read_open(self) -> dict[tuple[Any, ...], Row]:
-        rows = tables.read(self._table, filters=[("is_final", "=", False)]).to_pylist()
+        rows = table_io.read(self._table, filters=[("is_final", "=", False)]).to_pylist()
         return {self._key(row): row for row in rows}

@@ -13,7 +13,7 @@ from jobs.houses import answers
 from jobs.houses.answers import Answer
 from jobs.houses.pricing import UnknownHouseError
 from lakehouse.errors import LakeError
-from lakehouse.serving import Reading
+from lakehouse.tables.reader import Reading
 
 NAME = "House"
 PATH = f"{houses_house.PATH}/<house_id>"

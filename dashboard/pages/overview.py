@@ -11,7 +11,7 @@ from dashboard import flow, snapshot, text, tiles
 from dashboard.snapshot import DomainView, Source
 from dashboard.streams import ProcessView
 from dashboard.tiles import TileState
-from lakehouse.serving import Reading
+from lakehouse.tables.reader import Reading
 
 NAME = "Overview"
 PATH = "/"

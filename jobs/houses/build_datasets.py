@@ -17,9 +17,10 @@ import typer
 from jobs.houses import datasets
 from jobs.houses.sale_values import SALE_SCHEMA, Sales
 from jobs.houses.schema import HISTORY
-from lakehouse import entry, tables
+from lakehouse import entry
 from lakehouse.errors import RefusedError, UsageError
 from lakehouse.settings import ROOT
+from lakehouse.tables import table_io
 
 COMMITTED = ROOT / "data/houses/house_prices.parquet"
 APP_ID = "houses-initial"
@@ -73,7 +74,7 @@ def begin_empty(source: Path, load: bool) -> None:
         )
     written = publish(withheld(dict.fromkeys((datasets.INITIAL, datasets.TO_STREAM, datasets.FOR_SALE), nothing)), {})
     if load:
-        tables.create(HISTORY)
+        table_io.create(HISTORY)
     typer.echo(f"No sales to begin with: {'written to' if written else 'already in'} {datasets.folder()}.")
 
 
@@ -168,7 +169,7 @@ def _parquet(rows: pa.Table) -> bytes:
 def loaded(initial: pa.Table) -> Loaded:
     """Whether the history holds this initial history, another one, or none yet."""
     names = SALE_SCHEMA.names
-    held = tables.read(HISTORY, names, filters=[("source", "=", "initial")])
+    held = table_io.read(HISTORY, names, filters=[("source", "=", "initial")])
     if not held.num_rows:
         return Loaded.NONE
     order = [(name, "ascending") for name in ("id", "listed_at", *names)]
@@ -190,11 +191,11 @@ def load_history(initial: pa.Table) -> None:
     """Append the initial history to the Delta history, once. Raises RefusedError when it holds another one."""
     refuse_another(initial)
     if not initial.num_rows:  # nothing to append; another initial history may still be loaded later
-        tables.create(HISTORY)
+        table_io.create(HISTORY)
         typer.echo(f"{HISTORY.path} begins without sales.")
         return
     rows = history_rows(initial)
-    if tables.append(tables.create(HISTORY), rows, app_id=APP_ID, version=0):
+    if table_io.append(table_io.create(HISTORY), rows, app_id=APP_ID, version=0):
         typer.echo(f"Loaded {rows.num_rows:,} sales into {HISTORY.path}.")
     else:
         typer.echo(f"Already loaded: {HISTORY.path} holds these {rows.num_rows:,} sales as its initial history.")

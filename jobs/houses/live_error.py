@@ -14,8 +14,8 @@ import pyarrow.compute as pc
 from deltalake import DeltaTable
 
 from jobs.houses.schema import DOMAIN, HISTORY, PRICES
-from lakehouse import loaders, tables
 from lakehouse.models import Registry
+from lakehouse.tables import loads, table_io
 
 NEWEST = 50
 _SALE = ["id", "price", "event_at", "source"]
@@ -82,19 +82,19 @@ class LiveErrors:
         return self._last
 
     def _follow(self) -> None:
-        if not tables.exists(HISTORY) or not tables.exists(PRICES):
+        if not table_io.exists(HISTORY) or not table_io.exists(PRICES):
             return
         delta, prices = DeltaTable(HISTORY.path), DeltaTable(PRICES.path)
         generation = f"{delta.metadata().id} {prices.metadata().id}"
         if generation != self._generation:  # deleted and made anew
             self._begin(generation)
         for file in self._unread(prices):
-            rows = loaders.read_file(PRICES, file, ["model_version", "id", "price"])
+            rows = loads.read_file(PRICES, file, ["model_version", "id", "price"])
             keys = zip(rows["model_version"].to_pylist(), rows["id"].to_pylist(), strict=True)
             self._predicted.update(zip(keys, rows["price"].to_pylist(), strict=True))
         offered = pa.array(sorted({house for _, house in self._predicted}), pa.string())
         for file in self._unread(delta):
-            self._add(loaders.read_file(HISTORY, file, _SALE), offered)
+            self._add(loads.read_file(HISTORY, file, _SALE), offered)
 
     def _unread(self, delta: DeltaTable) -> Iterator[Path]:
         for name in pa.table(delta.get_add_actions(flatten=True))["path"].to_pylist():

@@ -11,20 +11,21 @@ from rich.table import Table as Grid
 
 from jobs.houses import transforms
 from jobs.houses.schema import AVERAGES, AVERAGES_BATCH, AVERAGES_BATCHES, DEAD_LETTERS, DOMAIN, HISTORY, PARITY, WINDOW
-from lakehouse import checkpoints, entry, sidecar, tables
+from lakehouse import checkpoints, entry, sidecar
 from lakehouse.batches import covered
 from lakehouse.core.locks import exclusive
 from lakehouse.settings import settings
 from lakehouse.spark.session import collect, spark_session
+from lakehouse.tables import table_io
 
 
 def recompute(spark: SparkSession, window: str, slide: str | None) -> DataFrame:
     """Write the batch averages and the parity with the speed rows, each in one commit; returns the parity rows."""
-    tables.create(HISTORY)
+    table_io.create(HISTORY)
     version = DeltaTable(HISTORY.path).version()  # pinned: the stream may go on appending
-    history = tables.read_version(spark, HISTORY, version)
-    speed = tables.read_spark(spark, AVERAGES)
-    letters, log = (tables.read_spark(spark, table) for table in (DEAD_LETTERS, AVERAGES_BATCHES))
+    history = table_io.read_version(spark, HISTORY, version)
+    speed = table_io.read_spark(spark, AVERAGES)
+    letters, log = (table_io.read_spark(spark, table) for table in (DEAD_LETTERS, AVERAGES_BATCHES))
     generation, batch_id = covered([history, letters], log)
     stamp = {
         "covered_generation": F.lit(generation).cast("string"),
@@ -33,15 +34,15 @@ def recompute(spark: SparkSession, window: str, slide: str | None) -> DataFrame:
         "recomputed_at": F.current_timestamp(),
     }
     averages = transforms.average_price(transforms.distinct_sales(history), window, slide)
-    tables.overwrite(averages.withColumns(stamp), AVERAGES_BATCH)
+    table_io.overwrite(averages.withColumns(stamp), AVERAGES_BATCH)
     streamed = history.where(F.col("source") == "stream")
     marked = transforms.with_watermark_before(
-        transforms.with_first(streamed), tables.read_spark(spark, AVERAGES_BATCHES)
+        transforms.with_first(streamed), table_io.read_spark(spark, AVERAGES_BATCHES)
     )
     counts = transforms.late_and_resent(marked, window, slide)
-    parity = transforms.compare_layers(speed, tables.read_spark(spark, AVERAGES_BATCH), counts)
-    tables.overwrite(parity.withColumn("recomputed_at", F.current_timestamp()), PARITY)
-    return tables.read_spark(spark, PARITY)
+    parity = transforms.compare_layers(speed, table_io.read_spark(spark, AVERAGES_BATCH), counts)
+    table_io.overwrite(parity.withColumn("recomputed_at", F.current_timestamp()), PARITY)
+    return table_io.read_spark(spark, PARITY)
 
 
 def show(parity: DataFrame, limit: int = 10) -> None:

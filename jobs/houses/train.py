@@ -15,12 +15,13 @@ from jobs.houses import export, housing, judge, known, model, transforms
 from jobs.houses.export import EXPORT, JUDGED, SPARK, Fit, KnownHouses
 from jobs.houses.housing import FACTS, FEWEST_HELD_OUT, FEWEST_SALES, Floats, Houses
 from jobs.houses.schema import DOMAIN, HISTORY, PRICES
-from lakehouse import entry, tables
+from lakehouse import entry
 from lakehouse.core.locks import exclusive
 from lakehouse.errors import DataError
 from lakehouse.models import Registry
 from lakehouse.settings import settings
 from lakehouse.spark.session import spark_session
+from lakehouse.tables import table_io
 
 EXACT = 1e-6  # relative: how far Spark's price and the export's may be apart
 
@@ -48,7 +49,7 @@ def check(rows: pa.Table) -> None:
 
 def check_stored() -> None:
     """Refuse so few sales before Spark is started for them, resends counted. Raises TooFewError."""
-    rows = tables.read(HISTORY, ["id", "price"])
+    rows = table_io.read(HISTORY, ["id", "price"])
     if rows.num_rows < FEWEST_SALES:
         check(rows)
 
@@ -79,7 +80,7 @@ def train(spark: SparkSession, registry: Registry) -> str:
     """Fit, judge, publish or refuse; the version that was kept."""
     began = time.monotonic()
     delta_version = DeltaTable(HISTORY.path).version()
-    history = tables.read_version(spark, HISTORY, delta_version)
+    history = table_io.read_version(spark, HISTORY, delta_version)
     sales, rows = training_rows(transforms.distinct_sales(history))
     check(rows)
     houses = known.known_houses(known.sold_houses(rows))
@@ -157,8 +158,8 @@ def record_prices(prices: pa.Table, version: str, interval: dict[str, float]) ->
         {**row, "low": row["price"] * interval["low"], "high": row["price"] * interval["high"]}
         for row in prices.to_pylist()
     ]
-    data = tables.rows(PRICES, [{**row, "model_version": version, "predicted_at": now} for row in rows])
-    tables.append(tables.create(PRICES), data, f"prices:{version}", int(version[1:]))
+    data = table_io.rows(PRICES, [{**row, "model_version": version, "predicted_at": now} for row in rows])
+    table_io.append(table_io.create(PRICES), data, f"prices:{version}", int(version[1:]))
 
 
 def _counts(rows: pa.Table) -> dict[str, int]:
@@ -195,7 +196,7 @@ def main(
     if if_none and registry.live():
         return
     with exclusive(settings().run / f"{DOMAIN.name}.train.lock", "The training"):
-        tables.create(HISTORY)
+        table_io.create(HISTORY)
         try:
             if registry.live() is None:
                 check_stored()

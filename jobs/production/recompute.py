@@ -9,11 +9,12 @@ from rich.table import Table as Grid
 from jobs.production import transforms
 from jobs.production.plant import plant
 from jobs.production.schema import BATCHES, DEAD_LETTERS, DOMAIN, HISTORY, PARITY, TOTALS, TOTALS_BATCH
-from lakehouse import entry, postgres, tables
+from lakehouse import entry, postgres
 from lakehouse.batches import covered
 from lakehouse.core.locks import exclusive
 from lakehouse.settings import settings
 from lakehouse.spark.session import collect, spark_session
+from lakehouse.tables import table_io
 
 
 def recompute(spark: SparkSession) -> DataFrame:
@@ -22,28 +23,30 @@ def recompute(spark: SparkSession) -> DataFrame:
     Raises UnavailableError when PostgreSQL is away: the totals are written then, the parity is not. Raises UsageError
     when the plant's file cannot be used.
     """
-    tables.create(HISTORY)
+    table_io.create(HISTORY)
     version = DeltaTable(HISTORY.path).version()  # pinned: the stream may go on appending
-    events = tables.read_version(spark, HISTORY, version)
-    generation, batch_id = covered([events, tables.read_spark(spark, DEAD_LETTERS)], tables.read_spark(spark, BATCHES))
+    events = table_io.read_version(spark, HISTORY, version)
+    generation, batch_id = covered(
+        [events, table_io.read_spark(spark, DEAD_LETTERS)], table_io.read_spark(spark, BATCHES)
+    )
     stamp = {
         "covered_generation": F.lit(generation).cast("string"),
         "covered_batch_id": F.lit(batch_id).cast("bigint"),
         "history_version": F.lit(version).cast("bigint"),
         "recomputed_at": F.current_timestamp(),
     }
-    tables.overwrite(transforms.totals(events, plant()).withColumns(stamp), TOTALS_BATCH)
+    table_io.overwrite(transforms.totals(events, plant()).withColumns(stamp), TOTALS_BATCH)
     delta, stored = stores(spark)
-    parity = transforms.compare_layers(delta, stored, tables.read_spark(spark, TOTALS_BATCH))
-    tables.overwrite(parity.withColumn("recomputed_at", F.current_timestamp()), PARITY)
-    return tables.read_spark(spark, PARITY)
+    parity = transforms.compare_layers(delta, stored, table_io.read_spark(spark, TOTALS_BATCH))
+    table_io.overwrite(parity.withColumn("recomputed_at", F.current_timestamp()), PARITY)
+    return table_io.read_spark(spark, PARITY)
 
 
 def stores(spark: SparkSession) -> tuple[DataFrame, DataFrame]:
     """The totals as Delta and as PostgreSQL hold them after the same batch; a live stream may be between the two."""
     schema = ", ".join(f"{name} {kind}" for name, kind in TOTALS.columns.items())
     held = postgres.held(TOTALS)
-    delta = tables.read(TOTALS).to_pylist()  # after PostgreSQL, which is written first
+    delta = table_io.read(TOTALS).to_pylist()  # after PostgreSQL, which is written first
     rows = [[tuple(row[name] for name in TOTALS.columns) for row in side] for side in (delta, held)]
     return spark.createDataFrame(rows[0], schema), spark.createDataFrame(rows[1], schema)
 

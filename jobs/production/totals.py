@@ -25,10 +25,11 @@ from jobs.production.schema import (
     SERVING,
     TOTALS,
 )
-from lakehouse import postgres, tables
+from lakehouse import postgres
 from lakehouse.batches import Batch, offsets_log
 from lakehouse.core import kill_points
 from lakehouse.streams import Query
+from lakehouse.tables import table_io
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -116,14 +117,14 @@ class TotalsWriter:
         for table in SERVING:
             self._serve(table, changed[table.name], batch)
             kill_points.point(f"{batch.query}.upserted", batch.batch_id)
-        log = tables.create(BATCHES)
-        tables.append(log, tables.rows(BATCHES, offsets_log(batch)), batch.app_id, batch.batch_id)
+        log = table_io.create(BATCHES)
+        table_io.append(log, table_io.rows(BATCHES, offsets_log(batch)), batch.app_id, batch.batch_id)
         kill_points.point(f"{batch.query}.logged", batch.batch_id)
         if self._console:
             _show(changed[TOTALS.name])
         if batch.batch_id % MAINTAIN_EVERY == MAINTAIN_EVERY - 1:
             for table in (*SERVING, BATCHES):
-                tables.maintain(tables.create(table))
+                table_io.maintain(table_io.create(table))
 
     def _count(self, events: pa.Table, batch: Batch) -> dict[str, list[dict[str, Any]]]:
         """The rows of each serving table that the batch changed, as they are in PostgreSQL after its transaction."""
@@ -142,17 +143,17 @@ class TotalsWriter:
                 postgres.note(connection, batch)
             return {table.name: postgres.written_by(connection, table, batch) for table in SERVING}
 
-    def _serve(self, table: tables.Table, rows: Sequence[dict[str, Any]], batch: Batch) -> None:
+    def _serve(self, table: table_io.Table, rows: Sequence[dict[str, Any]], batch: Batch) -> None:
         if rows:
             oldest = min(row["day"] for row in rows).isoformat()
-            data, bound = tables.rows(table, rows), f"target.day >= '{oldest}'"
-            tables.upsert(tables.create(table), data, table.keys, batch.app_id, batch.batch_id, bound)
+            data, bound = table_io.rows(table, rows), f"target.day >= '{oldest}'"
+            table_io.upsert(table_io.create(table), data, table.keys, batch.app_id, batch.batch_id, bound)
 
 
 def _begin_anew(connection: postgres.Connection) -> None:
     """Empty tables, then all of the history: the topic may have lost its oldest records since."""
     postgres.empty(connection, (PASSES, DEFECTS, FACTS, *SERVING))
-    if tables.exists(HISTORY):
+    if table_io.exists(HISTORY):
         for part in DeltaTable(HISTORY.path).to_pyarrow_dataset().to_batches(columns=EVENTS):
             postgres.copy(connection, "events", pa.Table.from_batches([part]))
 

@@ -7,7 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 from jobs.houses.schema import AVERAGE_UPDATES, AVERAGES, AVERAGES_BATCHES, DEAD_LETTERS, HISTORY, SALES
-from lakehouse import losses, tables
+from lakehouse import losses
+from lakehouse.tables import table_io
 from tests.audit.place import Site
 from tests.e2e.running import read_topic
 
@@ -52,7 +53,7 @@ def conservation(records: list[Any]) -> list[str]:
     for table, expected in ((HISTORY, good - lost), (DEAD_LETTERS, bad - lost)):
         held = Counter(
             (row["partition"], row["offset"])
-            for row in tables.read(table, ["topic", "partition", "offset"]).to_pylist()
+            for row in table_io.read(table, ["topic", "partition", "offset"]).to_pylist()
             if row["topic"] == SALES.name
         )
         twice = sorted(place for place, count in held.items() if count > 1)
@@ -70,7 +71,7 @@ def averages(records: list[Any]) -> list[str]:
     for cell, cents in filter(None, map(decode, records)):
         cells.setdefault(cell, []).append(cents)
     expected = {cell: (len(cents), sum(cents), sum(cents) / (100 * len(cents))) for cell, cents in cells.items()}
-    rows = tables.read(AVERAGES).to_pylist()
+    rows = table_io.read(AVERAGES).to_pylist()
     found = {(row["window_start"], row["decade"]): (row["sales"], row["sum_cents"], row["avg_price"]) for row in rows}
     wrong = [] if len(rows) == len(found) else [f"averages has {len(rows)} rows for {len(found)} keys"]
     differing = sorted(cell for cell in expected.keys() | found.keys() if expected.get(cell) != found.get(cell))
@@ -86,7 +87,7 @@ def averages(records: list[Any]) -> list[str]:
 
 def log_rows() -> list[dict[str, Any]]:
     """The batch log."""
-    found: list[dict[str, Any]] = tables.read(AVERAGES_BATCHES).to_pylist()
+    found: list[dict[str, Any]] = table_io.read(AVERAGES_BATCHES).to_pylist()
     return found
 
 
@@ -114,6 +115,6 @@ def updates(site: Site) -> list[str]:
         value = json.loads(message.value())
         start = datetime.fromtimestamp(value["WINDOW_START"] / 1000, UTC)
         last[start, value["DECADE_BUILT"]] = (value["NUM_HOUSES"], value["AVG_PRICE"])
-    rows = {(row["window_start"], row["decade"]): row for row in tables.read(AVERAGES).to_pylist()}
+    rows = {(row["window_start"], row["decade"]): row for row in table_io.read(AVERAGES).to_pylist()}
     wrong = [cell for cell, row in rows.items() if last.get(cell) != (row["sales"], row["avg_price"])]
     return [f"{len(wrong)} windows on the topic {AVERAGE_UPDATES.name} differ from their rows"] if wrong else []

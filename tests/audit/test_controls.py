@@ -10,11 +10,12 @@ import pytest
 from jobs.houses import transforms
 from jobs.houses.schema import AVERAGES
 from jobs.houses.stream import QueryName
-from lakehouse import checkpoints, guard, history, streams, tables
+from lakehouse import checkpoints, guard, history, streams
 from lakehouse.core import restart_policy
 from lakehouse.errors import LakeError
 from lakehouse.rebuild import rebuild
 from lakehouse.sidecar import Sidecar
+from lakehouse.tables import table_io
 from tests.audit import crashes, oracle
 from tests.audit.looks import averages, conservation, fail_at, records
 from tests.audit.place import Site
@@ -31,7 +32,7 @@ def plain_append(frame: Any, table: Any, app_id: str, batch_id: int) -> bool:
 def test_control_without_transaction_ids_a_replayed_batch_is_there_twice(
     site: Site, run: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tables, "append_batch", plain_append)
+    monkeypatch.setattr(table_io, "append_batch", plain_append)
     monkeypatch.setattr(guard, "_is_ours", lambda start, before: None)  # it, too, would tell: no batch is recorded
     fail_at(monkeypatch, ["history.appended:1"])
     run(QueryName.history, most=crashes.IN_TWO)
@@ -57,7 +58,7 @@ def test_control_without_the_guard_against_the_future_one_event_silences_all_win
     monkeypatch.setattr(transforms, "_time_rules", lambda: rules()[:1])
     run(QueryName.averages, most=crashes.IN_TWO)
     assert any("averages differ" in line for line in averages(site))
-    sales = sum(row["sales"] for row in tables.read(AVERAGES).to_pylist())
+    sales = sum(row["sales"] for row in table_io.read(AVERAGES).to_pylist())
     assert sales < sum(oracle.decode(message) is not None for message in records(site))
 
 
@@ -77,15 +78,15 @@ def test_control_reading_from_the_latest_offset_loses_what_was_there(
 def test_control_an_upsert_that_adds_counts_sales_again(
     site: Site, run: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    upsert = tables.upsert
+    upsert = table_io.upsert
 
     def add(delta: Any, data: pa.Table, keys: Sequence[str], app_id: str, version: int, bound: str = "") -> bool:
-        before = {tuple(row[key] for key in keys): row["sales"] for row in tables.read(AVERAGES).to_pylist()}
+        before = {tuple(row[key] for key in keys): row["sales"] for row in table_io.read(AVERAGES).to_pylist()}
         sales = [row["sales"] + before.get(tuple(row[key] for key in keys), 0) for row in data.to_pylist()]
         data = data.set_column(data.column_names.index("sales"), "sales", pa.array(sales, pa.int64()))
         return upsert(delta, data, keys, app_id, version, bound)
 
-    monkeypatch.setattr(tables, "upsert", add)
+    monkeypatch.setattr(table_io, "upsert", add)
     run(QueryName.averages, most=crashes.IN_TWO)
     assert any("averages differ" in line for line in averages(site))
 

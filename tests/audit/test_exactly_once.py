@@ -12,11 +12,12 @@ from confluent_kafka.admin import NewPartitions
 
 from jobs.houses.schema import AVERAGES, DOMAIN, HISTORY, SALES
 from jobs.houses.stream import QueryName
-from lakehouse import checkpoints, losses, retire, tables
+from lakehouse import checkpoints, losses, retire
 from lakehouse.core import restart_policy, run_state
 from lakehouse.errors import LakeError, RefusedError
 from lakehouse.kafka import topics
 from lakehouse.rebuild import rebuild
+from lakehouse.tables import table_io
 from tests.audit import crashes, oracle
 from tests.audit.looks import conservation, fail_at
 from tests.audit.place import Site, wait_until
@@ -77,7 +78,7 @@ def test_another_window_on_old_state_is_refused(run: Callable[..., None]) -> Non
         run(QueryName.averages, window="5 minutes")
     rebuild("houses.averages", False)
     run(QueryName.averages, window="5 minutes")
-    lengths = {row["window_end"] - row["window_start"] for row in tables.read(AVERAGES).to_pylist()}
+    lengths = {row["window_end"] - row["window_start"] for row in table_io.read(AVERAGES).to_pylist()}
     assert lengths == {timedelta(minutes=5)}
 
 
@@ -121,7 +122,7 @@ def test_a_topic_made_again_is_refused_and_its_old_rows_are_kept_apart(
     spark: Any, site: Site, run: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(QueryName.history)
-    old = tables.read(HISTORY).num_rows
+    old = table_io.read(HISTORY).num_rows
     client = topics.admin(site.bootstrap_servers)
     client.delete_topics([SALES.name])[SALES.name].result(30)
     wait_until(lambda: topics.state(site.bootstrap_servers, SALES.name) is None, 60, "the topic's end")
@@ -140,7 +141,7 @@ def test_a_topic_made_again_is_refused_and_its_old_rows_are_kept_apart(
     rebuild("houses.history", True)
     run(QueryName.history)
     assert conservation(site) == []
-    assert sum(name != SALES.name for name in tables.read(HISTORY)["topic"].to_pylist()) == old
+    assert sum(name != SALES.name for name in table_io.read(HISTORY)["topic"].to_pylist()) == old
 
 
 def test_partitions_added_to_the_topic_are_read_from_their_first_record(

@@ -10,9 +10,10 @@ from confluent_kafka import Producer
 
 from jobs.houses.schema import AVERAGES, DOMAIN, HISTORY, SALES
 from jobs.houses.stream import QueryName
-from lakehouse import metrics, tables
+from lakehouse import metrics
 from lakehouse.core import run_state
 from lakehouse.kafka import topics
+from lakehouse.tables import table_io
 from tests.audit.looks import conservation
 from tests.audit.oracle import WINDOW
 from tests.audit.place import Site
@@ -49,12 +50,14 @@ def kept() -> float:
 
 def finals() -> dict[datetime, bool]:
     """Whether each window is final."""
-    return {row["window_end"]: row["is_final"] for row in tables.read(AVERAGES, ["window_end", "is_final"]).to_pylist()}
+    return {
+        row["window_end"]: row["is_final"] for row in table_io.read(AVERAGES, ["window_end", "is_final"]).to_pylist()
+    }
 
 
 def counted() -> int:
     """Sales in the averages."""
-    return sum(tables.read(AVERAGES, ["sales"])["sales"].to_pylist())
+    return sum(table_io.read(AVERAGES, ["sales"])["sales"].to_pylist())
 
 
 def test_state_holds_what_is_open_however_many_houses_and_times_there_were(
@@ -85,7 +88,7 @@ def test_idle_partitions_hold_no_window_open_and_one_far_behind_is_counted_late(
     assert before == 240
     send(site, [began + timedelta(seconds=number) for number in range(10)], [1])
     run(most=1000)
-    assert (counted(), tables.read(HISTORY).num_rows, conservation(site)) == (before, 250, [])
+    assert (counted(), table_io.read(HISTORY).num_rows, conservation(site)) == (before, 250, [])
     send(site, [began + timedelta(minutes=20) + 2 * WINDOW], [3])  # nothing but newer time closes the last windows
     run(QueryName.averages, most=1000)
     assert [final for end, final in sorted(finals().items())] == [True] * len(ends) + [False]

@@ -8,9 +8,9 @@ from pathlib import Path
 import psutil
 
 from jobs.houses.schema import HISTORY, SALES
-from lakehouse import tables
 from lakehouse.kafka import topics
 from lakehouse.settings import ROOT
+from lakehouse.tables import table_io
 from tests.bench import cost, drain, measure
 from tests.bench.growth import ROWS
 from tests.bench.measure import WARM_UP, committed
@@ -33,7 +33,7 @@ def jobs(times: int) -> Row:
             "train": [spark, "jobs/houses/train.py"],
             "audit": [lake, "audit", "houses"],
         }
-        found: Row = {"rows": tables.read(HISTORY, ["offset"]).num_rows}
+        found: Row = {"rows": table_io.read(HISTORY, ["offset"]).num_rows}
         for name, command in commands.items():
             took = cost.run(command, place.env)
             found |= {f"{name}, s": took.seconds, f"{name}, MB": took.peak_mb}

@@ -18,9 +18,9 @@ import psutil
 from playwright.sync_api import Browser, sync_playwright
 
 from jobs.houses import schema
-from lakehouse import tables
 from lakehouse.models import Registry
 from lakehouse.settings import ROOT, settings
+from lakehouse.tables import table_io
 from tests.browser import launch
 from tests.dashboard import health_fakes
 from tests.dashboard.tab import Tab, Tick
@@ -53,14 +53,14 @@ class Writer:
         self._ids = [str(house) for house in fitting.real_houses().ids]
         self._offsets, self._batch = count(), 0
         fitting.publish(Registry("houses"))
-        self._history = tables.create(schema.HISTORY)
-        self._averages = tables.create(schema.AVERAGES)
-        self._dead = tables.create(schema.DEAD_LETTERS)
-        tables.append(self._history, self._sales(HISTORY_ROWS), "bench", 0)
-        tables.append(self._dead, self._dead_letters(DEAD_ROWS), "bench", 0)
+        self._history = table_io.create(schema.HISTORY)
+        self._averages = table_io.create(schema.AVERAGES)
+        self._dead = table_io.create(schema.DEAD_LETTERS)
+        table_io.append(self._history, self._sales(HISTORY_ROWS), "bench", 0)
+        table_io.append(self._dead, self._dead_letters(DEAD_ROWS), "bench", 0)
         start = self.now.replace(minute=self.now.minute // 2 * 2, second=0) - timedelta(hours=24)
         windows = [start + number * WINDOW for number in range(721)]
-        tables.append(self._averages, self._rows(windows, 2), "bench", 0)
+        table_io.append(self._averages, self._rows(windows, 2), "bench", 0)
         self._drivers()
         for query in schema.DOMAIN.queries:
             day = [(ago, {"input": 20.0, "processed": 400.0, "seconds": 0.4, "lag": 7}) for ago in range(86_400, 0, -5)]
@@ -70,15 +70,15 @@ class Writer:
     def step(self) -> None:
         """A second of sales: history, one window of averages, now and then a dead letter, the drivers' files."""
         self._batch += 1
-        tables.append(self._history, self._sales(SALES_A_SECOND), "bench", self._batch)
+        table_io.append(self._history, self._sales(SALES_A_SECOND), "bench", self._batch)
         now = datetime.now(UTC).replace(microsecond=0)
         window = now.replace(minute=now.minute // 2 * 2, second=0)
-        tables.upsert(self._averages, self._rows([window], self._batch), schema.AVERAGES.keys, "bench", self._batch)
+        table_io.upsert(self._averages, self._rows([window], self._batch), schema.AVERAGES.keys, "bench", self._batch)
         if self._batch % 5 == 0:
-            tables.append(self._dead, self._dead_letters(1), "bench", self._batch)
+            table_io.append(self._dead, self._dead_letters(1), "bench", self._batch)
         if self._batch % 60 == 0:
             for table in (self._history, self._averages, self._dead):
-                tables.maintain(table)
+                table_io.maintain(table)
         self._drivers()
 
     def _drivers(self) -> None:
@@ -98,7 +98,7 @@ class Writer:
             }
             for offset, _ in zip(self._offsets, range(number), strict=False)
         ]
-        return tables.rows(schema.HISTORY, rows)
+        return table_io.rows(schema.HISTORY, rows)
 
     def _dead_letters(self, number: int) -> Any:
         at = datetime.now(UTC)
@@ -107,7 +107,7 @@ class Writer:
             | {"value": b"x" * 200}
             for offset, _ in zip(self._offsets, range(number), strict=False)
         ]
-        return tables.rows(schema.DEAD_LETTERS, rows)
+        return table_io.rows(schema.DEAD_LETTERS, rows)
 
     def _rows(self, windows: list[datetime], sales: int) -> Any:
         rows = [
@@ -119,7 +119,7 @@ class Writer:
             for start in windows
             for decade in DECADES
         ]
-        return tables.rows(schema.AVERAGES, rows)
+        return table_io.rows(schema.AVERAGES, rows)
 
 
 @contextmanager

@@ -16,8 +16,9 @@ from deltalake import DeltaTable, write_deltalake
 
 from dashboard import snapshot
 from jobs.houses import schema
-from lakehouse import loaders, serving, tables
 from lakehouse.settings import settings
+from lakehouse.tables import loads, table_io
+from lakehouse.tables import reader as serving
 
 ROWS = 21_613  # of the real file
 TIMES = (1, 10, 100)
@@ -84,12 +85,12 @@ def millis(work: Callable[[], object], repeats: int = 5) -> float:
 
 def history(times: int) -> dict[str, float]:
     """Milliseconds of what pages read of a history so many times the real file; `+20` after 20 more sales."""
-    delta, count = tables.create(schema.HISTORY), ROWS * times
+    delta, count = table_io.create(schema.HISTORY), ROWS * times
     for first in range(0, count, FILE_ROWS):
         write_deltalake(delta, sales(first, min(FILE_ROWS, count - first)), mode="append")
     house = pc.field("id") == ids(np.array([77]))[0]
-    feed = serving.TableReader(schema.HISTORY, loaders.newest(snapshot.FEED_ROWS, FEED))
-    of_house = serving.TableReader(schema.HISTORY, loaders.found_once(house, 1000))
+    feed = serving.TableReader(schema.HISTORY, loads.newest(snapshot.FEED_ROWS, FEED))
+    of_house = serving.TableReader(schema.HISTORY, loads.found_once(house, 1000))
     found = {"feed, first, ms": millis(feed.read, 1), "house, first, ms": millis(of_house.read, 1)}
     more = iter(range(5))
 
@@ -109,21 +110,21 @@ def history(times: int) -> dict[str, float]:
 
 def averages(kept: int) -> dict[str, float]:
     """Milliseconds of reading what pages show of so many windows, and of a batch's upsert among them."""
-    delta = tables.create(schema.AVERAGES)
+    delta = table_io.create(schema.AVERAGES)
     write_deltalake(delta, windows(0, kept, True), mode="append")
     rows = windows(kept, 2, False)
     bound = f"target.window_start >= '{BASE + kept * timedelta(minutes=2)}'"
     batch = iter(range(100))
 
     def upsert() -> None:
-        tables.upsert(delta, rows, schema.AVERAGES.keys, "bench", next(batch), bound)
+        table_io.upsert(delta, rows, schema.AVERAGES.keys, "bench", next(batch), bound)
 
     upsert()
-    reader = loaders.recent("window_start", SPAN)
+    reader = loads.recent("window_start", SPAN)
     return {"upsert, ms": millis(upsert), "read of two days, ms": millis(lambda: _loaded(reader))}
 
 
-def _loaded(load: loaders.Loader) -> pa.Table:
+def _loaded(load: loads.Loader) -> pa.Table:
     delta = DeltaTable(schema.AVERAGES.path)
     return load(schema.AVERAGES, delta, pa.table(delta.get_add_actions(flatten=True)).to_pandas())
 

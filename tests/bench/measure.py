@@ -19,10 +19,11 @@ from deltalake import DeltaTable
 
 from jobs.houses import produce
 from jobs.houses.schema import AVERAGE_UPDATES, AVERAGES, AVERAGES_BATCHES, DOMAIN, SALES
-from lakehouse import checkpoints, tables
+from lakehouse import checkpoints
 from lakehouse.broker import Broker
 from lakehouse.kafka import topics
 from lakehouse.settings import ROOT, settings
+from lakehouse.tables import table_io
 
 WARM_UP = 30.0  # seconds until the JVM has compiled what runs all the time
 
@@ -166,7 +167,7 @@ def watch_topic(bootstrap_servers: str, seen: dict[int, float], stop: threading.
 def batches() -> dict[int, list[tuple[int, int, int]]]:
     """Offset ranges of the batch log by partition: (start, end, batch)."""
     ranges: dict[int, list[tuple[int, int, int]]] = defaultdict(list)
-    for row in tables.read(AVERAGES_BATCHES).to_pylist():
+    for row in table_io.read(AVERAGES_BATCHES).to_pylist():
         ranges[row["partition"]].append((row["start_offset"], row["end_offset"], row["batch_id"]))
     return ranges
 

@@ -12,10 +12,10 @@ from deltalake import write_deltalake
 from playwright.sync_api import Browser, Page, expect
 
 from jobs.houses import schema
-from lakehouse import tables
 from lakehouse.models import Registry
 from lakehouse.settings import settings
-from lakehouse.tables import Table
+from lakehouse.tables import table_io
+from lakehouse.tables.table_io import Table
 from tests.dashboard import golden
 from tests.dashboard.served import App, is_local
 from tests.jobs.houses import fitting
@@ -32,7 +32,7 @@ def write(lake: Path) -> Callable[..., None]:
     """Appends rows to a table; columns left out are null."""
 
     def append(table: Table, *rows: Row) -> None:
-        write_deltalake(tables.create(table), tables.rows(table, rows), mode="append")
+        write_deltalake(table_io.create(table), table_io.rows(table, rows), mode="append")
 
     return append
 

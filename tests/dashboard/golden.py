@@ -12,10 +12,10 @@ from deltalake import write_deltalake
 from jobs.houses import schema
 from jobs.houses.answers import Answer
 from jobs.houses.pricing import Pricer
-from lakehouse import tables
 from lakehouse.kafka import topics
 from lakehouse.models import Registry
-from lakehouse.tables import Table
+from lakehouse.tables import table_io
+from lakehouse.tables.table_io import Table
 from tests.dashboard import health_fakes
 from tests.jobs.houses import fitting
 
@@ -61,7 +61,7 @@ def _events(broker: str, number: int) -> None:
 
 
 def _write(table: Table, rows: list[Row]) -> None:
-    write_deltalake(tables.create(table), tables.rows(table, rows), mode="append")
+    write_deltalake(table_io.create(table), table_io.rows(table, rows), mode="append")
 
 
 def _sale(offset: int) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from dashboard.houses_bands import FEWEST, student
 from jobs.houses import schema
 from jobs.houses.pricing import Pricer
 from lakehouse.settings import settings
-from lakehouse.tables import Table
+from lakehouse.tables.table_io import Table
 from tests.dashboard.golden import HOUSE, LATER, READ, SOLD
 
 

@@ -13,9 +13,10 @@ from dashboard import health_lake
 from dashboard.health_watch import HealthView, HealthWatch, lags_of
 from dashboard.snapshot import Live
 from jobs.houses import schema
-from lakehouse import loaders, metrics
+from lakehouse import metrics
 from lakehouse.core import run_state
 from lakehouse.metrics import Recorder
+from lakehouse.tables import loads
 from tests.dashboard import health_fakes
 from tests.dashboard.test_health import NOW, TOPIC, fields, words
 
@@ -61,9 +62,9 @@ def test_dead_letters_are_read_file_by_file_and_again_only_after_a_compaction(
     watch: HealthWatch, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[Path] = []
-    real = loaders.read_file
+    real = loads.read_file
     monkeypatch.setattr(
-        loaders, "read_file", lambda table, path, columns: read.append(path) or real(table, path, columns)
+        loads, "read_file", lambda table, path, columns: read.append(path) or real(table, path, columns)
     )
 
     def counts() -> dict[str, int]:

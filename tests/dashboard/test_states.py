@@ -15,7 +15,7 @@ from dashboard.app import detail_pages, pages
 from jobs.houses import schema
 from jobs.houses.export import EXPORT
 from lakehouse.models import Registry
-from lakehouse.tables import Table
+from lakehouse.tables.table_io import Table
 from tests.jobs.houses import fitting
 
 Write = Callable[..., None]

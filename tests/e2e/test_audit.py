@@ -19,11 +19,12 @@ from pyspark.sql import SparkSession
 
 from jobs.houses import recompute, stream
 from jobs.houses.schema import AVERAGES, AVERAGES_BATCH, AVERAGES_BATCHES, DEAD_LETTERS, DOMAIN, HISTORY, SALES
-from lakehouse import audit, audits, tables
+from lakehouse import audit, audits
 from lakehouse.errors import RefusedError
 from lakehouse.kafka import topics
 from lakehouse.rebuild import rebuild
 from lakehouse.settings import settings
+from lakehouse.tables import table_io
 from tests.e2e.running import drain
 from tests.jobs.houses.sales import event
 
@@ -206,7 +207,7 @@ def test_damage_to_dead_letters_is_found(damaged: Lake) -> None:
 def test_a_valid_sale_among_the_dead_letters_is_found(damaged: Lake) -> None:
     kept = DeltaTable(HISTORY.path).to_pyarrow_table(filters=[("partition", "=", 1), ("offset", "=", 7)])
     letter = {name: kept[name][0].as_py() for name in ("topic", "partition", "offset", "recorded_at")}
-    write_deltalake(DeltaTable(DEAD_LETTERS.path), tables.rows(DEAD_LETTERS, [letter]), mode="append")
+    write_deltalake(DeltaTable(DEAD_LETTERS.path), table_io.rows(DEAD_LETTERS, [letter]), mode="append")
     _delete(HISTORY, SPOT)
     assert found(damaged.audit()) == {"a dead letter, but valid": [(1, 7)]}
 

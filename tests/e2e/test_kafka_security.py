@@ -11,13 +11,13 @@ import pytest
 from confluent_kafka import Producer
 
 from jobs.houses.schema import DEAD_LETTERS, DOMAIN
-from lakehouse import tables
 from lakehouse.contract.topics import Topic
 from lakehouse.core import files as durable
 from lakehouse.errors import UnavailableError, UsageError
 from lakehouse.kafka import client as kafka
 from lakehouse.kafka import peek, topics
 from lakehouse.settings import ROOT, settings
+from lakehouse.tables import table_io
 from tests.conftest import running_broker
 
 pytestmark = pytest.mark.e2e
@@ -171,7 +171,7 @@ def test_spark_logs_in_and_its_event_log_does_not_tell(
     command += ["jobs/houses/stream.py", "--query", "history"]
     done = subprocess.run([*command, "--trigger", "available-now"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert [row["value"] for row in tables.read(DEAD_LETTERS).to_pylist()] == [b"no sale"]
+    assert [row["value"] for row in table_io.read(DEAD_LETTERS).to_pylist()] == [b"no sale"]
     events = "".join(file.read_text() for file in log.rglob("*") if file.is_file())
     assert "SparkListenerApplicationEnd" in events
     password = (kafka.credentials() / "lake.password").read_text()

@@ -14,10 +14,10 @@ from pyspark.sql import SparkSession
 from jobs.houses import stream
 from jobs.houses.recompute import recompute
 from jobs.houses.schema import AVERAGES, AVERAGES_BATCH, DOMAIN, PARITY, SALES, WINDOW
-from lakehouse import tables
 from lakehouse.kafka import topics
-from lakehouse.serving import served
 from lakehouse.streams import Query
+from lakehouse.tables import table_io
+from lakehouse.tables.served_rows import served
 from tests.e2e.running import drain, read_topic
 from tests.jobs.houses import oracle
 from tests.jobs.houses.oracle import Sale
@@ -64,8 +64,8 @@ def sales_on_topic(broker: str) -> list[Sale]:
     return [each for each in found if each]
 
 
-def cells(table: tables.Table) -> dict[Cell, dict[str, Any]]:
-    rows = tables.read(table).to_pylist()
+def cells(table: table_io.Table) -> dict[Cell, dict[str, Any]]:
+    rows = table_io.read(table).to_pylist()
     return {((row["window_start"] - EPOCH) // timedelta(microseconds=1), row["decade"]): row for row in rows}
 
 
@@ -74,7 +74,7 @@ def values(rows: dict[Cell, dict[str, Any]]) -> dict[Cell, tuple[float, int, int
 
 
 def served_rows() -> pd.DataFrame:
-    speed, batch = (tables.read(table).to_pandas() for table in (AVERAGES, AVERAGES_BATCH))
+    speed, batch = (table_io.read(table).to_pandas() for table in (AVERAGES, AVERAGES_BATCH))
     return served(speed, batch, AVERAGES.keys)
 
 

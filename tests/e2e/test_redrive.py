@@ -12,10 +12,11 @@ from confluent_kafka import Producer
 from typer.testing import CliRunner
 
 from jobs.houses.schema import DEAD_LETTERS, DOMAIN
-from lakehouse import batches, deadletters, deadletterscli, redrive, tables
+from lakehouse import batches, deadletters, deadletterscli, redrive
 from lakehouse.deadletters import Place
 from lakehouse.kafka import topics
 from lakehouse.settings import settings
+from lakehouse.tables import table_io
 from tests.e2e.running import read_topic
 
 pytestmark = pytest.mark.e2e
@@ -55,8 +56,8 @@ def keep(broker: str, offset: int, reason: str) -> None:
     message = records(broker)[offset]
     at = datetime.fromtimestamp(message.timestamp()[1] / 1000, UTC)
     row = {"topic": "houses", "partition": 2, "offset": offset, "recorded_at": at, "reason": reason}
-    data = tables.rows(DEAD_LETTERS, [{**row, "key": message.key(), "value": message.value()}])
-    tables.append(tables.create(DEAD_LETTERS), data, f"test {reason}", offset)
+    data = table_io.rows(DEAD_LETTERS, [{**row, "key": message.key(), "value": message.value()}])
+    table_io.append(table_io.create(DEAD_LETTERS), data, f"test {reason}", offset)
 
 
 def command(*arguments: str) -> Any:
@@ -74,7 +75,7 @@ def test_a_dry_run_sends_nothing(broker: str, letters: list[Place]) -> None:
     assert str(letters[1]) in done.output
     assert "Nothing was sent; --yes sends them." in done.output
     assert len(records(broker)) == before
-    assert not tables.exists(redrive.log_of(DEAD_LETTERS))
+    assert not table_io.exists(redrive.log_of(DEAD_LETTERS))
 
 
 def test_what_is_sent_is_the_same_but_for_where_it_came_from(broker: str, letters: list[Place]) -> None:
@@ -84,7 +85,7 @@ def test_what_is_sent_is_the_same_but_for_where_it_came_from(broker: str, letter
     assert [told(message) for message in again] == [(b"71", value, STAMP) for value, _reason in SENT]
     for message, where in zip(again, letters, strict=True):
         assert message.headers() == [*HEADERS, ("redriven-from", str(where).encode()), ("redrive-count", b"1")]
-    rows = tables.read(redrive.log_of(DEAD_LETTERS)).to_pylist()
+    rows = table_io.read(redrive.log_of(DEAD_LETTERS)).to_pylist()
     sent = {row["offset"]: row["sent_offset"] for row in rows if row["state"] == "sent"}
     assert sent == {where.offset: message.offset() for message, where in zip(again, letters, strict=True)}
 
@@ -106,7 +107,7 @@ def test_what_comes_back_is_not_sent_in_a_circle(broker: str, letters: list[Plac
     assert command(str(letters[0]), "--yes").exit_code == 0
     keep(broker, len(records(broker)) - 1, "invalid UTF-8")
     if record_is_lost:  # its header tells
-        tables.create(redrive.log_of(DEAD_LETTERS)).delete()
+        table_io.create(redrive.log_of(DEAD_LETTERS)).delete()
     done = command("--reason", "UTF-8", "--yes")
     assert "was sent again before and has come back" in done.output
     last = Place("houses", 2, len(records(broker)) - (2 if record_is_lost else 1))
@@ -135,7 +136,7 @@ def test_a_letter_that_is_not_whole_is_only_sent_with_a_new_value(
     broker: str, letters: list[Place], tmp_path: Path
 ) -> None:
     keep(broker, letters[0].offset, batches.CUT)
-    tables.create(DEAD_LETTERS).delete("reason = 'invalid UTF-8'")
+    table_io.create(DEAD_LETTERS).delete("reason = 'invalid UTF-8'")
     before = len(records(broker))
     assert "is not whole" in command("--reason", "only its start", "--yes").output
     assert len(records(broker)) == before

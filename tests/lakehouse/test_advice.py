@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from jobs.houses.schema import AVERAGES, AVERAGES_BATCH, HISTORY
-from lakehouse import loaders, tables
-from lakehouse.serving import TableReader
 from lakehouse.settings import ROOT
-from lakehouse.tables import Table
+from lakehouse.tables import loads, table_io
+from lakehouse.tables.reader import TableReader
+from lakehouse.tables.table_io import Table
 
 HISTORYS = "Put the file back from a copy; without one, `lake rebuild houses.history` reads its rows from the topic"
 COORDINATES = ("topic", "partition", "offset")
@@ -25,12 +25,12 @@ def history(lake: Path) -> Path:
     """A history of three commits after its first."""
     for n in range(3):
         row = {"topic": "houses", "partition": 0, "offset": n}
-        tables.append(tables.create(HISTORY), tables.rows(HISTORY, [row]), "t", n)
+        table_io.append(table_io.create(HISTORY), table_io.rows(HISTORY, [row]), "t", n)
     return HISTORY.path
 
 
 def told(table: Table) -> str:
-    reading = TableReader(table, loaders.newest(5, COORDINATES)).read()
+    reading = TableReader(table, loads.newest(5, COORDINATES)).read()
     assert reading.state == "error"
     assert "reset" not in reading.error
     return reading.error
@@ -70,7 +70,7 @@ def test_a_newer_protocol_is_no_damage(history: Path, protocol: dict[str, object
 
 def test_a_view_is_begun_anew_and_a_batch_table_written_again(history: Path) -> None:
     for table in (AVERAGES, AVERAGES_BATCH):
-        tables.create(table)
+        table_io.create(table)
         commit(table.path, 0).write_text("{ torn")
     assert "`lake rebuild houses.averages` reads" in told(AVERAGES)
     assert f"move the folder {AVERAGES_BATCH.path} away: what a job computes" in told(AVERAGES_BATCH)

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pytest
 
 from jobs.houses.schema import AVERAGES_BATCHES
-from lakehouse import tables
 from lakehouse.audit_windows import BatchLog, Speed, Sums, add, micros, place
+from lakehouse.tables import table_io
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 START = int(NOON.timestamp()) * 1_000_000
@@ -34,7 +34,7 @@ def batch(
 
 
 def log(*batches: dict[str, Any], **last: int) -> BatchLog:
-    return BatchLog(tables.rows(AVERAGES_BATCHES, batches), "houses", last)
+    return BatchLog(table_io.rows(AVERAGES_BATCHES, batches), "houses", last)
 
 
 def sums(speed: Speed) -> dict[tuple[float, int], list[int]]:

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from jobs.houses.schema import DEAD_LETTERS
-from lakehouse import tables
 from lakehouse.core.locks import exclusive
+from lakehouse.tables import table_io
 
 
 def run(var: Path, *arguments: str, answer: str = "") -> subprocess.CompletedProcess[str]:
@@ -114,7 +114,7 @@ def test_dead_letters_are_listed_by_reason_with_the_start_of_their_bytes(lake: P
         }
         for n, (reason, value) in enumerate([("empty value", b""), ("invalid UTF-8", b"\xff!"), ("empty value", b"")])
     ]
-    tables.append(tables.create(DEAD_LETTERS), tables.rows(DEAD_LETTERS, letters), "test", 0)
+    table_io.append(table_io.create(DEAD_LETTERS), table_io.rows(DEAD_LETTERS, letters), "test", 0)
     command = [str(Path(sys.executable).parent / "lake"), "dead-letters", "list", "--json"]
     found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     assert found["reasons"]["houses"] == {"empty value": 2, "invalid UTF-8": 1}

@@ -11,10 +11,11 @@ import pytest
 from typer.testing import CliRunner
 
 from jobs.houses.schema import DEAD_LETTERS
-from lakehouse import deadletters, deadletterscli, redrive, tables
+from lakehouse import deadletters, deadletterscli, redrive
 from lakehouse.deadletters import Place
 from lakehouse.errors import LakeError, UsageError
 from lakehouse.kafka import peek
+from lakehouse.tables import table_io
 from lakehouse.terminal import escaped, hex_dump
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -34,7 +35,7 @@ def keep(*letters: tuple[str, bytes | None], partition: int = 0) -> None:
         }
         for n, (reason, value) in enumerate(letters)
     ]
-    tables.append(tables.create(DEAD_LETTERS), tables.rows(DEAD_LETTERS, rows), f"test{partition}", 0)
+    table_io.append(table_io.create(DEAD_LETTERS), table_io.rows(DEAD_LETTERS, rows), f"test{partition}", 0)
 
 
 def command(*arguments: str) -> Any:

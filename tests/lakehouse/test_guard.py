@@ -8,14 +8,15 @@ from typing import Any
 
 import pytest
 
-from lakehouse import checkpoints, guard, sidecar, tables
+from lakehouse import checkpoints, guard, sidecar
 from lakehouse.contract.domain import Stores
 from lakehouse.contract.topics import Topic
 from lakehouse.errors import RefusedError
 from lakehouse.guard import Start
 from lakehouse.kafka.topics import TopicState
 from lakehouse.sidecar import Sidecar
-from lakehouse.tables import HISTORY_PROPERTIES, Table
+from lakehouse.tables import table_io
+from lakehouse.tables.table_io import HISTORY_PROPERTIES, Table
 
 pytestmark = pytest.mark.usefixtures("lake")
 COORDINATES = {"topic": "STRING", "partition": "INT", "offset": "BIGINT"}
@@ -42,7 +43,7 @@ def write_batch(number: int, ends: dict[str, int], generation: str = "gen-1", co
         (folder / "commits" / str(number)).write_text("v1\n{}")
     values = [{"topic": "line", "partition": int(at), "offset": end - 1} for at, end in ends.items()]
     app_id = checkpoints.app_id(generation, "events")
-    tables.append(tables.create(EVENTS), tables.rows(EVENTS, values), app_id, number)
+    table_io.append(table_io.create(EVENTS), table_io.rows(EVENTS, values), app_id, number)
 
 
 @pytest.fixture
@@ -76,7 +77,7 @@ def test_a_first_start_begins_where_the_topic_does() -> None:
 
 def test_rows_that_never_were_on_a_topic_need_no_checkpoint() -> None:
     values = [{"topic": None, "partition": None, "offset": None}]
-    tables.append(tables.create(EVENTS), tables.rows(EVENTS, values), "load", 0)
+    table_io.append(table_io.create(EVENTS), table_io.rows(EVENTS, values), "load", 0)
     assert guard.check(start()).generation == ""
 
 

@@ -11,9 +11,9 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from jobs.houses.schema import AVERAGES, AVERAGES_BATCH, AVERAGES_BATCHES, DEAD_LETTERS, DOMAIN, HISTORY, PRICES
-from lakehouse import tables
-from lakehouse.maintain import large_tables, maintain
-from lakehouse.tables import HISTORY_PROPERTIES, Table
+from lakehouse.tables import table_io
+from lakehouse.tables.maintain import large_tables, maintain
+from lakehouse.tables.table_io import HISTORY_PROPERTIES, Table
 
 EVENTS = Table("demo", "events", {"offset": "BIGINT"}, ("offset",), "events of a test", HISTORY_PROPERTIES)
 DAY = 86_400.0
@@ -21,19 +21,19 @@ DAY = 86_400.0
 
 def append(first: int, count: int) -> None:
     """One small file for each offset."""
-    delta = tables.create(EVENTS)
+    delta = table_io.create(EVENTS)
     for offset in range(first, first + count):
-        tables.append(delta, tables.rows(EVENTS, [{"offset": offset}]), "test", offset)
+        table_io.append(delta, table_io.rows(EVENTS, [{"offset": offset}]), "test", offset)
 
 
 def offsets() -> list[int]:
-    return sorted(tables.read(EVENTS)["offset"].to_pylist())
+    return sorted(table_io.read(EVENTS)["offset"].to_pylist())
 
 
 @pytest.mark.usefixtures("lake")
 def test_serving_tables_are_left_to_their_writer() -> None:
     for table in DOMAIN.tables:
-        tables.create(table)
+        table_io.create(table)
     kept = large_tables(DOMAIN.tables)
     assert all(table in kept for table in (HISTORY, DEAD_LETTERS, AVERAGES_BATCH))
     assert all(table not in kept for table in (AVERAGES, AVERAGES_BATCHES, PRICES))
@@ -65,7 +65,7 @@ def test_a_stream_that_appends_meanwhile_does_not_fail_and_loses_nothing(spark: 
         while not stop.is_set():
             batch = spark.range(done[-1] + 1, done[-1] + 2).select(F.col("id").alias("offset"))
             try:
-                tables.append_batch(batch, EVENTS, "stream", done[-1] + 1)
+                table_io.append_batch(batch, EVENTS, "stream", done[-1] + 1)
             except Exception as error:
                 failed.append(error)
                 return

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 
-from lakehouse import checkpoints, deltalog, losses, rebuild, sidecar, tables
+from lakehouse import checkpoints, losses, rebuild, sidecar
 from lakehouse.contract.domain import Domain, Stores
 from lakehouse.core.locks import exclusive
 from lakehouse.errors import RefusedError, UsageError
@@ -16,7 +16,8 @@ from lakehouse.kafka import topics
 from lakehouse.kafka.topics import TopicState
 from lakehouse.losses import Range
 from lakehouse.sidecar import Sidecar
-from lakehouse.tables import SERVING_PROPERTIES, Table
+from lakehouse.tables import commit_files, table_io
+from lakehouse.tables.table_io import SERVING_PROPERTIES, Table
 from tests.lakehouse.test_guard import BAD, EVENTS, THERE, TOPIC
 
 pytestmark = pytest.mark.usefixtures("lake")
@@ -42,8 +43,8 @@ def hold(table: Table, **offsets: list[int]) -> None:
         for partition, found in offsets.items()
         for offset in found
     ]
-    delta = tables.create(table)
-    tables.append(delta, tables.rows(table, values), "test", delta.version() + 1)
+    delta = table_io.create(table)
+    table_io.append(delta, table_io.rows(table, values), "test", delta.version() + 1)
 
 
 def begun() -> Sidecar:
@@ -119,7 +120,7 @@ def test_the_rows_of_a_topic_made_again_are_not_taken_for_its_own(
     ((script, path, *_, name),) = ran
     assert (script, path, name[:10]) == ("lakehouse/retire.py", str(EVENTS.path), "line@id-0-")
     assert (begun().starts, begun().depends_on) == ({0: 0, 1: 0}, {"topic": "line", "topic id": "id-1"})
-    (noted,) = tables.read(losses.lost_ranges("line")).to_pylist()
+    (noted,) = table_io.read(losses.lost_ranges("line")).to_pylist()
     assert (noted["topic"], noted["start_offset"], noted["end_offset"]) == (name, 2, None)
     assert losses.accepted("line") == []
 
@@ -140,14 +141,14 @@ def test_rows_of_a_damaged_commit_are_read_again(content: bytes) -> None:
     broken.write_bytes(content)
     done = rebuild.rebuild("line.events", False)
     assert any(f"{broken}.damaged" in line for line in done)
-    assert deltalog.damage(EVENTS.path) == ""
-    assert sorted(tables.read(EVENTS, ["offset"])["offset"].to_pylist()) == [0, 2, 3]
+    assert commit_files.damage(EVENTS.path) == ""
+    assert sorted(table_io.read(EVENTS, ["offset"])["offset"].to_pylist()) == [0, 2, 3]
     assert (begun().starts, begun().held_until) == ({0: 1, 1: 1}, {0: 4})
 
 
 def test_views_are_begun_anew_with_their_state() -> None:
-    delta = tables.create(VIEW)
-    tables.append(delta, tables.rows(VIEW, [{"units": 1}]), "g:units", 0)
+    delta = table_io.create(VIEW)
+    table_io.append(delta, table_io.rows(VIEW, [{"units": 1}]), "g:units", 0)
     (VIEW.path / "_delta_log" / f"{1:020}.json").write_bytes(b"")
     checkpoint = checkpoints.path("line", "units")
     (checkpoint / "offsets").mkdir(parents=True)
@@ -189,11 +190,11 @@ def test_the_rows_of_a_data_file_that_cannot_be_read_are_read_again(what: str) -
     assert (begun().starts[0], begun().held_until[0]) == (2, 4)
     assert done[0].startswith(f"Taken out of events: {file.name}. Its rows are read from the topic again; version 4")
     assert file.with_name(f"{file.name}.damaged").exists() is (what != "lost")
-    assert sorted(tables.read(EVENTS)["offset"].to_pylist()) == [0, 1, 3]
+    assert sorted(table_io.read(EVENTS)["offset"].to_pylist()) == [0, 1, 3]
 
 
 def test_rows_that_were_never_on_the_topic_are_told_when_their_file_is_lost() -> None:
-    delta = tables.create(EVENTS)
-    tables.append(delta, tables.rows(EVENTS, [{"topic": None}] * 3), "initial", 0)
+    delta = table_io.create(EVENTS)
+    table_io.append(delta, table_io.rows(EVENTS, [{"topic": None}] * 3), "initial", 0)
     next(EVENTS.path.glob("*.parquet")).unlink()
     assert "3 rows in it were never on a topic" in rebuild.rebuild("line.events", False)[1]

@@ -12,10 +12,13 @@ import pyarrow.compute as pc
 import pytest
 from deltalake import DeltaTable, WriterProperties, write_deltalake
 
-from lakehouse import loaders, serving, tables
+from lakehouse import lag
 from lakehouse.checkpoints import BatchPlan
-from lakehouse.serving import RateMeter, TableReader, served
-from lakehouse.tables import Table
+from lakehouse.lag import RateMeter
+from lakehouse.tables import loads, table_io
+from lakehouse.tables.reader import TableReader
+from lakehouse.tables.served_rows import served
+from lakehouse.tables.table_io import Table
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 END = NOON + timedelta(minutes=2)
@@ -115,7 +118,7 @@ def write(lake: Path) -> Callable[..., None]:
     """Appends rows to EVENTS as one file."""
 
     def append(*rows: dict[str, Any]) -> None:
-        write_deltalake(tables.create(EVENTS), tables.rows(EVENTS, rows), mode="append")
+        write_deltalake(table_io.create(EVENTS), table_io.rows(EVENTS, rows), mode="append")
 
     return append
 
@@ -126,13 +129,13 @@ def offsets(frame: pd.DataFrame) -> list[int]:
 
 @pytest.mark.usefixtures("lake")
 def test_a_missing_table_is_empty_and_has_its_columns() -> None:
-    reading = TableReader(EVENTS, loaders.newest(5, COLUMNS)).read()
+    reading = TableReader(EVENTS, loads.newest(5, COLUMNS)).read()
     assert (reading.state, reading.total, list(reading.frame.columns)) == ("empty", 0, list(COLUMNS))
 
 
 def test_an_unchanged_table_is_not_read_again(write: Callable[..., None]) -> None:
     write(event(1))
-    reader = TableReader(EVENTS, loaders.newest(5, COLUMNS))
+    reader = TableReader(EVENTS, loads.newest(5, COLUMNS))
     first = reader.read()
     assert reader.read() is first
     write(event(2))
@@ -143,7 +146,7 @@ def test_counts_come_from_the_whole_table(write: Callable[..., None]) -> None:
     initial = event(0, topic=None, partition=None, offset=None, recorded_at=None, event_at=None)
     write(initial, initial)
     write(*[event(number) for number in range(10)])
-    reading = TableReader(EVENTS, loaders.newest(3, COLUMNS)).read()
+    reading = TableReader(EVENTS, loads.newest(3, COLUMNS)).read()
     assert (reading.total, reading.streamed, offsets(reading.frame)) == (12, 10, [9, 8, 7])
     assert reading.newest_event_at == NOON + timedelta(seconds=9)
 
@@ -153,41 +156,41 @@ def test_old_files_are_never_opened_for_the_newest_rows(write: Callable[..., Non
     old = next((lake / "lake/demo/events").glob("*.parquet"))
     write(event(4), event(3))
     old.unlink()  # opening it would fail
-    reading = TableReader(EVENTS, loaders.newest(2, COLUMNS)).read()
+    reading = TableReader(EVENTS, loads.newest(2, COLUMNS)).read()
     assert (reading.state, offsets(reading.frame)) == ("ready", [4, 3])
 
 
 def test_the_newest_rows_are_found_across_files_that_overlap(write: Callable[..., None]) -> None:
     write(event(5), event(1))
     write(event(4), event(2))
-    assert offsets(TableReader(EVENTS, loaders.newest(3, COLUMNS)).read().frame) == [5, 4, 2]
+    assert offsets(TableReader(EVENTS, loads.newest(3, COLUMNS)).read().frame) == [5, 4, 2]
 
 
 @pytest.mark.usefixtures("lake")
 def test_the_newest_rows_are_found_in_a_file_without_order() -> None:
     """As compaction leaves it: several row groups, the newest rows not in the last one."""
-    rows = tables.rows(EVENTS, [event(number) for number in (7, 8, 1, 2, 9, 3, 4, 5)])
+    rows = table_io.rows(EVENTS, [event(number) for number in (7, 8, 1, 2, 9, 3, 4, 5)])
     small = WriterProperties(max_row_group_size=2)
-    write_deltalake(tables.create(EVENTS), rows, mode="append", writer_properties=small)
-    assert offsets(TableReader(EVENTS, loaders.newest(3, COLUMNS)).read().frame) == [9, 8, 7]
+    write_deltalake(table_io.create(EVENTS), rows, mode="append", writer_properties=small)
+    assert offsets(TableReader(EVENTS, loads.newest(3, COLUMNS)).read().frame) == [9, 8, 7]
 
 
 def test_recent_rows_are_bounded_by_the_newest_not_by_the_clock(write: Callable[..., None]) -> None:
     write(event(0), event(3600), event(7200))
-    reading = TableReader(EVENTS, loaders.recent("event_at", timedelta(hours=1))).read()
+    reading = TableReader(EVENTS, loads.recent("event_at", timedelta(hours=1))).read()
     assert sorted(offsets(reading.frame)) == [3600, 7200]
 
 
 def test_matching_rows_are_limited(write: Callable[..., None]) -> None:
     write(*[event(number) for number in range(10)])
-    reading = TableReader(EVENTS, loaders.matching(pc.field("offset") >= 5, limit=3)).read()
+    reading = TableReader(EVENTS, loads.matching(pc.field("offset") >= 5, limit=3)).read()
     assert len(reading.frame) == 3
     assert min(offsets(reading.frame)) >= 5
 
 
 def test_a_file_is_searched_once_and_again_after_a_compaction(write: Callable[..., None], lake: Path) -> None:
     write(*[event(number) for number in range(10)])
-    reader = TableReader(EVENTS, loaders.found_once(pc.field("offset") >= 7, limit=5))
+    reader = TableReader(EVENTS, loads.found_once(pc.field("offset") >= 7, limit=5))
     assert sorted(offsets(reader.read().frame)) == [7, 8, 9]
     old = next((lake / "lake/demo/events").glob("*.parquet"))
     away = old.rename(lake / "away")  # opening it would fail
@@ -203,7 +206,7 @@ def test_a_file_is_searched_once_and_again_after_a_compaction(write: Callable[..
 
 def test_a_damaged_log_is_a_sentence_and_the_last_rows_stay(write: Callable[..., None], lake: Path) -> None:
     write(event(1))
-    reader = TableReader(EVENTS, loaders.newest(5, COLUMNS))
+    reader = TableReader(EVENTS, loads.newest(5, COLUMNS))
     reader.read()
     (lake / "lake/demo/events/_delta_log/00000000000000000002.json").write_text("{ not json")
     reading = reader.read()
@@ -218,7 +221,7 @@ def test_a_lost_data_file_is_an_error_until_it_is_back(write: Callable[..., None
     write(event(1))
     file = next((lake / "lake/demo/events").glob("*.parquet"))
     file.rename(file.with_suffix(".lost"))
-    reader = TableReader(EVENTS, loaders.newest(5, COLUMNS))
+    reader = TableReader(EVENTS, loads.newest(5, COLUMNS))
     assert reader.read().state == "error"
     file.with_suffix(".lost").rename(file)
     assert (reader.read().state, reader.read().error) == ("ready", "")
@@ -227,8 +230,8 @@ def test_a_lost_data_file_is_an_error_until_it_is_back(write: Callable[..., None
 @pytest.mark.usefixtures("lake")
 def test_a_table_without_a_column_says_which() -> None:
     others = {name: kind for name, kind in EVENTS.columns.items() if name != "note"}
-    tables.create(replace(EVENTS, columns=others))
-    reading = TableReader(EVENTS, loaders.newest(5, COLUMNS)).read()
+    table_io.create(replace(EVENTS, columns=others))
+    reading = TableReader(EVENTS, loads.newest(5, COLUMNS)).read()
     fix = "Another version of the code wrote it: run that one, or bring the table to this one's columns."
     assert reading.error == f"The table demo.events cannot be read: it has no column note. {fix}"
 
@@ -246,7 +249,7 @@ def test_a_panic_of_the_library_is_an_error_of_the_table_and_ends_no_thread(writ
 def test_a_table_made_anew_is_not_taken_for_the_old_one(write: Callable[..., None], lake: Path) -> None:
     write(event(1))
     write(event(2))
-    reader = TableReader(EVENTS, loaders.newest(5, COLUMNS))
+    reader = TableReader(EVENTS, loads.newest(5, COLUMNS))
     reader.read()
     shutil.rmtree(lake / "lake")
     assert reader.read().state == "empty"
@@ -269,5 +272,5 @@ def test_a_topic_made_anew_has_no_negative_rate() -> None:
 
 def test_lag_counts_what_the_last_committed_batch_has_not_read() -> None:
     ends, starts = {("t", 0): 100, ("t", 1): 50}, {("t", 0): 10, ("t", 1): 0}
-    assert serving.lag(ends, starts, BatchPlan(3, {("t", 0): 90}, None)) == 60
-    assert serving.lag(ends, starts, None) == 140
+    assert lag.lag(ends, starts, BatchPlan(3, {("t", 0): 90}, None)) == 60
+    assert lag.lag(ends, starts, None) == 140

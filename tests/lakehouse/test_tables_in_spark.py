@@ -5,8 +5,8 @@ import pytest
 from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 
-from lakehouse import tables
-from lakehouse.tables import SERVING_PROPERTIES, Table
+from lakehouse.tables import table_io
+from lakehouse.tables.table_io import SERVING_PROPERTIES, Table
 
 SCORES = Table(
     "games",
@@ -20,21 +20,21 @@ pytestmark = [pytest.mark.spark, pytest.mark.usefixtures("lake")]
 
 
 def rows(**points: int) -> pa.Table:
-    return tables.rows(SCORES, [{"player": player, "points": value} for player, value in points.items()])
+    return table_io.rows(SCORES, [{"player": player, "points": value} for player, value in points.items()])
 
 
 def read(spark: SparkSession, version: int) -> dict[str, int]:
-    found = tables.read_version(spark, SCORES, version)
+    found = table_io.read_version(spark, SCORES, version)
     assert found.columns == list(SCORES.columns)
     return {row["player"]: row["points"] for row in found.collect()}
 
 
 def test_a_version_stays_what_it_was(spark: SparkSession) -> None:
-    delta = tables.create(SCORES)
+    delta = table_io.create(SCORES)
     assert read(spark, 0) == {}
-    tables.append(delta, rows(ann=1, bob=2), "app", 0)
-    tables.append(tables.create(SCORES), rows(eve=3), "app", 1)
-    tables.upsert(tables.create(SCORES), rows(bob=5), SCORES.keys, "app", 2)
+    table_io.append(delta, rows(ann=1, bob=2), "app", 0)
+    table_io.append(table_io.create(SCORES), rows(eve=3), "app", 1)
+    table_io.upsert(table_io.create(SCORES), rows(bob=5), SCORES.keys, "app", 2)
     assert [read(spark, version) for version in (1, 2, 3)] == [
         {"ann": 1, "bob": 2},
         {"ann": 1, "bob": 2, "eve": 3},
@@ -43,7 +43,7 @@ def test_a_version_stays_what_it_was(spark: SparkSession) -> None:
 
 
 def test_rows_that_deletion_vectors_hide_stay_hidden(spark: SparkSession) -> None:
-    tables.append(tables.create(SCORES), rows(ann=1, bob=2, eve=3), "app", 0)
+    table_io.append(table_io.create(SCORES), rows(ann=1, bob=2, eve=3), "app", 0)
     table = f"delta.`{SCORES.path}`"
     spark.sql(f"ALTER TABLE {table} SET TBLPROPERTIES ('delta.enableDeletionVectors' = 'true')")
     spark.sql(f"DELETE FROM {table} WHERE player = 'bob'")

@@ -8,10 +8,11 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from lakehouse import tables, windows
+from lakehouse import windows
 from lakehouse.batches import Batch
 from lakehouse.contract import arrow_types
-from lakehouse.tables import SERVING_PROPERTIES, Table
+from lakehouse.tables import table_io
+from lakehouse.tables.table_io import SERVING_PROPERTIES, Table
 from lakehouse.windows import WindowWriter
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -52,7 +53,7 @@ def batch(number: int, watermark_minute: float | None) -> Batch:
 def content() -> dict[tuple[int, int], tuple[int, bool, int]]:
     return {
         ((row["window_start"] - NOON).seconds // 60, row["zone"]): (row["units"], row["is_final"], row["batch_id"])
-        for row in tables.read(UNITS).to_pylist()
+        for row in table_io.read(UNITS).to_pylist()
     }
 
 
@@ -96,7 +97,7 @@ def test_a_replayed_batch_is_harmless_and_is_still_published() -> None:
     write(writer, Frame(), batch(1, 2))
     assert content() == {(0, 1): (5, True, 0)}
     assert published == [1, 1]
-    assert tables.read(LOG).num_rows == 2
+    assert table_io.read(LOG).num_rows == 2
 
 
 @pytest.mark.parametrize("cut", [True, False])
@@ -110,7 +111,7 @@ def test_files_stay_few_and_closed_windows_are_not_written_again(monkeypatch: py
     found = content()
     assert len(found) == 20
     assert all(final == (minute < 18) for (minute, _zone), (_units, final, _batch) in found.items())
-    delta = tables.create(table)
+    delta = table_io.create(table)
     before = set(delta.file_uris())
     assert len(before) <= 4
     write(writer, Frame((18, 1, 99)), batch(40, 18))
@@ -118,14 +119,14 @@ def test_files_stay_few_and_closed_windows_are_not_written_again(monkeypatch: py
     again = pa.table(delta.get_add_actions(flatten=True)).to_pandas().set_index("path")
     written = again[[not any(uri.endswith(path) for uri in before) for path in again.index]]
     assert written["num_records"].sum() == (2 if cut else 20)
-    assert len(tables.create(LOG).file_uris()) <= 2
+    assert len(table_io.create(LOG).file_uris()) <= 2
 
 
 def test_the_batch_log_says_what_each_batch_read() -> None:
     writer = WindowWriter(UNITS, LOG)
     write(writer, Frame((0, 1, 5)), batch(0, None))
     write(writer, Frame(), batch(1, 2))
-    logged = sorted(tables.read(LOG).to_pylist(), key=lambda row: row["batch_id"])
+    logged = sorted(table_io.read(LOG).to_pylist(), key=lambda row: row["batch_id"])
     assert [(row["start_offset"], row["end_offset"], row["watermark"]) for row in logged] == [
         (0, 1, None),
         (1, 2, NOON + timedelta(minutes=2)),
@@ -134,18 +135,18 @@ def test_the_batch_log_says_what_each_batch_read() -> None:
 
 def test_after_a_failure_behind_a_commit_the_batch_is_not_logged_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk that fills up while Delta writes its checkpoint: the commit is there, the handle does not know it."""
-    append = tables.append
+    append = table_io.append
 
     def commit_then_fail(delta: Any, data: Any, app_id: str, version: int) -> bool:
-        append(tables.create(LOG), data, app_id, version)
+        append(table_io.create(LOG), data, app_id, version)
         raise OSError("No space left on device")
 
     writer = WindowWriter(UNITS, LOG)
     with monkeypatch.context() as failing:
-        failing.setattr(tables, "append", commit_then_fail)
+        failing.setattr(table_io, "append", commit_then_fail)
         with pytest.raises(OSError, match="No space"):
             write(writer, Frame((0, 1, 5)), batch(0, None))
     write(writer, Frame((0, 1, 5)), batch(0, None))
     write(writer, Frame(), batch(1, 2))
     assert content() == {(0, 1): (5, True, 0)}
-    assert tables.read(LOG).num_rows == 2
+    assert table_io.read(LOG).num_rows == 2

@@ -10,7 +10,7 @@ import numpy as np
 from deltalake import write_deltalake
 
 from jobs.houses.schema import HISTORY
-from lakehouse import tables
+from lakehouse.tables import table_io
 
 PERTH = Path(__file__).parents[2] / "cases/20-plain-producer/perth.jsonl"
 AT = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -45,4 +45,4 @@ def stream(sales: list[dict[str, Any]]) -> None:
         | dict.fromkeys(("event_at", "recorded_at"), AT + timedelta(days=offset // 200))
         for offset, sale in enumerate(sales)
     ]
-    write_deltalake(tables.create(HISTORY), tables.rows(HISTORY, rows), mode="append")
+    write_deltalake(table_io.create(HISTORY), table_io.rows(HISTORY, rows), mode="append")

@@ -9,9 +9,9 @@ import pytest
 
 from jobs.houses import build_datasets, datasets
 from jobs.houses.schema import HISTORY
-from lakehouse import tables
 from lakehouse.errors import DataError, RefusedError, UsageError
 from lakehouse.settings import settings
+from lakehouse.tables import table_io
 from tests.jobs.houses import elsewhere
 
 NAMES = (datasets.INITIAL, datasets.TO_STREAM, datasets.FOR_SALE, datasets.FOR_SALE_PRICES)
@@ -79,7 +79,7 @@ class TestLoading:
         build(load=True)
         build(load=True)
         [initial] = datasets.read_sets(datasets.INITIAL)
-        held = tables.read(HISTORY)
+        held = table_io.read(HISTORY)
         assert held.num_rows == initial.num_rows == 8645
         assert pc.sum(held["price"]).as_py() == pc.sum(initial["price"]).as_py()
         assert held["source"].unique().to_pylist() == ["initial"]
@@ -93,7 +93,7 @@ class TestLoading:
         with pytest.raises(RefusedError, match="options it was built with, or load this one into a lake of its own"):
             build(seed=7, load=True)
         assert (datasets.folder() / datasets.MANIFEST).read_text() == manifest
-        assert tables.read(HISTORY, ["id"]).num_rows == 8645
+        assert table_io.read(HISTORY, ["id"]).num_rows == 8645
 
     def test_sets_of_another_seed_are_not_loaded_over_it_either(self) -> None:
         build(load=True)
@@ -103,9 +103,9 @@ class TestLoading:
 
     def test_sales_streamed_earlier_do_not_count_as_an_initial_history(self) -> None:
         row = {"id": "1", "price": None, "source": "stream", "topic": "houses", "partition": 0, "offset": 0}
-        tables.append(tables.create(HISTORY), tables.rows(HISTORY, [row]), app_id="a stream", version=0)
+        table_io.append(table_io.create(HISTORY), table_io.rows(HISTORY, [row]), app_id="a stream", version=0)
         build(load=True)
-        assert tables.read(HISTORY, ["id"]).num_rows == 8646
+        assert table_io.read(HISTORY, ["id"]).num_rows == 8646
 
 
 class TestOtherFiles:
@@ -120,7 +120,7 @@ class TestOtherFiles:
         sets = datasets.read_sets(datasets.INITIAL, datasets.TO_STREAM, datasets.FOR_SALE)
         lacking = [pc.sum(datasets.incomplete(part)).as_py() for part in sets]
         assert (lacking[1:], [part.num_rows for part in sets]) == ([0, 0], [48, 59, 12])
-        held = tables.read(HISTORY)
+        held = table_io.read(HISTORY)
         assert lacking[0] == 119 - 101  # 15 without waterfront and 3 others without view
         assert held["waterfront"].null_count == 15
         assert "Unknown facts, by number of sales: waterfront of 15, view of 3" in capsys.readouterr().out
@@ -130,7 +130,7 @@ class TestOtherFiles:
         told = capsys.readouterr().out
         assert "The file has no condition, grade," in told
         assert "no house is on the map" in told
-        assert tables.read(HISTORY, ["lat"])["lat"].null_count == 32
+        assert table_io.read(HISTORY, ["lat"])["lat"].null_count == 32
 
     def test_a_file_of_another_county_keeps_its_ids(self, tmp_path: Path) -> None:
         sales = elsewhere.perth()
@@ -142,7 +142,7 @@ class TestOtherFiles:
         build_datasets.main(source=path, load=True)
         sets = datasets.read_sets(datasets.INITIAL, datasets.TO_STREAM, datasets.FOR_SALE)
         assert {house for part in sets for house in part["id"].to_pylist()} == {sale["id"] for sale in sales}
-        assert max(tables.read(HISTORY, ["lat"])["lat"].to_pylist()) < -31
+        assert max(table_io.read(HISTORY, ["lat"])["lat"].to_pylist()) < -31
 
 
 class TestEmpty:
@@ -151,7 +151,7 @@ class TestEmpty:
             build_datasets.main(load=True, keep=True, empty=True)
         build_datasets.main(load=True, keep=True)  # a later start without the option goes on with them
         assert [part.num_rows for part in datasets.read_sets(*NAMES)] == [0, 0, 0, 0]
-        assert (datasets.begun_empty(), tables.exists(HISTORY), tables.read(HISTORY, ["id"]).num_rows) == (
+        assert (datasets.begun_empty(), table_io.exists(HISTORY), table_io.read(HISTORY, ["id"]).num_rows) == (
             True,
             True,
             0,
@@ -173,7 +173,7 @@ class TestEmpty:
         build_datasets.main(load=True, empty=True)
         build_datasets.main(load=True, keep=True)
         build_datasets.main(source=TestOtherFiles.FLATIRON, load=True)
-        assert tables.read(HISTORY, ["id"]).num_rows == 48
+        assert table_io.read(HISTORY, ["id"]).num_rows == 48
 
     def test_a_file_and_none_are_one_too_many(self) -> None:
         with pytest.raises(UsageError, match="--empty goes without --input"):

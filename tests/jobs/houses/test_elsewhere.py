@@ -13,10 +13,10 @@ from pyspark.sql import SparkSession
 from jobs.houses import build_datasets, export, model, train
 from jobs.houses.pricing import Model, Pricer
 from jobs.houses.schema import PRICES
-from lakehouse import tables
 from lakehouse.errors import DataError
 from lakehouse.models import Registry
 from lakehouse.settings import settings
+from lakehouse.tables import table_io
 from tests.jobs.houses import elsewhere
 
 pytestmark = pytest.mark.spark
@@ -48,7 +48,7 @@ def test_the_model_is_of_the_houses_sent(trained: Registry) -> None:
     assert told["houses"] == {"known": 840, "for_sale": 0}
     assert told["metrics"]["r2"] > 0.7
     assert told["cut_off"] == "2026-05-04", "the day of the newest sale, as none has a day of listing"
-    assert tables.read(PRICES).num_rows == 0
+    assert table_io.read(PRICES).num_rows == 0
     train.check_stored()
 
 

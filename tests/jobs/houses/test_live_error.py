@@ -10,9 +10,9 @@ from deltalake import write_deltalake
 
 from jobs.houses.live_error import LiveErrors
 from jobs.houses.schema import HISTORY, PRICES
-from lakehouse import tables
 from lakehouse.models import Registry
 from lakehouse.settings import settings
+from lakehouse.tables import table_io
 from tests.jobs.houses import fitting
 
 
@@ -34,13 +34,13 @@ def predict(version: str, **prices: float) -> None:
         {"model_version": version, "id": house, "price": price, "low": 0.0, "high": 0.0, "predicted_at": now}
         for house, price in prices.items()
     ]
-    write_deltalake(tables.create(PRICES), tables.rows(PRICES, rows), mode="append")
+    write_deltalake(table_io.create(PRICES), table_io.rows(PRICES, rows), mode="append")
 
 
 def sell(house: str, price: int, at: datetime, **changed: Any) -> None:
     """Write a sale into the history."""
     row = {"id": house, "price": Decimal(price), "event_at": at, "source": "stream"} | changed
-    write_deltalake(tables.create(HISTORY), tables.rows(HISTORY, [row]), mode="append")
+    write_deltalake(table_io.create(HISTORY), table_io.rows(HISTORY, [row]), mode="append")
 
 
 def test_a_sale_counts_for_the_version_that_was_live_then(registry: Registry) -> None:

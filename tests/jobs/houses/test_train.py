@@ -20,10 +20,10 @@ from jobs.houses.build_datasets import COMMITTED
 from jobs.houses.housing import FACTS
 from jobs.houses.pricing import Model
 from jobs.houses.schema import HISTORY, PRICES
-from lakehouse import tables
 from lakehouse.errors import DataError
 from lakehouse.models import Registry
 from lakehouse.settings import settings
+from lakehouse.tables import table_io
 
 pytestmark = pytest.mark.spark
 
@@ -65,7 +65,7 @@ def test_spark_and_export_agree_on_every_house_for_sale(spark: SparkSession, tra
 
 
 def test_every_house_for_sale_is_priced_in_the_table(trained: Registry) -> None:
-    rows = tables.read(PRICES).to_pylist()
+    rows = table_io.read(PRICES).to_pylist()
     published = Model(trained, "v0001")
     assert {row["id"] for row in rows} == set(published.known.houses.ids[published.known.for_sale].tolist())
     assert all(row["model_version"] == "v0001" and row["low"] < row["price"] < row["high"] for row in rows)
@@ -110,8 +110,8 @@ def test_a_sale_without_some_facts_is_trained_on_and_counted(spark: SparkSession
     before = trained.manifest("v0001")["rows"]["distinct"]
     plain = {"price": Decimal(500_000), "bedrooms": 3, "bathrooms": 2.0, "sqft_living": 1800, "sqft_lot": 5000}
     plain |= {"floors": 1.0, "waterfront": 0, "view": 0, "yr_built": 1960, "source": "stream"}
-    rows = tables.rows(HISTORY, [{"id": f"short{n}", "event_id": f"e{n}", **plain} for n in range(3)])
-    write_deltalake(tables.create(HISTORY), rows, mode="append")
+    rows = table_io.rows(HISTORY, [{"id": f"short{n}", "event_id": f"e{n}", **plain} for n in range(3)])
+    write_deltalake(table_io.create(HISTORY), rows, mode="append")
     told = trained.manifest(train.train(spark, trained))
     assert told["rows"]["distinct"] == before + 3, "none is dropped"
     assert told["imputed"]["grade"] == told["imputed"]["lat"] == told["imputed"]["listed_day"] == 3

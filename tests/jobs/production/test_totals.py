@@ -21,11 +21,11 @@ from jobs.production.plant import plant
 from jobs.production.schema import BATCHES, DOMAIN, EVENT_COLUMNS, SERVING, TOTALS
 from jobs.production.totals import TotalsWriter
 from lakehouse import postgres as pg
-from lakehouse import tables
 from lakehouse.batches import Batch
 from lakehouse.contract import arrow_types
 from lakehouse.core import kill_points
 from lakehouse.errors import RefusedError, UnavailableError
+from lakehouse.tables import table_io
 from tests.jobs.production.line import NOON, Event, _at, count, counted, defect, passed
 
 DAY = 24 * 60
@@ -182,11 +182,11 @@ def test_a_batch_that_dies_at_any_point_is_the_same_in_both_stores_after_it_ran_
             with suppress(RuntimeError):
                 TotalsWriter().write(Frame(events), batch(number, generation))  # type: ignore[arg-type]
         for table in SERVING:
-            ours, theirs = ([dict(row) for row in tables.read(table).to_pylist()], rows_of(postgres, table.name))
+            ours, theirs = ([dict(row) for row in table_io.read(table).to_pylist()], rows_of(postgres, table.name))
             order = lambda row, keys=table.keys: [str(row[key]) for key in keys]  # noqa: E731
             assert sorted(ours, key=order) == sorted(theirs, key=order)
     assert counted(rows_of(postgres, "totals")) == count([event for events in batches for event in events])
-    assert tables.read(BATCHES).num_rows == len(batches)
+    assert table_io.read(BATCHES).num_rows == len(batches)
 
 
 def test_a_zombie_and_a_server_that_lost_batches_are_refused(postgres: str) -> None:

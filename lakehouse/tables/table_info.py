@@ -4,7 +4,7 @@ import pandas as pd
 import pyarrow as pa
 from deltalake import DeltaTable
 
-from lakehouse.tables import Table
+from lakehouse.tables.table_io import Table
 
 
 def shape(_table: Table, delta: DeltaTable, files: pd.DataFrame) -> pa.Table:

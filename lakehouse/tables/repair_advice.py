@@ -4,9 +4,9 @@ import re
 
 from pyarrow import ArrowInvalid
 
-from lakehouse import deltalog
 from lakehouse.contract.discovery import load_all
 from lakehouse.contract.tables import Table
+from lakehouse.tables import commit_files
 
 _NEWER = re.compile(
     r"is not supported|not yet supported|Unsupported (minimum )?(reader|feature)|protocol", re.IGNORECASE
@@ -27,10 +27,10 @@ def _repair(table: Table, error: BaseException) -> str:
         return f"Give the user who reads it the right to: {table.path}."
     if "it has no column" in said:
         return "Another version of the code wrote it: run that one, or bring the table to this one's columns."
-    if _NEWER.search(said) and not deltalog.damage(table.path):
+    if _NEWER.search(said) and not commit_files.damage(table.path):
         newer = "Another program has given it a newer protocol; nothing is lost."
         return f"{newer} Read it with that program, or take the feature off there: ALTER TABLE … DROP FEATURE."
-    if broken := deltalog.damage(table.path):
+    if broken := commit_files.damage(table.path):
         return f"{broken}. {_way_back(table)}"
     if isinstance(error, FileNotFoundError | ArrowInvalid) or "No such file" in said or "not found" in said:
         return f"A file of it is lost or damaged. {_way_back(table)}"

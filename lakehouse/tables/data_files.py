@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake import DeltaTable
 
-from lakehouse.tables import Table
+from lakehouse.tables.table_io import Table
 
 
 def take_out(table: Table) -> list[str]:

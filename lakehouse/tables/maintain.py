@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lakehouse import entry, tables
+from lakehouse import entry
 from lakehouse.contract.discovery import load_all
 from lakehouse.core.locks import exclusive
 from lakehouse.settings import settings
 from lakehouse.spark.session import collect, spark_session
-from lakehouse.tables import Table
+from lakehouse.tables import table_io
+from lakehouse.tables.table_io import Table
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -26,7 +27,7 @@ TRIES = 5
 
 def large_tables(of: Sequence[Table]) -> list[Table]:
     """The tables among them that are there and are Spark's to keep."""
-    return [table for table in of if table.writer == "spark" and tables.exists(table)]
+    return [table for table in of if table.writer == "spark" and table_io.exists(table)]
 
 
 def maintain(spark: "SparkSession", table: Table) -> str:

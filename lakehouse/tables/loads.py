@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from deltalake import DeltaTable
 
-from lakehouse.tables import Table
+from lakehouse.tables.table_io import Table
 
 # (table, its open Delta table, one row per data file with its statistics) -> rows
 Loader = Callable[[Table, DeltaTable, pd.DataFrame], pa.Table]

@@ -1,0 +1,1 @@
+"""Delta tables: reading, writing, looking for damage, upkeep."""
