@@ -14,9 +14,9 @@ from jobs.houses import schema, whatif
 from jobs.houses.housing import FEWEST_SALES
 from jobs.houses.live_error import LiveError, LiveErrors
 from jobs.houses.pricing import Model, Pricer
-from lakehouse import manifests
 from lakehouse.errors import LakeError, UsageError
-from lakehouse.models import Registry, Switch
+from lakehouse.models import manifests
+from lakehouse.models.registry import Registry, Switch
 from lakehouse.settings import settings
 
 TRAIN = "`./spark-submit.sh jobs/houses/train.py`"

@@ -5,11 +5,12 @@ from typing import Annotated, Any
 
 import typer
 
-from lakehouse import comparison, models
 from lakehouse.contract.discovery import domains
 from lakehouse.errors import DataError, UnavailableError, UsageError
-from lakehouse.manifests import best
-from lakehouse.models import Registry
+from lakehouse.models import comparison
+from lakehouse.models import registry as models
+from lakehouse.models.manifests import best
+from lakehouse.models.registry import Registry
 from lakehouse.terminal import console, grid, print_json
 
 app = typer.Typer(no_args_is_help=True, help="Versions of a model: list, show, compare, roll back.")

@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 from lakehouse.contract import discovery
 from lakehouse.errors import LakeError
 from lakehouse.kafka import client
-from lakehouse.models import Registry
+from lakehouse.models.registry import Registry
 from lakehouse.settings import ROOT
 from lakehouse.spark import jars
 from tests.jobs.houses import fitting

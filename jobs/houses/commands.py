@@ -38,7 +38,7 @@ def explain(
 ) -> None:
     """Which model version would have answered at a time, and what it would have said."""
     from jobs.houses.pricing import DOMAIN, Model, answer
-    from lakehouse.models import Registry
+    from lakehouse.models.registry import Registry
 
     registry, moment = Registry(DOMAIN), _moment(at)
     version = registry.live_at(moment)

@@ -10,8 +10,8 @@ import numpy as np
 
 from jobs.houses import features, housing
 from jobs.houses.housing import FACTS, Basis, Floats, Houses
-from lakehouse import arrays
 from lakehouse.errors import DataError
+from lakehouse.models import safe_arrays
 
 FORMAT = 1
 EXPORT, JUDGED, SPARK, HOUSES = "export.json", "judged.json", "spark", "houses.npz"
@@ -145,7 +145,7 @@ class KnownHouses:
 
 def load_houses(data: bytes, name: str = HOUSES) -> KnownHouses:
     """The houses of a version, from the bytes of its file. Raises DataError when they are something else."""
-    found: dict[str, Any] = arrays.load(data, name)
+    found: dict[str, Any] = safe_arrays.load(data, name)
     if missing := sorted({"ids", "facts", "prices", "for_sale"} - {*found}):
         raise DataError(f"{name} has no {missing[0]}.", "Train again: `./spark-submit.sh jobs/houses/train.py`.")
     facts = dict(zip(FACTS, found["facts"], strict=True))

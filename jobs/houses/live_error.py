@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from deltalake import DeltaTable
 
 from jobs.houses.schema import DOMAIN, HISTORY, PRICES
-from lakehouse.models import Registry
+from lakehouse.models.registry import Registry
 from lakehouse.tables import loads, table_io
 
 NEWEST = 50

@@ -18,8 +18,8 @@ from jobs.houses import features, featuring, housing, known
 from jobs.houses.export import Fit
 from jobs.houses.featuring import featured
 from jobs.houses.housing import FACTS, HOLD_OUT_PERCENT, Basis, Houses
-from lakehouse import pipelines
 from lakehouse.errors import DataError
+from lakehouse.models import safe_pipelines
 from lakehouse.spark.session import collect
 
 REGULARISATION = 3e-4  # keeps the coefficients of rare zip codes and of overlapping features small
@@ -120,7 +120,7 @@ def as_data(fitted: PipelineModel, basis: Basis, means: housing.Floats, shares: 
 
 def load(folder: Path) -> PipelineModel:
     """A saved pipeline, once each of its stages is one of ours. Raises DataError naming the file that is not."""
-    pipelines.check(folder, CLASSES)
+    safe_pipelines.check(folder, CLASSES)
     return PipelineModel.load(str(folder))
 
 

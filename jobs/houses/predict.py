@@ -14,9 +14,10 @@ from jobs.houses import model
 from jobs.houses.export import SPARK
 from jobs.houses.pricing import Model, Pricer, UnknownHouseError
 from jobs.houses.schema import DOMAIN
-from lakehouse import entry, pipelines
+from lakehouse import entry
 from lakehouse.errors import UsageError
-from lakehouse.models import Registry
+from lakehouse.models import safe_pipelines
+from lakehouse.models.registry import Registry
 from lakehouse.spark.session import spark_session
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -39,7 +40,7 @@ def wanted(ids: list[str], file: Path | None, everything: bool, known: Model) ->
 def predict(published: Model, folder: Path, ids: list[str]) -> pa.Table:
     """id, price, low and high in dollars, one row per known house, as Spark scores them."""
     houses = published.houses(ids)
-    pipelines.check(folder / SPARK, model.CLASSES)  # before Spark is started for nothing
+    safe_pipelines.check(folder / SPARK, model.CLASSES)  # before Spark is started for nothing
     spark = spark_session(f"{DOMAIN.name}-predict")
     scored = model.score(spark, model.load(folder / SPARK), published.fit, houses)
     spark.stop()

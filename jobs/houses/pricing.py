@@ -13,7 +13,7 @@ from jobs.houses.answers import Answer, Comparable, answer
 from jobs.houses.export import EXPORT, Fit, KnownHouses
 from jobs.houses.housing import FACTS, FEWEST_SALES, Houses
 from lakehouse.errors import LakeError, UnavailableError
-from lakehouse.models import Registry
+from lakehouse.models.registry import Registry
 
 __all__ = ["Answer", "Comparable", "Found", "Model", "Pricer", "UnknownHouseError", "answer"]
 DOMAIN = "houses"

@@ -18,7 +18,7 @@ from jobs.houses.schema import DOMAIN, HISTORY, PRICES
 from lakehouse import entry
 from lakehouse.core.locks import exclusive
 from lakehouse.errors import DataError
-from lakehouse.models import Registry
+from lakehouse.models.registry import Registry
 from lakehouse.settings import settings
 from lakehouse.spark.session import spark_session
 from lakehouse.tables import table_io

@@ -18,7 +18,7 @@ import psutil
 from playwright.sync_api import Browser, sync_playwright
 
 from jobs.houses import schema
-from lakehouse.models import Registry
+from lakehouse.models.registry import Registry
 from lakehouse.settings import ROOT, settings
 from lakehouse.tables import table_io
 from tests.browser import launch

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from jobs.houses import export, housing, judge
 from jobs.houses.housing import Floats, Houses
-from lakehouse.models import Registry
+from lakehouse.models.registry import Registry
 from lakehouse.settings import ROOT, settings
 
 PLAIN = ("bedrooms", "bathrooms", "sqft_living", "sqft_lot", "floors", "waterfront", "view", "yr_built")

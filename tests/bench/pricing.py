@@ -9,7 +9,7 @@ import urllib.request
 from pathlib import Path
 
 from jobs.houses.pricing import Pricer
-from lakehouse.models import Registry
+from lakehouse.models.registry import Registry
 from lakehouse.settings import ROOT, settings
 from tests.e2e.running import Platform, dashboard_at
 

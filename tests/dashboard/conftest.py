@@ -12,7 +12,7 @@ from deltalake import write_deltalake
 from playwright.sync_api import Browser, Page, expect
 
 from jobs.houses import schema
-from lakehouse.models import Registry
+from lakehouse.models.registry import Registry
 from lakehouse.settings import settings
 from lakehouse.tables import table_io
 from lakehouse.tables.table_io import Table

@@ -13,7 +13,7 @@ from jobs.houses import schema
 from jobs.houses.answers import Answer
 from jobs.houses.pricing import Pricer
 from lakehouse.kafka import topics
-from lakehouse.models import Registry
+from lakehouse.models.registry import Registry
 from lakehouse.tables import table_io
 from lakehouse.tables.table_io import Table
 from tests.dashboard import health_fakes

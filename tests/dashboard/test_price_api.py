@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from dashboard import app, snapshot
 from dashboard.snapshot import Live
 from jobs.houses.pricing import Pricer
-from lakehouse.models import Registry
+from lakehouse.models.registry import Registry
 from tests.jobs.houses import fitting
 
 Publish = Callable[..., str]

@@ -25,7 +25,7 @@ from dashboard.houses_price import Asked
 from dashboard.snapshot import Live
 from jobs.houses.live_error import LiveError, Sold, VersionError
 from jobs.houses.pricing import Pricer, UnknownHouseError
-from lakehouse.models import Registry
+from lakehouse.models.registry import Registry
 from tests.jobs.houses import fitting
 
 Publish = Callable[..., str]

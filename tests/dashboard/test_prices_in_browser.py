@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from jobs.houses import schema
-from lakehouse.models import Registry
+from lakehouse.models.registry import Registry
 from tests.dashboard.served import App, wait_until
 from tests.jobs.houses import fitting
 

@@ -14,7 +14,7 @@ from plotly.utils import PlotlyJSONEncoder
 from dashboard.app import detail_pages, pages
 from jobs.houses import schema
 from jobs.houses.export import EXPORT
-from lakehouse.models import Registry
+from lakehouse.models.registry import Registry
 from lakehouse.tables.table_io import Table
 from tests.jobs.houses import fitting
 

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lakehouse import arrays, pipelines
 from lakehouse.errors import DataError
-from lakehouse.models import Registry
+from lakehouse.models import safe_arrays, safe_pipelines
+from lakehouse.models.registry import Registry
 
 STAGES = {
     "metadata": "org.apache.spark.ml.PipelineModel",
@@ -64,8 +64,8 @@ def member(array: Any, **header: Any) -> bytes:
 
 def test_a_sound_pipeline_passes(tmp_path: Path) -> None:
     write_pipeline(tmp_path)
-    pipelines.check(tmp_path)
-    pipelines.check(tmp_path, {*STAGES.values()})
+    safe_pipelines.check(tmp_path)
+    safe_pipelines.check(tmp_path, {*STAGES.values()})
 
 
 @pytest.mark.parametrize(
@@ -82,9 +82,9 @@ def test_an_unknown_class_is_refused_and_the_live_model_stays(lake: Path, named:
 
 def test_a_stage_that_is_sparks_but_not_ours_is_refused_by_the_domain(tmp_path: Path) -> None:
     write_pipeline(tmp_path, **{"0_index": "org.apache.spark.ml.feature.SQLTransformer"})
-    pipelines.check(tmp_path)
+    safe_pipelines.check(tmp_path)
     with pytest.raises(DataError, match="SQLTransformer"):
-        pipelines.check(tmp_path, {*STAGES.values()})
+        safe_pipelines.check(tmp_path, {*STAGES.values()})
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", "null"])
@@ -92,7 +92,7 @@ def test_metadata_without_a_class_is_refused(tmp_path: Path, text: str) -> None:
     write_pipeline(tmp_path)
     (tmp_path / "metadata/part-00000-1.txt").write_text(text)
     with pytest.raises(DataError, match=r"metadata/part-00000-1\.txt does not say which class"):
-        pipelines.check(tmp_path)
+        safe_pipelines.check(tmp_path)
 
 
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
@@ -130,7 +130,7 @@ def locked(data: bytes) -> bytes:
 def test_arrays_come_back_as_they_were() -> None:
     buffer = io.BytesIO()
     np.savez_compressed(buffer, ids=np.array(["a", "bc"]), prices=np.array([1.5, np.nan]))
-    found = arrays.load(buffer.getvalue(), "houses.npz")
+    found = safe_arrays.load(buffer.getvalue(), "houses.npz")
     assert found["ids"].tolist() == ["a", "bc"]
     assert np.array_equal(found["prices"], [1.5, np.nan], equal_nan=True)
 
@@ -151,12 +151,12 @@ def test_arrays_come_back_as_they_were() -> None:
 )
 def test_what_is_no_file_of_arrays_is_refused(data: bytes, sentence: str) -> None:
     with pytest.raises(DataError, match=rf"houses\.npz {sentence}"):
-        arrays.load(data, "houses.npz")
+        safe_arrays.load(data, "houses.npz")
     assert not Path("/tmp/lake-was-here").exists()
 
 
 def test_a_bomb_is_refused_before_it_is_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(arrays, "MOST_BYTES", 16 * 1024 * 1024)
+    monkeypatch.setattr(safe_arrays, "MOST_BYTES", 16 * 1024 * 1024)
     bomb = packed(ids=member(np.zeros(64 * 1024 * 1024, np.uint8)))
     assert len(bomb) < 100_000
     tracemalloc.start()
@@ -164,7 +164,7 @@ def test_a_bomb_is_refused_before_it_is_unpacked(monkeypatch: pytest.MonkeyPatch
         with pytest.raises(
             DataError, match=r"houses\.npz would unpack to 67,108,\d+ bytes; at most 16,777,216 are taken"
         ):
-            arrays.load(bomb, "houses.npz")
+            safe_arrays.load(bomb, "houses.npz")
         assert tracemalloc.get_traced_memory()[1] < 8 * 1024 * 1024
     finally:
         tracemalloc.stop()
@@ -176,7 +176,7 @@ def test_a_bomb_that_lies_about_its_size_is_refused(monkeypatch: pytest.MonkeyPa
     size = (1024 * 1024 + 128).to_bytes(4, "little")
     assert honest.count(size) >= 1
     with pytest.raises(DataError, match=r"houses\.npz"):
-        arrays.load(honest.replace(size, (128).to_bytes(4, "little")), "houses.npz")
+        safe_arrays.load(honest.replace(size, (128).to_bytes(4, "little")), "houses.npz")
 
 
 def test_a_file_is_read_once_and_held_to_its_checksum(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,7 +189,7 @@ def test_a_file_is_read_once_and_held_to_its_checksum(lake: Path, monkeypatch: p
         monkeypatch.context() as patch,
         pytest.raises(DataError, match="is larger than the 10 bytes"),
     ):
-        patch.setattr("lakehouse.models._LARGEST", 10)
+        patch.setattr("lakehouse.models.registry._LARGEST", 10)
         registry.content(version, name)
     file.write_text(file.read_text().replace("PipelineModel", "PipelineMxdel"))
     with pytest.raises(DataError, match=r"part-00000-1\.txt has changed since it was written"):

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 import jobs
-from lakehouse import cli, comparison
+from lakehouse import cli
 from lakehouse.contract import discovery
-from lakehouse.models import Registry
+from lakehouse.models import comparison
+from lakehouse.models.registry import Registry
 
 
 def run(var: Path, *arguments: str, width: int = 200) -> subprocess.CompletedProcess[str]:

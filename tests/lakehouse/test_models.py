@@ -15,9 +15,10 @@ from typing import Any
 
 import pytest
 
-from lakehouse import manifests, models
 from lakehouse.errors import DataError, RefusedError, UsageError
-from lakehouse.models import Registry
+from lakehouse.models import manifests
+from lakehouse.models import registry as models
+from lakehouse.models.registry import Registry
 
 
 @pytest.fixture

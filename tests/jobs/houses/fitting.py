@@ -9,7 +9,7 @@ from jobs.houses import datasets, export, features, housing, judge
 from jobs.houses.build_datasets import COMMITTED
 from jobs.houses.export import Fit, KnownHouses
 from jobs.houses.housing import FACTS, Basis, Houses
-from lakehouse.models import Registry
+from lakehouse.models.registry import Registry
 
 
 @cache

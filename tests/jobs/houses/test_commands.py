@@ -12,7 +12,7 @@ from jobs.houses import commands, whatif
 from jobs.houses.housing import FACTS
 from jobs.houses.pricing import Pricer
 from lakehouse.errors import UsageError
-from lakehouse.models import Registry
+from lakehouse.models.registry import Registry
 from lakehouse.settings import ROOT
 from tests.jobs.houses import fitting
 

@@ -14,7 +14,7 @@ from jobs.houses import build_datasets, export, model, train
 from jobs.houses.pricing import Model, Pricer
 from jobs.houses.schema import PRICES
 from lakehouse.errors import DataError
-from lakehouse.models import Registry
+from lakehouse.models.registry import Registry
 from lakehouse.settings import settings
 from lakehouse.tables import table_io
 from tests.jobs.houses import elsewhere

@@ -10,7 +10,7 @@ from deltalake import write_deltalake
 
 from jobs.houses.live_error import LiveErrors
 from jobs.houses.schema import HISTORY, PRICES
-from lakehouse.models import Registry
+from lakehouse.models.registry import Registry
 from lakehouse.settings import settings
 from lakehouse.tables import table_io
 from tests.jobs.houses import fitting

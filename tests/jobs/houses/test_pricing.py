@@ -9,7 +9,7 @@ import pytest
 from jobs.houses import comparables, export, housing
 from jobs.houses.pricing import Pricer, UnknownHouseError
 from lakehouse.errors import DataError, UnavailableError, UsageError
-from lakehouse.models import Registry
+from lakehouse.models.registry import Registry
 from tests.jobs.houses import fitting
 
 

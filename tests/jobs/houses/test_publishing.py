@@ -10,7 +10,7 @@ import pytest
 
 from jobs.houses import export
 from jobs.houses.pricing import Pricer
-from lakehouse.models import Registry
+from lakehouse.models.registry import Registry
 from lakehouse.settings import ROOT
 from tests.jobs.houses import fitting
 

@@ -21,7 +21,7 @@ from jobs.houses.housing import FACTS
 from jobs.houses.pricing import Model
 from jobs.houses.schema import HISTORY, PRICES
 from lakehouse.errors import DataError
-from lakehouse.models import Registry
+from lakehouse.models.registry import Registry
 from lakehouse.settings import settings
 from lakehouse.tables import table_io
 

@@ -17,10 +17,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lakehouse import manifests, pipelines
 from lakehouse.core import files as durable
 from lakehouse.core import kill_points
 from lakehouse.errors import DataError, RefusedError, UsageError
+from lakehouse.models import manifests, safe_pipelines
 from lakehouse.settings import settings
 
 OUTCOMES = ("published", "refused")
@@ -220,7 +220,7 @@ class Registry:
         if files is None and (more := sorted({*durable.files(folder)} - {*checksums, manifests.NAME})):
             raise self._damaged(folder / more[0], "was added after the version was written")
         if files is None:
-            pipelines.check(folder)
+            safe_pipelines.check(folder)
 
     def content(self, version: str, name: str) -> bytes:
         """A file's bytes, which are what was held to the checksum. Raises DataError naming it when it differs."""
