@@ -12,8 +12,8 @@ from dash.development.base_component import Component
 from dashboard import charts, text, tiles
 from dashboard.health_watch import HealthView
 from dashboard.tiles import TileState
-from lakehouse import metrics
-from lakehouse.metrics import Series
+from lakehouse.streaming import progress_metrics
+from lakehouse.streaming.progress_metrics import Series
 
 NO_HISTORY = "Nothing has been measured yet. Start everything: `lake up`"
 POINTS = 240
@@ -54,7 +54,7 @@ def _thin(values: Sequence[float | None], points: int) -> list[float | None]:
 
 def line_points(series: Series, key: str, since: float, until: float) -> tuple[list[str], list[float | None]]:
     """Times and values to draw: the highest of each of at most 240 steps, None where nobody measured."""
-    step = max((until - since) / POINTS, 2.5 * metrics.SECONDS)
+    step = max((until - since) / POINTS, 2.5 * progress_metrics.SECONDS)
     recent = series.since(since)
     column = recent.column(key)
     known = np.isfinite(column)
@@ -163,4 +163,4 @@ def silent_seconds(series: Series, until: float) -> float:
     if not len(series.at):
         return 0.0
     steps = np.diff(np.append(series.at, until))
-    return float(steps[steps > 4 * metrics.SECONDS].sum())
+    return float(steps[steps > 4 * progress_metrics.SECONDS].sum())

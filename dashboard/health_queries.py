@@ -8,9 +8,9 @@ from typing import Any, Protocol
 
 from dashboard import streams
 from dashboard.streams import TopicView
-from lakehouse import checkpoints, metrics
-from lakehouse.checkpoints import BatchPlan
 from lakehouse.core import run_state
+from lakehouse.streaming import checkpoints, progress_metrics
+from lakehouse.streaming.checkpoints import BatchPlan
 
 _UNITS = {"m": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0}
 FRESH_SECONDS = 10.0  # what a batch is held against where the query takes no pause: a page must not be older
@@ -137,16 +137,18 @@ def _again(progress: Mapping[str, Any], now: datetime) -> bool:
 
 def _restarts(of_process: int | None, progress: Mapping[str, Any]) -> int | None:
     """How often the query was started again: with its process, and within it."""
-    within = metrics.number(progress.get("restarts"))
+    within = progress_metrics.number(progress.get("restarts"))
     return of_process if within is None else (of_process or 0) + int(within)
 
 
 def _measured(progress: Mapping[str, Any], alive: bool) -> dict[str, Any]:
     """The numbers of the last progress; a query that is not alive has no rate."""
-    told = metrics.of_progress(progress)
+    told = progress_metrics.of_progress(progress)
     rows = told["state_rows"]
-    memory = [metrics.number(operator.get("memoryUsedBytes")) for operator in progress.get("stateOperators") or []]
-    parts = {name: metrics.number(value) for name, value in (progress.get("durationMs") or {}).items()}
+    memory = [
+        progress_metrics.number(operator.get("memoryUsedBytes")) for operator in progress.get("stateOperators") or []
+    ]
+    parts = {name: progress_metrics.number(value) for name, value in (progress.get("durationMs") or {}).items()}
     return {
         "input_rate": told["input"] if alive else None,
         "processed_rate": told["processed"] if alive else None,

@@ -19,8 +19,8 @@ from lakehouse import audits, deadletters, status
 from lakehouse.contract import discovery
 from lakehouse.contract.domain import Domain
 from lakehouse.core import run_state
-from lakehouse.metrics import History, Recorder, Series
 from lakehouse.settings import settings
+from lakehouse.streaming.progress_metrics import History, Recorder, Series
 from lakehouse.tables import table_info
 from lakehouse.tables.reader import Reading, TableReader
 

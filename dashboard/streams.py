@@ -10,11 +10,12 @@ from typing import Any
 
 import psutil
 
-from lakehouse import checkpoints, lag, metrics, status
+from lakehouse import status
 from lakehouse.core import run_state
 from lakehouse.errors import LakeError
 from lakehouse.kafka import topics
 from lakehouse.settings import settings
+from lakehouse.streaming import checkpoints, lag, progress_metrics
 
 BEHIND_SECONDS = 30  # a query that is this far behind the topic is catching up
 FULL_LOOK = 60  # every so many questions the broker is asked for everything: old events leave, partitions are added
@@ -161,13 +162,13 @@ def query_view(domain: str, query: str, topic: TopicView, now: datetime) -> Quer
     alive = is_alive(domain, query, progress, now)
     if done is None and beat is None:
         return QueryView(query)
-    duration = metrics.number((progress.get("durationMs") or {}).get("triggerExecution"))
+    duration = progress_metrics.number((progress.get("durationMs") or {}).get("triggerExecution"))
     return QueryView(
         query,
         state="running" if alive else "stopped",
         batch_id=done.batch_id if done else None,
         lag=None if topic.error else lag.lag(dict(topic.ends), dict(topic.starts), done),
-        rows_per_second=metrics.number(progress.get("processedRowsPerSecond")) if alive else None,
+        rows_per_second=progress_metrics.number(progress.get("processedRowsPerSecond")) if alive else None,
         batch_seconds=None if duration is None else duration / 1000,
         progressed_at=moment(progress.get("timestamp")),
         reported_at=beat,

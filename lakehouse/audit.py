@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakehouse import audit_offsets, audits, checkpoints, losses
+from lakehouse import audit_offsets, audits
 from lakehouse.audit_decode import Judged, decode_records, digests, helpers
 from lakehouse.audit_tables import Pinned, by_partition, within
 from lakehouse.audit_views import View
@@ -26,6 +26,7 @@ from lakehouse.audits import KEPT_GAPS, Audit, Counted, Findings
 from lakehouse.errors import UnavailableError
 from lakehouse.kafka import topics
 from lakehouse.kafka.reader import Range, TopicReader, slices
+from lakehouse.streaming import checkpoints, offset_ranges
 
 SLICE = 100_000  # records held at a time
 REMOVED_SLICE = 1_000_000  # offsets
@@ -71,7 +72,7 @@ class Run:
         if found is None:
             raise UnavailableError(f"The broker has no topic {self.declared.topic}.", "Start the lake: `lake up`.")
         self._topic_id = found.topic_id
-        self._given_up = losses.accepted(name)
+        self._given_up = offset_ranges.accepted(name)
         ends = topics.committed_ends(bootstrap_servers, self.declared.topic, found.ends)
         read = {part: at for (topic, part), at in (committed.ends if committed else {}).items()}
         earlier = self._earlier()
@@ -126,7 +127,7 @@ class Run:
             kept, letters = (audit_offsets.offsets(found[number]) for found in (rows, dead_rows))
             records = audit_offsets.records_of(part.covered, start, end)
             found = audit_offsets.conserve(records, kept, letters, end)
-            lost = losses.outside(found.lost, self.declared.topic, number, self._given_up)
+            lost = offset_ranges.outside(found.lost, self.declared.topic, number, self._given_up)
             part.findings.add("gone since the last audit", lost)
             part.findings.add("twice", found.doubled)
             strange = [at for at in found.foreign if any(one["from"] <= at < one["to"] for one in part.covered)]
@@ -222,8 +223,8 @@ class Run:
 
     def _told(self, part: Part) -> dict[str, Any]:
         if part.read_to is not None and part.read_to < part.start:
-            unread = [losses.Range(self.declared.topic, part.number, part.read_to, part.start)]
-            for gone in losses.without(unread, self._given_up):
+            unread = [offset_ranges.Range(self.declared.topic, part.number, part.read_to, part.start)]
+            for gone in offset_ranges.without(unread, self._given_up):
                 what = "removed by retention before the history had read it"
                 part.findings.add(what, range(gone.start, gone.end))
         findings = part.findings.told()

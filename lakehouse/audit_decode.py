@@ -10,8 +10,8 @@ from multiprocessing import get_context
 import pyarrow as pa
 
 from lakehouse import audits
-from lakehouse.batches import KEPT_BYTES
 from lakehouse.kafka.reader import Record
+from lakehouse.streaming.batch import KEPT_BYTES
 
 
 @dataclass

@@ -8,10 +8,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake.exceptions import DeltaError
 
-from lakehouse import audit_offsets, batches, checkpoints, sidecar
+from lakehouse import audit_offsets
 from lakehouse.audit_tables import Pinned, distinct_sums
 from lakehouse.audit_windows import BatchLog, Speed, compare, micros
 from lakehouse.audits import Findings, Windows
+from lakehouse.streaming import batch as batches
+from lakehouse.streaming import checkpoints, sidecar
 
 
 class View:

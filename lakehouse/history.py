@@ -6,10 +6,10 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.observation import Observation
 
-from lakehouse.batches import Batch, without_held
 from lakehouse.contract.domain import Stores
 from lakehouse.core import kill_points
-from lakehouse.streams import Query
+from lakehouse.streaming.batch import Batch, without_held
+from lakehouse.streaming.query import Query
 from lakehouse.tables import table_io
 
 Rule = Callable[[DataFrame], DataFrame]

@@ -16,11 +16,11 @@ from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row
 
 from lakehouse import postgres_login
-from lakehouse.batches import Batch
 from lakehouse.contract.tables import Table
 from lakehouse.core import run_state
 from lakehouse.errors import RefusedError, UnavailableError
 from lakehouse.settings import settings
+from lakehouse.streaming.batch import Batch
 
 WRITER, READER = "stream_writer", "reader"
 OWNER = "lake"

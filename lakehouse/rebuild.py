@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from lakehouse import checkpoints, guard, losses, sidecar
 from lakehouse.broker import Broker
 from lakehouse.contract.discovery import load
 from lakehouse.contract.domain import Domain, Stores
@@ -21,9 +20,10 @@ from lakehouse.core.locks import exclusive
 from lakehouse.errors import LakeError, RefusedError, UnavailableError, UsageError
 from lakehouse.kafka import topics
 from lakehouse.kafka.topics import TopicState
-from lakehouse.losses import Range
 from lakehouse.settings import ROOT, settings
-from lakehouse.sidecar import Sidecar
+from lakehouse.streaming import checkpoints, offset_ranges, sidecar, start_checks
+from lakehouse.streaming.offset_ranges import Range
+from lakehouse.streaming.sidecar import Sidecar
 from lakehouse.tables import commit_files, data_files, table_io
 from lakehouse.tables.table_io import Table
 
@@ -102,7 +102,7 @@ def _views(domain: Domain, query: str, topic: TopicState) -> list[str]:
     stores, checkpoint = domain.stores[query], checkpoints.path(domain.name, query)
     done = []
     before = sidecar.read(checkpoint)
-    same = before is None or before.depends_on.get(guard.TOPIC_ID, topic.topic_id) == topic.topic_id
+    same = before is None or before.depends_on.get(start_checks.TOPIC_ID, topic.topic_id) == topic.topic_id
     if any(topic.starts.values()) or not same:  # the topic does not have all that the tables were made of
         done += _recompute(domain)
     checkpoints.discard(checkpoint)
@@ -133,13 +133,13 @@ def _drop(table: Table) -> None:
 def _records(domain: Domain, query: str, topic: TopicState, accept_loss: bool) -> list[str]:
     stores, checkpoint = domain.stores[query], checkpoints.path(domain.name, query)
     before = sidecar.read(checkpoint)
-    held = losses.held(stores.records, topic.name)
+    held = offset_ranges.held(stores.records, topic.name)
     retired = []
     if _is_another(topic, held, before):
         retired = _retire(f"{domain.name}.{query}", domain, stores, before, accept_loss)
         held, before = {}, None
     plan = plan_records(held, topic, before.starts if before else {})
-    lost = losses.without(plan.lost, losses.accepted(domain.name))
+    lost = offset_ranges.without(plan.lost, offset_ranges.accepted(domain.name))
     named = ", ".join(str(each) for each in lost)
     if lost and not accept_loss:
         raise RefusedError(
@@ -147,12 +147,12 @@ def _records(domain: Domain, query: str, topic: TopicState, accept_loss: bool) -
             f"Nothing brings them back; `lake rebuild {domain.name}.{query} --accept-loss` notes them and goes on.",
         )
     if lost:
-        losses.accept(domain.name, lost, "retention")
+        offset_ranges.accept(domain.name, lost, "retention")
     checkpoints.discard(checkpoint)  # first: until the sidecar is new, a start is refused
-    depends_on = {**(before.depends_on if before else {}), "topic": topic.name, guard.TOPIC_ID: topic.topic_id}
+    depends_on = {**(before.depends_on if before else {}), "topic": topic.name, start_checks.TOPIC_ID: topic.topic_id}
     sidecar.write(checkpoint, Sidecar(depends_on, "", plan.starts, plan.held_until))
     begin = ", ".join(f"[{partition}] {offset:,}" for partition, offset in sorted(plan.starts.items()))
-    noted = [f"Noted as lost in {losses.lost_ranges(domain.name).path}: {named}."] if lost else []
+    noted = [f"Noted as lost in {offset_ranges.lost_ranges(domain.name).path}: {named}."] if lost else []
     return [*retired, *noted, f"The next start goes on from the offsets that the tables hold: {topic.name} {begin}."]
 
 
@@ -164,18 +164,18 @@ def _retire(name: str, domain: Domain, stores: Stores, before: Sidecar | None, a
             f"The topic {topic} was made again or has lost its newest records: what was never read of it is gone.",
             f"`lake rebuild {name} --accept-loss` notes that, keeps all rows under another topic name, and goes on.",
         )
-    until = losses.held(stores.records, topic)
-    old_id = before.depends_on.get(guard.TOPIC_ID) if before else None
+    until = offset_ranges.held(stores.records, topic)
+    old_id = before.depends_on.get(start_checks.TOPIC_ID) if before else None
     retired = f"{topic}@{old_id or 'unknown'}-until-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
-    losses.accept_unknown(domain.name, retired, {part: int(offsets[-1]) + 1 for part, offsets in until.items()})
+    offset_ranges.accept_unknown(domain.name, retired, {part: int(offsets[-1]) + 1 for part, offsets in until.items()})
     paths = [str(table.path) for table in stores.records if table.path.exists()]
     _run("lakehouse/retire.py", *paths, "--topic", topic, "--name", retired)
     return [f"The rows of the old topic {topic} are kept under the topic name {retired}."]
 
 
-def _is_another(topic: TopicState, held: losses.Held, before: Sidecar | None) -> bool:
+def _is_another(topic: TopicState, held: offset_ranges.Held, before: Sidecar | None) -> bool:
     """Whether the rows' coordinates mean other records than the topic's."""
-    known = before.depends_on.get(guard.TOPIC_ID, topic.topic_id) if before else topic.topic_id
+    known = before.depends_on.get(start_checks.TOPIC_ID, topic.topic_id) if before else topic.topic_id
     return known != topic.topic_id or any(offsets[-1] >= topic.ends.get(part, 0) for part, offsets in held.items())
 
 
@@ -186,7 +186,7 @@ def _run(script: str, *options: str) -> None:
         raise LakeError(f"{script} failed, and nothing was begun anew: {done.stderr.strip()[-300:]}")
 
 
-def plan_records(held: losses.Held, topic: TopicState, begun: Mapping[int, int]) -> Plan:
+def plan_records(held: offset_ranges.Held, topic: TopicState, begun: Mapping[int, int]) -> Plan:
     """Where to go on: at the first record of each partition that is not held and that the topic still has.
 
     A crash between two writes of one batch leaves gaps below the highest offset held. They are read again.
@@ -199,7 +199,7 @@ def plan_records(held: losses.Held, topic: TopicState, begun: Mapping[int, int])
             lost += _range(topic.name, partition, begun.get(partition, first), first)
             continue
         begin, end = min(first, int(offsets[0]), begun.get(partition, first)), int(offsets[-1]) + 1
-        missing = losses.gaps(offsets, begin, max(end, first))
+        missing = offset_ranges.gaps(offsets, begin, max(end, first))
         lost += [each for start, stop in missing for each in _range(topic.name, partition, start, min(stop, first))]
         starts[partition] = next((max(start, first) for start, stop in missing if stop > first), max(end, first))
         if starts[partition] < end:

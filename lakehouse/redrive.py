@@ -16,10 +16,10 @@ from typing import Any
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 from deltalake import write_deltalake
 
-from lakehouse.batches import CUT
 from lakehouse.deadletters import Letter, Place, in_chunks, places
 from lakehouse.errors import DataError, UnavailableError
 from lakehouse.kafka import client
+from lakehouse.streaming.batch import CUT
 from lakehouse.tables import table_io
 from lakehouse.tables.table_io import HISTORY_PROPERTIES, Table
 

@@ -4,11 +4,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from lakehouse import checkpoints
 from lakehouse.contract.domain import Domain
 from lakehouse.core.locks import exclusive
 from lakehouse.errors import RefusedError
 from lakehouse.settings import settings
+from lakehouse.streaming import checkpoints
 
 _GENERAL = {"lake": "The lake", "nightly": "The nightly run", "maintain": "The maintenance"}
 

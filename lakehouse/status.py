@@ -7,12 +7,12 @@ from typing import Any
 
 import psutil
 
-from lakehouse import checkpoints
 from lakehouse.contract.domain import Domain
 from lakehouse.core import processes, run_state
 from lakehouse.errors import LakeError
 from lakehouse.kafka import topics
 from lakehouse.settings import settings
+from lakehouse.streaming import checkpoints
 
 
 def running_processes() -> list[dict[str, Any]]:

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from lakehouse.batches import Batch, offsets_log
 from lakehouse.core import kill_points
 from lakehouse.spark.session import collect
+from lakehouse.streaming.batch import Batch, offsets_log
 from lakehouse.tables import table_io
 from lakehouse.tables.table_io import Table
 

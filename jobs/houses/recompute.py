@@ -11,11 +11,12 @@ from rich.table import Table as Grid
 
 from jobs.houses import transforms
 from jobs.houses.schema import AVERAGES, AVERAGES_BATCH, AVERAGES_BATCHES, DEAD_LETTERS, DOMAIN, HISTORY, PARITY, WINDOW
-from lakehouse import checkpoints, entry, sidecar
-from lakehouse.batches import covered
+from lakehouse import entry
 from lakehouse.core.locks import exclusive
 from lakehouse.settings import settings
 from lakehouse.spark.session import collect, spark_session
+from lakehouse.streaming import checkpoints, sidecar
+from lakehouse.streaming.batch import covered
 from lakehouse.tables import table_io
 
 

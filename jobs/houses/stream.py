@@ -24,7 +24,8 @@ from lakehouse import entry, history
 from lakehouse.kafka import topic_settings, topics
 from lakehouse.settings import settings
 from lakehouse.spark.session import spark_session
-from lakehouse.streams import MOST_RECORDS, Query, Runner, StopSignal
+from lakehouse.streaming.query import MOST_RECORDS, Query, StopSignal
+from lakehouse.streaming.runner import Runner
 from lakehouse.windows import WindowWriter
 
 

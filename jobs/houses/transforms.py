@@ -7,7 +7,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from jobs.houses.schema import COORDINATES, EARLIEST, FIELDS, HISTORY, MAX_AHEAD, PRICE, READABLE, Field
-from lakehouse import events, unreadable
+from lakehouse.streaming import json_reasons, json_values
 
 _NUMBER = r"^-?\d+(\.\d+)?([eE][+-]?\d+)?\z"  # a cast would take 1f and 0x1p0 as well
 _WHOLE_ID = r"^0*(\d+)(\.0+)?\z"  # 0071 and 71.0 are the house 71
@@ -37,7 +37,7 @@ def parse_sales(records: DataFrame) -> DataFrame:
     1 for waterfront. A sale without `sold_at` has the record's timestamp as its event time.
     """
     coordinates = [F.col("topic"), F.col("partition"), F.col("offset"), F.col("timestamp").alias("recorded_at")]
-    read = records.select(*coordinates, "key", "value", events.read_json(_json_schema("double")).alias("read"))
+    read = records.select(*coordinates, "key", "value", json_values.read_json(_json_schema("double")).alias("read"))
     read = read.withColumn("raw", F.when(F.size("read.event") == 1, F.col("read.event")[0]))
     sales = read.select(*COORDINATES, "key", "value", "read", "raw", *_all_typed())
     sales = sales.withColumn("event_at", F.coalesce("sold_at", "recorded_at")).withColumn("source", F.lit("stream"))
@@ -56,7 +56,7 @@ def _typed(field: Field, raw: Column) -> Column:
     if field.kind == "STRING":
         return raw
     if field.kind == "TIMESTAMP":
-        return events.time_of(raw)
+        return json_values.time_of(raw)
     if field.name == "waterfront":
         number = F.when(raw.isin("0", "1") | raw.rlike(_NUMBER), raw.try_cast("double"))
         raw = F.when(raw == "true", 1.0).when(raw == "false", 0.0).otherwise(number)
@@ -69,7 +69,10 @@ def _typed(field: Field, raw: Column) -> Column:
 def _is_valid() -> Column:
     whole = F.col("read.corrupt").isNull() & F.col("raw").isNotNull()
     fields = [F.coalesce(_in_bounds(field), F.lit(False) if field.required else _absent(field)) for field in FIELDS]
-    broken = [*(rule for rule, _reason in _time_rules()), *(events.is_no_id(name, F.col("raw")[name]) for name in IDS)]
+    broken = [
+        *(rule for rule, _reason in _time_rules()),
+        *(json_values.is_no_id(name, F.col("raw")[name]) for name in IDS),
+    ]
     return F.coalesce(reduce(Column.__and__, [whole, *fields, *(~rule for rule in broken)]), F.lit(False))
 
 
@@ -109,25 +112,25 @@ def dead_letters(parsed: DataFrame) -> DataFrame:
     """
     bad = parsed.where(~F.col("is_valid")).withColumns(
         {
-            "raw": events.read_object(_json_schema("string")),
-            "alike": events.other_names([field.name for field in FIELDS]),
+            "raw": json_values.read_object(_json_schema("string")),
+            "alike": json_values.other_names([field.name for field in FIELDS]),
         }
     )
-    return bad.select(*COORDINATES, _reason().alias("reason"), "key", events.kept_value().alias("value"))
+    return bad.select(*COORDINATES, _reason().alias("reason"), "key", json_values.kept_value().alias("value"))
 
 
 @functools.cache
 def _reason() -> Column:
     rules = [
-        *events.value_rules(F.col("raw"), _absent(FIELDS[0])),
+        *json_values.value_rules(F.col("raw"), _absent(FIELDS[0])),
         *(rule for field in FIELDS for rule in _field_reasons(field)),
         *_time_rules(),
     ]
     reason = F.coalesce(*[F.when(broken, reason) for broken, reason in rules], F.lit(TWICE))
-    return unreadable.let(F.split(reason, "\n"), _with_found)
+    return json_reasons.let(F.split(reason, "\n"), _with_found)
 
 
-def _field_reasons(field: Field) -> list[events.Rule]:
+def _field_reasons(field: Field) -> list[json_values.Rule]:
     value, bounds = F.col(field.name), "" if field.low is None else f" ({field.low:.12g} to {field.high:.12g})"
     rules = {"id": "not 1 to 64 letters, digits, - or _", "event_id": "not 1 to 128 characters"}
     rule = rules.get(field.name) or (f"not from {READABLE[0]} to {READABLE[1]}" if field.kind == "TIMESTAMP" else "")
@@ -135,7 +138,7 @@ def _field_reasons(field: Field) -> list[events.Rule]:
     unlike = ~_absent(field) & value.isNull()
     return [
         *([(_absent(field), _missing(field.name))] if field.required else []),
-        *(events.id_rules(field.name, F.col("raw")[field.name]) if field.name in IDS else []),
+        *(json_values.id_rules(field.name, F.col("raw")[field.name]) if field.name in IDS else []),
         (unlike, f"{field.name}\n{WANTED.get(field.name) or WANTED.get(field.kind, 'a number')}\n{out}"),
         (~_in_bounds(field), out),
     ]
@@ -143,12 +146,12 @@ def _field_reasons(field: Field) -> list[events.Rule]:
 
 def _missing(name: str) -> Column:
     alike = F.lit(f"{name}: missing; a field of nearly this name is there")
-    return F.when(F.array_contains("alike", events.bare(name)), alike).otherwise(f"{name}: missing")
+    return F.when(F.array_contains("alike", json_values.bare(name)), alike).otherwise(f"{name}: missing")
 
 
 def _with_found(parts: Column) -> Column:
     """The reason for a field that could not be read, of its name, what is wanted, and what to say of a number."""
-    sent = F.from_json(unreadable.text_of_value(), "map<string,variant>")[parts[0]]
+    sent = F.from_json(json_reasons.text_of_value(), "map<string,variant>")[parts[0]]
     number = F.try_variant_get(sent, "$", "double")
     names = F.create_map(*[F.lit(text) for pair in FOUND.items() for text in pair])
     found = F.coalesce(

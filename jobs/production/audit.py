@@ -19,10 +19,11 @@ import pyarrow.compute as pc
 from jobs.production import versions
 from jobs.production.plant import Plant, Rules, plant
 from jobs.production.schema import DEAD_LETTERS, DOMAIN, EVENTS, HISTORY, LINE, TIME, TOTALS
-from lakehouse import checkpoints, postgres
+from lakehouse import postgres
 from lakehouse.audit_tables import Pinned
 from lakehouse.audits import Audit, Decoded, Findings
 from lakehouse.kafka.reader import Record
+from lakehouse.streaming import checkpoints
 
 LARGEST = 262_144
 AHEAD = timedelta(minutes=5)

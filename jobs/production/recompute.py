@@ -10,10 +10,10 @@ from jobs.production import transforms
 from jobs.production.plant import plant
 from jobs.production.schema import BATCHES, DEAD_LETTERS, DOMAIN, HISTORY, PARITY, TOTALS, TOTALS_BATCH
 from lakehouse import entry, postgres
-from lakehouse.batches import covered
 from lakehouse.core.locks import exclusive
 from lakehouse.settings import settings
 from lakehouse.spark.session import collect, spark_session
+from lakehouse.streaming.batch import covered
 from lakehouse.tables import table_io
 
 

@@ -17,7 +17,8 @@ from lakehouse.history import history_query
 from lakehouse.kafka import topic_settings, topics
 from lakehouse.settings import settings
 from lakehouse.spark.session import spark_session
-from lakehouse.streams import Query, Runner, StopSignal
+from lakehouse.streaming.query import Query, StopSignal
+from lakehouse.streaming.runner import Runner
 
 
 class QueryName(StrEnum):

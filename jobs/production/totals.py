@@ -26,9 +26,9 @@ from jobs.production.schema import (
     TOTALS,
 )
 from lakehouse import postgres
-from lakehouse.batches import Batch, offsets_log
 from lakehouse.core import kill_points
-from lakehouse.streams import Query
+from lakehouse.streaming.batch import Batch, offsets_log
+from lakehouse.streaming.query import Query
 from lakehouse.tables import table_io
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from jobs.production import metrics
 from jobs.production.plant import LONGEST, PRINTABLE, Plant, Rules
 from jobs.production.schema import COORDINATES, COUNTS, EARLIEST, HISTORY, MAX_AHEAD, TIME
 from jobs.production.versions import Versions
-from lakehouse import events
+from lakehouse.streaming import json_values
 
 # Half of a pair of JSON escapes for one character: Spark would read a question mark, and two units become one.
 _PAIR = r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
@@ -33,12 +33,12 @@ def parse_events(records: DataFrame, rules: Versions) -> DataFrame:
     """
     coordinates = [F.col("topic"), F.col("partition"), F.col("offset"), F.col("timestamp").alias("recorded_at")]
     names = [*_ID_FIELDS, *_ZONE_FIELDS, TIME]
-    raw = events.read_object(", ".join(f"{name} string" for name in names))
+    raw = json_values.read_object(", ".join(f"{name} string" for name in names))
     read = records.select(*coordinates, "key", "value", raw.alias("raw"))
     typed = read.withColumns(
         {
             "kind": _of_version(rules, _kind),
-            "event_at": events.time_of(F.col("raw")[TIME]),
+            "event_at": json_values.time_of(F.col("raw")[TIME]),
             **{column: F.col("raw")[name] for name, column in {**_ID_FIELDS, **_ZONE_FIELDS}.items()},
         }
     )
@@ -75,7 +75,7 @@ def _home(rules: Rules) -> Column:
     return F.try_element_at(_map(rules.homes, "string", "string"), F.col("collection_point_id"))
 
 
-def _rules(versions: Versions) -> list[events.Rule]:
+def _rules(versions: Versions) -> list[json_values.Rule]:
     """(broken, reason), in the order in which they are told."""
     ahead = F.col("recorded_at") + F.expr(f"INTERVAL {MAX_AHEAD}")
     at, sent = F.col("event_at"), F.col("raw")[TIME]
@@ -84,7 +84,7 @@ def _rules(versions: Versions) -> list[events.Rule]:
     ]
     return [
         (F.col("kind").isNull(), f"key: neither {keys[0]} nor {keys[1]}"),
-        *events.value_rules(F.col("raw"), F.col("raw")["qls_unit_id"].isNull()),
+        *json_values.value_rules(F.col("raw"), F.col("raw")["qls_unit_id"].isNull()),
         (_has_half(F.col("value").cast("string")), "half of a character: a \\u escape of two without the other"),
         *(rule for name, column in _ID_FIELDS.items() for rule in _id_rules(name, column)),
         *(rule for name in _ZONE_FIELDS for rule in _zone_rules(name, versions)),
@@ -106,23 +106,23 @@ def _asked(name: str) -> tuple[Column, str]:
     return (F.col("kind") == "defect", " of a defect") if name in _OF_DEFECTS else (F.lit(True), "")
 
 
-def _id_rules(name: str, column: str) -> list[events.Rule]:
+def _id_rules(name: str, column: str) -> list[json_values.Rule]:
     value, (asked, of) = F.col(column), _asked(name)
     return [
         (asked & value.isNull(), f"{name}{of}: missing"),
-        *events.id_rules(name, value),
+        *json_values.id_rules(name, value),
         (~value.rlike(PRINTABLE), f"{name}: not 1 to {LONGEST} printable characters"),
     ]
 
 
-def _zone_rules(name: str, versions: Versions) -> list[events.Rule]:
+def _zone_rules(name: str, versions: Versions) -> list[json_values.Rule]:
     value, (asked, of) = F.col(name), _asked(name)
     known = _of_version(versions, lambda one: value.isin(*one.zones))
-    missing: list[events.Rule] = [(asked & value.isNull(), f"{name}{of}: missing")]
+    missing: list[json_values.Rule] = [(asked & value.isNull(), f"{name}{of}: missing")]
     if name == "zone_id":
         lost = (F.col("kind") == "defect") & value.isNull()
         missing.insert(0, (lost, f"{name}: missing, and the collection point is in no zone or in several"))
-    return [*missing, *events.id_rules(name, F.col("raw")[name]), (~known, f"{name}: there is no such zone")]
+    return [*missing, *json_values.id_rules(name, F.col("raw")[name]), (~known, f"{name}: there is no such zone")]
 
 
 def valid_events(parsed: DataFrame) -> DataFrame:
@@ -133,7 +133,7 @@ def valid_events(parsed: DataFrame) -> DataFrame:
 def dead_letters(parsed: DataFrame) -> DataFrame:
     """The records that are no valid event, one row each: coordinates, the reason, the bytes as they came."""
     bad = parsed.where(F.col("reason").isNotNull())
-    return bad.select(*COORDINATES, "reason", "key", events.kept_value().alias("value"))
+    return bad.select(*COORDINATES, "reason", "key", json_values.kept_value().alias("value"))
 
 
 def passes(valid: DataFrame) -> DataFrame:

@@ -12,11 +12,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from jobs.production.plant import Rules, plant
 from jobs.production.schema import DOMAIN, EVENTS
-from lakehouse import checkpoints, sidecar
 from lakehouse.core import files
 from lakehouse.errors import LakeError, RefusedError, UnavailableError
 from lakehouse.kafka import topics
 from lakehouse.settings import settings
+from lakehouse.streaming import checkpoints, sidecar
 
 DAY = "day starts"  # what the totals' state rests on
 

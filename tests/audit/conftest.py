@@ -11,10 +11,11 @@ import pytest
 from jobs.houses import stream
 from jobs.houses.schema import DOMAIN, LATENESS, SALES, WINDOW
 from jobs.houses.stream import QueryName
-from lakehouse import streams
 from lakehouse.core import restart_policy
 from lakehouse.kafka import topics
-from lakehouse.streams import Runner, StopSignal
+from lakehouse.streaming import runner
+from lakehouse.streaming.query import StopSignal
+from lakehouse.streaming.runner import Runner
 from tests.audit import crashes
 from tests.audit.place import Site
 from tests.conftest import running_broker
@@ -44,7 +45,7 @@ def site(sent: Site, lake: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
 def calm(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Queries start again at once, however often they fail; the JVM and the signals of the tests stay as they are."""
     before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
-    monkeypatch.setattr(streams, "stop_jvm", lambda spark: None)
+    monkeypatch.setattr(runner, "stop_jvm", lambda spark: None)
     monkeypatch.setattr(restart_policy, "wait_after", lambda failures: 0.0)
     monkeypatch.setattr(restart_policy, "MAX_FAILURES", 1000)
     yield

@@ -16,12 +16,12 @@ from pathlib import Path
 import psutil
 
 from jobs.production.schema import DOMAIN
-from lakehouse import checkpoints
 from lakehouse.broker import Broker
 from lakehouse.kafka import topics
 from lakehouse.launch import _job
 from lakehouse.postgres_server import Server
 from lakehouse.settings import settings
+from lakehouse.streaming import checkpoints
 from lakehouse.supervisor import Service, Supervisor
 from tests.audit import line_oracle
 from tests.audit.place import wait_until

@@ -13,10 +13,10 @@ from pathlib import Path
 import psutil
 
 from jobs.houses.schema import DOMAIN, SALES
-from lakehouse import checkpoints
 from lakehouse.broker import Broker
 from lakehouse.kafka import topics
 from lakehouse.settings import settings
+from lakehouse.streaming import checkpoints
 from lakehouse.supervisor import Service, Supervisor
 from tests.audit import oracle
 from tests.audit.place import Site, wait_until

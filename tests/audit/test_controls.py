@@ -10,11 +10,12 @@ import pytest
 from jobs.houses import transforms
 from jobs.houses.schema import AVERAGES
 from jobs.houses.stream import QueryName
-from lakehouse import checkpoints, guard, history, streams
+from lakehouse import history
 from lakehouse.core import restart_policy
 from lakehouse.errors import LakeError
 from lakehouse.rebuild import rebuild
-from lakehouse.sidecar import Sidecar
+from lakehouse.streaming import checkpoints, query, runner, start_checks
+from lakehouse.streaming.sidecar import Sidecar
 from lakehouse.tables import table_io
 from tests.audit import crashes, oracle
 from tests.audit.looks import averages, conservation, fail_at, records
@@ -33,7 +34,9 @@ def test_control_without_transaction_ids_a_replayed_batch_is_there_twice(
     site: Site, run: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(table_io, "append_batch", plain_append)
-    monkeypatch.setattr(guard, "_is_ours", lambda start, before: None)  # it, too, would tell: no batch is recorded
+    monkeypatch.setattr(
+        start_checks, "_is_ours", lambda start, before: None
+    )  # it, too, would tell: no batch is recorded
     fail_at(monkeypatch, ["history.appended:1"])
     run(QueryName.history, most=crashes.IN_TWO)
     assert any("history holds" in line and "twice" in line for line in conservation(site))
@@ -43,7 +46,7 @@ def test_control_with_a_fixed_transaction_id_a_new_checkpoint_loses_records(
     site: Site, run: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checkpoints, "app_id", lambda generation, query: query)
-    monkeypatch.setattr(guard, "check", lambda start: Sidecar(start.depends_on, starts=start.topic.starts))
+    monkeypatch.setattr(start_checks, "check", lambda start: Sidecar(start.depends_on, starts=start.topic.starts))
     run(QueryName.history, most=crashes.IN_TWO)
     shutil.rmtree(checkpoints.path("houses", "history"))
     site.send(40)
@@ -65,12 +68,12 @@ def test_control_without_the_guard_against_the_future_one_event_silences_all_win
 def test_control_reading_from_the_latest_offset_loses_what_was_there(
     site: Site, run: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = streams.read_topic
+    read = query.read_topic
 
     def latest(spark: Any, servers: str, topic: str, starts: Any, most: int) -> Any:
         return read(spark, servers, topic, dict.fromkeys(starts, -1), most)  # -1 is Spark's word for it
 
-    monkeypatch.setattr(streams, "read_topic", latest)
+    monkeypatch.setattr(runner, "read_topic", latest)
     run(QueryName.history, most=crashes.IN_TWO)
     assert any("history holds" in line and "not at all" in line for line in conservation(site))
 

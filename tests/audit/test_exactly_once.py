@@ -12,11 +12,12 @@ from confluent_kafka.admin import NewPartitions
 
 from jobs.houses.schema import AVERAGES, DOMAIN, HISTORY, SALES
 from jobs.houses.stream import QueryName
-from lakehouse import checkpoints, losses, retire
+from lakehouse import retire
 from lakehouse.core import restart_policy, run_state
 from lakehouse.errors import LakeError, RefusedError
 from lakehouse.kafka import topics
 from lakehouse.rebuild import rebuild
+from lakehouse.streaming import checkpoints, offset_ranges
 from lakehouse.tables import table_io
 from tests.audit import crashes, oracle
 from tests.audit.looks import conservation, fail_at
@@ -114,7 +115,7 @@ def test_records_that_retention_took_are_refused_then_noted(site: Site, run: Cal
     rebuild("houses.history", True)
     run(QueryName.history)
     assert conservation(site) == []
-    (lost,) = losses.accepted("houses")
+    (lost,) = offset_ranges.accepted("houses")
     assert (lost.partition, lost.end) == (1, end - 3)
 
 

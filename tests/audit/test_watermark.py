@@ -10,9 +10,9 @@ from confluent_kafka import Producer
 
 from jobs.houses.schema import AVERAGES, DOMAIN, HISTORY, SALES
 from jobs.houses.stream import QueryName
-from lakehouse import metrics
 from lakehouse.core import run_state
 from lakehouse.kafka import topics
+from lakehouse.streaming import progress_metrics
 from lakehouse.tables import table_io
 from tests.audit.looks import conservation
 from tests.audit.oracle import WINDOW
@@ -43,7 +43,7 @@ def send(site: Site, times: Iterable[datetime], partitions: Sequence[int]) -> No
 
 def kept() -> float:
     """Rows of state that the averages keep."""
-    rows = metrics.state_rows(run_state.read_json(run_state.progress_file("houses", "averages")))
+    rows = progress_metrics.state_rows(run_state.read_json(run_state.progress_file("houses", "averages")))
     assert rows is not None
     return rows
 

@@ -17,10 +17,10 @@ from confluent_kafka import Producer
 
 from jobs.production.produce import now
 from jobs.production.schema import DOMAIN, EVENTS, LINE, TIME
-from lakehouse import checkpoints
 from lakehouse.broker import Broker
 from lakehouse.kafka import topics
 from lakehouse.settings import settings
+from lakehouse.streaming import checkpoints
 from tests.e2e.running import Platform
 from tests.postgres import running_postgres
 

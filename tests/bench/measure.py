@@ -19,10 +19,10 @@ from deltalake import DeltaTable
 
 from jobs.houses import produce
 from jobs.houses.schema import AVERAGE_UPDATES, AVERAGES, AVERAGES_BATCHES, DOMAIN, SALES
-from lakehouse import checkpoints
 from lakehouse.broker import Broker
 from lakehouse.kafka import topics
 from lakehouse.settings import ROOT, settings
+from lakehouse.streaming import checkpoints
 from lakehouse.tables import table_io
 
 WARM_UP = 30.0  # seconds until the JVM has compiled what runs all the time

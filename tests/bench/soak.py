@@ -21,10 +21,11 @@ import psutil
 from deltalake import DeltaTable
 
 from jobs.houses.schema import AVERAGES, AVERAGES_BATCHES, DOMAIN, HISTORY, SALES
-from lakehouse import checkpoints, status
+from lakehouse import status
 from lakehouse.core import run_state
 from lakehouse.kafka import topics
 from lakehouse.settings import ROOT, settings
+from lakehouse.streaming import checkpoints
 from tests.bench.measure import committed
 from tests.dashboard.tab import Tab
 from tests.ending import end_in_order

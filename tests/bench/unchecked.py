@@ -9,7 +9,8 @@ from jobs.houses import transforms
 from jobs.houses.schema import LATENESS, SALES, WINDOW
 from jobs.houses.stream import averages_query
 from lakehouse.spark.session import spark_session
-from lakehouse.streams import Runner, StopSignal
+from lakehouse.streaming.query import StopSignal
+from lakehouse.streaming.runner import Runner
 
 FIELDS = "price decimal(12,2), yr_built int, sold_at timestamp"
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import psutil
 
-from lakehouse import checkpoints, metrics
 from lakehouse.core import run_state
+from lakehouse.streaming import checkpoints, progress_metrics
 
 ENDS = {"houses": {"0": 97, "1": 50}}
 STATE = {"operatorName": "stateStoreSave", "numRowsTotal": 24, "memoryUsedBytes": 9376}
@@ -51,7 +51,7 @@ def processes(**changed: Any) -> None:
 
 def history(name: str, samples: Iterator[tuple[float, dict[str, float]]]) -> None:
     """A series on disk: seconds before now, and values."""
-    recorder = metrics.Recorder(name)
+    recorder = progress_metrics.Recorder(name)
     now = time.time()
     for ago, values in samples:
         assert recorder.record(values, now - ago)

@@ -14,8 +14,8 @@ from playwright.sync_api import Page, expect
 
 from dashboard.app import pages
 from jobs.houses import schema
-from lakehouse import checkpoints
 from lakehouse.core import run_state
+from lakehouse.streaming import checkpoints
 from tests.dashboard.served import App, beats, drag, settled, version, wait_until, waited
 from tests.jobs.houses import fitting
 

@@ -14,9 +14,9 @@ from dashboard import health, health_charts
 from dashboard.health_queries import PartitionLag, QueryHealth, query_health, seconds_of
 from dashboard.health_watch import HealthView
 from dashboard.streams import ProcessView, TopicView
-from lakehouse import checkpoints
 from lakehouse.kafka.peek import Peeked, shown
-from lakehouse.metrics import History
+from lakehouse.streaming import checkpoints
+from lakehouse.streaming.progress_metrics import History
 from tests.dashboard import health_fakes
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)

@@ -13,9 +13,9 @@ from dashboard import health_lake
 from dashboard.health_watch import HealthView, HealthWatch, lags_of
 from dashboard.snapshot import Live
 from jobs.houses import schema
-from lakehouse import metrics
 from lakehouse.core import run_state
-from lakehouse.metrics import Recorder
+from lakehouse.streaming import progress_metrics
+from lakehouse.streaming.progress_metrics import Recorder
 from lakehouse.tables import loads
 from tests.dashboard import health_fakes
 from tests.dashboard.test_health import NOW, TOPIC, fields, words
@@ -146,7 +146,7 @@ def test_lags_are_recorded_while_no_driver_lives_and_by_one_dashboard_only(
     assert lags_of(view, "houses.averages", "lag", 60) == [3.0]
     assert lags_of(view, "houses.averages", "houses:0", 60) == [3.0]
     other.look()
-    lines = [file.read_text() for file in metrics.folder("houses.averages.lag").glob("*.jsonl")]
+    lines = [file.read_text() for file in progress_metrics.folder("houses.averages.lag").glob("*.jsonl")]
     assert sum(part.count("\n") for part in lines) == 1
 
 

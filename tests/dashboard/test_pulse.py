@@ -12,8 +12,8 @@ from flask.testing import FlaskClient
 from dashboard import app, houses, pulse, snapshot, streams
 from dashboard.pulse import Pulse, QueryPulse, decide
 from dashboard.snapshot import Live
-from lakehouse import checkpoints
 from lakehouse.core import run_state
+from lakehouse.streaming import checkpoints
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 DEAD_PID = 2**22 + 1  # above the highest that Linux gives

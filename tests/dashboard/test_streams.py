@@ -13,11 +13,11 @@ import pytest
 
 from dashboard import streams
 from dashboard.streams import ProcessView, TopicView, TopicWatch, process_views, query_view
-from lakehouse import checkpoints
 from lakehouse.core import run_state
 from lakehouse.kafka import topics
 from lakehouse.kafka.topics import TopicState
 from lakehouse.settings import Settings
+from lakehouse.streaming import checkpoints
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 TOPIC = TopicView("houses", events=150, rate=1.0, ends=((("houses", 0), 100), (("houses", 1), 50)))

@@ -19,7 +19,8 @@ from jobs.houses.schema import SALES
 from lakehouse.core import run_state
 from lakehouse.core.net import free_port
 from lakehouse.settings import ROOT
-from lakehouse.streams import MOST_RECORDS, Query, Runner, StopSignal
+from lakehouse.streaming.query import MOST_RECORDS, Query, StopSignal
+from lakehouse.streaming.runner import Runner
 
 
 @dataclass

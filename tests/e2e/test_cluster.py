@@ -14,9 +14,9 @@ from typing import Any
 import psutil
 import pytest
 
-from lakehouse import checkpoints
 from lakehouse.core.net import free_port
 from lakehouse.spark import jars, java
+from lakehouse.streaming import checkpoints
 from tests.e2e.running import Platform, rows_of, wait_for
 
 pytestmark = pytest.mark.e2e

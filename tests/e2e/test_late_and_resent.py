@@ -15,7 +15,7 @@ from jobs.houses import stream
 from jobs.houses.recompute import recompute
 from jobs.houses.schema import AVERAGES, AVERAGES_BATCH, DOMAIN, PARITY, SALES, WINDOW
 from lakehouse.kafka import topics
-from lakehouse.streams import Query
+from lakehouse.streaming.query import Query
 from lakehouse.tables import table_io
 from lakehouse.tables.served_rows import served
 from tests.e2e.running import drain, read_topic

@@ -12,10 +12,11 @@ from confluent_kafka import Producer
 from typer.testing import CliRunner
 
 from jobs.houses.schema import DEAD_LETTERS, DOMAIN
-from lakehouse import batches, deadletters, deadletterscli, redrive
+from lakehouse import deadletters, deadletterscli, redrive
 from lakehouse.deadletters import Place
 from lakehouse.kafka import topics
 from lakehouse.settings import settings
+from lakehouse.streaming import batch
 from lakehouse.tables import table_io
 from tests.e2e.running import read_topic
 
@@ -135,7 +136,7 @@ def test_a_file_gives_each_its_new_value(broker: str, letters: list[Place], tmp_
 def test_a_letter_that_is_not_whole_is_only_sent_with_a_new_value(
     broker: str, letters: list[Place], tmp_path: Path
 ) -> None:
-    keep(broker, letters[0].offset, batches.CUT)
+    keep(broker, letters[0].offset, batch.CUT)
     table_io.create(DEAD_LETTERS).delete("reason = 'invalid UTF-8'")
     before = len(records(broker))
     assert "is not whole" in command("--reason", "only its start", "--yes").output

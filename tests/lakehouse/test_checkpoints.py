@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse import checkpoints, sidecar
-from lakehouse.batches import describe_batch
-from lakehouse.sidecar import Sidecar
+from lakehouse.streaming import checkpoints, sidecar
+from lakehouse.streaming.batch import describe_batch
+from lakehouse.streaming.sidecar import Sidecar
 
 
 def write_checkpoint(folder: Path, committed: int) -> Path:

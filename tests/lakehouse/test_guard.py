@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from lakehouse import checkpoints, guard, sidecar
 from lakehouse.contract.domain import Stores
 from lakehouse.contract.topics import Topic
 from lakehouse.errors import RefusedError
-from lakehouse.guard import Start
 from lakehouse.kafka.topics import TopicState
-from lakehouse.sidecar import Sidecar
+from lakehouse.streaming import checkpoints, sidecar, start_checks
+from lakehouse.streaming.sidecar import Sidecar
+from lakehouse.streaming.start_checks import Start
 from lakehouse.tables import table_io
 from lakehouse.tables.table_io import HISTORY_PROPERTIES, Table
 
@@ -49,7 +49,7 @@ def write_batch(number: int, ends: dict[str, int], generation: str = "gen-1", co
 @pytest.fixture
 def running() -> Path:
     """A query that has run for two batches."""
-    guard.check(start())
+    start_checks.check(start())
     write_batch(0, {"0": 10, "1": 20})
     sidecar.write(checkpoints.path("line", "events"), Sidecar(RESTS_ON, "gen-1", {0: 0, 1: 0}))
     write_batch(1, {"0": 30, "1": 40})
@@ -58,27 +58,27 @@ def running() -> Path:
 
 def refused(given: Start, *words: str) -> None:
     with pytest.raises(RefusedError) as error:
-        guard.check(given)
+        start_checks.check(given)
     said = str(error.value)
     assert all(word in said for word in words), said
     assert "`lake rebuild line.events" in said
 
 
 def test_a_first_start_notes_where_it_begins_and_a_later_one_goes_on(running: Path) -> None:
-    assert guard.check(start()) == Sidecar(RESTS_ON, "gen-1", {0: 0, 1: 0})
+    assert start_checks.check(start()) == Sidecar(RESTS_ON, "gen-1", {0: 0, 1: 0})
 
 
 def test_a_first_start_begins_where_the_topic_does() -> None:
     late = replace(THERE, starts={0: 5, 1: 7})
-    assert guard.check(start(topic=late)).starts == {0: 5, 1: 7}
+    assert start_checks.check(start(topic=late)).starts == {0: 5, 1: 7}
     later = replace(THERE, starts={0: 6, 1: 7})  # and again, when nothing has been read yet
-    assert guard.check(start(topic=later)).starts == {0: 6, 1: 7}
+    assert start_checks.check(start(topic=later)).starts == {0: 6, 1: 7}
 
 
 def test_rows_that_never_were_on_a_topic_need_no_checkpoint() -> None:
     values = [{"topic": None, "partition": None, "offset": None}]
     table_io.append(table_io.create(EVENTS), table_io.rows(EVENTS, values), "load", 0)
-    assert guard.check(start()).generation == ""
+    assert start_checks.check(start()).generation == ""
 
 
 @pytest.mark.parametrize("with_sidecar", [True, False])
@@ -105,10 +105,10 @@ def test_a_checkpoint_older_than_the_tables(running: Path) -> None:
 def test_a_checkpoint_killed_before_its_first_batch_wrote_is_no_foreign_one(running: Path) -> None:
     shutil.rmtree(running)
     sidecar.write(running, Sidecar(RESTS_ON, starts={0: 30, 1: 40}))  # as a rebuild leaves it
-    assert guard.check(start()).starts == {0: 30, 1: 40}
+    assert start_checks.check(start()).starts == {0: 30, 1: 40}
     running.mkdir()
     (running / "metadata").write_text('{"id": "gen-2"}')
-    assert guard.check(start()).starts == {0: 30, 1: 40}
+    assert start_checks.check(start()).starts == {0: 30, 1: 40}
 
 
 @pytest.mark.parametrize(("name", "value"), [("window", "5 minutes"), ("topic", "other")])
@@ -118,7 +118,7 @@ def test_old_state_under_a_new_plan(running: Path, name: str, value: str) -> Non
 
 def test_what_was_not_recorded_before_is_from_now_on(running: Path) -> None:
     more = start(depends_on=RESTS_ON | {"columns": "a:int"})
-    guard.check(more)
+    start_checks.check(more)
     refused(start(depends_on=RESTS_ON | {"columns": "a:bigint"}), "columns was 'a:int'")
 
 
@@ -128,7 +128,7 @@ def test_a_topic_made_again(running: Path) -> None:
 
 
 def test_records_that_retention_took_are_named(running: Path) -> None:
-    guard.check(start(topic=replace(THERE, starts={0: 30, 1: 0})))
+    start_checks.check(start(topic=replace(THERE, starts={0: 30, 1: 0})))
     refused(start(topic=replace(THERE, starts={0: 33, 1: 0})), "line[0] 30 to 32 (3 records)", "--accept-loss`")
 
 

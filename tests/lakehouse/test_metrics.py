@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse import metrics
-from lakehouse.metrics import History, Recorder
+from lakehouse.streaming import progress_metrics
+from lakehouse.streaming.progress_metrics import History, Recorder
 
 NOON = 1_777_636_800.0  # 2026-05-01T12:00:00Z
 pytestmark = pytest.mark.usefixtures("lake")
@@ -41,7 +41,7 @@ def test_a_clock_set_back_does_not_silence_the_series() -> None:
 
 def test_numbers_that_are_none_are_left_out() -> None:
     Recorder("q").record({"lag": math.nan, "input": None, "seconds": math.inf, "state_rows": 24}, NOON)
-    assert next(metrics.folder("q").glob("*")).read_text() == '{"at":1777636800.0,"state_rows":24}\n'
+    assert next(progress_metrics.folder("q").glob("*")).read_text() == '{"at":1777636800.0,"state_rows":24}\n'
 
 
 def test_a_day_is_kept() -> None:
@@ -49,7 +49,7 @@ def test_a_day_is_kept() -> None:
     for hour in range(30):
         recorder.record({"lag": hour}, NOON + hour * 3600)
         history.read()
-    files = sorted(file.stem for file in metrics.folder("q").glob("*.jsonl"))
+    files = sorted(file.stem for file in progress_metrics.folder("q").glob("*.jsonl"))
     assert (files[0], files[-1], len(files)) == ("2026050117", "2026050217", 25)
     assert history.read().column("lag").tolist() == list(range(5, 30))
     assert History("q").read().column("lag").tolist() == list(range(5, 30))
@@ -58,7 +58,7 @@ def test_a_day_is_kept() -> None:
 def test_a_torn_or_half_written_line_is_left_out() -> None:
     recorder, history = Recorder("q"), History("q")
     recorder.record({"lag": 1}, NOON)
-    file = next(metrics.folder("q").glob("*"))
+    file = next(progress_metrics.folder("q").glob("*"))
     with file.open("a") as lines:
         lines.write('{"at":1777636805.0,"la\n[1]\n{"at":"noon"}\n{"at":17776368')
     assert history.read().at.tolist() == [NOON]
@@ -78,15 +78,15 @@ def test_a_series_that_was_deleted_begins_anew() -> None:
     for step in range(3):
         Recorder("q").record({"lag": 1}, NOON + step)
     assert len(history.read().at) == 3
-    for file in metrics.folder("q").glob("*"):
+    for file in progress_metrics.folder("q").glob("*"):
         file.unlink()
     Recorder("q").record({"lag": 2}, NOON + 60)
     assert history.read().column("lag").tolist() == [2]
 
 
 def test_a_disk_that_refuses_ends_nothing(lake: Path) -> None:
-    metrics.folder("q").parent.mkdir(parents=True)
-    metrics.folder("q").write_text("a file where the folder should be")
+    progress_metrics.folder("q").parent.mkdir(parents=True)
+    progress_metrics.folder("q").write_text("a file where the folder should be")
     assert Recorder("q").record({"lag": 1}, NOON) is False
 
 
@@ -100,9 +100,9 @@ def test_the_part_since_a_moment() -> None:
 def test_what_is_kept_of_a_progress() -> None:
     operators = [{"numRowsTotal": 20}, {"numRowsTotal": 4}]
     progress = {"inputRowsPerSecond": math.nan, "processedRowsPerSecond": 40.5, "durationMs": {"triggerExecution": 450}}
-    kept = metrics.of_progress(progress | {"stateOperators": operators})
+    kept = progress_metrics.of_progress(progress | {"stateOperators": operators})
     assert kept == {"input": None, "processed": 40.5, "seconds": 0.45, "state_rows": 24}
-    assert metrics.of_progress({"durationMs": None})["state_rows"] is None
+    assert progress_metrics.of_progress({"durationMs": None})["state_rows"] is None
 
 
 @pytest.mark.parametrize("partitions", [300, 5000])
@@ -132,5 +132,5 @@ def test_long_lines_of_two_writers_do_not_mix() -> None:
         writer.start()
     for writer in writers:
         writer.join()
-    lines = next(metrics.folder("q.lag").glob("*")).read_bytes().splitlines()
-    assert (len(lines), len(list(metrics._parsed(b"\n".join(lines))))) == (200, 200)
+    lines = next(progress_metrics.folder("q.lag").glob("*")).read_bytes().splitlines()
+    assert (len(lines), len(list(progress_metrics._parsed(b"\n".join(lines))))) == (200, 200)

@@ -8,14 +8,15 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 
-from lakehouse import checkpoints, losses, rebuild, sidecar
+from lakehouse import rebuild
 from lakehouse.contract.domain import Domain, Stores
 from lakehouse.core.locks import exclusive
 from lakehouse.errors import RefusedError, UsageError
 from lakehouse.kafka import topics
 from lakehouse.kafka.topics import TopicState
-from lakehouse.losses import Range
-from lakehouse.sidecar import Sidecar
+from lakehouse.streaming import checkpoints, offset_ranges, sidecar
+from lakehouse.streaming.offset_ranges import Range
+from lakehouse.streaming.sidecar import Sidecar
 from lakehouse.tables import commit_files, table_io
 from lakehouse.tables.table_io import SERVING_PROPERTIES, Table
 from tests.lakehouse.test_guard import BAD, EVENTS, THERE, TOPIC
@@ -55,15 +56,15 @@ def begun() -> Sidecar:
 
 def test_gaps_are_what_the_sorted_offsets_leave_out() -> None:
     offsets = np.array([3, 4, 7])
-    assert losses.gaps(offsets, 0, 10) == [(0, 3), (5, 7), (8, 10)]
-    assert losses.gaps(offsets, 3, 5) == []
-    assert losses.gaps(np.array([], dtype=np.int64), 2, 4) == [(2, 4)]
+    assert offset_ranges.gaps(offsets, 0, 10) == [(0, 3), (5, 7), (8, 10)]
+    assert offset_ranges.gaps(offsets, 3, 5) == []
+    assert offset_ranges.gaps(np.array([], dtype=np.int64), 2, 4) == [(2, 4)]
 
 
 def test_known_ranges_are_taken_from_new_ones() -> None:
     new = [Range("t", 0, 10, 20), Range("t", 1, 10, 20)]
     known = [Range("t", 0, 5, 12), Range("t", 0, 15, 16), Range("t", 1, 0, 99)]
-    assert losses.without(new, known) == [Range("t", 0, 12, 15), Range("t", 0, 16, 20)]
+    assert offset_ranges.without(new, known) == [Range("t", 0, 12, 15), Range("t", 0, 16, 20)]
 
 
 def test_it_goes_on_behind_what_both_tables_hold() -> None:
@@ -93,7 +94,7 @@ def test_lost_records_are_refused_then_noted_once(broker: dict[str, TopicState])
     assert sidecar.read(checkpoints.path("line", "events")) is None
     for _ in range(2):
         rebuild.rebuild("line.events", True)
-        assert losses.accepted("line") == [Range("line", 0, 2, 4), Range("line", 0, 5, 8)]
+        assert offset_ranges.accepted("line") == [Range("line", 0, 2, 4), Range("line", 0, 5, 8)]
     rebuild.rebuild("line.events", False)
     assert begun().starts == {0: 8, 1: 1}
 
@@ -102,7 +103,7 @@ def test_a_gap_that_retention_has_half_taken_is_read_from_what_is_left(broker: d
     hold(EVENTS, p0=[0, 1, 6])
     broker["line"] = TopicState("line", "id-1", {0: 4, 1: 0}, {0: 9, 1: 9})
     rebuild.rebuild("line.events", True)
-    assert losses.accepted("line") == [Range("line", 0, 2, 4)]
+    assert offset_ranges.accepted("line") == [Range("line", 0, 2, 4)]
     assert (begun().starts, begun().held_until) == ({0: 4, 1: 0}, {0: 7})
 
 
@@ -120,9 +121,9 @@ def test_the_rows_of_a_topic_made_again_are_not_taken_for_its_own(
     ((script, path, *_, name),) = ran
     assert (script, path, name[:10]) == ("lakehouse/retire.py", str(EVENTS.path), "line@id-0-")
     assert (begun().starts, begun().depends_on) == ({0: 0, 1: 0}, {"topic": "line", "topic id": "id-1"})
-    (noted,) = table_io.read(losses.lost_ranges("line")).to_pylist()
+    (noted,) = table_io.read(offset_ranges.lost_ranges("line")).to_pylist()
     assert (noted["topic"], noted["start_offset"], noted["end_offset"]) == (name, 2, None)
-    assert losses.accepted("line") == []
+    assert offset_ranges.accepted("line") == []
 
 
 def test_a_topic_that_has_lost_its_newest_records_is_another_one(broker: dict[str, TopicState]) -> None:

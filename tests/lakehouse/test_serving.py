@@ -12,9 +12,9 @@ import pyarrow.compute as pc
 import pytest
 from deltalake import DeltaTable, WriterProperties, write_deltalake
 
-from lakehouse import lag
-from lakehouse.checkpoints import BatchPlan
-from lakehouse.lag import RateMeter
+from lakehouse.streaming import lag
+from lakehouse.streaming.checkpoints import BatchPlan
+from lakehouse.streaming.lag import RateMeter
 from lakehouse.tables import loads, table_io
 from lakehouse.tables.reader import TableReader
 from lakehouse.tables.served_rows import served

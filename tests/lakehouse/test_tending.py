@@ -6,7 +6,7 @@ import pytest
 
 from lakehouse.core import restart_policy
 from lakehouse.errors import LakeError, RefusedError, UnavailableError
-from lakehouse.tending import Tended, query_failed
+from lakehouse.streaming.managed_query import Tended, query_failed
 
 
 class Stream:
@@ -40,7 +40,7 @@ class FailsAfterALook:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     now = [100.0]
-    monkeypatch.setattr("lakehouse.tending.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("lakehouse.streaming.managed_query.time.monotonic", lambda: now[0])
     return now
 
 

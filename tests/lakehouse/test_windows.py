@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 
 from lakehouse import windows
-from lakehouse.batches import Batch
 from lakehouse.contract import arrow_types
+from lakehouse.streaming.batch import Batch
 from lakehouse.tables import table_io
 from lakehouse.tables.table_io import SERVING_PROPERTIES, Table
 from lakehouse.windows import WindowWriter

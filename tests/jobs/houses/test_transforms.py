@@ -11,8 +11,8 @@ from pyspark.sql import functions as F
 
 from jobs.houses import transforms
 from jobs.houses.schema import HISTORY
-from lakehouse.batches import CUT, KEPT_BYTES
 from lakehouse.spark.session import collect
+from lakehouse.streaming.batch import CUT, KEPT_BYTES
 from tests.jobs.houses.sales import NOON, RECORDS, at, event, plain, record
 
 pytestmark = pytest.mark.spark

@@ -9,9 +9,10 @@ import pytest
 from jobs.production import produce, recompute, stream
 from jobs.production.plant import plant, read
 from jobs.production.versions import Versions, keep, of_lake
-from lakehouse import checkpoints, launch
+from lakehouse import launch
 from lakehouse.errors import LakeError, UsageError
 from lakehouse.settings import ROOT, settings
+from lakehouse.streaming import checkpoints
 
 TODAY = (ROOT / "conf/production.toml").read_text()
 ZONE = 'time_zone: must be the name of a time zone such as "Europe/Berlin", '

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from lakehouse import unreadable
-from lakehouse.batches import CUT, KEPT_BYTES
+from lakehouse.streaming import json_reasons
+from lakehouse.streaming.batch import CUT, KEPT_BYTES
 
 MAX_VALUE_BYTES = 256 * 1024
 # \z, not $: that one also matches before a line end.
@@ -25,11 +25,11 @@ def read_json(fields: str) -> Column:
 
     The envelope makes bytes after the object an error; from_json alone would ignore them.
     """
-    value, text = F.col("value"), unreadable.text_of_value()
+    value, text = F.col("value"), json_reasons.text_of_value()
     fits = (F.octet_length(value) <= MAX_VALUE_BYTES) & F.is_valid_utf8(text)
     readable = F.when(fits & (~text.contains("]") | _is_one_value(text)), text)
     enveloped = F.concat(F.lit('{"event":['), readable, F.lit("]}"))
-    return F.from_json(enveloped, f"event array<struct<{fields}>>, corrupt string", unreadable.STRICT)
+    return F.from_json(enveloped, f"event array<struct<{fields}>>, corrupt string", json_reasons.STRICT)
 
 
 def read_object(fields: str) -> Column:
@@ -45,7 +45,7 @@ def _is_one_value(text: Column) -> Column:
     an object ends with its text. Usual events have no brackets, so they do not pay for it.
     """
     as_field = F.concat(F.lit('{"one":'), text, F.lit("}"))
-    return unreadable.reads(as_field)
+    return json_reasons.reads(as_field)
 
 
 def time_of(raw: Column) -> Column:
@@ -65,9 +65,9 @@ def value_rules(read: Column, absent: Column) -> list[Rule]:
         (F.octet_length(value) == 0, "empty value"),
         (F.octet_length(value) > KEPT_BYTES, CUT),
         (F.octet_length(value) > MAX_VALUE_BYTES, f"value larger than {MAX_VALUE_BYTES // 1024} KB"),
-        (~F.is_valid_utf8(value.cast("string")), unreadable.undecodable()),
-        (read.isNull(), unreadable.no_object()),
-        (absent, unreadable.envelope()),
+        (~F.is_valid_utf8(value.cast("string")), json_reasons.undecodable()),
+        (read.isNull(), json_reasons.no_object()),
+        (absent, json_reasons.envelope()),
     ]
 
 
@@ -90,13 +90,13 @@ def is_no_id(name: str, text: Column) -> Column:
 @functools.cache
 def _is_no_text(name: str) -> Column:
     """Whether a field that is there is no text. The record is one JSON object, as was read before."""
-    field = F.from_json(unreadable.text_of_value(), f"`{name}` variant", unreadable.STRICT)[name]
+    field = F.from_json(json_reasons.text_of_value(), f"`{name}` variant", json_reasons.STRICT)[name]
     return F.coalesce(F.schema_of_variant(field) != "STRING", F.lit(True))
 
 
 def other_names(names: Sequence[str]) -> Column:
     """The names in the record's JSON object that are none of these, bare."""
-    others = F.filter(F.json_object_keys(unreadable.text_of_value()), lambda name: ~name.isin(*names))
+    others = F.filter(F.json_object_keys(json_reasons.text_of_value()), lambda name: ~name.isin(*names))
     return F.transform(others, lambda name: F.regexp_replace(F.lower(name), "[^a-z0-9]", ""))
 
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lakehouse import checkpoints, sidecar
 from lakehouse.spark.session import collect
+from lakehouse.streaming import checkpoints, sidecar
 from lakehouse.tables import table_io
 from lakehouse.tables.table_io import Table
 

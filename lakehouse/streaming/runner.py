@@ -2,101 +2,32 @@
 
 import functools
 import itertools
-import json
-import signal
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from lakehouse import checkpoints, guard, metrics
-from lakehouse.batches import Batch, describe_batch
-from lakehouse.contract.domain import Stores
 from lakehouse.core import kill_points, run_state
 from lakehouse.core.locks import exclusive
 from lakehouse.errors import LakeError, UnavailableError
-from lakehouse.kafka import client, topics
-from lakehouse.sidecar import Sidecar
+from lakehouse.kafka import topics
 from lakehouse.spark.session import stop_jvm
+from lakehouse.streaming import checkpoints, progress_metrics, start_checks
+from lakehouse.streaming.batch import describe_batch
+from lakehouse.streaming.managed_query import Tended
+from lakehouse.streaming.query import MOST_RECORDS, NO_PAUSE, Query, StopSignal, read_topic
+from lakehouse.streaming.sidecar import Sidecar
 from lakehouse.tables import table_io
-from lakehouse.tending import Tended
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.streaming.query import StreamingQuery
 
 log = structlog.get_logger()
-NO_PAUSE = "0 seconds"
-MOST_RECORDS = 1_000_000  # in a batch
-# After each poll Spark asks the broker for the partition's bounds, by seeks that throw away what was fetched beyond it.
-# With Kafka's 500 records a poll that was a third of a task's time; so a poll takes all of a fetch.
-_FETCHED = {"kafka.max.poll.records": "10000", "kafka.max.partition.fetch.bytes": str(2 * 1024 * 1024)}
-
-
-Write = Callable[["DataFrame", Batch], None]
-
-
-@dataclass
-class Query:
-    """A streaming query to run: how it makes its frame of the topic's records, what it does with a batch, where it
-    stores that, and what its state depends on.
-    """
-
-    domain: str
-    name: str
-    plan: Callable[["DataFrame"], "DataFrame"]
-    write: Write
-    output_mode: str
-    stores: Stores
-    depends_on: dict[str, str] = field(default_factory=dict)
-    pace: str = NO_PAUSE  # least time between batches when the trigger asks for none
-
-    @property
-    def checkpoint(self) -> Path:
-        """The query's checkpoint folder."""
-        return checkpoints.path(self.domain, self.name)
-
-    @property
-    def full_name(self) -> str:
-        """<domain>.<query>, as it is called everywhere."""
-        return f"{self.domain}.{self.name}"
-
-
-def read_topic(
-    spark: "SparkSession", bootstrap_servers: str, topic: str, starts: Mapping[int, int], most: int = MOST_RECORDS
-) -> "DataFrame":
-    """The topic's records as a stream, without aborted transactions; lost offsets are an error.
-
-    `starts` is where a new checkpoint begins to read each partition.
-    """
-    options = {
-        "kafka.bootstrap.servers": bootstrap_servers,
-        "subscribe": topic,
-        "startingOffsets": json.dumps({topic: {str(partition): at for partition, at in starts.items()}}),
-        "kafka.isolation.level": "read_committed",
-        "failOnDataLoss": "true",
-        "maxOffsetsPerTrigger": str(most),
-        **_FETCHED,
-        **client.spark_options(),
-    }
-    return spark.readStream.format("kafka").options(**options).load()
-
-
-class StopSignal:
-    """Whether SIGTERM or Ctrl-C has asked for the end. Made first thing, so that a signal during the start counts."""
-
-    def __init__(self) -> None:
-        self.asked = False
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._ask)
-
-    def _ask(self, *_: object) -> None:
-        self.asked = True  # a plain flag: taking a lock in a signal handler can wait for ever
 
 
 class Runner:
@@ -112,7 +43,7 @@ class Runner:
         self._most = most
         self._written: dict[str, int] = {}
         self._writing: set[str] = set()
-        self._recorders: dict[str, metrics.Recorder] = {}
+        self._recorders: dict[str, progress_metrics.Recorder] = {}
         self._trigger = NO_PAUSE
         self._java = getattr(spark.sparkContext._gateway, "proc", None)
         if self._java is not None:
@@ -152,14 +83,14 @@ class Runner:
                 return
             time.sleep(0.05)
 
-    def _check(self, query: Query) -> tuple[guard.Start, Sidecar]:
+    def _check(self, query: Query) -> tuple[start_checks.Start, Sidecar]:
         """What the query starts with. Raises RefusedError when the start would lose or double data."""
         found = topics.state(self._bootstrap_servers, self._topic)
         if found is None:
             raise UnavailableError(f"The broker has no topic {self._topic}.", "Make it again, or restart the stream.")
-        rests_on = {**query.depends_on, "topic": self._topic, guard.TOPIC_ID: found.topic_id}
-        start = guard.Start(query.domain, query.name, query.checkpoint, query.stores, rests_on, found)
-        return start, guard.check(start)
+        rests_on = {**query.depends_on, "topic": self._topic, start_checks.TOPIC_ID: found.topic_id}
+        start = start_checks.Start(query.domain, query.name, query.checkpoint, query.stores, rests_on, found)
+        return start, start_checks.check(start)
 
     def _start(self, query: Query) -> "StreamingQuery":
         start, begun = self._check(query)
@@ -168,7 +99,7 @@ class Runner:
         starts = {**start.topic.starts, **begun.starts}  # Spark wants every partition named
         frame = query.plan(read_topic(self._spark, self._bootstrap_servers, self._topic, starts, self._most))
         if query.output_mode != "append":
-            guard.check(replace(start, depends_on=start.depends_on | {"columns": frame.schema.simpleString()}))
+            start_checks.check(replace(start, depends_on=start.depends_on | {"columns": frame.schema.simpleString()}))
         self._tell_partitions(query)
         self._spark.sparkContext.setLocalProperty("spark.scheduler.pool", query.full_name)
         writer = frame.writeStream.queryName(query.full_name).outputMode(query.output_mode)
@@ -230,8 +161,8 @@ class Runner:
             return
         if values["state"] != "running":
             return  # a gap: nobody reads or writes
-        recorder = self._recorders.setdefault(query.full_name, metrics.Recorder(query.full_name))
-        recorder.record(metrics.of_progress(values))
+        recorder = self._recorders.setdefault(query.full_name, progress_metrics.Recorder(query.full_name))
+        recorder.record(progress_metrics.of_progress(values))
 
     def _quiesce(self, tended: Sequence[tuple[Query, Tended]], grace: float = 60.0) -> None:
         """Wait until every batch that has written is committed; later ones are held before they write."""

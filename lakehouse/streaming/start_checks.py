@@ -6,13 +6,13 @@ from pathlib import Path
 import pyarrow as pa
 from deltalake import DeltaTable
 
-from lakehouse import checkpoints, sidecar
-from lakehouse.checkpoints import BatchPlan
 from lakehouse.contract.domain import Stores
 from lakehouse.errors import RefusedError
 from lakehouse.kafka.topics import TopicState
-from lakehouse.losses import Range
-from lakehouse.sidecar import Sidecar
+from lakehouse.streaming import checkpoints, sidecar
+from lakehouse.streaming.checkpoints import BatchPlan
+from lakehouse.streaming.offset_ranges import Range
+from lakehouse.streaming.sidecar import Sidecar
 from lakehouse.tables import commit_files, table_io
 from lakehouse.tables.table_io import Table
 

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
-from lakehouse.checkpoints import BatchPlan
+from lakehouse.streaming.checkpoints import BatchPlan
 
 
 class RateMeter:

@@ -1,0 +1,1 @@
+"""Streaming queries: checks before a start, batches, checkpoints, progress, restarts."""
