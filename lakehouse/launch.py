@@ -117,8 +117,8 @@ def _start_broker(supervisor: Supervisor) -> bool:
 
 
 def _start_postgres(supervisor: Supervisor) -> bool:
-    from lakehouse import postgres
     from lakehouse.postgres_server import Server
+    from lakehouse.sinks import postgres
 
     if not postgres.embedded():
         postgres.connect(role=None).close()

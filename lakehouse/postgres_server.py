@@ -15,8 +15,8 @@ from pathlib import Path
 from lakehouse.core import files, run_state
 from lakehouse.core.net import free_port
 from lakehouse.errors import LakeError, UnavailableError
-from lakehouse.postgres import OWNER, READER, address_file, connect, default_folder, drop, embedded, passfile
 from lakehouse.settings import settings
+from lakehouse.sinks.postgres import OWNER, READER, address_file, connect, default_folder, drop, embedded, passfile
 
 _UNPRIVILEGED = 65534  # nobody: PostgreSQL refuses to run as root
 

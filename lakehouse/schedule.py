@@ -154,7 +154,7 @@ def _handed_on() -> dict[str, str]:
 
 
 def _refuse_secrets(dsn: str) -> None:
-    from lakehouse import postgres_login
+    from lakehouse.sinks import postgres_login
 
     if dsn == "embedded" or not postgres_login.secrets_of(dsn):
         return

@@ -13,8 +13,8 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from lakehouse.core.net import free_port
-from lakehouse.postgres import passfile
 from lakehouse.postgres_server import Server, unprivileged
+from lakehouse.sinks.postgres import passfile
 
 _POOLER = """[databases]
 * = host=127.0.0.1 port={server}

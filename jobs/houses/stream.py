@@ -20,13 +20,14 @@ from jobs.houses.schema import (
     WINDOW,
 )
 from jobs.houses.updates import publisher
-from lakehouse import entry, history
+from lakehouse import entry
 from lakehouse.kafka import topic_settings, topics
 from lakehouse.settings import settings
+from lakehouse.sinks import history
+from lakehouse.sinks.window_table import WindowWriter
 from lakehouse.spark.session import spark_session
 from lakehouse.streaming.query import MOST_RECORDS, Query, StopSignal
 from lakehouse.streaming.runner import Runner
-from lakehouse.windows import WindowWriter
 
 
 class QueryName(StrEnum):

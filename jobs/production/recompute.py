@@ -9,9 +9,10 @@ from rich.table import Table as Grid
 from jobs.production import transforms
 from jobs.production.plant import plant
 from jobs.production.schema import BATCHES, DEAD_LETTERS, DOMAIN, HISTORY, PARITY, TOTALS, TOTALS_BATCH
-from lakehouse import entry, postgres
+from lakehouse import entry
 from lakehouse.core.locks import exclusive
 from lakehouse.settings import settings
+from lakehouse.sinks import postgres
 from lakehouse.spark.session import collect, spark_session
 from lakehouse.streaming.batch import covered
 from lakehouse.tables import table_io

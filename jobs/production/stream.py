@@ -13,9 +13,9 @@ from jobs.production.schema import DOMAIN, EVENTS, HISTORY_PACE, MOST_PER_BATCH
 from jobs.production.totals import totals_query
 from jobs.production.versions import Versions, settle
 from lakehouse import entry
-from lakehouse.history import history_query
 from lakehouse.kafka import topic_settings, topics
 from lakehouse.settings import settings
+from lakehouse.sinks.history import history_query
 from lakehouse.spark.session import spark_session
 from lakehouse.streaming.query import Query, StopSignal
 from lakehouse.streaming.runner import Runner

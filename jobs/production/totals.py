@@ -25,8 +25,8 @@ from jobs.production.schema import (
     SERVING,
     TOTALS,
 )
-from lakehouse import postgres
 from lakehouse.core import kill_points
+from lakehouse.sinks import postgres
 from lakehouse.streaming.batch import Batch, offsets_log
 from lakehouse.streaming.query import Query
 from lakehouse.tables import table_io

@@ -10,10 +10,10 @@ import pytest
 from jobs.houses import transforms
 from jobs.houses.schema import AVERAGES
 from jobs.houses.stream import QueryName
-from lakehouse import history
 from lakehouse.core import restart_policy
 from lakehouse.errors import LakeError
 from lakehouse.rebuild import rebuild
+from lakehouse.sinks import history
 from lakehouse.streaming import checkpoints, query, runner, start_checks
 from lakehouse.streaming.sidecar import Sidecar
 from lakehouse.tables import table_io

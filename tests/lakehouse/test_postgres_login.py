@@ -13,9 +13,10 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from jobs.production.schema import MEANINGS, TOTALS
-from lakehouse import postgres, postgres_login, schedule
+from lakehouse import schedule
 from lakehouse.errors import LakeError, UnavailableError, UsageError
 from lakehouse.settings import settings
+from lakehouse.sinks import postgres, postgres_login
 from tests.lakehouse.test_cli import run
 from tests.postgres import password_of, running_pooler, running_postgres
 

@@ -8,12 +8,12 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from lakehouse import windows
 from lakehouse.contract import arrow_types
+from lakehouse.sinks import window_table
+from lakehouse.sinks.window_table import WindowWriter
 from lakehouse.streaming.batch import Batch
 from lakehouse.tables import table_io
 from lakehouse.tables.table_io import SERVING_PROPERTIES, Table
-from lakehouse.windows import WindowWriter
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 COLUMNS = {"window_start": "TIMESTAMP", "window_end": "TIMESTAMP", "zone": "INT", "units": "BIGINT"}
@@ -103,7 +103,7 @@ def test_a_replayed_batch_is_harmless_and_is_still_published() -> None:
 @pytest.mark.parametrize("cut", [True, False])
 def test_files_stay_few_and_closed_windows_are_not_written_again(monkeypatch: pytest.MonkeyPatch, cut: bool) -> None:
     """`cut` is false for a table that an earlier version has made."""
-    monkeypatch.setattr(windows, "MAINTAIN_EVERY", 10)
+    monkeypatch.setattr(window_table, "MAINTAIN_EVERY", 10)
     table = UNITS if cut else replace(UNITS, partition_by=())
     writer = WindowWriter(table, LOG)
     for number in range(40):  # a window lasts four batches

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse import postgres as pg
 from lakehouse.errors import UnavailableError
 from lakehouse.settings import settings
+from lakehouse.sinks import postgres as pg
 from tests.jobs.production.line import count, counted, defect, passed
 from tests.jobs.production.test_totals import batch, rows_of, staged, write
 from tests.postgres import running_pooler

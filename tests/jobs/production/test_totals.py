@@ -20,10 +20,10 @@ from jobs.production.audit import day_of
 from jobs.production.plant import plant
 from jobs.production.schema import BATCHES, DOMAIN, EVENT_COLUMNS, SERVING, TOTALS
 from jobs.production.totals import TotalsWriter
-from lakehouse import postgres as pg
 from lakehouse.contract import arrow_types
 from lakehouse.core import kill_points
 from lakehouse.errors import RefusedError, UnavailableError
+from lakehouse.sinks import postgres as pg
 from lakehouse.streaming.batch import Batch
 from lakehouse.tables import table_io
 from tests.jobs.production.line import NOON, Event, _at, count, counted, defect, passed

@@ -15,11 +15,11 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row
 
-from lakehouse import postgres_login
 from lakehouse.contract.tables import Table
 from lakehouse.core import run_state
 from lakehouse.errors import RefusedError, UnavailableError
 from lakehouse.settings import settings
+from lakehouse.sinks import postgres_login
 from lakehouse.streaming.batch import Batch
 
 WRITER, READER = "stream_writer", "reader"

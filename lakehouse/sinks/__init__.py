@@ -1,0 +1,1 @@
+"""What a batch is written to: history, window tables, PostgreSQL."""
