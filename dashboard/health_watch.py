@@ -15,10 +15,11 @@ from typing import Any, TextIO
 from dashboard import health_queries
 from dashboard.health_queries import QueryHealth
 from dashboard.streams import TopicView, TopicWatch, process_views
-from lakehouse import audits, deadletters, status
+from lakehouse import audits, status
 from lakehouse.contract import discovery
 from lakehouse.contract.domain import Domain
 from lakehouse.core import run_state
+from lakehouse.dead_letters import store
 from lakehouse.settings import settings
 from lakehouse.streaming.progress_metrics import History, Recorder, Series
 from lakehouse.tables import table_info
@@ -82,7 +83,7 @@ class HealthWatch:
         self._rates = {name: History(name) for name in queries}
         self._lags = {name: History(f"{name}.lag") for name in queries}
         self._recorders = {name: Recorder(f"{name}.lag") for name in queries}
-        self._dead = {domain.name: TableReader(domain.dead_letters, deadletters.ByReason()) for domain in domains}
+        self._dead = {domain.name: TableReader(domain.dead_letters, store.ByReason()) for domain in domains}
         self._tables = [TableReader(table, table_info.shape) for domain in domains for table in domain.tables]
         self._memory: dict[str, int] = {}
         self._lock: TextIO | None = None

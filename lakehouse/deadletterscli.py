@@ -14,8 +14,8 @@ from lakehouse.settings import settings
 from lakehouse.terminal import console, escaped, grid, hex_dump, print_json
 
 if TYPE_CHECKING:
-    from lakehouse.deadletters import Letter, Place
-    from lakehouse.redrive import Patch, Plan
+    from lakehouse.dead_letters.redrive import Patch, Plan
+    from lakehouse.dead_letters.store import Letter, Place
     from lakehouse.tables.table_io import Table
 
 app = typer.Typer(no_args_is_help=True, help="Events that were no valid ones, with their bytes and the reason.")
@@ -33,7 +33,7 @@ def list_dead_letters(
     as_json: AsJson = False,
 ) -> None:
     """Show how many dead letters there are by reason, and the newest of them."""
-    from lakehouse.deadletters import newest, reasons
+    from lakehouse.dead_letters.store import newest, reasons
 
     tables = [found.dead_letters for found in load_all([domain] if domain else [])]
     counts = {table.domain: reasons(table) for table in tables}
@@ -72,7 +72,7 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="A line of JSON each, as --patch-file takes it.")] = False,
 ) -> None:
     """Show dead letters whole: the text of the value, or its bytes when it is not text."""
-    from lakehouse.deadletters import letters
+    from lakehouse.dead_letters.store import letters
 
     for table, wanted in _wanted(places or [], reason, domain, limit):
         for where in wanted:
@@ -97,14 +97,14 @@ def _show(letter: "Letter") -> None:
 
 def _wanted(places: list[str], reason: str, domain: str | None, limit: int | None) -> "list[tuple[Table, list[Place]]]":
     """Dead-letter tables with the places asked for. Raises UsageError when a named place has no dead letter."""
-    from lakehouse import deadletters
+    from lakehouse.dead_letters import store
 
     domains = load_all([domain] if domain else [])
     if not places:
-        return [(found.dead_letters, deadletters.places(found.dead_letters, reason, limit)) for found in domains]
-    named = [deadletters.place(text) for text in places]
+        return [(found.dead_letters, store.places(found.dead_letters, reason, limit)) for found in domains]
+    named = [store.place(text) for text in places]
     found = [(each.dead_letters, [where for where in named if _is_of(each.name, where)]) for each in domains]
-    known = {letter.place for table, wanted in found for letter in deadletters.letters(table, wanted)}
+    known = {letter.place for table, wanted in found for letter in store.letters(table, wanted)}
     if missing := [where for where in named if where not in known]:
         raise UsageError(f"There is no dead letter at {missing[0]}.", "`lake dead-letters list` shows places.")
     return found
@@ -134,8 +134,8 @@ def redrive(
     """Send dead letters to their topic again, as they came or mended. Shows what it would send; --yes sends it."""
     if sum(map(bool, (places, reason, patch_file))) != 1:
         raise UsageError("Say which dead letters: places, or --reason, or --patch-file.", "One of the three.")
-    from lakehouse import redrive
     from lakehouse.core import locks
+    from lakehouse.dead_letters import redrive
     from lakehouse.kafka import topics
 
     mend: Patch | None = redrive.with_fields(dict(map(_change, patch))) if patch else None
@@ -158,8 +158,8 @@ def redrive(
 
 
 def _show_plan(table: "Table", planned: "Plan", mend: "Patch | None") -> None:
-    from lakehouse.deadletters import in_chunks
-    from lakehouse.redrive import keeps_time
+    from lakehouse.dead_letters.redrive import keeps_time
+    from lakehouse.dead_letters.store import in_chunks
 
     how, rows = "as it came" if mend is None else "mended", []
     for letter in (letter for chunk in in_chunks(table, planned.ready, 20) for letter in chunk):
@@ -186,7 +186,7 @@ def _change(text: str) -> tuple[str, Any]:
 
 
 def _place(text: str) -> "Place":
-    from lakehouse.deadletters import place
+    from lakehouse.dead_letters.store import place
 
     return place(text)
 

@@ -12,8 +12,9 @@ from confluent_kafka import Producer
 from typer.testing import CliRunner
 
 from jobs.houses.schema import DEAD_LETTERS, DOMAIN
-from lakehouse import deadletters, deadletterscli, redrive
-from lakehouse.deadletters import Place
+from lakehouse import deadletterscli
+from lakehouse.dead_letters import redrive, store
+from lakehouse.dead_letters.store import Place
 from lakehouse.kafka import topics
 from lakehouse.settings import settings
 from lakehouse.streaming import batch
@@ -149,7 +150,7 @@ def test_a_letter_that_is_not_whole_is_only_sent_with_a_new_value(
 def test_a_crash_between_sending_and_its_record_is_told(broker: str, letters: list[Place]) -> None:
     """The state that a kill at that moment leaves: `sending` is on record, the event is on the topic."""
     planned = redrive.plan(broker, DEAD_LETTERS, letters[:1])
-    [letter] = deadletters.letters(DEAD_LETTERS, letters[:1])
+    [letter] = store.letters(DEAD_LETTERS, letters[:1])
     values = {letter.place: letter.value}
     redrive.Log(redrive.log_of(DEAD_LETTERS), "r", planned, values, False).write({letter.place: ("sending", None)})
     redrive.deliver(Producer({"bootstrap.servers": broker}), [letter], values, planned)

@@ -11,8 +11,9 @@ import pytest
 from typer.testing import CliRunner
 
 from jobs.houses.schema import DEAD_LETTERS
-from lakehouse import deadletters, deadletterscli, redrive
-from lakehouse.deadletters import Place
+from lakehouse import deadletterscli
+from lakehouse.dead_letters import redrive, store
+from lakehouse.dead_letters.store import Place
 from lakehouse.errors import LakeError, UsageError
 from lakehouse.kafka import peek
 from lakehouse.tables import table_io
@@ -44,7 +45,7 @@ def command(*arguments: str) -> Any:
 
 
 def places(reason: str = "", limit: int | None = None) -> Sequence[tuple[int, int]]:
-    return [(where.partition, where.offset) for where in deadletters.places(DEAD_LETTERS, reason, limit)]
+    return [(where.partition, where.offset) for where in store.places(DEAD_LETTERS, reason, limit)]
 
 
 @pytest.mark.usefixtures("lake")
@@ -61,17 +62,17 @@ def test_letters_come_whole_in_the_order_asked_for_and_equal_offsets_are_told_ap
     keep(("null value", None), ("invalid UTF-8", b"\xff" * 1000))
     keep(("empty value", b""), partition=1)
     wanted = [Place("houses", 0, 1), Place("houses", 1, 0), Place("houses", 0, 0), Place("houses", 7, 0)]
-    found = deadletters.letters(DEAD_LETTERS, wanted)
+    found = store.letters(DEAD_LETTERS, wanted)
     assert [letter.place for letter in found] == wanted[:3]
     assert [letter.value for letter in found] == [b"\xff" * 1000, b"", None]
-    chunks = list(deadletters.in_chunks(DEAD_LETTERS, wanted, 3))
+    chunks = list(store.in_chunks(DEAD_LETTERS, wanted, 3))
     assert [len(chunk) for chunk in chunks] == [3, 0]
 
 
 @pytest.mark.parametrize("text", ["houses", "houses/0", "houses/a/1", "houses/0/-1", "/0/1", "houses/0/１"])
 def test_a_place_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="A place is <topic>/<partition>/<offset>"):
-        deadletters.place(text)
+        store.place(text)
 
 
 @pytest.mark.usefixtures("lake")
@@ -151,6 +152,6 @@ def test_a_patch_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
 def test_a_field_is_set_and_a_message_shown_in_any_encoding_of_unicode(encoding: str) -> None:
     value = '{"price": 1, "note": "é"}'.encode(encoding)
-    letter = deadletters.Letter(Place("houses", 0, 0), datetime(2026, 1, 1, tzinfo=UTC), "x", None, value)
+    letter = store.Letter(Place("houses", 0, 0), datetime(2026, 1, 1, tzinfo=UTC), "x", None, value)
     assert redrive.with_fields({"price": 2})(letter) == '{"price":2,"note":"é"}'.encode()
     assert peek.shown(value) == '{\n "price": 1,\n "note": "é"\n}'

@@ -16,7 +16,7 @@ from typing import Any
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 from deltalake import write_deltalake
 
-from lakehouse.deadletters import Letter, Place, in_chunks, places
+from lakehouse.dead_letters.store import Letter, Place, in_chunks, places
 from lakehouse.errors import DataError, UnavailableError
 from lakehouse.kafka import client
 from lakehouse.streaming.batch import CUT

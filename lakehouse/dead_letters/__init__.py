@@ -1,0 +1,1 @@
+"""Dead letters: looked up, shown, and sent again."""
