@@ -11,7 +11,7 @@ from dashboard import text, tiles
 from dashboard.health_watch import HealthView
 from dashboard.health_words import error_row, state_word
 from dashboard.tiles import TileState
-from lakehouse.audits import off
+from lakehouse.audit.results import off
 
 NO_AUDIT = "Nothing has been audited yet. Audit now: `lake audit`"
 OLD = timedelta(hours=26)  # a night was missed

@@ -15,7 +15,8 @@ from typing import Any, TextIO
 from dashboard import health_queries
 from dashboard.health_queries import QueryHealth
 from dashboard.streams import TopicView, TopicWatch, process_views
-from lakehouse import audits, status
+from lakehouse import status
+from lakehouse.audit import results
 from lakehouse.contract import discovery
 from lakehouse.contract.domain import Domain
 from lakehouse.core import run_state
@@ -145,7 +146,7 @@ class HealthWatch:
             tables=self._read_tables(topics),
             processes=processes,
             spark_uis=_spark_uis(domains),
-            audits={domain.name: found for domain in domains if (found := audits.last(domain.name))},
+            audits={domain.name: found for domain in domains if (found := results.last(domain.name))},
         )
         self.view = replace(seen, stamps={part: self._stamp(part, seen) for part in PARTS})
         return self.view

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lakehouse import audits
+from lakehouse.audit import contract
+from lakehouse.audit import results as audits
 from lakehouse.contract import discovery
 from lakehouse.errors import LakeError
 from lakehouse.settings import settings
@@ -22,10 +23,10 @@ def audit(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Hold history, dead letters and averages against the topic, beside the running streams. Exit code 1 when off."""
-    names = [domain] if domain else [name for name in audits.audited() if name in discovery.used()]
+    names = [domain] if domain else [name for name in contract.audited() if name in discovery.used()]
     for name in names:
-        audits.audit(name)
-    from lakehouse import audit as auditing
+        contract.audit(name)
+    from lakehouse.audit import run as auditing
 
     results = [auditing.audit(name, settings().brokers()) for name in names]
     if as_json:

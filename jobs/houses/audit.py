@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from jobs.houses import audit_rules
 from jobs.houses.schema import AVERAGES, AVERAGES_BATCH, AVERAGES_BATCHES, DEAD_LETTERS, HISTORY, SALES, WINDOW
-from lakehouse.audits import Audit, Decoded, Windows
+from lakehouse.audit.contract import Audit, Decoded, Windows
 from lakehouse.kafka.reader import Record
 
 FEWEST = 20  # records with the same fields that are worth columns

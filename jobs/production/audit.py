@@ -19,8 +19,9 @@ import pyarrow.compute as pc
 from jobs.production import versions
 from jobs.production.plant import Plant, Rules, plant
 from jobs.production.schema import DEAD_LETTERS, DOMAIN, EVENTS, HISTORY, LINE, TIME, TOTALS
-from lakehouse.audit_tables import Pinned
-from lakehouse.audits import Audit, Decoded, Findings
+from lakehouse.audit.contract import Audit, Decoded
+from lakehouse.audit.pinned import Pinned
+from lakehouse.audit.results import Findings
 from lakehouse.kafka.reader import Record
 from lakehouse.sinks import postgres
 from lakehouse.streaming import checkpoints

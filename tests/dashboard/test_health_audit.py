@@ -9,7 +9,7 @@ import pytest
 from dashboard import health_audit
 from dashboard.health_watch import HealthWatch
 from jobs.houses import schema
-from lakehouse import audits
+from lakehouse.audit import results
 from tests.dashboard.test_health import fields, words
 
 
@@ -33,11 +33,11 @@ def test_a_lake_never_audited_says_how(watch: HealthWatch) -> None:
 
 def test_the_newest_audit_is_shown_with_what_is_off(watch: HealthWatch) -> None:
     now = datetime.now(UTC)
-    audits.store("houses", now - timedelta(hours=1), result(now - timedelta(hours=1), True))
+    results.store("houses", now - timedelta(hours=1), result(now - timedelta(hours=1), True))
     view = watch.look()
     assert fields(health_audit.audit_table(view), "audit=houses")["result"] == "clean"
     assert health_audit.audit_state(view).state == "ready"
-    audits.store("houses", now, result(now, False))
+    results.store("houses", now, result(now, False))
     view = watch.look()
     row = fields(health_audit.audit_table(view), "audit=houses")
     assert (row["result"], row["records"], row["dead_letters"]) == ("off", "100", "8")
@@ -47,6 +47,6 @@ def test_the_newest_audit_is_shown_with_what_is_off(watch: HealthWatch) -> None:
 
 def test_an_audit_of_the_night_before_last_is_stale(watch: HealthWatch) -> None:
     at = datetime.now(UTC) - timedelta(hours=27)
-    audits.store("houses", at, result(at, True))
+    results.store("houses", at, result(at, True))
     state = health_audit.audit_state(watch.look())
     assert (state.state, "27 hours old" in str(state.notice)) == ("stale", True)

@@ -19,7 +19,8 @@ from pyspark.sql import SparkSession
 
 from jobs.houses import recompute, stream
 from jobs.houses.schema import AVERAGES, AVERAGES_BATCH, AVERAGES_BATCHES, DEAD_LETTERS, DOMAIN, HISTORY, SALES
-from lakehouse import audit, audits
+from lakehouse.audit import results
+from lakehouse.audit import run as audit
 from lakehouse.errors import RefusedError
 from lakehouse.kafka import topics
 from lakehouse.rebuild import rebuild
@@ -125,7 +126,7 @@ def test_a_lake_of_good_bad_late_resent_and_future_events_is_clean(lake: Lake) -
     speed, batch = result["views"]
     assert speed["late"] > 20
     assert (speed["waiting"], speed["rows"] > 30, batch["rows"] >= speed["rows"]) == (0, True, True)
-    assert audits.last("houses") == json.loads(json.dumps(result))
+    assert results.last("houses") == json.loads(json.dumps(result))
 
 
 def test_many_slices_say_the_same_as_one(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -286,6 +287,6 @@ def test_what_retention_removed_rests_on_the_audit_before(lake: Lake, monkeypatc
         rebuild("houses.history", accept_loss=False)
     rebuild("houses.history", accept_loss=True)
     assert "gone since the last audit" not in found(lake.audit())
-    shutil.rmtree(audits.folder("houses"))
+    shutil.rmtree(results.folder("houses"))
     told = lake.audit()["partitions"][1]
     assert (told["not_covered"], told["rests_on"]) == ([(0, 20)], [])

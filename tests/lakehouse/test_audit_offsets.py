@@ -6,15 +6,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lakehouse import audit_offsets, audits
-from lakehouse.audit_offsets import conserve
-from lakehouse.audits import Findings
+from lakehouse.audit import conservation, results
+from lakehouse.audit.conservation import conserve
+from lakehouse.audit.results import Findings
 from lakehouse.kafka.reader import slices
 
 OFFSETS = st.lists(st.integers(0, 500), min_size=1, max_size=200, unique=True)
 
 
-def ints(values: object) -> audit_offsets.Offsets:
+def ints(values: object) -> conservation.Offsets:
     return np.array(sorted(values), dtype=np.int64)  # type: ignore[call-overload, no-any-return]
 
 
@@ -64,11 +64,11 @@ def test_a_dropped_doubled_or_moved_coordinate_is_found(
 @given(OFFSETS, st.data())
 def test_gaps_and_records_are_each_others_rest(records: list[int], data: st.DataObject) -> None:
     cut = data.draw(st.integers(0, 501))
-    gaps = audit_offsets.joined([*audit_offsets.gaps(ints(at for at in records if at < cut), 0, cut),
-                                 *audit_offsets.gaps(ints(at for at in records if at >= cut), cut, 501)])  # fmt: skip
+    gaps = conservation.joined([*conservation.gaps(ints(at for at in records if at < cut), 0, cut),
+                                 *conservation.gaps(ints(at for at in records if at >= cut), cut, 501)])  # fmt: skip
     covered = [{"from": 0, "to": 501, "gaps": gaps}]
-    assert audit_offsets.records_of(covered, 0, 501).tolist() == sorted(records)
-    assert audit_offsets.records_of(covered, 100, 300).tolist() == sorted(at for at in records if 100 <= at < 300)
+    assert conservation.records_of(covered, 0, 501).tolist() == sorted(records)
+    assert conservation.records_of(covered, 100, 300).tolist() == sorted(at for at in records if 100 <= at < 300)
 
 
 def rows(*values: tuple[int, int | None]) -> pa.Table:
@@ -77,12 +77,12 @@ def rows(*values: tuple[int, int | None]) -> pa.Table:
 
 def test_a_changed_value_is_named_with_both_sides() -> None:
     topic = rows((3, 10), (5, None), (8, 30))
-    assert audit_offsets.differing(topic, rows((8, 30), (5, None), (3, 10))) == []
-    found = audit_offsets.differing(topic, rows((8, 31), (5, 1), (3, None), (4, 9)))
+    assert conservation.differing(topic, rows((8, 30), (5, None), (3, 10))) == []
+    found = conservation.differing(topic, rows((8, 31), (5, 1), (3, None), (4, 9)))
     assert [at for at, _ in found] == [3, 5, 8]
     assert found[2][1] == "price: 31, the topic says 30"
     assert found[0][1] == "price: null, the topic says 10"
-    assert audit_offsets.differing(topic.slice(0, 0), rows((1, 1))) == []
+    assert conservation.differing(topic.slice(0, 0), rows((1, 1))) == []
 
 
 @pytest.mark.parametrize("size", [1, 7, 1000])
@@ -108,14 +108,14 @@ def test_the_first_twenty_places_are_named_and_the_rest_counted() -> None:
 
 
 def test_what_retention_removed_rests_on_the_audits_that_read_it() -> None:
-    first = audits.covered([], {"from": 0, "to": 50, "at": "mon"}, 0)
-    second = audits.covered(first, {"from": 30, "to": 90, "at": "tue"}, 30)
-    third = audits.covered(second, {"from": 120, "to": 200, "at": "thu"}, 120)
+    first = results.covered([], {"from": 0, "to": 50, "at": "mon"}, 0)
+    second = results.covered(first, {"from": 30, "to": 90, "at": "tue"}, 30)
+    third = results.covered(second, {"from": 120, "to": 200, "at": "thu"}, 120)
     assert [(one["from"], one["to"], one["at"]) for one in third] == [
         (0, 30, "mon"),
         (30, 90, "tue"),
         (120, 200, "thu"),
     ]
-    assert audits.uncovered(third, 120) == [(90, 120)]
-    assert audits.uncovered([], 5) == [(0, 5)]
-    assert audits.uncovered(second, 30) == []
+    assert results.uncovered(third, 120) == [(90, 120)]
+    assert results.uncovered([], 5) == [(0, 5)]
+    assert results.uncovered(second, 30) == []

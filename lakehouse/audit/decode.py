@@ -9,7 +9,7 @@ from multiprocessing import get_context
 
 import pyarrow as pa
 
-from lakehouse import audits
+from lakehouse.audit import contract
 from lakehouse.kafka.reader import Record
 from lakehouse.streaming.batch import KEPT_BYTES
 
@@ -25,7 +25,7 @@ class Judged:
 
 def decode_records(name: str, partition: int, records: Sequence[Record]) -> Judged:
     """Decode by the domain's own decoder; refused records with a digest of what the dead letter must hold."""
-    decoded = audits.audit(name).decode(partition, records)
+    decoded = contract.audit(name).decode(partition, records)
     refused = {
         record.offset: (decoded.refused[record.offset], digest(record.millis * 1000, record.key, _kept(record.value)))
         for record in records

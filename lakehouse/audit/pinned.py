@@ -3,14 +3,11 @@
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from deltalake import DeltaTable
 
-from lakehouse.audit_windows import Sums, add, place
-from lakehouse.audits import Windows
 from lakehouse.tables import table_io
 from lakehouse.tables.table_io import Table
 
@@ -52,47 +49,6 @@ def within(topic: str, ranges: Mapping[int, tuple[int, int]]) -> pc.Expression:
         inside = (pc.field("offset") >= start) & (pc.field("offset") < end)
         found = found | ((pc.field("partition") == partition) & inside)
     return (pc.field("topic") == topic) & found
-
-
-def distinct_sums(history: Pinned, declared: Windows, window: int, slide: int) -> Sums:
-    """The sums over the first record of each event id: what the batch layer must hold.
-
-    Two passes: the first finds ids that may be there twice, by a hash of 8 bytes each.
-    The second looks at those closely.
-    """
-    repeated = _repeated(history, declared.event_id)
-    sums: Sums = {}
-    first: dict[str, tuple[tuple[object, ...], pa.Table]] = {}
-    order = ("recorded_at", "topic", "partition", "offset")
-    columns = [*dict.fromkeys([*declared.columns, declared.event_id, *order])]
-    for rows in history.scan(columns):
-        maybe = np.isin(_hashes(rows[declared.event_id]), repeated) & rows[declared.event_id].is_valid().to_numpy()
-        for placed in place(declared.facts(rows.filter(pa.array(~maybe))), window, slide):
-            add(sums, placed)
-        some = rows.filter(pa.array(maybe))
-        for number, row in enumerate(some.select([declared.event_id, *order]).to_pylist()):
-            rank = tuple((row[name] is not None, row[name]) for name in order)  # without coordinates: the earliest
-            name = row[declared.event_id]
-            if name not in first or rank < first[name][0]:
-                first[name] = (rank, some.slice(number, 1))
-    if first:
-        for placed in place(declared.facts(pa.concat_tables([row for _, row in first.values()])), window, slide):
-            add(sums, placed)
-    return sums
-
-
-def _repeated(history: Pinned, event_id: str) -> np.ndarray:
-    parts = [np.empty(0, dtype=np.uint64)]
-    for rows in history.scan([event_id]):
-        parts.append(_hashes(rows[event_id].drop_null()))
-    found, times = np.unique(np.concatenate(parts), return_counts=True)
-    return found[times > 1]
-
-
-def _hashes(texts: pa.ChunkedArray) -> np.ndarray:
-    from pandas.util import hash_array
-
-    return hash_array(texts.fill_null("").to_numpy(), categorize=False)
 
 
 def by_partition(rows: pa.Table) -> dict[int, pa.Table]:

@@ -8,10 +8,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake.exceptions import DeltaError
 
-from lakehouse import audit_offsets
-from lakehouse.audit_tables import Pinned, distinct_sums
-from lakehouse.audit_windows import BatchLog, Speed, compare, micros
-from lakehouse.audits import Findings, Windows
+from lakehouse.audit import conservation
+from lakehouse.audit.contract import Windows
+from lakehouse.audit.pinned import Pinned
+from lakehouse.audit.results import Findings
+from lakehouse.audit.window_sums import BatchLog, Speed, compare, distinct_sums, micros
 from lakehouse.streaming import batch as batches
 from lakehouse.streaming import checkpoints, sidecar
 
@@ -54,7 +55,7 @@ class View:
     def add(self, partition: int, rows: pa.Table) -> None:
         """Count valid rows of a partition."""
         if rows.num_rows:
-            self._speed.add(partition, audit_offsets.offsets(rows), self._declared.facts(rows))
+            self._speed.add(partition, conservation.offsets(rows), self._declared.facts(rows))
 
     def told(self, history: Pinned) -> list[dict[str, Any]]:
         """Both tables as an audit's result has them; `history` says which table the batch rows were made from."""

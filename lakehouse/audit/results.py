@@ -1,10 +1,10 @@
 """What a domain brings for `lake audit`, what an audit finds, and the stored results that later ones rest on."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any
 
 from lakehouse.core import files, run_state
 from lakehouse.settings import settings
@@ -12,78 +12,14 @@ from lakehouse.settings import settings
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
-    import pyarrow as pa
 
-    from lakehouse.audit_tables import Pinned
-    from lakehouse.tables.table_io import Table
-import importlib
-import pkgutil
 from typing import TYPE_CHECKING
 
-from lakehouse.contract.discovery import domains, load
-from lakehouse.contract.tables import Table
-from lakehouse.errors import LakeError
-from lakehouse.kafka.reader import Record
-
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     pass
 
 SHOWN = 20  # offsets or keys named per finding; the rest is counted
 KEPT_GAPS = 10_000  # ranges without a record that are kept per partition
-
-
-class Decoded(NamedTuple):
-    """What a domain's own decoder makes of some records of one partition: rows as the history must hold them, in the
-    order of their offsets, and the reason for each offset that is none."""
-
-    rows: "pa.Table"
-    refused: dict[int, str]
-
-
-@dataclass(frozen=True)
-class Windows:
-    """Averages per window that are recomputed. `facts` gives event_at (int64 microseconds, null for none), `group` and
-    `amount` (int64) of history rows, from its `columns`; `values` gives a row's columns from a count and a sum."""
-
-    speed: "Table"
-    batch_log: "Table"
-    batch: "Table"
-    query: str
-    window: str
-    group: str
-    event_id: str
-    columns: tuple[str, ...]
-    facts: Callable[["pa.Table"], "pa.Table"]
-    values: Callable[[int, int], Mapping[str, Any]]
-
-
-class Counted(Protocol):
-    """A view of a domain's own kind, pinned when it is made: it takes valid events (`columns` of the history) slice by
-    slice, and tells its tables as an audit's result has them."""
-
-    columns: tuple[str, ...]
-
-    def add(self, partition: int, rows: "pa.Table") -> None: ...
-
-    def told(self, history: "Pinned") -> list[dict[str, Any]]: ...
-
-
-@dataclass(frozen=True)
-class Audit:
-    """What a domain declares in its audit.py as AUDIT. `query` fills history and dead letters from `topic`.
-
-    `windows` are its averages; `others` make whatever else is recomputed from the events.
-    """
-
-    topic: str
-    query: str
-    history: "Table"
-    dead_letters: "Table"
-    decode: Callable[[int, Sequence[Record]], Decoded]
-    windows: tuple[Windows, ...] = ()
-    others: tuple[Callable[[], "Counted"], ...] = ()
 
 
 @dataclass
@@ -177,23 +113,3 @@ def _line(where: str, finding: Mapping[str, Any]) -> str:
     shown = ", ".join(str(place) for place in finding["places"]) + (f", and {more:,} more" if more else "")
     detail = f" ({finding['detail']})" if finding["detail"] else ""
     return f"OFF: {finding['count']:,} {finding['what']}: {where} {shown}{detail}"
-
-
-def audit(name: str) -> "Audit":
-    """What the domain declares in its audit.py. Raises LakeError when it brings none."""
-    load(name)
-    if name not in audited():
-        raise LakeError(f"Domain {name} cannot be audited: there is no jobs/{name}/audit.py.", "See jobs/houses.")
-    declared: Audit = importlib.import_module(f"jobs.{name}.audit").AUDIT
-    return declared
-
-
-def audited() -> list[str]:
-    """Names of the domains that bring an audit.py."""
-    import jobs
-
-    return [
-        name
-        for name in domains()
-        if "audit" in {module.name for module in pkgutil.iter_modules([f"{folder}/{name}" for folder in jobs.__path__])}
-    ]

@@ -10,7 +10,9 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from lakehouse.audits import Findings, Windows
+from lakehouse.audit.contract import Windows
+from lakehouse.audit.pinned import Pinned
+from lakehouse.audit.results import Findings
 
 Ints = npt.NDArray[np.int64]
 Sums = dict[tuple[int, int], list[int]]  # (window start in microseconds, group) -> count, sum
@@ -161,3 +163,44 @@ def compare(declared: Windows, expected: Sums, rows: pa.Table, window: int, sour
 
 def _name(declared: Windows, key: tuple[int, int]) -> str:
     return f"{datetime.fromtimestamp(key[0] / 1e6, UTC):%Y-%m-%d %H:%M:%S} {declared.group} {key[1]}"
+
+
+def distinct_sums(history: Pinned, declared: Windows, window: int, slide: int) -> Sums:
+    """The sums over the first record of each event id: what the batch layer must hold.
+
+    Two passes: the first finds ids that may be there twice, by a hash of 8 bytes each.
+    The second looks at those closely.
+    """
+    repeated = _repeated(history, declared.event_id)
+    sums: Sums = {}
+    first: dict[str, tuple[tuple[object, ...], pa.Table]] = {}
+    order = ("recorded_at", "topic", "partition", "offset")
+    columns = [*dict.fromkeys([*declared.columns, declared.event_id, *order])]
+    for rows in history.scan(columns):
+        maybe = np.isin(_hashes(rows[declared.event_id]), repeated) & rows[declared.event_id].is_valid().to_numpy()
+        for placed in place(declared.facts(rows.filter(pa.array(~maybe))), window, slide):
+            add(sums, placed)
+        some = rows.filter(pa.array(maybe))
+        for number, row in enumerate(some.select([declared.event_id, *order]).to_pylist()):
+            rank = tuple((row[name] is not None, row[name]) for name in order)  # without coordinates: the earliest
+            name = row[declared.event_id]
+            if name not in first or rank < first[name][0]:
+                first[name] = (rank, some.slice(number, 1))
+    if first:
+        for placed in place(declared.facts(pa.concat_tables([row for _, row in first.values()])), window, slide):
+            add(sums, placed)
+    return sums
+
+
+def _repeated(history: Pinned, event_id: str) -> np.ndarray:
+    parts = [np.empty(0, dtype=np.uint64)]
+    for rows in history.scan([event_id]):
+        parts.append(_hashes(rows[event_id].drop_null()))
+    found, times = np.unique(np.concatenate(parts), return_counts=True)
+    return found[times > 1]
+
+
+def _hashes(texts: pa.ChunkedArray) -> np.ndarray:
+    from pandas.util import hash_array
+
+    return hash_array(texts.fill_null("").to_numpy(), categorize=False)

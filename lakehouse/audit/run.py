@@ -18,11 +18,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakehouse import audit_offsets, audits
-from lakehouse.audit_decode import Judged, decode_records, digests, helpers
-from lakehouse.audit_tables import Pinned, by_partition, within
-from lakehouse.audit_views import View
-from lakehouse.audits import KEPT_GAPS, Audit, Counted, Findings
+from lakehouse.audit import conservation, contract, results
+from lakehouse.audit.contract import Audit, Counted
+from lakehouse.audit.decode import Judged, decode_records, digests, helpers
+from lakehouse.audit.pinned import Pinned, by_partition, within
+from lakehouse.audit.results import KEPT_GAPS, Findings
+from lakehouse.audit.views import View
 from lakehouse.errors import UnavailableError
 from lakehouse.kafka import topics
 from lakehouse.kafka.reader import Range, TopicReader, slices
@@ -41,7 +42,7 @@ class Part:
     start: int
     end: int
     read_to: int | None
-    covered: audits.Ranges
+    covered: results.Ranges
     findings: Findings = field(default_factory=Findings)
     records: int = 0
     history: int = 0
@@ -62,7 +63,7 @@ class Run:
         self.at = datetime.now(UTC)
         self._began = time.monotonic()
         self._name, self._servers = name, bootstrap_servers
-        self.declared: Audit = audits.audit(name)
+        self.declared: Audit = contract.audit(name)
         topics.check(bootstrap_servers)
         committed = checkpoints.last_committed(checkpoints.path(name, self.declared.query))
         self._history, self._dead = Pinned(self.declared.history), Pinned(self.declared.dead_letters)
@@ -81,9 +82,9 @@ class Run:
             for number, start in found.starts.items()
         }
 
-    def _earlier(self) -> dict[int, audits.Ranges]:
+    def _earlier(self) -> dict[int, results.Ranges]:
         """What stored audits of this very topic have covered, by partition."""
-        last = audits.last(self._name)
+        last = results.last(self._name)
         same = last.get("topic_id") == self._topic_id
         return {part["partition"]: part["covered"] for part in last.get("partitions", [])} if same else {}
 
@@ -114,7 +115,7 @@ class Run:
             for number, rows in by_partition(found).items():
                 part = self.parts.setdefault(number, Part(number, 0, 0, None, []))
                 what = f"in {pinned.table.name}, but the topic never had it"
-                part.findings.add(what, audit_offsets.offsets(rows), f"of topic {rows['topic'][0]}")
+                part.findings.add(what, conservation.offsets(rows), f"of topic {rows['topic'][0]}")
 
     def _removed(self, ranges: Mapping[int, Range]) -> None:
         """What retention has taken from the topic: the coordinates rest on earlier audits, doubles are still seen."""
@@ -124,9 +125,9 @@ class Run:
         dead_rows = by_partition(dead)
         for number, (start, end) in ranges.items():
             part = self.parts[number]
-            kept, letters = (audit_offsets.offsets(found[number]) for found in (rows, dead_rows))
-            records = audit_offsets.records_of(part.covered, start, end)
-            found = audit_offsets.conserve(records, kept, letters, end)
+            kept, letters = (conservation.offsets(found[number]) for found in (rows, dead_rows))
+            records = conservation.records_of(part.covered, start, end)
+            found = conservation.conserve(records, kept, letters, end)
             lost = offset_ranges.outside(found.lost, self.declared.topic, number, self._given_up)
             part.findings.add("gone since the last audit", lost)
             part.findings.add("twice", found.doubled)
@@ -184,17 +185,17 @@ class Run:
         dead = [letter for letter in letters if letter[0] >= start]
         expected = pa.concat_tables([self.declared.history.arrow_schema.empty_table(), *seen.rows]).combine_chunks()
         expected = expected.filter(pc.greater_equal(expected["offset"], start))
-        kept = audit_offsets.offsets(rows)
-        found = audit_offsets.conserve(records, kept, np.array([at for at, _ in dead], dtype=np.int64), part.due)
+        kept = conservation.offsets(rows)
+        found = conservation.conserve(records, kept, np.array([at for at, _ in dead], dtype=np.int64), part.due)
         add = part.findings.add
         add("lost: neither in history nor in dead letters", found.lost)
         add("twice", found.doubled)
         add("not a record of the topic", found.foreign)
         invalid = sorted(set(kept.tolist()) & set(seen.refused))
         add("in history, but not valid", invalid, seen.refused[invalid[0]][0] if invalid else "")
-        wrong = audit_offsets.differing(expected, rows)
+        wrong = conservation.differing(expected, rows)
         add("differs from the topic", [at for at, _ in wrong], wrong[0][1] if wrong else "")
-        valid = set(audit_offsets.offsets(expected).tolist()) if dead else set()
+        valid = set(conservation.offsets(expected).tolist()) if dead else set()
         add("a dead letter, but valid", sorted(at for at, _ in dead if at in valid))
         torn = sorted(at for at, made in dead if at in seen.refused and seen.refused[at][1] != made)
         add("a dead letter, but not the bytes that came", torn)
@@ -202,7 +203,7 @@ class Run:
         part.history += len(kept)
         part.dead_letters += len(dead)
         part.waiting += len(found.waiting)
-        part.gaps = audit_offsets.joined([*part.gaps, *audit_offsets.gaps(records, start, end)])
+        part.gaps = conservation.joined([*part.gaps, *conservation.gaps(records, start, end)])
         self._count(part, expected)
 
     def _result(self) -> dict[str, Any]:
@@ -230,7 +231,7 @@ class Run:
         findings = part.findings.told()
         gaps = [[first, last] for first, last in part.gaps if first < part.due]
         new = {"from": part.start, "to": max(part.due, part.start), "at": self.at.isoformat(), "clean": not findings}
-        rests = audits.covered(part.covered, {"from": 0, "to": 0}, part.start)
+        rests = results.covered(part.covered, {"from": 0, "to": 0}, part.start)
         kept_whole = len(gaps) <= KEPT_GAPS
         return {
             "partition": part.number,
@@ -240,8 +241,8 @@ class Run:
             **{name: getattr(part, name) for name in ("records", "history", "dead_letters", "waiting")},
             "without_record": part.end - part.start - part.records,
             "rests_on": [{name: one[name] for name in ("from", "to", "at", "clean")} for one in rests],
-            "not_covered": audits.uncovered(rests, part.start),
-            "covered": audits.covered(part.covered, {**new, "gaps": gaps}, part.start) if kept_whole else rests,
+            "not_covered": results.uncovered(rests, part.start),
+            "covered": results.covered(part.covered, {**new, "gaps": gaps}, part.start) if kept_whole else rests,
             "findings": findings,
         }
 
@@ -250,5 +251,5 @@ def audit(name: str, bootstrap_servers: str) -> dict[str, Any]:
     """Audit a domain and store the result, which it also returns. Raises UnavailableError when the broker is away."""
     run = Run(name, bootstrap_servers)
     result = run.run()
-    audits.store(name, run.at, result)
+    results.store(name, run.at, result)
     return result

@@ -1,0 +1,96 @@
+"""What a domain declares in its audit.py, and which domains do."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from lakehouse.audit.pinned import Pinned
+    from lakehouse.tables.table_io import Table
+import importlib
+import pkgutil
+from typing import TYPE_CHECKING
+
+from lakehouse.contract.discovery import domains, load
+from lakehouse.contract.tables import Table
+from lakehouse.errors import LakeError
+from lakehouse.kafka.reader import Record
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    pass
+
+
+class Decoded(NamedTuple):
+    """What a domain's own decoder makes of some records of one partition: rows as the history must hold them, in the
+    order of their offsets, and the reason for each offset that is none."""
+
+    rows: "pa.Table"
+    refused: dict[int, str]
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Averages per window that are recomputed. `facts` gives event_at (int64 microseconds, null for none), `group` and
+    `amount` (int64) of history rows, from its `columns`; `values` gives a row's columns from a count and a sum."""
+
+    speed: "Table"
+    batch_log: "Table"
+    batch: "Table"
+    query: str
+    window: str
+    group: str
+    event_id: str
+    columns: tuple[str, ...]
+    facts: Callable[["pa.Table"], "pa.Table"]
+    values: Callable[[int, int], Mapping[str, Any]]
+
+
+class Counted(Protocol):
+    """A view of a domain's own kind, pinned when it is made: it takes valid events (`columns` of the history) slice by
+    slice, and tells its tables as an audit's result has them."""
+
+    columns: tuple[str, ...]
+
+    def add(self, partition: int, rows: "pa.Table") -> None: ...
+
+    def told(self, history: "Pinned") -> list[dict[str, Any]]: ...
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What a domain declares in its audit.py as AUDIT. `query` fills history and dead letters from `topic`.
+
+    `windows` are its averages; `others` make whatever else is recomputed from the events.
+    """
+
+    topic: str
+    query: str
+    history: "Table"
+    dead_letters: "Table"
+    decode: Callable[[int, Sequence[Record]], Decoded]
+    windows: tuple[Windows, ...] = ()
+    others: tuple[Callable[[], "Counted"], ...] = ()
+
+
+def audit(name: str) -> "Audit":
+    """What the domain declares in its audit.py. Raises LakeError when it brings none."""
+    load(name)
+    if name not in audited():
+        raise LakeError(f"Domain {name} cannot be audited: there is no jobs/{name}/audit.py.", "See jobs/houses.")
+    declared: Audit = importlib.import_module(f"jobs.{name}.audit").AUDIT
+    return declared
+
+
+def audited() -> list[str]:
+    """Names of the domains that bring an audit.py."""
+    import jobs
+
+    return [
+        name
+        for name in domains()
+        if "audit" in {module.name for module in pkgutil.iter_modules([f"{folder}/{name}" for folder in jobs.__path__])}
+    ]
