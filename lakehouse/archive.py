@@ -10,8 +10,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from lakehouse.broker import Broker
 from lakehouse.contract.domain import Domain
+from lakehouse.embedded.kafka_broker import Broker
 from lakehouse.errors import LakeError
 from lakehouse.kafka import topics
 from lakehouse.settings import settings

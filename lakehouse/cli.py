@@ -202,7 +202,7 @@ def reset(
 
 def _forget(domains: Sequence[Domain], everything: bool) -> None:
     """Delete what the domains have in PostgreSQL, before their files: it may not answer."""
-    from lakehouse.postgres_server import forget
+    from lakehouse.embedded.postgres_server import forget
     from lakehouse.sinks import postgres
 
     for domain in domains:
@@ -236,7 +236,7 @@ def maintain(domains: Domains = None) -> None:
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def psql(context: typer.Context) -> None:
     """Open psql on the PostgreSQL in use as `reader`; what follows is handed on, as in -c 'SELECT 1'."""
-    from lakehouse.postgres_server import program as of_server
+    from lakehouse.embedded.postgres_server import program as of_server
     from lakehouse.sinks import postgres, postgres_login
 
     program = of_server("psql")

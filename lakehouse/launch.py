@@ -15,12 +15,12 @@ from rich.console import Console
 from rich.markup import escape
 
 from lakehouse import access, beginning
-from lakehouse.broker import Broker
 from lakehouse.contract.discovery import load_all
 from lakehouse.contract.domain import Domain
 from lakehouse.core import net, run_state
 from lakehouse.core.locks import exclusive
 from lakehouse.core.net import free_port
+from lakehouse.embedded.kafka_broker import Broker
 from lakehouse.errors import LakeError, RefusedError
 from lakehouse.kafka import topic_settings, topics
 from lakehouse.settings import settings
@@ -117,7 +117,7 @@ def _start_broker(supervisor: Supervisor) -> bool:
 
 
 def _start_postgres(supervisor: Supervisor) -> bool:
-    from lakehouse.postgres_server import Server
+    from lakehouse.embedded.postgres_server import Server
     from lakehouse.sinks import postgres
 
     if not postgres.embedded():

@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from lakehouse.broker import Broker
 from lakehouse.contract.discovery import load
 from lakehouse.contract.domain import Domain, Stores
 from lakehouse.core.locks import exclusive
+from lakehouse.embedded.kafka_broker import Broker
 from lakehouse.errors import LakeError, RefusedError, UnavailableError, UsageError
 from lakehouse.kafka import topics
 from lakehouse.kafka.topics import TopicState

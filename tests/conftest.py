@@ -63,7 +63,7 @@ def browser() -> Iterator[Browser]:
 @contextmanager
 def running_broker(folder: Path) -> Iterator[str]:
     """A Kafka broker of our own on a free port, with nothing in it; its bootstrap servers."""
-    from lakehouse.broker import Broker
+    from lakehouse.embedded.kafka_broker import Broker
 
     broker = Broker(folder / "kafka", port=0)
     with (folder / "kafka.log").open("wb") as log:

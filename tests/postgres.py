@@ -13,7 +13,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from lakehouse.core.net import free_port
-from lakehouse.postgres_server import Server, unprivileged
+from lakehouse.embedded.postgres_server import Server, unprivileged
 from lakehouse.sinks.postgres import passfile
 
 _POOLER = """[databases]

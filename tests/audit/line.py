@@ -16,10 +16,10 @@ from pathlib import Path
 import psutil
 
 from jobs.production.schema import DOMAIN
-from lakehouse.broker import Broker
+from lakehouse.embedded.kafka_broker import Broker
+from lakehouse.embedded.postgres_server import Server
 from lakehouse.kafka import topics
 from lakehouse.launch import _job
-from lakehouse.postgres_server import Server
 from lakehouse.settings import settings
 from lakehouse.streaming import checkpoints
 from lakehouse.supervisor import Service, Supervisor

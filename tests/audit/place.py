@@ -16,7 +16,7 @@ from pathlib import Path
 from confluent_kafka import Producer
 
 from jobs.houses.schema import DOMAIN, SALES
-from lakehouse.broker import Broker
+from lakehouse.embedded.kafka_broker import Broker
 from lakehouse.kafka import topics
 from lakehouse.settings import ROOT, settings
 

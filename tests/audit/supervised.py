@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 from jobs.houses.schema import DOMAIN, SALES
-from lakehouse.broker import Broker
+from lakehouse.embedded.kafka_broker import Broker
 from lakehouse.kafka import topics
 from lakehouse.settings import settings
 from lakehouse.streaming import checkpoints

@@ -17,7 +17,7 @@ from confluent_kafka import Producer
 
 from jobs.production.produce import now
 from jobs.production.schema import DOMAIN, EVENTS, LINE, TIME
-from lakehouse.broker import Broker
+from lakehouse.embedded.kafka_broker import Broker
 from lakehouse.kafka import topics
 from lakehouse.settings import settings
 from lakehouse.streaming import checkpoints

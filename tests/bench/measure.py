@@ -19,7 +19,7 @@ from deltalake import DeltaTable
 
 from jobs.houses import produce
 from jobs.houses.schema import AVERAGE_UPDATES, AVERAGES, AVERAGES_BATCHES, DOMAIN, SALES
-from lakehouse.broker import Broker
+from lakehouse.embedded.kafka_broker import Broker
 from lakehouse.kafka import topics
 from lakehouse.settings import ROOT, settings
 from lakehouse.streaming import checkpoints

@@ -91,7 +91,7 @@ def test_plain_text_to_the_tls_port_is_told(secured: str, client: pytest.MonkeyP
 
 def test_a_certificate_of_somebody_else_is_refused(secured: str, client: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Another broker's certificate, of the very same names."""
-    from lakehouse.broker import _certificate
+    from lakehouse.embedded.kafka_broker import _certificate
 
     durable.write_private(tmp_path / "password", "x" * 12)
     _certificate(tmp_path / "other.p12", tmp_path / "password", tmp_path / "other.pem")

@@ -15,7 +15,7 @@ from confluent_kafka import Producer
 from playwright.sync_api import Browser, Page, expect
 
 from jobs.houses.schema import DOMAIN, SALES
-from lakehouse.broker import Broker
+from lakehouse.embedded.kafka_broker import Broker
 from lakehouse.kafka import topics
 from tests.dashboard.served import App
 from tests.e2e.running import Platform

@@ -20,8 +20,8 @@ from confluent_kafka import Message, Producer
 from psycopg.conninfo import conninfo_to_dict
 
 from jobs.production.schema import DOMAIN
+from lakehouse.embedded.postgres_server import unprivileged
 from lakehouse.kafka import topics
-from lakehouse.postgres_server import unprivileged
 from lakehouse.settings import ROOT
 from tests.audit.line_oracle import both, decode, in_postgres, wrong
 from tests.e2e.running import Platform, read_topic, rows_of, wait_for

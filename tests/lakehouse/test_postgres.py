@@ -10,8 +10,8 @@ import psutil
 import psycopg
 import pytest
 
+from lakehouse.embedded.postgres_server import unprivileged
 from lakehouse.errors import UnavailableError
-from lakehouse.postgres_server import unprivileged
 from lakehouse.settings import settings
 from lakehouse.sinks import postgres
 from tests.postgres import running_postgres

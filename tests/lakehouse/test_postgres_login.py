@@ -155,7 +155,7 @@ def test_the_servers_log_has_no_password_even_of_a_statement_that_failed(
     lake: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of the embedded server, which is given one for `reader`."""
-    from lakehouse.postgres_server import Server, started
+    from lakehouse.embedded.postgres_server import Server, started
 
     server = Server(port=0)
     server.folder.mkdir(parents=True)

@@ -17,10 +17,10 @@ from confluent_kafka.admin import (
 )
 
 from jobs.houses.schema import DOMAIN, SALES
-from lakehouse import broker as brokers
-from lakehouse.broker import Broker, limit_per_partition
 from lakehouse.contract.discovery import load_all
 from lakehouse.contract.topics import Topic
+from lakehouse.embedded import kafka_broker as brokers
+from lakehouse.embedded.kafka_broker import Broker, limit_per_partition
 from lakehouse.errors import UnavailableError
 from lakehouse.kafka import topic_settings, topics
 from lakehouse.settings import settings

@@ -1,0 +1,1 @@
+"""The servers that `lake up` brings along: Kafka and PostgreSQL."""
