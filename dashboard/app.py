@@ -22,9 +22,10 @@ from dash.exceptions import DependencyException
 import dashboard.pages
 from dashboard import frame, guard, lanes, pulse, snapshot, ticks
 from dashboard.snapshot import Live
-from lakehouse import access, entry, environment
+from lakehouse import entry, environment
 from lakehouse.core import net
 from lakehouse.errors import UnavailableError
+from lakehouse.ops import dashboard_token
 from lakehouse.settings import settings
 
 # Nothing may come from, or go to, another machine; Dash's own start-up script is inline, the map's worker a blob.
@@ -182,10 +183,10 @@ def _token(host: str, address: str) -> str | None:
     """The token, if one is asked for on that address; shown once, and never into a file."""
     if net.is_loopback(host):
         return None
-    token, made = access.token()
+    token, made = dashboard_token.token()
     if made and sys.stdout.isatty():
         typer.echo(f"Open once with the token: {address}/?token={token}")
-    typer.echo(f"Whoever asks needs the token in {access.token_file()}")
+    typer.echo(f"Whoever asks needs the token in {dashboard_token.token_file()}")
     return token
 
 

@@ -15,12 +15,12 @@ from typing import Any, TextIO
 from dashboard import health_queries
 from dashboard.health_queries import QueryHealth
 from dashboard.streams import TopicView, TopicWatch, process_views
-from lakehouse import status
 from lakehouse.audit import results
 from lakehouse.contract import discovery
 from lakehouse.contract.domain import Domain
 from lakehouse.core import run_state
 from lakehouse.dead_letters import store
+from lakehouse.ops import status
 from lakehouse.settings import settings
 from lakehouse.streaming.progress_metrics import History, Recorder, Series
 from lakehouse.tables import table_info

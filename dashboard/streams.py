@@ -10,10 +10,10 @@ from typing import Any
 
 import psutil
 
-from lakehouse import status
 from lakehouse.core import run_state
 from lakehouse.errors import LakeError
 from lakehouse.kafka import topics
+from lakehouse.ops import status
 from lakehouse.settings import settings
 from lakehouse.streaming import checkpoints, lag, progress_metrics
 

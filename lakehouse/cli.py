@@ -81,7 +81,7 @@ def up(
     ] = False,
 ) -> None:
     """Start broker, streams, producer and dashboard; Ctrl-C stops all of it."""
-    from lakehouse import launch
+    from lakehouse.ops import launch
 
     if secure:  # as the processes that are started will read it
         os.environ["LAKE_KAFKA_SECURITY"] = "sasl_ssl"
@@ -92,7 +92,7 @@ def up(
 @app.command()
 def down() -> None:
     """Stop everything that `lake up` started."""
-    from lakehouse import status
+    from lakehouse.ops import status
 
     names = status.down()
     console().print(f"Stopped: {', '.join(names)}." if names else "Nothing was running.")
@@ -101,7 +101,7 @@ def down() -> None:
 @app.command()
 def status(as_json: AsJson = False) -> None:
     """Show processes with their memory, and addresses. Exit code 3 when nothing runs."""
-    from lakehouse.status import status as read_status
+    from lakehouse.ops.status import status as read_status
 
     found = read_status()
     if as_json:
@@ -131,7 +131,7 @@ def _processes(processes: list[dict[str, Any]]) -> "Grid":
 @app.command()
 def topics(domains: Domains = None, as_json: AsJson = False) -> None:
     """Show partitions, end offsets, and the lag of each query: end offset less the last committed batch's."""
-    from lakehouse.status import topic_rows
+    from lakehouse.ops.status import topic_rows
 
     rows = topic_rows(load_all(domains or []))
     if as_json:
@@ -177,8 +177,8 @@ def reset(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Delete what was written at run time: a domain's tables, checkpoints and data (its topic stays), or all of var."""
-    from lakehouse.reset import quiet
-    from lakehouse.status import running_processes
+    from lakehouse.ops.reset import quiet
+    from lakehouse.ops.status import running_processes
 
     if running_processes():
         raise RefusedError("The lake is running; its files cannot be deleted under it.", "Stop it first: `lake down`.")
@@ -218,7 +218,7 @@ def rebuild(
     ] = False,
 ) -> None:
     """Begin a query anew whose checkpoint, state or table cannot be gone on from; keeps every event that is stored."""
-    from lakehouse.rebuild import rebuild as begin_anew
+    from lakehouse.ops.rebuild import rebuild as begin_anew
 
     for line in begin_anew(query, accept_loss):
         console().print(line)
@@ -227,7 +227,7 @@ def rebuild(
 @app.command()
 def maintain(domains: Domains = None) -> None:
     """Make few files of the history's many small ones, and drop those unneeded for a week; streams may run."""
-    from lakehouse.schedule import MAINTAIN
+    from lakehouse.ops.nightly import MAINTAIN
 
     done = subprocess.run([str(ROOT / "spark-submit.sh"), str(MAINTAIN), *(domains or [])], check=False)
     raise typer.Exit(done.returncode)
@@ -259,9 +259,9 @@ def fetch_jars() -> None:
 @app.command("make-archive")
 def make_archive() -> None:
     """Make a class-data-sharing archive, with which Spark starts some seconds faster (once per Java and machine)."""
-    from lakehouse import archive
+    from lakehouse.ops import class_archive
 
-    made = archive.make(load_all()[0])
+    made = class_archive.make(load_all()[0])
     console().print(f"{made.name}: {made.stat().st_size / 1e6:,.0f} MB.")
 
 

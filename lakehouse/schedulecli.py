@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from lakehouse import schedule
 from lakehouse.errors import UsageError
+from lakehouse.ops import nightly as schedule
 
 app = typer.Typer(no_args_is_help=True, help="The nightly run in your crontab: print, install, remove.")
 

@@ -19,10 +19,10 @@ from jobs.production.schema import DOMAIN
 from lakehouse.embedded.kafka_broker import Broker
 from lakehouse.embedded.postgres_server import Server
 from lakehouse.kafka import topics
-from lakehouse.launch import _job
+from lakehouse.ops.launch import _job
+from lakehouse.ops.supervisor import Service, Supervisor
 from lakehouse.settings import settings
 from lakehouse.streaming import checkpoints
-from lakehouse.supervisor import Service, Supervisor
 from tests.audit import line_oracle
 from tests.audit.place import wait_until
 from tests.e2e.running import Platform

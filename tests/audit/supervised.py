@@ -15,9 +15,9 @@ import psutil
 from jobs.houses.schema import DOMAIN, SALES
 from lakehouse.embedded.kafka_broker import Broker
 from lakehouse.kafka import topics
+from lakehouse.ops.supervisor import Service, Supervisor
 from lakehouse.settings import settings
 from lakehouse.streaming import checkpoints
-from lakehouse.supervisor import Service, Supervisor
 from tests.audit import oracle
 from tests.audit.place import Site, wait_until
 

@@ -12,7 +12,7 @@ from jobs.houses.schema import AVERAGES
 from jobs.houses.stream import QueryName
 from lakehouse.core import restart_policy
 from lakehouse.errors import LakeError
-from lakehouse.rebuild import rebuild
+from lakehouse.ops.rebuild import rebuild
 from lakehouse.sinks import history
 from lakehouse.streaming import checkpoints, query, runner, start_checks
 from lakehouse.streaming.sidecar import Sidecar

@@ -12,11 +12,11 @@ from confluent_kafka.admin import NewPartitions
 
 from jobs.houses.schema import AVERAGES, DOMAIN, HISTORY, SALES
 from jobs.houses.stream import QueryName
-from lakehouse import retire
 from lakehouse.core import restart_policy, run_state
 from lakehouse.errors import LakeError, RefusedError
 from lakehouse.kafka import topics
-from lakehouse.rebuild import rebuild
+from lakehouse.ops import rename_topic
+from lakehouse.ops.rebuild import rebuild
 from lakehouse.streaming import checkpoints, offset_ranges
 from lakehouse.tables import table_io
 from tests.audit import crashes, oracle
@@ -136,9 +136,9 @@ def test_a_topic_made_again_is_refused_and_its_old_rows_are_kept_apart(
 
     def in_this_session(_script: str, *options: str) -> None:
         *paths, _, topic, _, name = options
-        retire.retire(spark, [Path(path) for path in paths], topic, name)
+        rename_topic.retire(spark, [Path(path) for path in paths], topic, name)
 
-    monkeypatch.setattr("lakehouse.rebuild._run", in_this_session)
+    monkeypatch.setattr("lakehouse.ops.rebuild._run", in_this_session)
     rebuild("houses.history", True)
     run(QueryName.history)
     assert conservation(site) == []

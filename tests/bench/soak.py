@@ -21,9 +21,9 @@ import psutil
 from deltalake import DeltaTable
 
 from jobs.houses.schema import AVERAGES, AVERAGES_BATCHES, DOMAIN, HISTORY, SALES
-from lakehouse import status
 from lakehouse.core import run_state
 from lakehouse.kafka import topics
+from lakehouse.ops import status
 from lakehouse.settings import ROOT, settings
 from lakehouse.streaming import checkpoints
 from tests.bench.measure import committed

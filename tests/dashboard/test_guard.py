@@ -16,9 +16,9 @@ from typing import Any
 import psutil
 import pytest
 
-from lakehouse import access
 from lakehouse.core import net
 from lakehouse.errors import UsageError
+from lakehouse.ops import dashboard_token
 from lakehouse.settings import ROOT, settings
 
 
@@ -71,7 +71,7 @@ def outside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         settings.cache_clear()
         host = outward()
         with serving(host) as (port, told):
-            token = access.token_file().read_text()
+            token = dashboard_token.token_file().read_text()
             assert token not in told, "what it tells goes into a log"
             yield lambda path, method="GET", **headers: ask(host, port, path, method, **headers), token
     settings.cache_clear()
@@ -79,7 +79,7 @@ def outside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 def test_the_token_is_long_and_its_owners_alone(outside: Any) -> None:
     assert len(outside[1]) >= 32
-    assert stat.S_IMODE(access.token_file().stat().st_mode) == 0o600
+    assert stat.S_IMODE(dashboard_token.token_file().stat().st_mode) == 0o600
 
 
 @pytest.mark.parametrize("path", ["/", "/beat", "/houses", "/_dash-layout", "/_dash-dependencies", "/assets/live.js"])
@@ -137,7 +137,7 @@ def test_on_loopback_only_this_machines_own_names_are_answered(lake: Path) -> No
             status, _headers, body = ask("127.0.0.1", port, "/beat", Host=host)
             assert status in (400, 403), host
             assert "version" not in body
-        assert not access.token_file().exists()
+        assert not dashboard_token.token_file().exists()
 
 
 def test_a_huge_body_is_refused_before_it_is_taken(lake: Path) -> None:
@@ -152,16 +152,16 @@ def test_a_huge_body_is_refused_before_it_is_taken(lake: Path) -> None:
 
 @pytest.mark.parametrize("content", ["", "short", "x" * 20 + "\ny", "ü" * 20])
 def test_a_file_without_a_token_is_told(lake: Path, content: str) -> None:
-    access.token_file().parent.mkdir(parents=True)
-    access.token_file().write_text(content)
+    dashboard_token.token_file().parent.mkdir(parents=True)
+    dashboard_token.token_file().write_text(content)
     with pytest.raises(UsageError, match="holds no token"):
-        access.token()
+        dashboard_token.token()
 
 
 def test_a_token_is_made_once(lake: Path) -> None:
-    first, made = access.token()
+    first, made = dashboard_token.token()
     assert made
-    assert access.token() == (first, False)
+    assert dashboard_token.token() == (first, False)
 
 
 @pytest.mark.parametrize(

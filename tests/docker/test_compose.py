@@ -11,7 +11,8 @@ import yaml
 
 from jobs.houses.schema import DOMAIN
 from jobs.production.schema import DOMAIN as LINE
-from lakehouse import cli, schedule, schedulecli
+from lakehouse import cli, schedulecli
+from lakehouse.ops import nightly
 from lakehouse.settings import ROOT, Settings
 from lakehouse.spark import jars, java
 
@@ -192,7 +193,7 @@ def test_the_night_is_the_crontabs() -> None:
     command = _project()["services"]["nightly"]["command"]
     at = schedulecli._clock(command[-1])
     assert command[-1] == f"{at:%H:%M} UTC"
-    assert f" -eq {(60 * at.hour + at.minute) // 15} ];" in schedule.TEMPLATE.read_text()
+    assert f" -eq {(60 * at.hour + at.minute) // 15} ];" in nightly.TEMPLATE.read_text()
 
 
 def test_health_is_asked_where_the_service_listens() -> None:

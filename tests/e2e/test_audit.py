@@ -23,7 +23,7 @@ from lakehouse.audit import results
 from lakehouse.audit import run as audit
 from lakehouse.errors import RefusedError
 from lakehouse.kafka import topics
-from lakehouse.rebuild import rebuild
+from lakehouse.ops.rebuild import rebuild
 from lakehouse.settings import settings
 from lakehouse.tables import table_io
 from tests.e2e.running import drain

@@ -6,32 +6,32 @@ from pathlib import Path
 import pytest
 
 from jobs.houses.schema import DOMAIN
-from lakehouse import beginning
 from lakehouse.errors import RefusedError, UsageError
+from lakehouse.ops import initial_data
 from tests.lakehouse.test_cli import run
 
 
 def test_a_lake_that_began_empty_goes_on_so_without_being_asked(lake: Path) -> None:
-    assert beginning.jobs(DOMAIN) == DOMAIN.prepare
-    beginning.begin_empty(DOMAIN)
-    assert beginning.jobs(DOMAIN) == DOMAIN.prepare_empty != DOMAIN.prepare
-    beginning.ended(DOMAIN)
-    assert beginning.is_empty(DOMAIN)
-    assert beginning.jobs(DOMAIN) == ()  # once: what was loaded since is the user's own
-    beginning.begin_empty(DOMAIN)  # asked for again
+    assert initial_data.jobs(DOMAIN) == DOMAIN.prepare
+    initial_data.begin_empty(DOMAIN)
+    assert initial_data.jobs(DOMAIN) == DOMAIN.prepare_empty != DOMAIN.prepare
+    initial_data.ended(DOMAIN)
+    assert initial_data.is_empty(DOMAIN)
+    assert initial_data.jobs(DOMAIN) == ()  # once: what was loaded since is the user's own
+    initial_data.begin_empty(DOMAIN)  # asked for again
 
 
 def test_a_beginning_that_was_refused_was_none_but_one_that_broke_off_was(lake: Path) -> None:
-    beginning.begin_empty(DOMAIN)
+    initial_data.begin_empty(DOMAIN)
     (lake / "data/houses/to_stream.parquet").touch()
-    beginning.begin_empty(DOMAIN)  # broken off, tried again
-    beginning.ended(DOMAIN, refused=True)
-    assert not beginning.is_empty(DOMAIN)
+    initial_data.begin_empty(DOMAIN)  # broken off, tried again
+    initial_data.ended(DOMAIN, refused=True)
+    assert not initial_data.is_empty(DOMAIN)
     (lake / "data/houses/to_stream.parquet").unlink()
-    beginning.begin_empty(DOMAIN)
-    beginning.ended(DOMAIN)
-    beginning.ended(DOMAIN, refused=True)  # of a later start
-    assert beginning.is_empty(DOMAIN)
+    initial_data.begin_empty(DOMAIN)
+    initial_data.ended(DOMAIN)
+    initial_data.ended(DOMAIN, refused=True)  # of a later start
+    assert initial_data.is_empty(DOMAIN)
 
 
 def test_a_lake_with_the_committed_sales_cannot_begin_empty(lake: Path) -> None:
@@ -51,5 +51,5 @@ def test_a_domain_that_brings_no_data_says_so(lake: Path) -> None:
     assert done.returncode == UsageError.exit_code
     assert "Production line (production) cannot begin with --empty: no data comes with it." in done.stderr
     with pytest.raises(UsageError):
-        beginning.begin_empty(replace(DOMAIN, prepare_empty=()))
+        initial_data.begin_empty(replace(DOMAIN, prepare_empty=()))
     assert not (lake / "data").exists()

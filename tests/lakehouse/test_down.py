@@ -11,8 +11,8 @@ from typing import Any
 import psutil
 import pytest
 
-from lakehouse import status
 from lakehouse.core import processes, run_state
+from lakehouse.ops import status
 
 pytestmark = pytest.mark.usefixtures("lake")
 

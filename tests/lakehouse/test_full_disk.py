@@ -13,8 +13,8 @@ import pytest
 
 from lakehouse.core import run_state
 from lakehouse.core.restart_policy import LONGEST, wait_after
+from lakehouse.ops.supervisor import Service, Supervisor
 from lakehouse.settings import settings
-from lakehouse.supervisor import Service, Supervisor
 from tests.audit.disk import fill, small_disk
 
 DIES_OF_IT = "import pathlib, sys, time\npathlib.Path(sys.argv[1]).write_bytes(bytes(4096))\ntime.sleep(600)"
@@ -49,8 +49,8 @@ def test_a_file_that_tells_what_runs_is_written_over_when_there_is_no_space(disk
 
 
 def test_what_died_of_a_full_disk_is_started_until_there_is_space(disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lakehouse.supervisor.MAX_FAILURES", 1)
-    monkeypatch.setattr("lakehouse.supervisor.wait_after", lambda failures: 0.1)
+    monkeypatch.setattr("lakehouse.ops.supervisor.MAX_FAILURES", 1)
+    monkeypatch.setattr("lakehouse.ops.supervisor.wait_after", lambda failures: 0.1)
     before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
     supervisor = Supervisor(lambda line: None, {"domains": []})
     asked = [sys.executable, "-c", DIES_OF_IT, str(disk / "wanted")]

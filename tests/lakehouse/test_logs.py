@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse import pump
-from lakehouse.supervisor import Service
+from lakehouse.ops import log_writer
+from lakehouse.ops.supervisor import Service
 
 LINES = 20_000
 TALKS = f"for n in range({LINES}): print('line', n, flush=n % 100 == 0)"
@@ -18,7 +18,7 @@ TALKS = f"for n in range({LINES}): print('line', n, flush=n % 100 == 0)"
 
 def pumped(log: Path, code: str, most: int) -> None:
     """Run Python code with its output through the pump."""
-    command = [sys.executable, "-I", "-S", pump.__file__, str(log), str(most)]
+    command = [sys.executable, "-I", "-S", log_writer.__file__, str(log), str(most)]
     writer = subprocess.Popen(command, stdin=subprocess.PIPE)
     subprocess.run([sys.executable, "-c", code], stdout=writer.stdin, check=True)
     assert writer.stdin

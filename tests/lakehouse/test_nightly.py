@@ -14,9 +14,10 @@ from typing import Any
 import psutil
 import pytest
 
-from lakehouse import schedule, schedulecli
+from lakehouse import schedulecli
 from lakehouse.core.locks import exclusive
 from lakehouse.errors import LakeError, UsageError
+from lakehouse.ops import nightly
 from lakehouse.settings import ROOT, settings
 
 LAKE = Path(sys.executable).parent / "lake"
@@ -48,7 +49,7 @@ def test_jobs_run_in_order_silently_with_their_output_in_the_log(
     lake: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     scripts = [job(tmp_path, name, f"print('{name} works')") for name in ("recompute.py", "train.py")]
-    schedule.nightly(scripts)
+    nightly.nightly(scripts)
     assert capfd.readouterr() == ("", "")
     log = (lake / "log/nightly.log").read_text()
     order = [log.index(text) for text in ("recompute.py works", "houses/recompute.py ended with 0", "train.py works")]
@@ -61,7 +62,7 @@ def test_a_failing_job_is_named_with_its_error_and_the_next_still_runs(lake: Pat
     )
     later = job(tmp_path, "train.py", "print('trained')")
     with pytest.raises(LakeError) as error:
-        schedule.nightly([failing, later])
+        nightly.nightly([failing, later])
     assert str(error.value) == (
         f"The nightly run failed: houses/recompute.py (exit code 69: The disk is full). Log: {lake / 'log/nightly.log'}"
     )
@@ -69,10 +70,10 @@ def test_a_failing_job_is_named_with_its_error_and_the_next_still_runs(lake: Pat
 
 
 def test_the_audit_comes_after_the_jobs_and_runs_as_the_command(lake: Path) -> None:
-    found = schedule.jobs(["houses"])
+    found = nightly.jobs(["houses"])
     assert [job.name for job in found] == ["recompute.py", "train.py", "audit.py", "maintain.py"]
     with pytest.raises(LakeError, match=r"houses/audit.py \(exit code 69: No Kafka broker is known"):
-        schedule.nightly(found[2:3])
+        nightly.nightly(found[2:3])
 
 
 def test_an_error_of_an_earlier_night_is_not_told_again(lake: Path, tmp_path: Path) -> None:
@@ -81,7 +82,7 @@ def test_an_error_of_an_earlier_night_is_not_told_again(lake: Path, tmp_path: Pa
         ("import os; os.kill(os.getpid(), 9)", "-9"),
     ):
         with pytest.raises(LakeError, match=rf"\(exit code {told}\)"):
-            schedule.nightly([job(tmp_path, "train.py", code)])
+            nightly.nightly([job(tmp_path, "train.py", code)])
 
 
 @pytest.mark.parametrize(("code", "exit_code", "lines"), [("pass", 0, 0), ("raise SystemExit(65)", 1, 1)])
@@ -113,11 +114,11 @@ def test_a_hanging_job_is_ended_with_all_it_started_and_the_next_still_runs(
     lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LAKE_NIGHTLY_LIMIT_MINUTES", "0.15")
-    monkeypatch.setattr(schedule, "GRACE", 0.3)
+    monkeypatch.setattr(nightly, "GRACE", 0.3)
     settings.cache_clear()
     scripts = [job(tmp_path, "recompute.py", HANGING), job(tmp_path, "train.py", "print('trained')")]
     with pytest.raises(LakeError) as error:
-        schedule.nightly(scripts)
+        nightly.nightly(scripts)
     assert str(error.value) == (
         "The nightly run failed: houses/recompute.py (hung and was ended at its limit of 0.15 min, "
         f"nightly_limit_minutes). Log: {lake / 'log/nightly.log'}"
@@ -126,7 +127,7 @@ def test_a_hanging_job_is_ended_with_all_it_started_and_the_next_still_runs(
     assert "trained" in log
     child = int(re.findall(r"^child (\d+)$", log, re.MULTILINE)[0])
     assert not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
-    schedule.nightly([job(tmp_path, "train.py", "pass")])  # the lock is free
+    nightly.nightly([job(tmp_path, "train.py", "pass")])  # the lock is free
 
 
 @pytest.mark.parametrize(
@@ -134,7 +135,7 @@ def test_a_hanging_job_is_ended_with_all_it_started_and_the_next_still_runs(
 )
 def test_the_next_night_is_the_next_time_of_that_clock(now: str, hours: float) -> None:
     moment = datetime.fromisoformat(now).replace(tzinfo=UTC)
-    assert schedule.seconds_until(clock(2, 15), moment) == hours * 3600
+    assert nightly.seconds_until(clock(2, 15), moment) == hours * 3600
 
 
 def service(scripts: list[Path], at: str, more: str = "") -> "subprocess.Popen[str]":
@@ -199,35 +200,35 @@ def test_a_second_run_at_the_same_time_is_refused(lake: Path) -> None:
 
 
 def test_a_log_grown_large_is_begun_anew(lake: Path, tmp_path: Path) -> None:
-    schedule.log_file().parent.mkdir(parents=True)
-    schedule.log_file().write_bytes(b"x" * 6_000_000)
-    schedule.nightly([job(tmp_path, "train.py", "pass")])
-    assert schedule.log_file().stat().st_size < 1000
+    nightly.log_file().parent.mkdir(parents=True)
+    nightly.log_file().write_bytes(b"x" * 6_000_000)
+    nightly.nightly([job(tmp_path, "train.py", "pass")])
+    assert nightly.log_file().stat().st_size < 1000
     assert (lake / "log/nightly.log.1").stat().st_size == 6_000_000
 
 
 def test_the_jobs_are_those_that_domains_have(lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert schedule.jobs(["houses"])[0] == ROOT / "jobs/houses/recompute.py"
+    assert nightly.jobs(["houses"])[0] == ROOT / "jobs/houses/recompute.py"
     with pytest.raises(UsageError, match="There is no domain 'cheese'"):
-        schedule.jobs(["cheese"])
-    monkeypatch.setattr(schedule, "ROOT", tmp_path)
+        nightly.jobs(["cheese"])
+    monkeypatch.setattr(nightly, "ROOT", tmp_path)
     for name in ("b", "a"):
         (tmp_path / "jobs" / name).mkdir(parents=True)
     for file in ("b/train.py", "b/recompute.py", "a/train.py"):
         (tmp_path / "jobs" / file).touch()
     for name in ("domains", "used"):
-        monkeypatch.setattr(schedule, name, lambda: ["a", "b", "c"])
-    *found, last = schedule.jobs()
-    assert last == schedule.MAINTAIN
+        monkeypatch.setattr(nightly, name, lambda: ["a", "b", "c"])
+    *found, last = nightly.jobs()
+    assert last == nightly.MAINTAIN
     names = [str(path.relative_to(tmp_path / "jobs")) for path in found]
     assert names == ["a/train.py", "b/recompute.py", "b/train.py"]
     with pytest.raises(UsageError, match=r"nothing to run nightly: no recompute\.py, train\.py or audit\.py in c"):
-        schedule.jobs(["c"])
+        nightly.jobs(["c"])
 
 
 def test_a_domain_that_was_never_used_has_no_night(lake: Path) -> None:
-    assert {job.parent.name for job in schedule.jobs()} == {"houses", "production", "lakehouse"}  # an empty lake
+    assert {job.parent.name for job in nightly.jobs()} == {"houses", "production", "lakehouse"}  # an empty lake
     (lake / "lake/houses").mkdir(parents=True)
-    assert {job.parent.name for job in schedule.jobs()} == {"houses", "lakehouse"}
+    assert {job.parent.name for job in nightly.jobs()} == {"houses", "lakehouse"}
     (lake / "checkpoints/production").mkdir(parents=True)
-    assert {job.parent.name for job in schedule.jobs()} == {"houses", "production", "lakehouse"}
+    assert {job.parent.name for job in nightly.jobs()} == {"houses", "production", "lakehouse"}

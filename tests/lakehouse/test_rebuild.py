@@ -8,12 +8,12 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 
-from lakehouse import rebuild
 from lakehouse.contract.domain import Domain, Stores
 from lakehouse.core.locks import exclusive
 from lakehouse.errors import RefusedError, UsageError
 from lakehouse.kafka import topics
 from lakehouse.kafka.topics import TopicState
+from lakehouse.ops import rebuild
 from lakehouse.streaming import checkpoints, offset_ranges, sidecar
 from lakehouse.streaming.offset_ranges import Range
 from lakehouse.streaming.sidecar import Sidecar
@@ -119,7 +119,7 @@ def test_the_rows_of_a_topic_made_again_are_not_taken_for_its_own(
     monkeypatch.setattr(rebuild, "_run", lambda *command: ran.append(command))
     rebuild.rebuild("line.events", True)
     ((script, path, *_, name),) = ran
-    assert (script, path, name[:10]) == ("lakehouse/retire.py", str(EVENTS.path), "line@id-0-")
+    assert (script, path, name[:10]) == ("lakehouse/ops/rename_topic.py", str(EVENTS.path), "line@id-0-")
     assert (begun().starts, begun().depends_on) == ({0: 0, 1: 0}, {"topic": "line", "topic id": "id-1"})
     (noted,) = table_io.read(offset_ranges.lost_ranges("line")).to_pylist()
     assert (noted["topic"], noted["start_offset"], noted["end_offset"]) == (name, 2, None)

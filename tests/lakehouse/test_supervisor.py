@@ -13,11 +13,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lakehouse import status
 from lakehouse.core import run_state
 from lakehouse.core.locks import exclusive
 from lakehouse.errors import LakeError, RefusedError, UnavailableError
-from lakehouse.supervisor import Service, Supervisor
+from lakehouse.ops import status
+from lakehouse.ops.supervisor import Service, Supervisor
 
 pytestmark = pytest.mark.usefixtures("lake")
 POLITE = """
@@ -97,7 +97,7 @@ def test_a_start_that_was_refused_is_not_tried_again(supervisor: Supervisor) -> 
 def test_a_service_that_lacks_something_is_tried_until_it_is_there(
     supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("lakehouse.supervisor.MAX_FAILURES", 1)
+    monkeypatch.setattr("lakehouse.ops.supervisor.MAX_FAILURES", 1)
     there = tmp_path / "there"
     waits = f"import pathlib, sys\nif not pathlib.Path({str(there)!r}).exists(): sys.exit(69)\n"
     service = Service("waits", python(waits + POLITE), ready=up)
@@ -120,7 +120,7 @@ def test_a_service_that_is_killed_is_started_again(supervisor: Supervisor) -> No
 def test_a_service_that_fails_again_and_again_is_left_alone(
     supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lakehouse.supervisor.MAX_FAILURES", 2)
+    monkeypatch.setattr("lakehouse.ops.supervisor.MAX_FAILURES", 2)
     service = Service("broken", python("import sys; sys.exit('Error: no cheese.')"))
     supervisor.start(service)
     assert run_until(supervisor, lambda: service.state == "failed")
@@ -166,7 +166,7 @@ with exclusive(Path({str(tmp_path / "x.lock")!r}), "The lake"): pass
 def test_what_is_to_come_after_others_starts_when_they_are_done_or_have_failed(
     supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lakehouse.supervisor.MAX_FAILURES", 1)
+    monkeypatch.setattr("lakehouse.ops.supervisor.MAX_FAILURES", 1)
     done = Service("done", python("import time; time.sleep(1)"), once=True)
     broken = Service("broken", python("raise SystemExit(3)"), once=True)
     last = Service("last", python("print('up')"), once=True)
@@ -181,8 +181,8 @@ def test_what_is_to_come_after_others_starts_when_they_are_done_or_have_failed(
 def test_what_waiting_heals_is_none_of_the_five_failures(
     supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lakehouse.supervisor.MAX_FAILURES", 2)
-    monkeypatch.setattr("lakehouse.supervisor.wait_after", lambda tries: 0.0)
+    monkeypatch.setattr("lakehouse.ops.supervisor.MAX_FAILURES", 2)
+    monkeypatch.setattr("lakehouse.ops.supervisor.wait_after", lambda tries: 0.0)
     codes = iter([69, 69, 1, 69, 1])
     service = Service("waits", lambda: [sys.executable, "-c", f"import sys; sys.exit({next(codes)})"])
     supervisor.start(service)
@@ -194,8 +194,8 @@ def test_what_waiting_heals_is_none_of_the_five_failures(
 def test_a_command_that_cannot_be_made_takes_nobody_else_along(
     supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    monkeypatch.setattr("lakehouse.supervisor.MAX_FAILURES", 2)
-    monkeypatch.setattr("lakehouse.supervisor.wait_after", lambda tries: 0.0)
+    monkeypatch.setattr("lakehouse.ops.supervisor.MAX_FAILURES", 2)
+    monkeypatch.setattr("lakehouse.ops.supervisor.wait_after", lambda tries: 0.0)
     first = iter([[sys.executable, "-c", "raise SystemExit(1)"]])
 
     def command() -> list[str]:

@@ -9,8 +9,8 @@ import pytest
 from jobs.production import produce, recompute, stream
 from jobs.production.plant import plant, read
 from jobs.production.versions import Versions, keep, of_lake
-from lakehouse import launch
 from lakehouse.errors import LakeError, UsageError
+from lakehouse.ops import launch
 from lakehouse.settings import ROOT, settings
 from lakehouse.streaming import checkpoints
 

@@ -14,7 +14,6 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.markup import escape
 
-from lakehouse import access, beginning
 from lakehouse.contract.discovery import load_all
 from lakehouse.contract.domain import Domain
 from lakehouse.core import net, run_state
@@ -23,11 +22,12 @@ from lakehouse.core.net import free_port
 from lakehouse.embedded.kafka_broker import Broker
 from lakehouse.errors import LakeError, RefusedError
 from lakehouse.kafka import topic_settings, topics
+from lakehouse.ops import dashboard_token, initial_data
+from lakehouse.ops.status import running_processes
+from lakehouse.ops.supervisor import Service, Supervisor
 from lakehouse.settings import settings
 from lakehouse.spark import jars, java
 from lakehouse.spark.submit import ARCHIVE
-from lakehouse.status import running_processes
-from lakehouse.supervisor import Service, Supervisor
 
 console = Console(highlight=False)
 _WITHOUT_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # the page is on this machine
@@ -55,7 +55,7 @@ def up(names: Sequence[str], how: How) -> None:
             names_left = ", ".join(process["name"] for process in left)
             raise LakeError(f"Processes of an earlier run are still there: {names_left}.", "Stop them: `lake down`.")
         for domain in domains if how.empty else ():
-            beginning.begin_empty(domain)
+            initial_data.begin_empty(domain)
         about = {"domains": [domain.name for domain in domains], "started_at": datetime.now(UTC).isoformat()}
         supervisor = Supervisor(lambda line: console.print(f"[yellow]![/] {line}"), about)
         try:
@@ -94,7 +94,7 @@ def _start(supervisor: Supervisor, domains: Sequence[Domain], how: How) -> None:
     _tick(f"Everything runs after {time.monotonic() - begun:.0f} s.")
     console.print(f"\n  Dashboard  [bold]{shown}[/]", soft_wrap=True)
     console.print("  Stop       Ctrl-C, or `lake down`\n  Look       `lake status`, `lake topics`\n")
-    for domain in filter(beginning.is_empty, domains):
+    for domain in filter(initial_data.is_empty, domains):
         console.print(_send_your_own(domain), markup=False, soft_wrap=True)
 
 
@@ -135,10 +135,10 @@ def _start_postgres(supervisor: Supervisor) -> bool:
 
 
 def _start_domain(supervisor: Supervisor, domain: Domain, produce: bool) -> bool:
-    for job in beginning.jobs(domain):
+    for job in initial_data.jobs(domain):
         if not _prepared(supervisor, domain, _once(domain, job)):
             return False
-    beginning.ended(domain)
+    initial_data.ended(domain)
     _tick(f"{domain.title}: data ready")
     stream = Service(
         f"{domain.name}.stream",
@@ -148,7 +148,7 @@ def _start_domain(supervisor: Supervisor, domain: Domain, produce: bool) -> bool
     )
     supervisor.start(stream)
     if (
-        domain.produce and produce and not beginning.is_empty(domain)
+        domain.produce and produce and not initial_data.is_empty(domain)
     ):  # beside the stream's start: events wait on the topic
         supervisor.start(Service(f"{domain.name}.produce", lambda: _job(*domain.produce), once=True, grace=20))
     if not supervisor.wait(stream):
@@ -164,7 +164,7 @@ def _prepared(supervisor: Supervisor, domain: Domain, service: Service) -> bool:
         return supervisor.wait(service)
     except LakeError:
         if service.process and service.process.returncode == RefusedError.exit_code:
-            beginning.ended(domain, refused=True)
+            initial_data.ended(domain, refused=True)
         raise
 
 
@@ -209,8 +209,8 @@ def _dashboard() -> tuple[Service, str, str]:
 
 
 def _with_token(address: str) -> str:
-    token, made = access.token()
-    return f"{address}/?token={token}" if made else f"{address} (token in {access.token_file()})"
+    token, made = dashboard_token.token()
+    return f"{address}/?token={token}" if made else f"{address} (token in {dashboard_token.token_file()})"
 
 
 def _answers(url: str) -> bool:

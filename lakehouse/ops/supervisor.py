@@ -14,12 +14,12 @@ from typing import Any
 
 import psutil
 
-from lakehouse import pump
 from lakehouse.core import files, run_state
 from lakehouse.core.processes import create_time
 from lakehouse.core.restart_policy import MAX_FAILURES, STABLE_SECONDS, wait_after
 from lakehouse.environment import ours
 from lakehouse.errors import LakeError, RefusedError, UnavailableError
+from lakehouse.ops import log_writer
 from lakehouse.settings import ROOT, settings
 
 TICK = 0.2
@@ -84,7 +84,7 @@ class Service:
         return say
 
     def _start_pump(self) -> None:
-        command = [sys.executable, "-I", "-S", pump.__file__, str(self.log_file)]
+        command = [sys.executable, "-I", "-S", log_writer.__file__, str(self.log_file)]
         self._pump = subprocess.Popen(command, stdin=self._said, start_new_session=True)
 
     def keep_log(self) -> None:

@@ -169,7 +169,7 @@ def _retire(name: str, domain: Domain, stores: Stores, before: Sidecar | None, a
     retired = f"{topic}@{old_id or 'unknown'}-until-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     offset_ranges.accept_unknown(domain.name, retired, {part: int(offsets[-1]) + 1 for part, offsets in until.items()})
     paths = [str(table.path) for table in stores.records if table.path.exists()]
-    _run("lakehouse/retire.py", *paths, "--topic", topic, "--name", retired)
+    _run("lakehouse/ops/rename_topic.py", *paths, "--topic", topic, "--name", retired)
     return [f"The rows of the old topic {topic} are kept under the topic name {retired}."]
 
 
