@@ -11,7 +11,7 @@ import yaml
 
 from jobs.houses.schema import DOMAIN
 from jobs.production.schema import DOMAIN as LINE
-from lakehouse import cli, schedulecli
+from lakehouse.cli import main, schedule
 from lakehouse.ops import nightly
 from lakehouse.settings import ROOT, Settings
 from lakehouse.spark import jars, java
@@ -107,7 +107,7 @@ def bad_mounts(project: Project) -> Iterator[str]:
 
 def missing_programs(project: Project) -> Iterator[str]:
     """Scripts, modules and commands of `lake` that a command names and the repository has not."""
-    known = cli._names(cli.app)
+    known = main._names(main.app)
     for name, service in _ours(project).items():
         words = _words(service)
         paths = [word for word in words if word.endswith((".py", ".sh"))]
@@ -191,7 +191,7 @@ def test_the_jobs_are_run_as_the_domain_says() -> None:
 
 def test_the_night_is_the_crontabs() -> None:
     command = _project()["services"]["nightly"]["command"]
-    at = schedulecli._clock(command[-1])
+    at = schedule._clock(command[-1])
     assert command[-1] == f"{at:%H:%M} UTC"
     assert f" -eq {(60 * at.hour + at.minute) // 15} ];" in nightly.TEMPLATE.read_text()
 

@@ -12,7 +12,7 @@ from confluent_kafka import Producer
 from typer.testing import CliRunner
 
 from jobs.houses.schema import DEAD_LETTERS, DOMAIN
-from lakehouse import deadletterscli
+from lakehouse.cli import dead_letters
 from lakehouse.dead_letters import redrive, store
 from lakehouse.dead_letters.store import Place
 from lakehouse.kafka import topics
@@ -63,7 +63,7 @@ def keep(broker: str, offset: int, reason: str) -> None:
 
 
 def command(*arguments: str) -> Any:
-    return CliRunner().invoke(deadletterscli.app, ["redrive", *arguments])
+    return CliRunner().invoke(dead_letters.app, ["redrive", *arguments])
 
 
 def told(message: Any) -> tuple[Any, ...]:
@@ -126,7 +126,7 @@ def test_fields_are_set_and_the_rest_stays(broker: str, letters: list[Place]) ->
 
 def test_a_file_gives_each_its_new_value(broker: str, letters: list[Place], tmp_path: Path) -> None:
     before = len(records(broker))
-    shown = CliRunner().invoke(deadletterscli.app, ["show", "--json"]).stdout.splitlines()
+    shown = CliRunner().invoke(dead_letters.app, ["show", "--json"]).stdout.splitlines()
     edited = [json.loads(line) for line in shown]
     edited[1] = {"at": str(letters[1]), "value": {"id": "73"}}
     (tmp_path / "new.jsonl").write_text("\n".join(map(json.dumps, edited)))

@@ -11,13 +11,13 @@ import pytest
 from typer.testing import CliRunner
 
 from jobs.houses.schema import DEAD_LETTERS
-from lakehouse import deadletterscli
+from lakehouse.cli import dead_letters
+from lakehouse.cli.terminal import escaped, hex_dump
 from lakehouse.dead_letters import redrive, store
 from lakehouse.dead_letters.store import Place
 from lakehouse.errors import LakeError, UsageError
 from lakehouse.kafka import peek
 from lakehouse.tables import table_io
-from lakehouse.terminal import escaped, hex_dump
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
@@ -41,7 +41,7 @@ def keep(*letters: tuple[str, bytes | None], partition: int = 0) -> None:
 
 def command(*arguments: str) -> Any:
     """What `lake dead-letters` prints, and the error it ends with."""
-    return CliRunner().invoke(deadletterscli.app, list(arguments))
+    return CliRunner().invoke(dead_letters.app, list(arguments))
 
 
 def places(reason: str = "", limit: int | None = None) -> Sequence[tuple[int, int]]:

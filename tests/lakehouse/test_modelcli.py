@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import jobs
-from lakehouse import cli
+from lakehouse.cli import main
 from lakehouse.contract import discovery
 from lakehouse.models import comparison
 from lakehouse.models.registry import Registry
@@ -165,7 +165,7 @@ def {name}(item: str) -> None:
 def stubs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of domains beside jobs/; what it brings is forgotten at the end."""
     monkeypatch.setattr(jobs, "__path__", [str(tmp_path / "jobs")])
-    monkeypatch.setattr(cli.app, "registered_groups", list(cli.app.registered_groups))
+    monkeypatch.setattr(main.app, "registered_groups", list(main.app.registered_groups))
     for name in ("good", "taken", "broken", "none", "empty"):
         (tmp_path / "jobs" / name).mkdir(parents=True)
         (tmp_path / "jobs" / name / "__init__.py").write_text("")
@@ -183,8 +183,8 @@ def stubs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_domain_brings_commands_and_a_broken_one_takes_none_away(
     stubs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    cli.add_domain_commands()
-    cli.app(["appraise", "7"], standalone_mode=False)
+    main.add_domain_commands()
+    main.app(["appraise", "7"], standalone_mode=False)
     told = capsys.readouterr()
     assert told.out == "stub answers 7\n"
     warnings = told.err.splitlines()
@@ -196,7 +196,7 @@ def test_a_domain_brings_commands_and_a_broken_one_takes_none_away(
 
 
 def test_the_command_starts_without_what_is_slow_to_import(lake: Path) -> None:
-    code = "import lakehouse.cli as c, sys; c.add_domain_commands(); print(' '.join(sys.modules))"
+    code = "import lakehouse.cli.main as c, sys; c.add_domain_commands(); print(' '.join(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     slow = {
         "structlog",

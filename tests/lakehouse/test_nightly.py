@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
-from lakehouse import schedulecli
+from lakehouse.cli import schedule
 from lakehouse.core.locks import exclusive
 from lakehouse.errors import LakeError, UsageError
 from lakehouse.ops import nightly
@@ -182,13 +182,13 @@ def test_a_time_that_is_none(lake: Path) -> None:
 
 @pytest.mark.parametrize("text", ["02:15 UTC", "02:15", "02:15Z", "04:15+02:00", "21:15-05:00", "07:45+05:30"])
 def test_a_time_is_utc_unless_it_says_another_offset(text: str) -> None:
-    assert schedulecli._clock(text) == clock(2, 15)
+    assert schedule._clock(text) == clock(2, 15)
 
 
 @pytest.mark.parametrize("text", ["02:15 Europe/Berlin", "02:15 PST", "02:15+02:00 UTC", "UTC"])
 def test_a_clock_that_changes_is_no_time(text: str) -> None:
     with pytest.raises(UsageError, match=r"a time of day in UTC"):
-        schedulecli._clock(text)
+        schedule._clock(text)
 
 
 def test_a_second_run_at_the_same_time_is_refused(lake: Path) -> None:

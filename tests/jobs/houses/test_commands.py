@@ -28,7 +28,7 @@ def house(lake: Path) -> str:
 
 def lake_command(*arguments: str) -> "subprocess.CompletedProcess[str]":
     """Run `lake` as a process of its own, where importing Spark is an error."""
-    program = "import sys; sys.modules['pyspark'] = None; from lakehouse.cli import main; main()"
+    program = "import sys; sys.modules['pyspark'] = None; from lakehouse.cli.main import main; main()"
     command = [sys.executable, "-c", program, *arguments]
     return subprocess.run(command, cwd=ROOT, env=os.environ, capture_output=True, text=True, check=False)
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lakehouse.cli.terminal import console, escaped, grid, hex_dump, print_json
 from lakehouse.contract.discovery import load, load_all
 from lakehouse.errors import DataError, LakeError, RefusedError, UsageError
 from lakehouse.settings import settings
-from lakehouse.terminal import console, escaped, grid, hex_dump, print_json
 
 if TYPE_CHECKING:
     from lakehouse.dead_letters.redrive import Patch, Plan

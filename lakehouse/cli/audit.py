@@ -7,10 +7,10 @@ import typer
 
 from lakehouse.audit import contract
 from lakehouse.audit import results as audits
+from lakehouse.cli.terminal import console, grid, print_json
 from lakehouse.contract import discovery
 from lakehouse.errors import LakeError
 from lakehouse.settings import settings
-from lakehouse.terminal import console, grid, print_json
 
 if TYPE_CHECKING:
     from rich.table import Table as Grid

@@ -5,13 +5,13 @@ from typing import Annotated, Any
 
 import typer
 
+from lakehouse.cli.terminal import console, grid, print_json
 from lakehouse.contract.discovery import domains
 from lakehouse.errors import DataError, UnavailableError, UsageError
 from lakehouse.models import comparison
 from lakehouse.models import registry as models
 from lakehouse.models.manifests import best
 from lakehouse.models.registry import Registry
-from lakehouse.terminal import console, grid, print_json
 
 app = typer.Typer(no_args_is_help=True, help="Versions of a model: list, show, compare, roll back.")
 

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lakehouse import auditcli, deadletterscli, entry, environment, modelcli, schedulecli
+from lakehouse import entry, environment
+from lakehouse.cli import audit, dead_letters, models, schedule
+from lakehouse.cli.terminal import console, grid, print_json
 from lakehouse.contract import discovery
 from lakehouse.contract.discovery import load, load_all
 from lakehouse.contract.domain import Domain
 from lakehouse.errors import LakeError, RefusedError, UsageError
 from lakehouse.settings import ROOT, settings
-from lakehouse.terminal import console, grid, print_json
 
 if TYPE_CHECKING:
     from rich.table import Table as Grid
@@ -26,9 +27,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Starts, shows and stops the platform.",
 )
-app.add_typer(deadletterscli.app, name="dead-letters")
-app.add_typer(modelcli.app, name="models")
-app.add_typer(schedulecli.app, name="schedule")
+app.add_typer(dead_letters.app, name="dead-letters")
+app.add_typer(models.app, name="models")
+app.add_typer(schedule.app, name="schedule")
 
 
 @app.callback()
@@ -265,5 +266,5 @@ def make_archive() -> None:
     console().print(f"{made.name}: {made.stat().st_size / 1e6:,.0f} MB.")
 
 
-app.command("nightly")(schedulecli.nightly)
-app.command("audit")(auditcli.audit)
+app.command("nightly")(schedule.nightly)
+app.command("audit")(audit.audit)
