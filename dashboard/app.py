@@ -20,8 +20,9 @@ from dash import html
 from dash.exceptions import DependencyException
 
 import dashboard.pages
-from dashboard import frame, guard, lanes, pulse, snapshot, ticks
-from dashboard.snapshot import Live
+from dashboard import frame, guard, lanes, ticks
+from dashboard.live import snapshot, status_pill
+from dashboard.live.snapshot import Live
 from lakehouse import entry, environment
 from lakehouse.core import net
 from lakehouse.errors import UnavailableError
@@ -119,7 +120,7 @@ def _add_routes(server: flask.Flask) -> None:
     @server.get("/beat")
     def beat() -> Any:
         """What the page asks every tick: is there a newer snapshot, and what does the pill say?"""
-        return pulse.beat(snapshot.current(), snapshot.sources(), datetime.now(UTC))
+        return status_pill.beat(snapshot.current(), snapshot.sources(), datetime.now(UTC))
 
     @server.after_request
     def harden(response: flask.Response) -> flask.Response:

@@ -7,16 +7,17 @@ from typing import Any
 from dash import dcc, html
 from dash.development.base_component import Component
 
-from dashboard import streams, text, tiles
-from dashboard.snapshot import DomainView, Source
-from dashboard.streams import QueryView, TopicView
+from dashboard import text, tiles
+from dashboard.live import broker
+from dashboard.live.broker import QueryView, TopicView
+from dashboard.live.snapshot import DomainView, Source
 from lakehouse.tables.reader import Reading
 
 EDGES = (
     "producer>topic topic>speed-query topic>history-query speed-query>speed history-query>history "
     "history-query>dead-letters history>recompute recompute>batch speed>page batch>page"
 )
-BEHIND_SECONDS = streams.BEHIND_SECONDS
+BEHIND_SECONDS = broker.BEHIND_SECONDS
 HEALTH = "/health-ui"
 # Where the detail of each part is; a domain's page is called as the domain, and its tiles begin with its name.
 _DETAILS = {

@@ -8,10 +8,10 @@ from dash.development.base_component import Component
 
 from dashboard import text, tiles
 from dashboard.health_charts import spark
-from dashboard.health_queries import PartitionLag, QueryHealth
-from dashboard.health_watch import HealthView, lags_of
 from dashboard.health_words import error_row, size, state_word
-from dashboard.streams import TopicView
+from dashboard.live.broker import TopicView
+from dashboard.live.health import HealthView, lags_of
+from dashboard.live.query_health import PartitionLag, QueryHealth
 from dashboard.tiles import TileState
 from lakehouse.kafka.peek import Peeked
 

@@ -8,8 +8,8 @@ from dash import html
 from dash.development.base_component import Component
 
 from dashboard import text, tiles
-from dashboard.health_watch import HealthView
 from dashboard.health_words import error_row, state_word
+from dashboard.live.health import HealthView
 from dashboard.tiles import TileState
 from lakehouse.audit.results import off
 

@@ -10,7 +10,7 @@ from dash import html
 from dash.development.base_component import Component
 
 from dashboard import charts, text, tiles
-from dashboard.health_watch import HealthView
+from dashboard.live.health import HealthView
 from dashboard.tiles import TileState
 from lakehouse.streaming import progress_metrics
 from lakehouse.streaming.progress_metrics import Series

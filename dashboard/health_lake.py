@@ -7,8 +7,8 @@ from dash import html
 from dash.development.base_component import Component
 
 from dashboard import text, tiles
-from dashboard.health_watch import HealthView, ProcessHealth
 from dashboard.health_words import error_row, size, state_word
+from dashboard.live.health import HealthView, ProcessHealth
 from dashboard.tiles import TileState
 from lakehouse.tables.reader import Reading
 

@@ -7,7 +7,7 @@ from dash import dcc, html
 from dash.development.base_component import Component
 
 from dashboard import charts, health, tiles
-from dashboard.health_queries import FRESH_SECONDS
+from dashboard.live.query_health import FRESH_SECONDS
 from lakehouse.contract.discovery import load_all
 
 

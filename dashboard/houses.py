@@ -10,7 +10,7 @@ from dash import dcc, html
 from dash.development.base_component import Component
 
 from dashboard import charts, feed, houses_bands, houses_pricing, text, tiles
-from dashboard.snapshot import DomainView, Source
+from dashboard.live.snapshot import DomainView, Source
 from dashboard.tiles import TileState
 from jobs.houses import schema
 

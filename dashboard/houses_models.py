@@ -10,7 +10,7 @@ from dash.development.base_component import Component
 
 from dashboard import houses_price, text, tiles
 from dashboard.houses_pricing import NO_MODEL, ModelsView, metric
-from dashboard.snapshot import DomainView
+from dashboard.live.snapshot import DomainView
 from dashboard.tiles import TileState
 from jobs.houses.live_error import LiveError, Sold
 

@@ -7,7 +7,7 @@ from dash import html
 from dash.development.base_component import Component
 
 from dashboard import flow, text, tiles
-from dashboard.snapshot import DomainView
+from dashboard.live.snapshot import DomainView
 from lakehouse.tables.reader import Reading
 
 ROWS = 50

@@ -4,7 +4,8 @@ import dash_mantine_components as dmc
 from dash import dcc, html
 from dash.development.base_component import Component
 
-from dashboard import charts, feed, houses, snapshot, tiles
+from dashboard import charts, feed, houses, tiles
+from dashboard.live import snapshot
 
 LINES, MULTIPLES = "lines", "multiples"
 SHAPES = {LINES: "Lines", MULTIPLES: "Small multiples"}

@@ -11,7 +11,7 @@ from dash import dcc, html
 from dash.development.base_component import Component
 
 from dashboard import flow, health_charts, text, tiles
-from dashboard.snapshot import DomainView, Source
+from dashboard.live.snapshot import DomainView, Source
 from dashboard.tiles import TileState
 from jobs.production import schema
 from jobs.production.plant import plant

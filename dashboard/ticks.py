@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import flask
 from dash.exceptions import PreventUpdate
 
-from dashboard import snapshot
+from dashboard.live import snapshot
 
 ENDPOINT = "/_dash-update-component"
 HOLDS, NAME = "Lake-Holds", "Lake-Answer"  # headers: the answer that the browser holds, and the name of the one sent

@@ -13,7 +13,7 @@ from dash import Output, html
 from dash.development.base_component import Component
 
 from dashboard import text
-from dashboard.streams import TopicView
+from dashboard.live.broker import TopicView
 from lakehouse.tables.reader import Reading
 
 

@@ -8,8 +8,9 @@ from dash import ALL, ClientsideFunction, Input, Output, State, callback, client
 from dash.development.base_component import Component
 from dash.exceptions import PreventUpdate
 
-from dashboard import charts, health, health_audit, health_charts, health_lake, health_tiles, snapshot, text, tiles
-from dashboard.health_watch import HealthView
+from dashboard import charts, health, health_audit, health_charts, health_lake, health_tiles, text, tiles
+from dashboard.live import snapshot
+from dashboard.live.health import HealthView
 from lakehouse.errors import LakeError
 from lakehouse.kafka import peek
 from lakehouse.settings import settings

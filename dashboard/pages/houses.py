@@ -8,19 +8,9 @@ from dash.dependencies import ClientsideFunction
 from dash.development.base_component import Component
 from dash.exceptions import PreventUpdate
 
-from dashboard import (
-    charts,
-    feed,
-    houses,
-    houses_bands,
-    houses_parity,
-    houses_pricing,
-    houses_tiles,
-    snapshot,
-    text,
-    tiles,
-)
-from dashboard.snapshot import DomainView
+from dashboard import charts, feed, houses, houses_bands, houses_parity, houses_pricing, houses_tiles, text, tiles
+from dashboard.live import snapshot
+from dashboard.live.snapshot import DomainView
 
 NAME = "Houses"
 PATH = "/houses"

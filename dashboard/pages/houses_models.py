@@ -9,8 +9,9 @@ from dash import Input, Output, callback, html, no_update
 from dash.development.base_component import Component
 from dash.exceptions import PreventUpdate
 
-from dashboard import charts, charts_models, houses, houses_models, snapshot, tiles
-from dashboard.snapshot import DomainView
+from dashboard import charts, charts_models, houses, houses_models, tiles
+from dashboard.live import snapshot
+from dashboard.live.snapshot import DomainView
 
 NAME = "Models"
 PATH = "/models"

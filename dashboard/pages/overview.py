@@ -7,9 +7,10 @@ from dash import Input, Output, callback, dcc, html
 from dash.development.base_component import Component
 from dash.exceptions import PreventUpdate
 
-from dashboard import flow, snapshot, text, tiles
-from dashboard.snapshot import DomainView, Source
-from dashboard.streams import ProcessView
+from dashboard import flow, text, tiles
+from dashboard.live import snapshot
+from dashboard.live.broker import ProcessView
+from dashboard.live.snapshot import DomainView, Source
 from dashboard.tiles import TileState
 from lakehouse.tables.reader import Reading
 

@@ -6,8 +6,9 @@ from dash import Input, Output, callback, html, no_update
 from dash.development.base_component import Component
 from dash.exceptions import PreventUpdate
 
-from dashboard import charts, production, production_charts, snapshot, text, tiles
-from dashboard.snapshot import DomainView
+from dashboard import charts, production, production_charts, text, tiles
+from dashboard.live import snapshot
+from dashboard.live.snapshot import DomainView
 from jobs.production.plant import plant
 from jobs.production.schema import LINE
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable, write_deltalake
 
-from dashboard import snapshot
+from dashboard.live import snapshot
 from jobs.houses import schema
 from lakehouse.settings import settings
 from lakehouse.tables import loads, table_io

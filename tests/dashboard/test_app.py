@@ -6,8 +6,9 @@ import sys
 import pytest
 from flask.testing import FlaskClient
 
-from dashboard import app, snapshot
-from dashboard.snapshot import Live
+from dashboard import app
+from dashboard.live import snapshot
+from dashboard.live.snapshot import Live
 
 
 @pytest.fixture

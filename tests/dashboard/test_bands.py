@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from dashboard import houses, houses_bands
-from dashboard.snapshot import Live
+from dashboard.live.snapshot import Live
 from jobs.houses import schema
 
 Write = Callable[..., None]

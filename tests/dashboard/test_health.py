@@ -11,9 +11,9 @@ import pytest
 from dash.development.base_component import Component
 
 from dashboard import health, health_charts
-from dashboard.health_queries import PartitionLag, QueryHealth, query_health, seconds_of
-from dashboard.health_watch import HealthView
-from dashboard.streams import ProcessView, TopicView
+from dashboard.live.broker import ProcessView, TopicView
+from dashboard.live.health import HealthView
+from dashboard.live.query_health import PartitionLag, QueryHealth, query_health, seconds_of
 from lakehouse.kafka.peek import Peeked, shown
 from lakehouse.streaming import checkpoints
 from lakehouse.streaming.progress_metrics import History

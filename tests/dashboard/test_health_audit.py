@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dashboard import health_audit
-from dashboard.health_watch import HealthWatch
+from dashboard.live.health import HealthWatch
 from jobs.houses import schema
 from lakehouse.audit import results
 from tests.dashboard.test_health import fields, words

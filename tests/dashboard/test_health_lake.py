@@ -10,8 +10,8 @@ import pytest
 from deltalake import DeltaTable
 
 from dashboard import health_lake
-from dashboard.health_watch import HealthView, HealthWatch, lags_of
-from dashboard.snapshot import Live
+from dashboard.live.health import HealthView, HealthWatch, lags_of
+from dashboard.live.snapshot import Live
 from jobs.houses import schema
 from lakehouse.core import run_state
 from lakehouse.streaming import progress_metrics

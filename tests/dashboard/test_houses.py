@@ -12,9 +12,9 @@ from plotly.utils import PlotlyJSONEncoder
 
 from dashboard import feed, flow, houses, houses_parity
 from dashboard.app import pages
+from dashboard.live.broker import ProcessView
+from dashboard.live.snapshot import DomainView, Live
 from dashboard.pages import overview
-from dashboard.snapshot import DomainView, Live
-from dashboard.streams import ProcessView
 from jobs.houses import schema
 
 Write = Callable[..., None]

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from dashboard import app, snapshot
-from dashboard.snapshot import Live
+from dashboard import app
+from dashboard.live import snapshot
+from dashboard.live.snapshot import Live
 from jobs.houses.pricing import Pricer
 from lakehouse.models.registry import Registry
 from tests.jobs.houses import fitting

@@ -22,7 +22,7 @@ from dashboard import (
     text,
 )
 from dashboard.houses_price import Asked
-from dashboard.snapshot import Live
+from dashboard.live.snapshot import Live
 from jobs.houses.live_error import LiveError, Sold, VersionError
 from jobs.houses.pricing import Pricer, UnknownHouseError
 from lakehouse.models.registry import Registry

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from dashboard import app, houses, pulse, snapshot, streams
-from dashboard.pulse import Pulse, QueryPulse, decide
-from dashboard.snapshot import Live
+from dashboard import app, houses
+from dashboard.live import broker, snapshot, status_pill
+from dashboard.live.snapshot import Live
+from dashboard.live.status_pill import Pulse, QueryPulse, decide
 from lakehouse.core import run_state
 from lakehouse.streaming import checkpoints
 
@@ -78,24 +79,24 @@ def test_nothing_anywhere_is_no_data_and_a_query_that_never_ran_is_stale() -> No
 def test_a_saw_tooth_does_not_grow_and_a_rising_floor_does() -> None:
     tooth = [(float(at), 20 * (at % 12)) for at in range(61)]
     rising = [(at, lag + 3 * int(at)) for at, lag in tooth]
-    assert not pulse.growing(tooth, 60.0)
-    assert pulse.growing(rising, 60.0)
-    assert not pulse.growing(rising[-30:], 60.0)  # not seen for long enough
+    assert not status_pill.growing(tooth, 60.0)
+    assert status_pill.growing(rising, 60.0)
+    assert not status_pill.growing(rising[-30:], 60.0)  # not seen for long enough
 
 
 def test_a_query_has_ended_when_its_process_is_gone_and_it_is_silent(tmp_path: Path) -> None:
     lock = tmp_path / "averages.lock"
-    assert not streams.ended(tmp_path / "averages", ago(9), NOW)  # no lock: nothing is known
+    assert not broker.ended(tmp_path / "averages", ago(9), NOW)  # no lock: nothing is known
     lock.write_text(str(DEAD_PID))
-    assert streams.ended(tmp_path / "averages", ago(9), NOW)
-    assert not streams.ended(tmp_path / "averages", ago(1), NOW)  # in another container, and alive
+    assert broker.ended(tmp_path / "averages", ago(9), NOW)
+    assert not broker.ended(tmp_path / "averages", ago(1), NOW)  # in another container, and alive
     lock.write_text(str(os.getpid()))
-    assert not streams.ended(tmp_path / "averages", ago(9), NOW)
+    assert not broker.ended(tmp_path / "averages", ago(9), NOW)
 
 
 def test_the_title_names_lags_snapshot_and_newest_event() -> None:
     queries = [query(lag=1200), query(name="houses/history", state="stopped", lag=None)]
-    lines = pulse.title(told(*queries), queries, ago(1), ago(3)).splitlines()
+    lines = status_pill.title(told(*queries), queries, ago(1), ago(3)).splitlines()
     assert lines[1:3] == ["Lag of houses/averages: 1,200 events", "Lag of houses/history: unknown (stopped)"]
     assert lines[3:] == ["Last snapshot: 2026-05-01 11:59:59 UTC", "Last event: 2026-05-01 11:59:57 UTC"]
 

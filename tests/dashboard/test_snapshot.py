@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from dashboard import houses, snapshot
-from dashboard.snapshot import Live
-from dashboard.streams import TopicView
+from dashboard import houses
+from dashboard.live import snapshot
+from dashboard.live.broker import TopicView
+from dashboard.live.snapshot import Live
 from jobs.houses import schema
 
 Write = Callable[..., None]

@@ -11,8 +11,8 @@ from typing import Any
 import psutil
 import pytest
 
-from dashboard import streams
-from dashboard.streams import ProcessView, TopicView, TopicWatch, process_views, query_view
+from dashboard.live import broker
+from dashboard.live.broker import ProcessView, TopicView, TopicWatch, process_views, query_view
 from lakehouse.core import run_state
 from lakehouse.kafka import topics
 from lakehouse.kafka.topics import TopicState
@@ -38,7 +38,7 @@ def progress(**values: Any) -> None:
 
 @pytest.mark.usefixtures("lake")
 def test_a_query_without_checkpoint_has_not_started() -> None:
-    assert query_view("houses", "averages", TOPIC, NOW) == streams.QueryView("averages")
+    assert query_view("houses", "averages", TOPIC, NOW) == broker.QueryView("averages")
 
 
 @pytest.mark.usefixtures("lake")
@@ -84,7 +84,7 @@ def test_a_topic_tells_its_events_and_its_rate(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(Settings, "brokers", lambda _: "here")
     monkeypatch.setattr(topics, "state", lambda _, name: TopicState(name, "id", {0: 0, 1: 0}, next(ends)))
     monkeypatch.setattr(topics, "end_offsets", lambda *_: next(ends))
-    monkeypatch.setattr(streams.time, "monotonic", lambda: next(moments))
+    monkeypatch.setattr(broker.time, "monotonic", lambda: next(moments))
     watch = TopicWatch("houses")
     watch.ask()
     watch.ask()
@@ -122,7 +122,7 @@ def test_a_slow_broker_is_waited_for_and_a_gone_one_is_not(monkeypatch: pytest.M
         if not listens:
             server.close()
         watch.ask()
-    assert (watch.view().events, watch.view().error) == (5, "" if listens else streams.NO_BROKER)
+    assert (watch.view().events, watch.view().error) == (5, "" if listens else broker.NO_BROKER)
 
 
 def test_a_broker_whose_address_goes_away_between_two_looks_ends_no_watch(
@@ -141,19 +141,19 @@ def test_a_broker_whose_address_goes_away_between_two_looks_ends_no_watch(
     while len(asked) < 3 and time.monotonic() < until:
         time.sleep(0.01)
     assert len(asked) >= 3
-    assert watch.view().error == streams.NO_BROKER
+    assert watch.view().error == broker.NO_BROKER
 
 
 def test_an_answer_too_old_to_be_believed_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
-    monkeypatch.setattr(streams.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(broker.time, "monotonic", lambda: clock[0])
     monkeypatch.setattr(Settings, "brokers", lambda _: "here")
     monkeypatch.setattr(topics, "state", lambda _, name: TopicState(name, "id", {0: 0}, {0: 5}))
     watch = TopicWatch("houses")
     watch.ask()
     assert watch.view().error == ""
     clock[0] = 60.0
-    assert (watch.view().events, watch.view().error) == (5, streams.NO_BROKER)
+    assert (watch.view().events, watch.view().error) == (5, broker.NO_BROKER)
 
 
 @pytest.mark.usefixtures("lake")

@@ -10,8 +10,9 @@ import pytest
 from dash.exceptions import PreventUpdate
 from flask.testing import FlaskClient
 
-from dashboard import snapshot, ticks
-from dashboard.snapshot import Live
+from dashboard import ticks
+from dashboard.live import snapshot
+from dashboard.live.snapshot import Live
 from tests.dashboard.tab import applied
 
 BODY = {"output": "x.data", "changedPropIds": ["live.data"], "inputs": [{"id": "live", "property": "data"}]}

@@ -17,8 +17,8 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 import pyarrow.compute as pc
 
-from dashboard.health_watch import HealthView, HealthWatch
-from dashboard.streams import ProcessView, QueryView, TopicView, TopicWatch, process_views, query_view
+from dashboard.live.broker import ProcessView, QueryView, TopicView, TopicWatch, process_views, query_view
+from dashboard.live.health import HealthView, HealthWatch
 from lakehouse.contract.discovery import load_all
 from lakehouse.contract.domain import Domain
 from lakehouse.tables import loads, served_rows

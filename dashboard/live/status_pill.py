@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from dashboard.flow import BEHIND_SECONDS
-from dashboard.snapshot import DomainView, Snapshot, Source
-from dashboard.streams import QueryView
+from dashboard.live.broker import QueryView
+from dashboard.live.snapshot import DomainView, Snapshot, Source
 from lakehouse.tables.reader import Reading
 
 SNAPSHOT_SECONDS = 5.0  # taken every second; older than this the thread that takes it hangs

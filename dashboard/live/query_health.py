@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from dashboard import streams
-from dashboard.streams import TopicView
+from dashboard.live import broker
+from dashboard.live.broker import TopicView
 from lakehouse.core import run_state
 from lakehouse.streaming import checkpoints, progress_metrics
 from lakehouse.streaming.checkpoints import BatchPlan
@@ -109,7 +109,7 @@ def query_health(domain: str, query: str, topic: TopicView, process: Supervised 
     lags = [partition.lag for partition in partitions if partition.lag is not None]
     lag = None if topic.error or not lags else sum(lags)
     trigger = str(progress.get("trigger") or "")
-    alive = _supervised(process) and streams.is_alive(domain, query, progress, now)
+    alive = _supervised(process) and broker.is_alive(domain, query, progress, now)
     return QueryHealth(
         domain,
         query,
@@ -122,7 +122,7 @@ def query_health(domain: str, query: str, topic: TopicView, process: Supervised 
         watermark=done.watermark if done else None,
         restarts=_restarts(restarts, progress),
         last_error=str(progress.get("error") or told or progress.get("last_error") or ""),
-        progressed_at=streams.moment(progress.get("timestamp")),
+        progressed_at=broker.moment(progress.get("timestamp")),
         unread=_unread(topic, partitions),
         **_measured(progress, alive),
     )
@@ -130,8 +130,8 @@ def query_health(domain: str, query: str, topic: TopicView, process: Supervised 
 
 def _again(progress: Mapping[str, Any], now: datetime) -> bool:
     """Whether its own process is about to start the query again."""
-    beat = streams.moment(progress.get("written_at"))
-    fresh = beat is not None and (now - beat).total_seconds() < streams.SILENT_AFTER
+    beat = broker.moment(progress.get("written_at"))
+    fresh = beat is not None and (now - beat).total_seconds() < broker.SILENT_AFTER
     return fresh and progress.get("state") == "backing off"
 
 
@@ -175,7 +175,7 @@ def _state(
 ) -> str:
     supervised = process.state if process else ""
     if alive:
-        behind = (lag or 0) > streams.BEHIND_SECONDS * max(topic.rate or 0, 10)
+        behind = (lag or 0) > broker.BEHIND_SECONDS * max(topic.rate or 0, 10)
         return "catching up" if behind else "running"
     if supervised in ("backing off", "starting") or again:
         return "restarting"

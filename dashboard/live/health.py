@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
-from dashboard import health_queries
-from dashboard.health_queries import QueryHealth
-from dashboard.streams import TopicView, TopicWatch, process_views
+from dashboard.live import query_health
+from dashboard.live.broker import TopicView, TopicWatch, process_views
+from dashboard.live.query_health import QueryHealth
 from lakehouse.audit import results
 from lakehouse.contract import discovery
 from lakehouse.contract.domain import Domain
@@ -128,7 +128,7 @@ class HealthWatch:
         processes = self._processes()
         streams = {process.name: process for process in processes}
         queries = tuple(
-            health_queries.query_health(
+            query_health.query_health(
                 domain.name, query, topics[domain.name][0], streams.get(f"{domain.name}.stream"), now
             )
             for domain in domains

@@ -1,0 +1,1 @@
+"""What the pages watch: one snapshot of the lake a second. Knows no domain."""
