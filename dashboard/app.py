@@ -20,9 +20,10 @@ from dash import html
 from dash.exceptions import DependencyException
 
 import dashboard.pages
-from dashboard import frame, guard, lanes, ticks
+from dashboard import frame
 from dashboard.live import snapshot, status_pill
 from dashboard.live.snapshot import Live
+from dashboard.server import auth, request_threads, tick_cache
 from lakehouse import entry, environment
 from lakehouse.core import net
 from lakehouse.errors import UnavailableError
@@ -93,7 +94,7 @@ def create_app() -> dash.Dash:
     _register_page("not_found_404", path="/404", title="Not found · Lakehouse", layout=_not_found)
     app.layout = frame.shell(pages())
     app.server.config["MAX_CONTENT_LENGTH"] = MOST_BYTES
-    ticks.install(app.server)
+    tick_cache.install(app.server)
     _add_routes(app.server)
     for page in pages():
         if hasattr(page, "add_routes"):
@@ -162,14 +163,14 @@ def main(
     snapshot.use(live)
     app = create_app()
     address = f"http://{host}:{listener.getsockname()[1]}"
-    guard.protect(app.server, host, _token(host, address))
+    auth.protect(app.server, host, _token(host, address))
     _settle()
     live.start()
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # that a question waits for a moment is no news
     typer.echo(f"Dashboard: {address}")
     sys.stdout.flush()
     limits: dict[str, Any] = {"ident": None, "max_request_body_size": MOST_BYTES}
-    waitress.serve(app.server, sockets=[listener], _dispatcher=lanes.Lanes(), _quiet=True, **limits)
+    waitress.serve(app.server, sockets=[listener], _dispatcher=request_threads.Lanes(), _quiet=True, **limits)
 
 
 def _settle() -> None:

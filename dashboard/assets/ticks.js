@@ -1,5 +1,5 @@
 /* Ticks carry only what changed: the answer held of each callback is named to the server, and what it sends as a
-   difference (dashboard/ticks.py) is put together again before Dash sees it. */
+   difference (dashboard/server/tick_cache.py) is put together again before Dash sees it. */
 (function () {
   'use strict';
   const held = new Map(); // callback -> the answer that the page shows: its name and its contents

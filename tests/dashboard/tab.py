@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from dashboard import ticks
+from dashboard.server import tick_cache
 
 Json = dict[str, Any]
 _PAGE = ("_pages_content", "_pages_store")
@@ -119,12 +119,12 @@ class Tab:
         return data, len(data)
 
     def _post(self, body: Mapping[str, Any], holds: str) -> tuple[bytes, int, str]:
-        headers = {"Content-Type": "application/json", ticks.HOLDS: holds}
+        headers = {"Content-Type": "application/json", tick_cache.HOLDS: holds}
         self._place.request("POST", "/_dash-update-component", json.dumps(body), headers)
         answer = self._place.getresponse()
         data = answer.read()
         assert answer.status in (200, 204), f"{answer.status} for {body['output'][:80]}: {data[:300]!r}"
-        return data, len(data), answer.headers.get(ticks.NAME, "")
+        return data, len(data), answer.headers.get(tick_cache.NAME, "")
 
 
 def outputs(name: str) -> list[Json]:

@@ -12,8 +12,8 @@ import flask
 import pytest
 import waitress
 
-from dashboard import lanes, ticks
 from dashboard.app import _listen
+from dashboard.server import request_threads, tick_cache
 
 SLOW, QUICK = "..slow.children...slow.data..", "price.data"
 
@@ -23,7 +23,7 @@ def served(dispatcher: Any) -> Iterator[tuple[int, threading.Event]]:
     """A server whose callback SLOW, and whose /api/houses, wait for the event."""
     go, server = threading.Event(), flask.Flask("test")
 
-    @server.post(ticks.ENDPOINT)
+    @server.post(tick_cache.ENDPOINT)
     def callback() -> dict[str, Any]:
         asked: dict[str, Any] = flask.request.get_json()
         if asked["output"] == SLOW:
@@ -65,7 +65,7 @@ def ask(port: int, method: str, path: str, body: Any = None) -> Any:
 
 @pytest.fixture
 def server() -> Iterator[tuple[int, threading.Event]]:
-    with served(lanes.Lanes()) as running:
+    with served(request_threads.Lanes()) as running:
         yield running
 
 
@@ -80,7 +80,7 @@ def tabs(port: int, *asked: tuple[Any, ...]) -> tuple[list[threading.Thread], li
 
 
 def callback(output: str, **more: Any) -> tuple[str, str, dict[str, Any]]:
-    return "POST", ticks.ENDPOINT, {"output": output, **more}
+    return "POST", tick_cache.ENDPOINT, {"output": output, **more}
 
 
 def test_a_slow_callback_holds_up_nobody_but_itself(server: tuple[int, threading.Event]) -> None:

@@ -10,9 +10,9 @@ import pytest
 from dash.exceptions import PreventUpdate
 from flask.testing import FlaskClient
 
-from dashboard import ticks
 from dashboard.live import snapshot
 from dashboard.live.snapshot import Live
+from dashboard.server import tick_cache
 from tests.dashboard.tab import applied
 
 BODY = {"output": "x.data", "changedPropIds": ["live.data"], "inputs": [{"id": "live", "property": "data"}]}
@@ -32,14 +32,14 @@ def test_a_difference_leads_from_anything_to_anything() -> None:
     chance = random.Random(7)
     for _ in range(3000):
         old, new = thing(chance), thing(chance)
-        assert applied(old, ticks.difference(old, new)) == new
-        assert ticks.difference(new, json.loads(json.dumps(new))) == {}
+        assert applied(old, tick_cache.difference(old, new)) == new
+        assert tick_cache.difference(new, json.loads(json.dumps(new))) == {}
 
 
 def test_a_point_added_to_a_line_is_all_that_is_sent() -> None:
     old = {"data": [{"x": list(range(1000)), "name": "1990s"}, {"x": list(range(1000))}]}
     new = {"data": [{"x": [*range(999), 5, 6], "name": "1990s"}, {"x": list(range(1000))}]}
-    told = ticks.difference(old, new)
+    told = tick_cache.difference(old, new)
     assert told == {"into": {"data": {"into": {"0": {"into": {"x": {"splice": [999, 0, [5, 6]]}}}}}}}
 
 
@@ -62,9 +62,9 @@ def client(monkeypatch: pytest.MonkeyPatch, told: dict[str, Any]) -> FlaskClient
             raise PreventUpdate
         return flask.jsonify(told["answer"])
 
-    server.add_url_rule(ticks.ENDPOINT, ticks.ENDPOINT, own, methods=["POST"])
+    server.add_url_rule(tick_cache.ENDPOINT, tick_cache.ENDPOINT, own, methods=["POST"])
     server.errorhandler(PreventUpdate)(lambda _error: ("", 204))
-    ticks.install(server)
+    tick_cache.install(server)
     return server.test_client()
 
 
@@ -75,7 +75,7 @@ def renewed() -> None:
 
 
 def ask(client: FlaskClient, holds: str = "", **changed: Any) -> Any:
-    return client.post(ticks.ENDPOINT, json=BODY | changed, headers={ticks.HOLDS: holds})
+    return client.post(tick_cache.ENDPOINT, json=BODY | changed, headers={tick_cache.HOLDS: holds})
 
 
 def test_a_snapshot_is_worked_out_once_for_all(client: FlaskClient, told: dict[str, Any]) -> None:
@@ -103,7 +103,7 @@ def test_many_tabs_at_once_wait_for_one_answer(client: FlaskClient, told: dict[s
 
 def test_what_is_held_is_not_sent_again_and_the_next_as_a_difference(client: FlaskClient, told: dict[str, Any]) -> None:
     first = ask(client)
-    name, held = first.headers[ticks.NAME], first.json
+    name, held = first.headers[tick_cache.NAME], first.json
     renewed()
     assert ask(client, name).status_code == 204
     told["answer"] = {"multi": True, "response": {"x": {"data": [*range(201)]}}}
@@ -137,8 +137,8 @@ def test_a_failure_is_not_kept(client: FlaskClient, told: dict[str, Any]) -> Non
 
 
 def test_the_answers_held_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ticks, "KEPT_BYTES", 100)
-    kept = ticks.Ticks()
+    monkeypatch.setattr(tick_cache, "KEPT_BYTES", 100)
+    kept = tick_cache.Ticks()
     for number in range(50):
-        kept._keep(ticks.Answer(b"x" * 10, str(number)))
+        kept._keep(tick_cache.Answer(b"x" * 10, str(number)))
     assert sum(map(len, kept._sent.values())) <= 100

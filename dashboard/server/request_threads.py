@@ -11,7 +11,7 @@ from typing import Any
 
 from waitress.task import ThreadedTaskDispatcher
 
-from dashboard import ticks
+from dashboard.server import tick_cache
 
 THREADS = 8
 QUICK_THREADS = 2
@@ -86,7 +86,7 @@ def lane(task: Any) -> str | None:
     path = str(getattr(request, "path", ""))
     if path.startswith(QUICK):
         return None
-    if path != ticks.ENDPOINT:
+    if path != tick_cache.ENDPOINT:
         return "/".join(path.split("/", 3)[:3])  # /api/houses/… is one
     assert request is not None
     body = request.get_body_stream()
