@@ -20,10 +20,10 @@ from dash import html
 from dash.exceptions import DependencyException
 
 import dashboard.pages
-from dashboard import frame
 from dashboard.live import snapshot, status_pill
 from dashboard.live.snapshot import Live
 from dashboard.server import auth, request_threads, tick_cache
+from dashboard.ui import frame
 from lakehouse import entry, environment
 from lakehouse.core import net
 from lakehouse.errors import UnavailableError

@@ -6,13 +6,13 @@ from typing import Any
 from dash import html
 from dash.development.base_component import Component
 
-from dashboard import text, tiles
-from dashboard.health_charts import spark
 from dashboard.health_words import error_row, size, state_word
 from dashboard.live.broker import TopicView
 from dashboard.live.health import HealthView, lags_of
 from dashboard.live.query_health import PartitionLag, QueryHealth
-from dashboard.tiles import TileState
+from dashboard.ui import formats, tiles
+from dashboard.ui.sparkline import spark
+from dashboard.ui.tiles import TileState
 from lakehouse.kafka.peek import Peeked
 
 NO_QUERY = "No query has run yet. Start everything: `lake up`"
@@ -46,9 +46,9 @@ TOPIC_COLUMNS = {
 def queries_state(view: HealthView) -> TileState:
     """Loading is over: empty when nothing ever ran; a silent broker is said, since lag is then unknown."""
     if all(query.state == "not started" and not query.last_error for query in view.queries):
-        return TileState("empty", text.with_code(NO_QUERY), None)
+        return TileState("empty", formats.with_code(NO_QUERY), None)
     silent = next((topic.error for views in view.topics.values() for topic in views[:1] if topic.error), "")
-    notice = text.with_code(f"Lag is unknown. {silent}") if silent else []
+    notice = formats.with_code(f"Lag is unknown. {silent}") if silent else []
     return TileState("ready", notice, tiles.moment(view.as_of()))
 
 
@@ -65,15 +65,15 @@ def _query_rows(query: QueryHealth, view: HealthView) -> list[Component]:
         name,
         tiles.cell("state", state_word(query.state, query.tone), query.state, number=False),
         tiles.cell("trigger", pace(query.trigger), query.trigger or None, number=False),
-        tiles.cell("batch", text.count(query.batch_id), query.batch_id),
-        tiles.cell("input", text.decimal(query.input_rate), query.input_rate),
-        tiles.cell("processed", text.decimal(query.processed_rate), query.processed_rate),
+        tiles.cell("batch", formats.count(query.batch_id), query.batch_id),
+        tiles.cell("input", formats.decimal(query.input_rate), query.input_rate),
+        tiles.cell("processed", formats.decimal(query.processed_rate), query.processed_rate),
         tiles.cell("seconds", batch_bar(query), query.batch_seconds, number=False),
-        tiles.cell("lag", text.count(query.lag), query.lag),
+        tiles.cell("lag", formats.count(query.lag), query.lag),
         tiles.cell("lags", spark(lags, f"Lag of {query.full_name} over the last 15 minutes"), number=False),
         tiles.cell("watermark", tiles.age(query.watermark), query.watermark and query.watermark.isoformat()),
         tiles.cell("state_rows", _kept(query), query.state_rows),
-        tiles.cell("restarts", text.count(query.restarts), query.restarts),
+        tiles.cell("restarts", formats.count(query.restarts), query.restarts),
     ]
     where = tiles.attributes(query=query.full_name, state=query.state)
     row: list[Component] = [html.Tr(cells, **where)]
@@ -91,13 +91,13 @@ def pace(trigger: str) -> str:
     """A trigger in words."""
     if trigger.startswith("0 "):
         return "no pause"
-    return trigger.replace(" seconds", " s").replace("available-now", "drain, then end") or text.NOTHING
+    return trigger.replace(" seconds", " s").replace("available-now", "drain, then end") or formats.NOTHING
 
 
 def batch_bar(query: QueryHealth) -> Any:
     """The last batch's duration as a bar of the time it may take; full and red above that."""
     if query.batch_seconds is None or query.load is None:
-        return text.NOTHING
+        return formats.NOTHING
     percent = min(query.load, 1) * 100
     parts = ", ".join(f"{name} {millis:,} ms" for name, millis in query.durations)
     label = f"{query.batch_seconds:.2f} of {query.allowed_seconds:g} s"
@@ -109,8 +109,8 @@ def batch_bar(query: QueryHealth) -> Any:
 
 def _kept(query: QueryHealth) -> Any:
     if query.state_rows is None:
-        return text.NOTHING
-    return html.Span(text.count(query.state_rows), title=size(query.state_bytes))
+        return formats.NOTHING
+    return html.Span(formats.count(query.state_rows), title=size(query.state_bytes))
 
 
 def partitions_table(view: HealthView) -> Component:
@@ -128,9 +128,9 @@ def _partition_row(query: QueryHealth, part: PartitionLag, view: HealthView) -> 
         tiles.cell("query", query.full_name, number=False),
         tiles.cell("topic", part.topic, number=False),
         tiles.cell("partition", str(part.partition), part.partition),
-        tiles.cell("read", text.count(part.read), part.read),
-        tiles.cell("end", text.count(part.end), part.end),
-        tiles.cell("lag", text.count(part.lag), part.lag),
+        tiles.cell("read", formats.count(part.read), part.read),
+        tiles.cell("end", formats.count(part.end), part.end),
+        tiles.cell("lag", formats.count(part.lag), part.lag),
         tiles.cell("lags", spark(lags_of(view, query.full_name, key, SPARK_SECONDS), label), number=False),
     ]
     return html.Tr(cells, **tiles.attributes(query=query.full_name, partition=key))
@@ -142,8 +142,8 @@ def topics_state(view: HealthView) -> TileState:
     errors = [topic.error for topic in topics if topic.error]
     if errors and all(topic.events is None for topic in topics):
         missing = all("has no topic" in error for error in errors)
-        return TileState("empty" if missing else "error", text.with_code(NO_TOPIC if missing else errors[0]), None)
-    return TileState("stale" if errors else "ready", text.with_code(" ".join(sorted(set(errors)))), _asked(view))
+        return TileState("empty" if missing else "error", formats.with_code(NO_TOPIC if missing else errors[0]), None)
+    return TileState("stale" if errors else "ready", formats.with_code(" ".join(sorted(set(errors)))), _asked(view))
 
 
 def _asked(view: HealthView) -> str | None:
@@ -201,14 +201,14 @@ def _whole(rows: Sequence[Mapping[str, Any]], topic: str) -> dict[str, Any]:
 
 def _topic_row(row: Mapping[str, Any], by_partition: bool) -> Component:
     each = [
-        html.Span([html.Span(f"{query} ", className="second"), text.count(lag)], **tiles.attributes(lag_of=query))
+        html.Span([html.Span(f"{query} ", className="second"), formats.count(lag)], **tiles.attributes(lag_of=query))
         for query, lag in row["lags"].items()
     ]
-    rate = text.NOTHING if by_partition else text.decimal(row["rate"])
+    rate = formats.NOTHING if by_partition else formats.decimal(row["rate"])
     cells = [
         html.Th(row["topic"], scope="row", className="name"),
-        tiles.cell("partition", text.count(row["partition"]), row["partition"]),
-        *[tiles.cell(key, text.count(row[key]), row[key]) for key in ("start", "end", "retained")],
+        tiles.cell("partition", formats.count(row["partition"]), row["partition"]),
+        *[tiles.cell(key, formats.count(row[key]), row[key]) for key in ("start", "end", "retained")],
         tiles.cell("rate", rate, None if by_partition else row["rate"]),
         tiles.cell("lag", html.Div(each, className="lags") if each else "no query reads it", row["lag"]),
     ]

@@ -7,10 +7,10 @@ from typing import Any
 from dash import html
 from dash.development.base_component import Component
 
-from dashboard import text, tiles
 from dashboard.health_words import error_row, state_word
 from dashboard.live.health import HealthView
-from dashboard.tiles import TileState
+from dashboard.ui import formats, tiles
+from dashboard.ui.tiles import TileState
 from lakehouse.audit.results import off
 
 NO_AUDIT = "Nothing has been audited yet. Audit now: `lake audit`"
@@ -21,10 +21,10 @@ def audit_state(view: HealthView) -> TileState:
     """Stale when an audit is older than a day and two hours."""
     ages = [view.taken_at - datetime.fromisoformat(result["at"]) for result in view.audits.values()]
     if not ages:
-        return TileState("empty", text.with_code(NO_AUDIT), None)
+        return TileState("empty", formats.with_code(NO_AUDIT), None)
     old = max(ages) > OLD
     notice = f"The last audit is {max(ages) // timedelta(hours=1)} hours old. Audit now: `lake audit`" if old else ""
-    return TileState("stale" if old else "ready", text.with_code(notice), tiles.moment(view.as_of()))
+    return TileState("stale" if old else "ready", formats.with_code(notice), tiles.moment(view.as_of()))
 
 
 def audit_table(view: HealthView) -> Component:
@@ -43,7 +43,7 @@ def _rows(name: str, result: Mapping[str, Any], width: int) -> list[Component]:
         html.Th(name, scope="row", className="name"),
         tiles.cell("result", state_word(word, tone), word, number=False),
         tiles.cell("at", tiles.age(datetime.fromisoformat(result["at"])), result["at"]),
-        *[tiles.cell(key, text.count(count), count) for key, count in sums.items()],
+        *[tiles.cell(key, formats.count(count), count) for key, count in sums.items()],
         tiles.cell("seconds", f"{result['seconds']:,.1f} s", result["seconds"]),
     ]
     row = html.Tr(cells, **tiles.attributes(audit=name))

@@ -3,53 +3,20 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
 from dash import html
 from dash.development.base_component import Component
 
-from dashboard import charts, text, tiles
 from dashboard.live.health import HealthView
-from dashboard.tiles import TileState
+from dashboard.ui import charts, formats, tiles
+from dashboard.ui.tiles import TileState
 from lakehouse.streaming import progress_metrics
 from lakehouse.streaming.progress_metrics import Series
 
 NO_HISTORY = "Nothing has been measured yet. Start everything: `lake up`"
 POINTS = 240
 RANGES = {"15m": 900, "1h": 3600, "6h": 6 * 3600, "24h": 24 * 3600}
-WIDTH, HEIGHT = 100, 22
-
-
-def spark(values: Sequence[float | None], label: str, points: int = 60) -> Component:
-    """A line without axes, drawn as a mask so that it takes the colour of the text; gaps stay gaps."""
-    thin = _thin(values, points)
-    known = [value for value in thin if value is not None]
-    if len(known) < 2:
-        return html.Span(text.NOTHING, className="second")
-    top = max(*known, 1.0)
-    step = WIDTH / max(len(thin) - 1, 1)
-    path, pen = "", "M"
-    for place, value in enumerate(thin):
-        if value is None:
-            pen = "M"
-            continue
-        path += f"{pen}{place * step:.1f} {HEIGHT - 2 - value / top * (HEIGHT - 4):.1f}"
-        pen = "L"
-    drawing = (
-        f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {WIDTH} {HEIGHT}' preserveAspectRatio='none'>"
-        f"<path d='{path}' fill='none' stroke='black' stroke-width='1.6' stroke-linecap='round'/></svg>"
-    )
-    told = f"{label}: lowest {min(known):,.0f}, highest {max(known):,.0f}, now {known[-1]:,.0f}"
-    mask = {"--spark": f'url("data:image/svg+xml,{quote(drawing)}")'}
-    return html.Span(className="spark", style=mask, role="img", title=told, **tiles.attributes(aria_label=told))
-
-
-def _thin(values: Sequence[float | None], points: int) -> list[float | None]:
-    """At most `points` values, each the highest of its share."""
-    share = max(1, -(-len(values) // points))
-    parts = [values[start : start + share] for start in range(0, len(values), share)]
-    return [max((value for value in part if value is not None), default=None) for part in parts]
 
 
 def line_points(series: Series, key: str, since: float, until: float) -> tuple[list[str], list[float | None]]:
@@ -124,7 +91,7 @@ def figures(view: HealthView, names: Sequence[str], seconds: int, scheme: str) -
 def history_state(view: HealthView) -> TileState:
     """Empty until a driver or the dashboard has written a sample."""
     if not any(len(series.at) for series in (*view.rates.values(), *view.lags.values())):
-        return TileState("empty", text.with_code(NO_HISTORY), None)
+        return TileState("empty", formats.with_code(NO_HISTORY), None)
     return TileState("ready", [], tiles.moment(view.as_of()))
 
 
@@ -145,9 +112,9 @@ def _summary_row(name: str, view: HealthView, since: float) -> Component:
     means = {field: _of(rates.column(field), np.mean) for field in ("input", "processed")}
     cells = [
         html.Th(name, scope="row", className="name"),
-        tiles.cell("lag", text.count(highest), highest),
-        *[tiles.cell(field, text.decimal(mean), mean) for field, mean in means.items()],
-        tiles.cell("seconds", text.seconds(longest), longest),
+        tiles.cell("lag", formats.count(highest), highest),
+        *[tiles.cell(field, formats.decimal(mean), mean) for field, mean in means.items()],
+        tiles.cell("seconds", formats.seconds(longest), longest),
         tiles.cell("silent", f"{silent / 60:,.1f} min" if silent >= 60 else f"{silent:.0f} s", silent),
     ]
     return html.Tr(cells, **tiles.attributes(summary=name))

@@ -6,10 +6,10 @@ import pandas as pd
 from dash import html
 from dash.development.base_component import Component
 
-from dashboard import text, tiles
 from dashboard.health_words import error_row, size, state_word
 from dashboard.live.health import HealthView, ProcessHealth
-from dashboard.tiles import TileState
+from dashboard.ui import formats, tiles
+from dashboard.ui.tiles import TileState
 from lakehouse.tables.reader import Reading
 
 NO_DEAD_LETTERS = "No dead letters: every event so far was valid."
@@ -25,7 +25,7 @@ def dead_letters_state(view: HealthView) -> TileState:
     if broken:
         return tiles.tile_state(broken, broken.committed_at, NO_DEAD_LETTERS)
     if not any(reading.total for reading in readings):
-        return TileState("empty", text.with_code(NO_DEAD_LETTERS), None)
+        return TileState("empty", formats.with_code(NO_DEAD_LETTERS), None)
     return TileState("ready", [], tiles.moment(view.as_of()))
 
 
@@ -43,14 +43,14 @@ def dead_letters_table(view: HealthView) -> Component:
 
 def _reason_row(domain: str, row: Any) -> Component:
     placed = not _missing(row.offset)
-    where = f"{row.topic} {row.partition:.0f} @ {row.offset:,.0f}" if placed else text.NOTHING
+    where = f"{row.topic} {row.partition:.0f} @ {row.offset:,.0f}" if placed else formats.NOTHING
     told = None if _missing(row.recorded_at) else row.recorded_at
     sample = "null" if _missing(row.sample) else str(row.sample)
     reason = "no reason" if _missing(row.reason) else str(row.reason)
     cells = [
         tiles.cell("domain", domain, number=False),
         html.Td(reason, className="wrapped", **tiles.attributes(field="reason")),
-        tiles.cell("count", text.count(row.count), row.count),
+        tiles.cell("count", formats.count(row.count), row.count),
         tiles.cell("newest", tiles.age(told), told and told.isoformat()),
         tiles.cell("at", where, number=False),
         html.Td(html.Pre(sample), className="sample", tabIndex=0, **tiles.attributes(field="sample")),
@@ -68,10 +68,10 @@ def tables_state(view: HealthView) -> TileState:
     made = [reading for reading in readings if reading.version >= 0]
     broken = next((reading for reading in readings if reading.error), None)
     if broken and not made:
-        return TileState("error", text.with_code(broken.error), None)
+        return TileState("error", formats.with_code(broken.error), None)
     if not made:
-        return TileState("empty", text.with_code(NO_TABLES), None)
-    return TileState("ready", text.with_code(broken.error) if broken else [], tiles.moment(view.as_of()))
+        return TileState("empty", formats.with_code(NO_TABLES), None)
+    return TileState("ready", formats.with_code(broken.error) if broken else [], tiles.moment(view.as_of()))
 
 
 def tables_table(view: HealthView) -> Component:
@@ -92,11 +92,11 @@ def _table_row(domain: str, name: str, reading: Reading) -> Component:
     cells = [
         html.Th([html.Span(f"{domain} ", className="second"), name], scope="row", className="name"),
         *[
-            tiles.cell(field, text.count(value) if made else text.NOTHING, value if made else None)
+            tiles.cell(field, formats.count(value) if made else formats.NOTHING, value if made else None)
             for field, value in (("version", reading.version), ("files", files))
         ],
-        tiles.cell("bytes", size(held) if made else text.NOTHING, held if made else None),
-        tiles.cell("rows", text.count(reading.total) if made else text.NOTHING, reading.total if made else None),
+        tiles.cell("bytes", size(held) if made else formats.NOTHING, held if made else None),
+        tiles.cell("rows", formats.count(reading.total) if made else formats.NOTHING, reading.total if made else None),
         tiles.cell(
             "committed_at", tiles.age(reading.committed_at), reading.committed_at and reading.committed_at.isoformat()
         ),
@@ -108,7 +108,7 @@ def _table_row(domain: str, name: str, reading: Reading) -> Component:
 def processes_state(view: HealthView) -> TileState:
     """Empty when nothing runs under the supervisor."""
     if not view.processes:
-        return TileState("empty", text.with_code(NO_PROCESSES), None)
+        return TileState("empty", formats.with_code(NO_PROCESSES), None)
     return TileState("ready", [], tiles.moment(view.as_of()))
 
 
@@ -129,13 +129,13 @@ def _process_rows(process: ProcessHealth, width: int) -> list[Component]:
     up = process.state in ("running", "starting")
     tone = _TONES.get(process.state, "warn")
     memory = process.memory_mb if up else None
-    since = html.Span(**tiles.attributes(age=process.started_at)) if up and process.started_at else text.NOTHING
+    since = html.Span(**tiles.attributes(age=process.started_at)) if up and process.started_at else formats.NOTHING
     cells = [
         html.Th(process.name, scope="row", className="name"),
         tiles.cell("state", state_word(process.state, tone), process.state, number=False),
-        tiles.cell("pid", str(process.pid) if up and process.pid else text.NOTHING, process.pid if up else None),
-        tiles.cell("memory_mb", f"{memory:,} MB" if memory else text.NOTHING, memory),
-        tiles.cell("restarts", text.count(process.restarts), process.restarts),
+        tiles.cell("pid", str(process.pid) if up and process.pid else formats.NOTHING, process.pid if up else None),
+        tiles.cell("memory_mb", f"{memory:,} MB" if memory else formats.NOTHING, memory),
+        tiles.cell("restarts", formats.count(process.restarts), process.restarts),
         tiles.cell("up_for", since, process.started_at if up else None),
     ]
     row = html.Tr(cells, **tiles.attributes(process=process.name, state=process.state))

@@ -6,8 +6,9 @@ import dash_mantine_components as dmc
 from dash import dcc, html
 from dash.development.base_component import Component
 
-from dashboard import charts, health, tiles
+from dashboard import health
 from dashboard.live.query_health import FRESH_SECONDS
+from dashboard.ui import charts, tiles
 from lakehouse.contract.discovery import load_all
 
 

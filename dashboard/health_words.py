@@ -3,7 +3,7 @@
 from dash import html
 from dash.development.base_component import Component
 
-from dashboard import text, tiles
+from dashboard.ui import formats, tiles
 
 
 def state_word(state: str, tone: str) -> Component:
@@ -20,7 +20,7 @@ def error_row(name: str, kind: str, error: str, width: int, tone: str) -> Compon
 def size(count: float | None) -> str:
     """1.2 MB"""
     if count is None:
-        return text.NOTHING
+        return formats.NOTHING
     for unit in ("B", "kB", "MB"):
         if count < 1000:
             return f"{count:,.0f} {unit}" if unit == "B" else f"{count:,.1f} {unit}"

@@ -9,9 +9,10 @@ import pyarrow.compute as pc
 from dash import dcc, html
 from dash.development.base_component import Component
 
-from dashboard import charts, feed, houses_bands, houses_pricing, text, tiles
+from dashboard import houses_bands, houses_pricing
 from dashboard.live.snapshot import DomainView, Source
-from dashboard.tiles import TileState
+from dashboard.ui import charts, event_grid, formats, tiles
+from dashboard.ui.tiles import TileState
 from jobs.houses import schema
 
 NO_SALES = "No sales yet. Start them: `./spark-submit.sh jobs/houses/produce.py`"
@@ -52,7 +53,7 @@ def empty_notice(view: DomainView) -> str:
 def windows_state(view: DomainView) -> TileState:
     """The state of a tile that shows served windows."""
     if view.batch.error and not view.speed.error:
-        return TileState("stale", text.with_code(view.batch.error), tiles.moment(view.as_of("speed", view.speed)))
+        return TileState("stale", formats.with_code(view.batch.error), tiles.moment(view.as_of("speed", view.speed)))
     if len(view.served) and view.speed.state == "empty":
         return tiles.tile_state(view.batch, view.batch.committed_at, "")
     return tiles.tile_state(view.speed, view.as_of("speed", view.speed), empty_notice(view))
@@ -105,7 +106,7 @@ def caption(last: pd.DataFrame) -> str:
     provisional = int((~last["is_final"]).sum())
     which = "Window" if end - start <= WINDOW else "Last windows between"
     state = f"{provisional} of {len(last)} still filling" if provisional else "all final"
-    return f"{which} {text.bounds(start, end)} · {text.plural(last['sales'].sum(), 'sale')} · {state}"
+    return f"{which} {formats.bounds(start, end)} · {formats.plural(last['sales'].sum(), 'sale')} · {state}"
 
 
 def quiet_note(view: DomainView, last: pd.DataFrame) -> Component:
@@ -123,11 +124,11 @@ def last_window_table(last: pd.DataFrame) -> Component:
     rows = [
         html.Tr(
             [
-                tiles.cell("window_start", text.clock(row.window_start), row.window_start.isoformat(), number=False),
+                tiles.cell("window_start", formats.clock(row.window_start), row.window_start.isoformat(), number=False),
                 tiles.cell("decade", f"{row.decade}s", row.decade, number=False),
-                tiles.cell("avg_price", text.money(row.avg_price), float(row.avg_price)),
+                tiles.cell("avg_price", formats.money(row.avg_price), float(row.avg_price)),
                 tiles.cell("band", *_band(row.band)),
-                tiles.cell("sales", text.count(row.sales), int(row.sales)),
+                tiles.cell("sales", formats.count(row.sales), int(row.sales)),
                 tiles.cell("state", "final" if row.is_final else "provisional", number=False),
             ],
             **tiles.attributes(decade=str(row.decade), window=row.window_start.isoformat()),
@@ -140,7 +141,7 @@ def last_window_table(last: pd.DataFrame) -> Component:
 
 
 def _band(width: float) -> tuple[str, float | None]:
-    return (f"± {text.money(width)}", width) if pd.notna(width) else (text.NOTHING, None)
+    return (f"± {formats.money(width)}", width) if pd.notna(width) else (formats.NOTHING, None)
 
 
 def window_rows(shown: pd.DataFrame) -> list[list[Any]]:
@@ -160,14 +161,14 @@ def served_by(shown: pd.DataFrame) -> str:
 
 def feed_rows(view: DomainView, predicted: Mapping[str, float | None]) -> pd.DataFrame:
     """The newest sales as the feed shows them, newest first, beside the price that the live model gives the house."""
-    frame = feed.with_keys(view.history.frame)
+    frame = event_grid.with_keys(view.history.frame)
     prices = [float(price) for price in frame["price"]]
     guesses = [predicted.get(house) for house in frame["id"]]
     return pd.DataFrame(
         {
             "key": frame["key"],
             "recorded": frame["recorded"],
-            "time": [text.clock(moment) for moment in frame["event_at"]],
+            "time": [formats.clock(moment) for moment in frame["event_at"]],
             "id": frame["id"],
             "price": prices,
             "predicted": pd.Series(guesses, index=frame.index, dtype=object),
@@ -176,7 +177,7 @@ def feed_rows(view: DomainView, predicted: Mapping[str, float | None]) -> pd.Dat
             "beds": frame["bedrooms"],
             "baths": frame["bathrooms"],
             "sqft": frame["sqft_living"],
-            "zip": [str(int(zipcode)) if pd.notna(zipcode) else text.NOTHING for zipcode in frame["zipcode"]],
+            "zip": [str(int(zipcode)) if pd.notna(zipcode) else formats.NOTHING for zipcode in frame["zipcode"]],
         }
     )
 
@@ -184,7 +185,7 @@ def feed_rows(view: DomainView, predicted: Mapping[str, float | None]) -> pd.Dat
 def feed_model(version: str) -> list[Any]:
     """Which version predicted the prices in the feed, or how to get one."""
     if not version:
-        return text.with_code(f"No predicted prices: {houses_pricing.NO_MODEL}")
+        return formats.with_code(f"No predicted prices: {houses_pricing.NO_MODEL}")
     return [
         f"Predicted by {version}, which may have been trained on the sale itself. ",
         dcc.Link("Models", href="/models"),
@@ -201,15 +202,17 @@ def kpis(view: DomainView) -> list[Component]:
     newest = served[served["window_start"] == served["window_start"].max()] if len(served) else served
     sales = int(newest["sales"].sum())
     average = newest["sum_cents"].sum() / 100 / sales if sales else None
-    window = text.bounds(newest["window_start"].iloc[0], newest["window_end"].iloc[0]) if sales else "no window yet"
+    window = formats.bounds(newest["window_start"].iloc[0], newest["window_end"].iloc[0]) if sales else "no window yet"
     provisional = int((~served["is_final"].astype(bool)).sum())
-    rate = text.decimal(view.topic.rate)
+    rate = formats.decimal(view.topic.rate)
     return [
-        tiles.kpi("houses-kpi-average", "Average price now", text.money(average), window),
-        tiles.kpi("houses-kpi-sales", "Sales in that window", text.count(sales), "all decades"),
-        tiles.kpi("houses-kpi-history", "Sales streamed so far", text.count(history.streamed), "in history"),
+        tiles.kpi("houses-kpi-average", "Average price now", formats.money(average), window),
+        tiles.kpi("houses-kpi-sales", "Sales in that window", formats.count(sales), "all decades"),
+        tiles.kpi("houses-kpi-history", "Sales streamed so far", formats.count(history.streamed), "in history"),
         tiles.kpi("houses-kpi-rate", "Events per second", rate, tiles.rate_note(view.topic), _rate_state(view)),
-        tiles.kpi("houses-kpi-provisional", "Provisional rows", text.count(provisional), f"of {len(served):,} shown"),
+        tiles.kpi(
+            "houses-kpi-provisional", "Provisional rows", formats.count(provisional), f"of {len(served):,} shown"
+        ),
         tiles.kpi("houses-kpi-age", "Age of newest sale", tiles.age(history.newest_event_at), "by its own time"),
     ]
 

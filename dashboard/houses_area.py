@@ -7,8 +7,8 @@ import numpy as np
 from dash import html
 from dash.development.base_component import Component
 
-from dashboard import text, tiles
 from dashboard.houses_map import FOR_SALE, SOLD, Shown
+from dashboard.ui import formats, tiles
 
 MOST_CORNERS = 100  # the browser sends fewer; an address may hold anything
 Corners = np.ndarray[Any, Any]
@@ -72,9 +72,9 @@ def kpis(shown: Shown, known: int) -> list[Component]:
 
 
 def _count(number: int) -> Component:
-    return html.Span(text.count(number), **tiles.attributes(value=str(number)))
+    return html.Span(formats.count(number), **tiles.attributes(value=str(number)))
 
 
 def _median(prices: Corners) -> Component:
     value = float(np.median(prices)) if len(prices) else None
-    return html.Span(text.money(value), **tiles.attributes(value=None if value is None else str(value)))
+    return html.Span(formats.money(value), **tiles.attributes(value=None if value is None else str(value)))

@@ -9,7 +9,7 @@ import dash_mantine_components as dmc
 from dash import html
 from dash.development.base_component import Component
 
-from dashboard import text
+from dashboard.ui import formats
 from jobs.houses import answers
 from jobs.houses.answers import Answer
 
@@ -48,7 +48,7 @@ def label(name: str) -> str:
 def fact_text(name: str, value: float | None) -> str:
     """A fact as it is read: 1,800 sq ft, 1994, 98103."""
     if value is None:
-        return text.NOTHING
+        return formats.NOTHING
     if name.startswith("sqft"):
         return f"{value:,.0f} sq ft"
     if name == "listed_day":

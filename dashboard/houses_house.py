@@ -12,8 +12,9 @@ import pyarrow.compute as pc
 from dash import dcc, html
 from dash.development.base_component import Component
 
-from dashboard import houses_price, text, tiles
+from dashboard import houses_price
 from dashboard.houses_facts import fact_text, label
+from dashboard.ui import formats, tiles
 from jobs.houses import schema, whatif
 from jobs.houses.answers import Answer, Near
 from lakehouse.settings import settings
@@ -62,14 +63,14 @@ def kpis(sales: pd.DataFrame, answer: Answer | None) -> list[Component]:
     """The house in numbers."""
     paid = float(newest_first(sales)["price"].iloc[0]) if len(sales) else answer.sold_price if answer else None
     guess = answer.price if answer else None
-    apart = text.signed_percent(guess / paid - 1) if guess and paid else text.NOTHING
-    link = dcc.Link(text.money(guess), href=houses_price.address(answer.id, {})) if answer else text.NOTHING
-    interval = f"80 %: {text.short_money(answer.low)} – {text.short_money(answer.high)}" if answer else "no model"
+    apart = formats.signed_percent(guess / paid - 1) if guess and paid else formats.NOTHING
+    link = dcc.Link(formats.money(guess), href=houses_price.address(answer.id, {})) if answer else formats.NOTHING
+    interval = f"80 %: {formats.short_money(answer.low)} – {formats.short_money(answer.high)}" if answer else "no model"
     return [
-        tiles.kpi("house-kpi-paid", "Last sold for", _exact(text.money(paid), paid), "newest sale"),
+        tiles.kpi("house-kpi-paid", "Last sold for", _exact(formats.money(paid), paid), "newest sale"),
         tiles.kpi("house-kpi-predicted", "Predicted", _exact(link, guess), interval),
         tiles.kpi("house-kpi-apart", "Model differs", apart, f"by {answer.version}" if answer else "no model"),
-        tiles.kpi("house-kpi-sales", "Sales in history", text.count(len(sales)), "resends counted too"),
+        tiles.kpi("house-kpi-sales", "Sales in history", formats.count(len(sales)), "resends counted too"),
     ]
 
 
@@ -88,13 +89,15 @@ def sales_table(sales: pd.DataFrame, predicted: float | None) -> Component:
 
 def _sale(row: Any, resent: bool, predicted: float | None) -> Component:
     price, at = float(row.price), row.event_at if pd.notna(row.event_at) else row.listed_at
-    when = text.NOTHING if pd.isna(at) else f"{at:%Y-%m-%d %H:%M:%S}" if pd.notna(row.event_at) else f"listed {at:%F}"
+    when = (
+        formats.NOTHING if pd.isna(at) else f"{at:%Y-%m-%d %H:%M:%S}" if pd.notna(row.event_at) else f"listed {at:%F}"
+    )
     apart = predicted / price - 1 if predicted else None
-    where = text.NOTHING if pd.isna(row.offset) else f"partition {row.partition:.0f}, offset {row.offset:.0f}"
+    where = formats.NOTHING if pd.isna(row.offset) else f"partition {row.partition:.0f}, offset {row.offset:.0f}"
     cells = [
         tiles.cell("time", when, None if pd.isna(at) else at.isoformat(), number=False),
-        tiles.cell("price", text.money(price), price),
-        tiles.cell("off", text.NOTHING if apart is None else text.signed_percent(apart), apart),
+        tiles.cell("price", formats.money(price), price),
+        tiles.cell("off", formats.NOTHING if apart is None else formats.signed_percent(apart), apart),
         tiles.cell("source", f"{row.source}, resent" if resent else str(row.source), number=False),
         tiles.cell("place", where, number=False),
     ]
@@ -117,7 +120,7 @@ def near_table(found: Sequence[Near]) -> Component:
             [
                 tiles.cell("id", dcc.Link(near.id, href=address(near.id)), near.id, number=False),
                 tiles.cell("km", f"{near.km:.2f} km", near.km),
-                tiles.cell("price", text.money(near.price), near.price),
+                tiles.cell("price", formats.money(near.price), near.price),
                 tiles.cell("sqft_living", fact_text("sqft_living", near.sqft_living), near.sqft_living),
                 tiles.cell("grade", fact_text("grade", near.grade), near.grade),
                 tiles.cell("yr_built", fact_text("yr_built", near.yr_built), near.yr_built),

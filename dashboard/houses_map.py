@@ -10,8 +10,9 @@ import plotly.graph_objects as go
 from dash import dcc, html
 from dash.development.base_component import Component
 
-from dashboard import charts, houses_house, houses_price, text, tiles
+from dashboard import houses_house, houses_price
 from dashboard.houses_pricing import Everywhere
+from dashboard.ui import charts, formats, tiles
 
 ALL, FOR_SALE, SOLD = "all", "for-sale", "sold"
 SHOWS = {ALL: "All", FOR_SALE: "For sale", SOLD: "Sold"}
@@ -80,7 +81,7 @@ def zips(found: Everywhere) -> list[str]:
 def caption(shown: Shown) -> str:
     """How many houses are drawn."""
     counts = [f"{int((shown.kinds == kind).sum()):,} {name}" for kind, (name, _size, _opacity) in _KINDS.items()]
-    return f"{text.plural(len(shown.ids), 'house')}: {', '.join(counts)}"
+    return f"{formats.plural(len(shown.ids), 'house')}: {', '.join(counts)}"
 
 
 def figure(shown: Shown, scheme: str, revision: str) -> go.Figure:
@@ -138,8 +139,8 @@ def table(shown: Shown) -> Component:
                 tiles.cell("id", houses_price.house_link(str(shown.ids[at])), str(shown.ids[at]), number=False),
                 tiles.cell("kind", _KINDS[str(shown.kinds[at])][0], number=False),
                 tiles.cell("zip", "" if np.isnan(shown.zips[at]) else f"{int(shown.zips[at]):05d}", number=False),
-                tiles.cell("price", text.money(float(shown.prices[at])), float(shown.prices[at])),
-                tiles.cell("predicted", text.money(float(shown.predicted[at])), float(shown.predicted[at])),
+                tiles.cell("price", formats.money(float(shown.prices[at])), float(shown.prices[at])),
+                tiles.cell("predicted", formats.money(float(shown.predicted[at])), float(shown.predicted[at])),
                 tiles.cell("sales", dcc.Link("sales", href=houses_house.address(str(shown.ids[at])))),
             ],
             **tiles.attributes(house=str(shown.ids[at])),

@@ -8,10 +8,11 @@ import pandas as pd
 from dash import html
 from dash.development.base_component import Component
 
-from dashboard import houses_price, text, tiles
+from dashboard import houses_price
 from dashboard.houses_pricing import NO_MODEL, ModelsView, metric
 from dashboard.live.snapshot import DomainView
-from dashboard.tiles import TileState
+from dashboard.ui import formats, tiles
+from dashboard.ui.tiles import TileState
 from jobs.houses.live_error import LiveError, Sold
 
 NO_LIVE_ERROR = (
@@ -39,9 +40,9 @@ def models_state(found: ModelsView) -> TileState:
     """The state of a tile that shows versions."""
     if found.error:
         state = "stale" if found.versions else "error"
-        return TileState(state, text.with_code(found.error), _trained_at(found) if found.versions else None)
+        return TileState(state, formats.with_code(found.error), _trained_at(found) if found.versions else None)
     if not found.versions:
-        return TileState("empty", text.with_code(NO_MODEL), None)
+        return TileState("empty", formats.with_code(NO_MODEL), None)
     return TileState("ready", [], _trained_at(found))
 
 
@@ -55,12 +56,12 @@ def live_error_state(found: ModelsView, errors: LiveError | None) -> TileState:
     if errors is None or errors.error:
         kept = errors is not None and bool(errors.versions)
         sentence = errors.error if errors else "The live error cannot be read."
-        return TileState("stale" if kept else "error", text.with_code(sentence), None)
+        return TileState("stale" if kept else "error", formats.with_code(sentence), None)
     if not found.versions:
-        return TileState("empty", text.with_code(found.error or NO_MODEL), None)
+        return TileState("empty", formats.with_code(found.error or NO_MODEL), None)
     if not errors.versions:
         offered = (found.versions[-1].get("houses") or {}).get("for_sale")
-        return TileState("empty", text.with_code(NONE_FOR_SALE if offered == 0 else NO_LIVE_ERROR), None)
+        return TileState("empty", formats.with_code(NONE_FOR_SALE if offered == 0 else NO_LIVE_ERROR), None)
     return TileState("ready", [], "live")
 
 
@@ -72,11 +73,13 @@ def kpis(found: ModelsView, errors: LiveError | None) -> list[Component]:
     rows = live.get("rows") or {}
     trained = str(live.get("trained_at") or "")
     return [
-        tiles.kpi("models-kpi-live", "Live version", found.live or text.NOTHING, _best_note(found)),
-        tiles.kpi("models-kpi-mape", "Hold-out MAPE", *_metric(live, "mape", text.percent, "on houses never seen")),
-        tiles.kpi("models-kpi-live-mape", "Live MAPE", text.percent(mape), f"{text.plural(sales, 'house')} sold since"),
+        tiles.kpi("models-kpi-live", "Live version", found.live or formats.NOTHING, _best_note(found)),
+        tiles.kpi("models-kpi-mape", "Hold-out MAPE", *_metric(live, "mape", formats.percent, "on houses never seen")),
+        tiles.kpi(
+            "models-kpi-live-mape", "Live MAPE", formats.percent(mape), f"{formats.plural(sales, 'house')} sold since"
+        ),
         tiles.kpi("models-kpi-r2", "Hold-out R²", *_metric(live, "r2", "{:.3f}".format, "1 would be perfect")),
-        tiles.kpi("models-kpi-sales", "Trained on", text.count(rows.get("distinct")), "distinct sales"),
+        tiles.kpi("models-kpi-sales", "Trained on", formats.count(rows.get("distinct")), "distinct sales"),
         tiles.kpi("models-kpi-age", "Trained", tiles.age(datetime.fromisoformat(trained) if trained else None), "ago"),
     ]
 
@@ -94,7 +97,7 @@ def _best_note(found: ModelsView) -> str:
 def _metric(version: Mapping[str, Any], name: str, form: Any, note: str) -> tuple[Any, str]:
     value = metric(version, name)
     if value is None:
-        return text.NOTHING, note
+        return formats.NOTHING, note
     return html.Span(form(value), **tiles.attributes(value=str(value))), note
 
 
@@ -122,9 +125,9 @@ def trend_table(rows: pd.DataFrame) -> Component:
             [
                 tiles.cell("version", row.version, number=False),
                 tiles.cell("outcome", row.outcome, number=False),
-                tiles.cell("mape", text.percent(row.mape), row.mape),
+                tiles.cell("mape", formats.percent(row.mape), row.mape),
                 tiles.cell("r2", _three(row.r2), row.r2),
-                tiles.cell("live_mape", text.percent(row.live_mape), row.live_mape),
+                tiles.cell("live_mape", formats.percent(row.live_mape), row.live_mape),
             ]
         )
         for row in tiles.records(rows)
@@ -157,24 +160,26 @@ def _version_row(version: Mapping[str, Any], found: ModelsView) -> Component:
     cells = [
         tiles.cell("version", [html.Strong(name), *marks], name, number=False),
         tiles.cell("outcome", outcome, number=False),
-        tiles.cell("mape", text.percent(metric(version, "mape")), metric(version, "mape")),
+        tiles.cell("mape", formats.percent(metric(version, "mape")), metric(version, "mape")),
         tiles.cell("r2", _three(metric(version, "r2")), metric(version, "r2")),
-        tiles.cell("coverage", text.percent(metric(version, "coverage")), metric(version, "coverage")),
-        tiles.cell("sales", text.count(sales), sales),
+        tiles.cell("coverage", formats.percent(metric(version, "coverage")), metric(version, "coverage")),
+        tiles.cell("sales", formats.count(sales), sales),
         tiles.cell("trained_at", _minute(version.get("trained_at")), version.get("trained_at"), number=False),
-        tiles.cell("cut_off", str(version.get("cut_off") or text.NOTHING)[:10], version.get("cut_off"), number=False),
-        tiles.cell("reason", html.Div(version.get("reason") or text.NOTHING, className="wrapped"), number=False),
+        tiles.cell(
+            "cut_off", str(version.get("cut_off") or formats.NOTHING)[:10], version.get("cut_off"), number=False
+        ),
+        tiles.cell("reason", html.Div(version.get("reason") or formats.NOTHING, className="wrapped"), number=False),
     ]
     flags = tiles.attributes(version=name, outcome=outcome, live=str(is_live).lower(), best=str(is_best).lower())
     return html.Tr(cells, **flags)
 
 
 def _three(value: float | None) -> str:
-    return text.NOTHING if value is None else f"{value:.3f}"
+    return formats.NOTHING if value is None else f"{value:.3f}"
 
 
 def _minute(value: str | None) -> str:
-    return text.minute(datetime.fromisoformat(value)) if value else text.NOTHING
+    return formats.minute(datetime.fromisoformat(value)) if value else formats.NOTHING
 
 
 def switch_table(found: ModelsView) -> Component:
@@ -203,9 +208,9 @@ def live_error_table(errors: LiveError, live: str | None) -> Component:
                 tiles.cell(
                     "version", [html.Strong(version), *([_badge("live")] if version == live else [])], number=False
                 ),
-                tiles.cell("sales", text.count(sales), sales),
-                tiles.cell("mape", text.percent(mape), mape),
-                tiles.cell("hold_out_mape", text.percent(expected), expected),
+                tiles.cell("sales", formats.count(sales), sales),
+                tiles.cell("mape", formats.percent(mape), mape),
+                tiles.cell("hold_out_mape", formats.percent(expected), expected),
             ],
             **tiles.attributes(version=version),
         )
@@ -225,10 +230,10 @@ def newest_table(newest: Sequence[Sold]) -> Component:
         html.Tr(
             [
                 tiles.cell("id", houses_price.house_link(sale.id), sale.id, number=False),
-                tiles.cell("sold_at", text.clock(sale.sold_at), sale.sold_at.isoformat(), number=False),
-                tiles.cell("price", text.money(sale.price), sale.price),
-                tiles.cell("predicted", text.money(sale.predicted), sale.predicted),
-                tiles.cell("error", text.signed_percent(sale.error), sale.error),
+                tiles.cell("sold_at", formats.clock(sale.sold_at), sale.sold_at.isoformat(), number=False),
+                tiles.cell("price", formats.money(sale.price), sale.price),
+                tiles.cell("predicted", formats.money(sale.predicted), sale.predicted),
+                tiles.cell("error", formats.signed_percent(sale.error), sale.error),
                 tiles.cell("version", sale.version, number=False),
             ],
             **tiles.attributes(house=sale.id),

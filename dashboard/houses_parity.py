@@ -6,8 +6,8 @@ import pandas as pd
 from dash import html
 from dash.development.base_component import Component
 
-from dashboard import flow, text, tiles
 from dashboard.live.snapshot import DomainView
+from dashboard.ui import flow, formats, tiles
 from lakehouse.tables.reader import Reading
 
 ROWS = 50
@@ -30,10 +30,12 @@ def effects(parity: Reading) -> list[Component]:
     worst = None if off.isna().all() else float(off.max())
     missing = int(rows["speed_sales"].isna().sum())
     return [
-        tiles.kpi("parity-kpi-late", "Late sales", _exact(text.count(late), late), "missing in the speed layer"),
-        tiles.kpi("parity-kpi-resent", "Resent sales", _exact(text.count(resent), resent), "counted twice in it"),
-        tiles.kpi("parity-kpi-worst", "Largest difference", _exact(text.money(worst), worst), "of an average price"),
-        tiles.kpi("parity-kpi-missing", "Windows without speed row", _exact(text.count(missing), missing), "all late"),
+        tiles.kpi("parity-kpi-late", "Late sales", _exact(formats.count(late), late), "missing in the speed layer"),
+        tiles.kpi("parity-kpi-resent", "Resent sales", _exact(formats.count(resent), resent), "counted twice in it"),
+        tiles.kpi("parity-kpi-worst", "Largest difference", _exact(formats.money(worst), worst), "of an average price"),
+        tiles.kpi(
+            "parity-kpi-missing", "Windows without speed row", _exact(formats.count(missing), missing), "all late"
+        ),
     ]
 
 
@@ -51,14 +53,14 @@ def table(rows: pd.DataFrame) -> Component:
 
 def _row(row: Any) -> Component:
     cells = [
-        tiles.cell("window_start", text.clock(row.window_start), row.window_start.isoformat(), number=False),
+        tiles.cell("window_start", formats.clock(row.window_start), row.window_start.isoformat(), number=False),
         tiles.cell("decade", f"{row.decade}s", row.decade, number=False),
         *_side("speed", row.speed_avg_price, row.speed_sales),
         *_side("batch", row.batch_avg_price, row.batch_sales),
         tiles.cell("difference", *_money(row.difference)),
-        tiles.cell("late", text.count(row.late), int(row.late)),
-        tiles.cell("resent", text.count(row.resent), int(row.resent)),
-        tiles.cell("cause", row.cause or text.NOTHING, number=False),
+        tiles.cell("late", formats.count(row.late), int(row.late)),
+        tiles.cell("resent", formats.count(row.resent), int(row.resent)),
+        tiles.cell("cause", row.cause or formats.NOTHING, number=False),
     ]
     marks = tiles.attributes(decade=str(row.decade), window=row.window_start.isoformat(), cause=row.cause or None)
     return html.Tr(cells, **marks)
@@ -66,9 +68,9 @@ def _row(row: Any) -> Component:
 
 def _side(layer: str, average: float, sales: float) -> list[Component]:
     if pd.isna(sales):
-        return [tiles.cell(layer, text.NOTHING), tiles.cell(f"{layer}_sales", "no row")]
-    return [tiles.cell(layer, *_money(average)), tiles.cell(f"{layer}_sales", text.count(sales), int(sales))]
+        return [tiles.cell(layer, formats.NOTHING), tiles.cell(f"{layer}_sales", "no row")]
+    return [tiles.cell(layer, *_money(average)), tiles.cell(f"{layer}_sales", formats.count(sales), int(sales))]
 
 
 def _money(value: float) -> tuple[str, float | None]:
-    return (text.NOTHING, None) if pd.isna(value) else (text.money(value), float(value))
+    return (formats.NOTHING, None) if pd.isna(value) else (formats.money(value), float(value))

@@ -10,9 +10,9 @@ from urllib.parse import quote, urlencode
 from dash import dcc, html
 from dash.development.base_component import Component
 
-from dashboard import text, tiles
 from dashboard.houses_facts import fact_text, label
-from dashboard.tiles import TileState
+from dashboard.ui import formats, tiles
+from dashboard.ui.tiles import TileState
 from jobs.houses.answers import Answer, Comparable
 from jobs.houses.pricing import Found, Pricer
 
@@ -110,7 +110,7 @@ def nothing_asked(examples: Sequence[Found]) -> list[Any]:
 
 def unknown(sentence: str, nearest: Sequence[str]) -> list[Any]:
     """An unknown house: the sentence, and the ids most like it as links."""
-    links: list[Any] = [*text.with_code(sentence)]
+    links: list[Any] = [*formats.with_code(sentence)]
     for number, house in enumerate(nearest):
         links += [" Ids like it: " if number == 0 else ", ", house_link(house)]
     return links
@@ -119,11 +119,11 @@ def unknown(sentence: str, nearest: Sequence[str]) -> list[Any]:
 def kpis(original: Answer, now: Answer) -> list[Component]:
     """The answer in numbers; `now` is the what-if, or the original itself."""
     changed_price = now.price != original.price
-    note = f"without changes {text.money(original.price)}" if changed_price else "as the house is"
+    note = f"without changes {formats.money(original.price)}" if changed_price else "as the house is"
     version = dcc.Link(now.version, href=MODELS_PATH)
     newest = f"sales up to {now.cut_off[:10]}" if now.cut_off else "of sales without a day"
     return [
-        tiles.kpi("price-kpi-price", "Price", _exact(text.money(now.price), now.price), note),
+        tiles.kpi("price-kpi-price", "Price", _exact(formats.money(now.price), now.price), note),
         tiles.kpi("price-kpi-interval", "80 % interval", _interval(now), "8 of 10 houses sell within theirs"),
         tiles.kpi("price-kpi-sold", *_sold(original)),
         tiles.kpi("price-kpi-version", "Model version", version, newest),
@@ -135,27 +135,27 @@ def _exact(shown: str, value: float) -> Component:
 
 
 def _interval(answer: Answer) -> Component:
-    low, high = (text.short_money(value) for value in (answer.low, answer.high))
+    low, high = (formats.short_money(value) for value in (answer.low, answer.high))
     return html.Span(f"{low} – {high}", **tiles.attributes(low=str(answer.low), high=str(answer.high)))
 
 
 def _sold(answer: Answer) -> tuple[str, Any, str]:
     if answer.sold_price is None:
         return ("Market", "For sale" if answer.for_sale else "Not sold yet", "no price is known")
-    apart = text.signed_percent(answer.price / answer.sold_price - 1)
-    return "Sold for", _exact(text.money(answer.sold_price), answer.sold_price), f"the model says {apart}"
+    apart = formats.signed_percent(answer.price / answer.sold_price - 1)
+    return "Sold for", _exact(formats.money(answer.sold_price), answer.sold_price), f"the model says {apart}"
 
 
 def what_if_line(original: Answer, now: Answer, changes: Mapping[str, float]) -> list[Any]:
     """The changed price beside the original one."""
     if not changes:
-        return [html.Strong(text.money(original.price)), " as the house is. Move a slider to change it."]
+        return [html.Strong(formats.money(original.price)), " as the house is. Move a slider to change it."]
     difference = now.price - original.price
     return [
-        html.Span(text.money(original.price), className="second"),
+        html.Span(formats.money(original.price), className="second"),
         " → ",
-        html.Strong(text.money(now.price), **tiles.attributes(value=str(now.price))),
-        f" ({text.signed_money(difference)}, {text.signed_percent(difference / original.price)})",
+        html.Strong(formats.money(now.price), **tiles.attributes(value=str(now.price))),
+        f" ({formats.signed_money(difference)}, {formats.signed_percent(difference / original.price)})",
     ]
 
 
@@ -187,7 +187,7 @@ def contribution_table(answer: Answer) -> Component:
 
 
 def _part(name: str, title: str, value: str, dollars: float, signed: bool = True) -> Component:
-    shown = text.signed_money(dollars) if signed else text.money(dollars)
+    shown = formats.signed_money(dollars) if signed else formats.money(dollars)
     cells = [tiles.cell("name", title, number=False), tiles.cell("value", value, number=False)]
     return html.Tr([*cells, tiles.cell("dollars", shown, dollars)], **tiles.attributes(part=name))
 
@@ -198,14 +198,14 @@ def comparable_table(comparables: Sequence[Comparable]) -> Component:
         html.Tr(
             [
                 tiles.cell("id", house_link(sale.id), sale.id, number=False),
-                tiles.cell("price", text.money(sale.price), sale.price),
-                tiles.cell("km", text.NOTHING if sale.km is None else f"{sale.km:.1f} km", sale.km),
+                tiles.cell("price", formats.money(sale.price), sale.price),
+                tiles.cell("km", formats.NOTHING if sale.km is None else f"{sale.km:.1f} km", sale.km),
                 tiles.cell("sqft_living", fact_text("sqft_living", sale.sqft_living), sale.sqft_living),
                 tiles.cell("grade", fact_text("grade", sale.grade), sale.grade),
                 tiles.cell("rooms", f"{sale.bedrooms:g} / {sale.bathrooms:g}"),
                 tiles.cell("yr_built", f"{sale.yr_built:g}", sale.yr_built),
-                tiles.cell("listed_on", sale.listed_on or text.NOTHING, number=False),
-                tiles.cell("weight", text.percent(sale.weight), sale.weight),
+                tiles.cell("listed_on", sale.listed_on or formats.NOTHING, number=False),
+                tiles.cell("weight", formats.percent(sale.weight), sale.weight),
             ],
             **tiles.attributes(house=sale.id),
         )

@@ -4,22 +4,23 @@ import dash_mantine_components as dmc
 from dash import dcc, html
 from dash.development.base_component import Component
 
-from dashboard import charts, feed, houses, tiles
+from dashboard import houses
 from dashboard.live import snapshot
+from dashboard.ui import charts, event_grid, tiles
 
 LINES, MULTIPLES = "lines", "multiples"
 SHAPES = {LINES: "Lines", MULTIPLES: "Small multiples"}
 _FEED = [
-    feed.column("time", "Time (UTC)", 92),
-    feed.column("id", "House", 102),
-    feed.column("price", "Price", 98, "money"),
-    feed.column("predicted", "Predicted", 98, "money"),
-    feed.column("off", "Differs", 72, "change"),
-    feed.column("built", "Built", 104),
-    feed.column("beds", "Beds", 52, "number"),
-    feed.column("baths", "Baths", 56, "number"),
-    feed.column("sqft", "Sq ft", 60, "number"),
-    feed.column("zip", "Zip", 60),
+    event_grid.column("time", "Time (UTC)", 92),
+    event_grid.column("id", "House", 102),
+    event_grid.column("price", "Price", 98, "money"),
+    event_grid.column("predicted", "Predicted", 98, "money"),
+    event_grid.column("off", "Differs", 72, "change"),
+    event_grid.column("built", "Built", 104),
+    event_grid.column("beds", "Beds", 52, "number"),
+    event_grid.column("baths", "Baths", 56, "number"),
+    event_grid.column("sqft", "Sq ft", 60, "number"),
+    event_grid.column("zip", "Zip", 60),
 ]
 
 
@@ -93,8 +94,8 @@ def live_feed() -> Component:
         "Live sales",
         f"The newest {snapshot.FEED_ROWS} sales in history, newest first, and the price that the live model gives.",
         html.P(id="houses-feed-model", className="caption"),
-        feed.grid("houses-feed-grid", _FEED, 420),
-        feed.delay("houses-feed-grid"),
+        event_grid.grid("houses-feed-grid", _FEED, 420),
+        event_grid.delay("houses-feed-grid"),
         dcc.Store(id="houses-feed-keys", data=[]),
         dcc.Store(id="houses-feed-version", data=""),
     )

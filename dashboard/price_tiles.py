@@ -3,7 +3,8 @@
 from dash import dcc, html
 from dash.development.base_component import Component
 
-from dashboard import charts, houses_house, tiles
+from dashboard import houses_house
+from dashboard.ui import charts, tiles
 
 DAY = 26 * 3600  # retrained nightly: an older model is a sign that a night's run failed
 

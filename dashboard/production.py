@@ -10,9 +10,9 @@ import pyarrow.compute as pc
 from dash import dcc, html
 from dash.development.base_component import Component
 
-from dashboard import flow, health_charts, text, tiles
 from dashboard.live.snapshot import DomainView, Source
-from dashboard.tiles import TileState
+from dashboard.ui import flow, formats, sparkline, tiles
+from dashboard.ui.tiles import TileState
 from jobs.production import schema
 from jobs.production.plant import plant
 from lakehouse.errors import LakeError
@@ -61,7 +61,7 @@ def unusable() -> Component | None:
     try:
         plant()
     except LakeError as error:
-        said = html.P(text.with_code(str(error)), className="notice", role="alert")
+        said = html.P(formats.with_code(str(error)), className="notice", role="alert")
         return html.Div([html.H1("Production line"), said], className="intro")
     return None
 
@@ -141,25 +141,25 @@ def kpis(view: DomainView) -> list[Component]:
     found = int(row.defects_found) if row else None
     newest = row.newest_at if row else None
     worst = next(tiles.records(zones.sort_values("throughput").head(1)), None)
-    where: Any = dcc.Link(worst.zone_id, href=address(worst.zone_id)) if worst else text.NOTHING
-    of_worst = f"{text.percent(float(worst.throughput) / 100)} throughput" if worst else "none yet"
+    where: Any = dcc.Link(worst.zone_id, href=address(worst.zone_id)) if worst else formats.NOTHING
+    of_worst = f"{formats.percent(float(worst.throughput) / 100)} throughput" if worst else "none yet"
     day = f"day {today(view)}" if row else "none yet"
     through = html.Abbr("Throughput", title=THROUGHPUT)
     return [
-        tiles.kpi("production-kpi-units", "Units today", _exact(text.count(units), units), share),
+        tiles.kpi("production-kpi-units", "Units today", _exact(formats.count(units), units), share),
         tiles.kpi("production-kpi-throughput", through, *_percent(row), day),
-        tiles.kpi("production-kpi-found", "Defects today", _exact(text.count(found), found), "found anywhere"),
+        tiles.kpi("production-kpi-found", "Defects today", _exact(formats.count(found), found), "found anywhere"),
         tiles.kpi("production-kpi-worst", "Worst zone", where, of_worst),
         tiles.kpi("production-kpi-delay", "Delay", tiles.age(newest), "of the newest unit"),
         tiles.kpi(
-            "production-kpi-rate", "Events per second", text.decimal(view.topic.rate), tiles.rate_note(view.topic)
+            "production-kpi-rate", "Events per second", formats.decimal(view.topic.rate), tiles.rate_note(view.topic)
         ),
     ]
 
 
 def _percent(row: Any) -> tuple[Component]:
     value = None if row is None else float(row.throughput)
-    return (_exact(text.NOTHING if value is None else f"{value:.1f} %", value),)
+    return (_exact(formats.NOTHING if value is None else f"{value:.1f} %", value),)
 
 
 def _exact(shown: str, value: float | None) -> Component:
@@ -179,7 +179,7 @@ def zone_table(view: DomainView) -> Component:
         cells = [
             tiles.cell("zone_id", dcc.Link(row.zone_id, href=address(row.zone_id)), row.zone_id, number=False),
             *_count_cells(row),
-            tiles.cell("by_hour", health_charts.spark(by_hour, f"Throughput of {row.zone_id} by hour"), number=False),
+            tiles.cell("by_hour", sparkline.spark(by_hour, f"Throughput of {row.zone_id} by hour"), number=False),
         ]
         rows.append(html.Tr(cells, **tiles.attributes(zone=row.zone_id)))
     heads = {"Zone": "text", **_COUNT_HEADS, "By hour": "text"}
@@ -191,7 +191,7 @@ _COUNT_HEADS = dict.fromkeys(("Units", "Defective", "Found", "Charged", "Through
 
 def _count_cells(row: Any) -> list[Component]:
     numbers = ("units", "defective_units", "defects_found", "defects_charged")
-    counts = [tiles.cell(name, text.count(getattr(row, name)), int(getattr(row, name))) for name in numbers]
+    counts = [tiles.cell(name, formats.count(getattr(row, name)), int(getattr(row, name))) for name in numbers]
     return [*counts, tiles.cell("throughput", f"{float(row.throughput):.1f} %", float(row.throughput))]
 
 
@@ -222,7 +222,7 @@ def parity_body(view: DomainView) -> list[Component]:
             [
                 tiles.cell("day", str(row.day), number=False),
                 tiles.cell("zone_id", row.zone_id, number=False),
-                *[tiles.cell(name, text.count(getattr(row, name))) for name in _SIDES],
+                *[tiles.cell(name, formats.count(getattr(row, name))) for name in _SIDES],
                 tiles.cell("cause", row.cause, number=False),
             ]
         )

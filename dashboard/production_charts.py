@@ -5,8 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from dashboard import charts
-from dashboard.charts import Figure, escaped
+from dashboard.ui import charts
+from dashboard.ui.charts import Figure, escaped
 from jobs.production.plant import plant
 
 GOOD, BAD = 0, 1  # places in the palette

@@ -8,9 +8,10 @@ from dash import ALL, ClientsideFunction, Input, Output, State, callback, client
 from dash.development.base_component import Component
 from dash.exceptions import PreventUpdate
 
-from dashboard import charts, health, health_audit, health_charts, health_lake, health_tiles, text, tiles
+from dashboard import health, health_audit, health_charts, health_lake, health_tiles
 from dashboard.live import snapshot
 from dashboard.live.health import HealthView
+from dashboard.ui import charts, formats, tiles
 from lakehouse.errors import LakeError
 from lakehouse.kafka import peek
 from lakehouse.settings import settings
@@ -160,7 +161,7 @@ def look_at_messages(_clicks: int | None, topic: str | None) -> Any:
         ends, starts = ({part: at for (_, part), at in offsets} for offsets in (view.ends, view.starts))
         return health.messages(view.name, peek.last_messages(settings().brokers(), view.name, ends, starts))
     except LakeError as error:
-        return html.P(text.with_code(str(error)), className="caption")
+        return html.P(formats.with_code(str(error)), className="caption")
     finally:
         _peeking.release()
 

@@ -8,9 +8,10 @@ from dash.dependencies import ClientsideFunction
 from dash.development.base_component import Component
 from dash.exceptions import PreventUpdate
 
-from dashboard import charts, feed, houses, houses_bands, houses_parity, houses_pricing, houses_tiles, text, tiles
+from dashboard import houses, houses_bands, houses_parity, houses_pricing, houses_tiles
 from dashboard.live import snapshot
 from dashboard.live.snapshot import DomainView
+from dashboard.ui import charts, event_grid, formats, tiles
 
 NAME = "Houses"
 PATH = "/houses"
@@ -29,7 +30,7 @@ def layout(decade: str = "", shape: str = houses_tiles.LINES, **_query: str) -> 
     return html.Div(
         [
             html.Div(intro, className="intro"),
-            html.P(text.not_known(unknown), id="houses-notice", className="notice", role="status"),
+            html.P(formats.not_known(unknown), id="houses-notice", className="notice", role="status"),
             html.Div(tiles.loading_kpis(6), id="houses-kpis", className="kpis"),
             html.Div(
                 [
@@ -134,13 +135,13 @@ def update_feed(_version: str | None, keys: list[str], priced_by: str) -> tuple[
     reading = view.history
     state = tiles.tile_state(reading, view.as_of("history", reading), houses.empty_notice(view))
     if state.state == "ready" and reading.frame.empty:  # the initial history is there, no sale has come yet
-        state = tiles.TileState("empty", text.with_code(houses.empty_notice(view)), None)
+        state = tiles.TileState("empty", formats.with_code(houses.empty_notice(view)), None)
     version, predicted = houses_pricing.shared().predicted(reading.frame["id"])
     rows = houses.feed_rows(view, predicted)
-    change = feed.transaction(rows, keys, renew=version != priced_by)
+    change = event_grid.transaction(rows, keys, renew=version != priced_by)
     if change is None:
         return no_update, no_update, no_update, version, houses.feed_model(version), *state
-    return change, feed.news(change), list(rows["key"]), version, houses.feed_model(version), *state
+    return change, event_grid.news(change), list(rows["key"]), version, houses.feed_model(version), *state
 
 
 @callback(Output("houses-parity-body", "children"), *tiles.outputs("houses-parity"), Input("live", "data"))
@@ -151,7 +152,7 @@ def update_parity(_version: str | None) -> tuple[Any, ...]:
     return houses_parity.body(view), *state
 
 
-feed.measure_delay("houses-feed-grid")
+event_grid.measure_delay("houses-feed-grid")
 clientside_callback(
     ClientsideFunction("lake", "windowRows"),
     Output("houses-windows-table", "title"),

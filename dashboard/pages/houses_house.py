@@ -7,8 +7,9 @@ from dash import Input, Output, State, callback, dcc, html, no_update
 from dash.development.base_component import Component
 from dash.exceptions import PreventUpdate
 
-from dashboard import houses_house, houses_price, houses_pricing, text, tiles
-from dashboard.tiles import TileState
+from dashboard import houses_house, houses_price, houses_pricing
+from dashboard.ui import formats, tiles
+from dashboard.ui.tiles import TileState
 from jobs.houses import answers
 from jobs.houses.answers import Answer
 from jobs.houses.pricing import UnknownHouseError
@@ -129,12 +130,12 @@ def _sales_state(reading: Reading) -> TileState:
 def _near_state(answer: Answer | None, trouble: str, found: bool) -> TileState:
     if found:
         return TileState("ready", [], tiles.moment(answer.trained_at) if answer else None)
-    return TileState("empty", text.with_code(trouble or "Where this house stands is not known."), None)
+    return TileState("empty", formats.with_code(trouble or "Where this house stands is not known."), None)
 
 
 def _nothing(reading: Reading, trouble: str) -> list[Any]:
     """An id that neither the history nor the model knows."""
     sentence = reading.error or "No sale of this house is in the history."
-    first = TileState("error", text.with_code(f"{sentence} {trouble}"), None)
-    other = TileState("error", text.with_code(trouble), None)
+    first = TileState("error", formats.with_code(f"{sentence} {trouble}"), None)
+    other = TileState("error", formats.with_code(trouble), None)
     return [*first, *other, *other]

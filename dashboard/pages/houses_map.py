@@ -8,9 +8,10 @@ from dash import ClientsideFunction, Input, Output, State, callback, clientside_
 from dash.development.base_component import Component
 from dash.exceptions import PreventUpdate
 
-from dashboard import charts, houses_area, houses_map, houses_pricing, text, tiles
+from dashboard import houses_area, houses_map, houses_pricing
 from dashboard.houses_pricing import Everywhere
-from dashboard.tiles import TileState
+from dashboard.ui import charts, formats, tiles
+from dashboard.ui.tiles import TileState
 from lakehouse.errors import LakeError, UnavailableError
 
 NAME = "Map"
@@ -35,7 +36,7 @@ def layout(show: str = houses_map.ALL, **query: str) -> Component:
     unknown = [f"{name}={asked[name]}" for name, fits in known.items() if not fits]
     chosen = {name: value if known[name] else "" for name, value in asked.items()}
     intro = [html.H1("Map of houses"), html.P("Where the houses are and what they cost. A click leads to the price.")]
-    notice = html.P(text.not_known(unknown), id="map-notice", className="notice", role="status")
+    notice = html.P(formats.not_known(unknown), id="map-notice", className="notice", role="status")
     tile = _map_tile(chosen["show"] or houses_map.ALL, chosen["zip"], chosen["area"])
     return html.Div([html.Div(intro, className="intro"), notice, tile])
 
@@ -116,7 +117,7 @@ def update(_version: str | None, scheme: str | None, show: str, zipcode: str | N
         version, found = _found()
     except LakeError as error:
         word = "empty" if isinstance(error, UnavailableError) else "error"
-        return no_update, no_update, "", *TileState(word, text.with_code(str(error)), None)
+        return no_update, no_update, "", *TileState(word, formats.with_code(str(error)), None)
     key = f"{version} {scheme} {show} {zipcode}"
     if not scheme or key == before:
         raise PreventUpdate

@@ -9,9 +9,10 @@ from dash import Input, Output, callback, html, no_update
 from dash.development.base_component import Component
 from dash.exceptions import PreventUpdate
 
-from dashboard import charts, charts_models, houses, houses_models, tiles
+from dashboard import houses, houses_models
 from dashboard.live import snapshot
 from dashboard.live.snapshot import DomainView
+from dashboard.ui import charts, model_charts, tiles
 
 NAME = "Models"
 PATH = "/models"
@@ -102,7 +103,7 @@ def update_trend(_version: str | None, scheme: str | None) -> tuple[Any, ...]:
 def _drawn(rows: tuple[tuple[Any, ...], ...], scheme: str) -> Any:
     """The figure of these versions, drawn once: they change once a night."""
     frame = pd.DataFrame(rows, columns=houses_models.VERSION_COLUMNS).astype(object)
-    return json.loads(charts_models.versions(frame, scheme, "models-trend").to_json())
+    return json.loads(model_charts.versions(frame, scheme, "models-trend").to_json())
 
 
 @callback(

@@ -19,19 +19,10 @@ from dash import (
 from dash.development.base_component import Component
 from dash.exceptions import PreventUpdate
 
-from dashboard import (
-    charts,
-    charts_models,
-    houses_api,
-    houses_facts,
-    houses_price,
-    houses_pricing,
-    price_tiles,
-    text,
-    tiles,
-)
+from dashboard import houses_api, houses_facts, houses_price, houses_pricing, price_tiles
 from dashboard.houses_price import Asked
-from dashboard.tiles import TileState
+from dashboard.ui import charts, formats, model_charts, tiles
+from dashboard.ui.tiles import TileState
 from jobs.houses.pricing import UnknownHouseError
 from lakehouse.errors import LakeError
 
@@ -73,7 +64,7 @@ def search(typed: str | None, asked: Asked) -> list[Component]:
     try:
         return houses_price.found_list(houses_pricing.shared().pricer.search(wanted), wanted)
     except LakeError as error:
-        return [html.P(text.with_code(str(error)), className="caption")]
+        return [html.P(formats.with_code(str(error)), className="caption")]
 
 
 @callback(
@@ -137,7 +128,7 @@ def update(
         raise PreventUpdate
     now = view.now
     parts = [(part.label, part.dollars) for part in now.contributions]
-    figure = charts_models.waterfall(now.baseline, parts, now.price, scheme, f"price-{now.id}")
+    figure = model_charts.waterfall(now.baseline, parts, now.price, scheme, f"price-{now.id}")
     link = houses_price.address(now.id, view.changes)
     state = houses_price.ready(now)
     first = TileState("ready", " ".join(asked["ignored"]), state.as_of)
@@ -159,7 +150,7 @@ def update(
 
 
 def _states(first: TileState, others: str) -> tuple[Any, ...]:
-    other = TileState("empty" if first.state == "empty" else "error", text.with_code(others), None)
+    other = TileState("empty" if first.state == "empty" else "error", formats.with_code(others), None)
     return (*[no_update] * 10, "", *first, *[part for _tile in TILES[1:] for part in other])
 
 
@@ -167,7 +158,7 @@ def _trouble(error: LakeError) -> TileState:
     if isinstance(error, UnknownHouseError):
         return TileState("error", houses_price.unknown(error.what, error.nearest), None)
     missing = houses_pricing.shared().models().live is None and not houses_pricing.shared().models().error
-    return TileState("empty" if missing else "error", text.with_code(str(error)), None)
+    return TileState("empty" if missing else "error", formats.with_code(str(error)), None)
 
 
 def _elsewhere(error: LakeError) -> str:

@@ -7,11 +7,11 @@ from dash import Input, Output, callback, dcc, html
 from dash.development.base_component import Component
 from dash.exceptions import PreventUpdate
 
-from dashboard import flow, text, tiles
 from dashboard.live import snapshot
 from dashboard.live.broker import ProcessView
 from dashboard.live.snapshot import DomainView, Source
-from dashboard.tiles import TileState
+from dashboard.ui import flow, formats, tiles
+from dashboard.ui.tiles import TileState
 from lakehouse.tables.reader import Reading
 
 NAME = "Overview"
@@ -68,7 +68,7 @@ def processes(views: Sequence[ProcessView]) -> list[Component]:
 
 
 def _process_word(view: ProcessView) -> str:
-    restarts = f", {text.plural(view.restarts, 'restart')}" if view.restarts else ""
+    restarts = f", {formats.plural(view.restarts, 'restart')}" if view.restarts else ""
     error = f": {view.last_error}" if view.last_error and view.state != "running" else ""
     return f"{view.state}{restarts}{error}"
 
@@ -83,7 +83,7 @@ def domain_section(source: Source, view: DomainView, as_of: str | None) -> list[
         MEANING,
         html.Div(drawn, className="flow"),
         _legend(),
-        now=TileState("ready", text.with_code(_notice(source, view)), as_of),
+        now=TileState("ready", formats.with_code(_notice(source, view)), as_of),
     )
     return [html.Div(kpis(domain.name, view), className="kpis"), tile]
 
@@ -104,7 +104,7 @@ def kpis(domain: str, view: DomainView) -> list[Component]:
     """The six numbers on top, each a link to its detail."""
     topic, history, dead, parity = view.topic, view.history, view.dead_letters, view.parity
     broken = "error" if topic.error else "ready"
-    streamed = f"{text.count(history.streamed)} streamed"
+    streamed = f"{formats.count(history.streamed)} streamed"
     name = f"overview-{domain}"
 
     def link(label: str, part: str) -> Component:
@@ -114,14 +114,14 @@ def kpis(domain: str, view: DomainView) -> list[Component]:
         tiles.kpi(
             f"{name}-topic",
             link("Events on topic", "topic"),
-            text.count(topic.events),
+            formats.count(topic.events),
             tiles.rate_note(topic, f"topic {topic.name}"),
             broken,
         ),
         tiles.kpi(
             f"{name}-rate",
             link("Events per second", "producer"),
-            text.decimal(topic.rate),
+            formats.decimal(topic.rate),
             tiles.rate_note(topic),
             broken,
         ),
@@ -137,16 +137,16 @@ def kpis(domain: str, view: DomainView) -> list[Component]:
 def _parity(parity: Reading) -> tuple[Any, str, str]:
     """The share of windows in which speed and batch layer agree."""
     share = flow.agreeing(parity)
-    value = html.Span(text.percent(share), **tiles.attributes(value=None if share is None else str(share)))
+    value = html.Span(formats.percent(share), **tiles.attributes(value=None if share is None else str(share)))
     if parity.error:
         return value, "cannot be read", "error"
-    return value, "never recomputed" if share is None else f"of {text.plural(parity.total, 'window')}", "ready"
+    return value, "never recomputed" if share is None else f"of {formats.plural(parity.total, 'window')}", "ready"
 
 
 def _rows(reading: Reading, note: str) -> tuple[str, Any, str]:
     if reading.error:
-        return text.count(reading.total) if reading.total else text.NOTHING, "cannot be read", "error"
-    return text.count(reading.total), note if reading.total else "none yet", "ready"
+        return formats.count(reading.total) if reading.total else formats.NOTHING, "cannot be read", "error"
+    return formats.count(reading.total), note if reading.total else "none yet", "ready"
 
 
 def _reasons(dead: Reading) -> str:

@@ -6,9 +6,10 @@ from dash import Input, Output, callback, html, no_update
 from dash.development.base_component import Component
 from dash.exceptions import PreventUpdate
 
-from dashboard import charts, production, production_charts, text, tiles
+from dashboard import production, production_charts
 from dashboard.live import snapshot
 from dashboard.live.snapshot import DomainView
+from dashboard.ui import charts, formats, tiles
 from jobs.production.plant import plant
 from jobs.production.schema import LINE
 
@@ -30,7 +31,7 @@ def layout(**query: str) -> Component:
     return html.Div(
         [
             html.Div(intro, className="intro"),
-            html.P(text.not_known(unknown), id="production-notice", className="notice", role="status"),
+            html.P(formats.not_known(unknown), id="production-notice", className="notice", role="status"),
             html.Div(tiles.loading_kpis(6), id="production-kpis", className="kpis"),
             html.Div([*_figures(), *_tables()], className="grid"),
         ]

@@ -6,9 +6,10 @@ from urllib.parse import unquote
 from dash import Input, Output, State, callback, dcc, html, no_update
 from dash.development.base_component import Component
 
-from dashboard import charts, production, production_charts, tiles
+from dashboard import production, production_charts
 from dashboard.pages.production import view
-from dashboard.tiles import TileState
+from dashboard.ui import charts, tiles
+from dashboard.ui.tiles import TileState
 from jobs.production.plant import LONGEST, plant
 
 NAME = "Zone"

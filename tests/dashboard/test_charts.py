@@ -6,7 +6,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from dashboard import charts
+from dashboard.ui import charts
 
 
 def drawn(draw: Any, *given: object) -> go.Figure:

@@ -14,6 +14,7 @@ from dashboard import health, health_charts
 from dashboard.live.broker import ProcessView, TopicView
 from dashboard.live.health import HealthView
 from dashboard.live.query_health import PartitionLag, QueryHealth, query_health, seconds_of
+from dashboard.ui import sparkline
 from lakehouse.kafka.peek import Peeked, shown
 from lakehouse.streaming import checkpoints
 from lakehouse.streaming.progress_metrics import History
@@ -220,12 +221,12 @@ def test_a_message_is_text_set_out_and_cut() -> None:
 
 
 def test_a_spark_line_has_gaps_and_says_itself_in_words() -> None:
-    line = health_charts.spark([0.0, 10.0, None, 5.0, 5.0], "Lag")
+    line = sparkline.spark([0.0, 10.0, None, 5.0, 5.0], "Lag")
     drawing = unquote(line.style["--spark"])
     assert drawing.count("M") == 2
     assert line.title == "Lag: lowest 0, highest 10, now 5"
-    assert health_charts.spark([None, 3.0], "Lag").children == "–"
-    assert unquote(health_charts.spark([float(n) for n in range(1000)], "Lag").style["--spark"]).count("L") < 60
+    assert sparkline.spark([None, 3.0], "Lag").children == "–"
+    assert unquote(sparkline.spark([float(n) for n in range(1000)], "Lag").style["--spark"]).count("L") < 60
 
 
 @pytest.mark.usefixtures("lake")

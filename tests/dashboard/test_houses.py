@@ -10,11 +10,12 @@ import pytest
 from dash.development.base_component import Component
 from plotly.utils import PlotlyJSONEncoder
 
-from dashboard import feed, flow, houses, houses_parity
+from dashboard import houses, houses_parity
 from dashboard.app import pages
 from dashboard.live.broker import ProcessView
 from dashboard.live.snapshot import DomainView, Live
 from dashboard.pages import overview
+from dashboard.ui import event_grid, flow
 from jobs.houses import schema
 
 Write = Callable[..., None]
@@ -101,19 +102,19 @@ def test_the_feed_is_newest_first_with_plain_values(look: Any, write: Write, sal
     assert rows["key"].tolist() == ["houses-0-2", "houses-0-1"]
     assert rows.iloc[0][["id", "price", "built", "zip"]].tolist() == ["<img src=x>", 500_000.0, "1990s · 1994", "–"]
     assert rows[["predicted", "off"]].values.tolist() == [[None, None], [550_000.0, 0.1]]
-    json.dumps(feed.transaction(rows, []))
+    json.dumps(event_grid.transaction(rows, []))
 
 
 def test_only_what_is_new_is_sent_and_only_what_is_old_removed() -> None:
     rows = pd.DataFrame({"key": ["c", "b"], "id": [3, 2]})
-    change = feed.transaction(rows, ["b", "a"])
+    change = event_grid.transaction(rows, ["b", "a"])
     assert change == {"add": [{"key": "c", "id": 3}], "addIndex": 0, "remove": [{"key": "a"}], "async": True}
-    assert feed.transaction(rows, ["c", "b"]) is None
+    assert event_grid.transaction(rows, ["c", "b"]) is None
 
 
 def test_rows_already_shown_are_sent_again_when_the_model_is_another() -> None:
     rows = pd.DataFrame({"key": ["b"], "predicted": [3.0]})
-    change = feed.transaction(rows, ["b"], renew=True)
+    change = event_grid.transaction(rows, ["b"], renew=True)
     assert change == {"add": [], "addIndex": 0, "remove": [], "async": True, "update": [{"key": "b", "predicted": 3.0}]}
 
 

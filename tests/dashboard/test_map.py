@@ -9,12 +9,8 @@ import pytest
 from dash.development.base_component import Component
 from plotly.utils import PlotlyJSONEncoder
 
-from dashboard import (
-    houses_area,
-    houses_map,
-    houses_pricing,
-    text,
-)
+from dashboard import houses_area, houses_map, houses_pricing
+from dashboard.ui import formats
 from jobs.houses.pricing import Pricer
 from tests.jobs.houses import fitting
 
@@ -71,7 +67,7 @@ def test_an_area_narrows_the_map_and_its_numbers(publish: Publish) -> None:
     assert f'"data-value": "{float(np.median(sold))}"' in shown
     assert len(houses_area.narrowed(everything, "").ids) == len(everything.ids)
     none = houses_area.narrowed(everything, "0,0,1,1")
-    assert text.NOTHING in as_json(houses_area.kpis(none, 3))
+    assert formats.NOTHING in as_json(houses_area.kpis(none, 3))
 
 
 def test_an_outline_may_be_hollow(publish: Publish) -> None:

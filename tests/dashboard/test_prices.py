@@ -12,17 +12,10 @@ import pytest
 from dash.development.base_component import Component
 from plotly.utils import PlotlyJSONEncoder
 
-from dashboard import (
-    charts_models,
-    houses,
-    houses_facts,
-    houses_models,
-    houses_price,
-    houses_pricing,
-    text,
-)
+from dashboard import houses, houses_facts, houses_models, houses_price, houses_pricing
 from dashboard.houses_price import Asked
 from dashboard.live.snapshot import Live
+from dashboard.ui import formats, model_charts
 from jobs.houses.live_error import LiveError, Sold, VersionError
 from jobs.houses.pricing import Pricer, UnknownHouseError
 from lakehouse.models.registry import Registry
@@ -76,7 +69,7 @@ def test_the_numbers_on_top_are_those_of_the_answer(publish: Publish) -> None:
     assert f'"data-value": "{answer.price}"' in shown
     assert (f'"data-low": "{answer.low}"' in shown, f'"data-high": "{answer.high}"' in shown) == (True, True)
     assert f'"data-value": "{answer.sold_price}"' in shown
-    assert text.signed_percent(answer.price / answer.sold_price - 1) in shown
+    assert formats.signed_percent(answer.price / answer.sold_price - 1) in shown
     assert "v0001" in shown
     offered = Pricer().price(FOR_SALE)
     assert "For sale" in as_json(houses_price.kpis(offered, offered))
@@ -94,11 +87,11 @@ def test_the_table_adds_up_to_the_price(publish: Publish) -> None:
 
 def test_the_waterfall_ends_at_the_price_and_draws_small_parts_as_one() -> None:
     parts = [(f"part {number}", float(number)) for number in range(1, 16)]
-    figure = charts_models.waterfall(1000.0, [*parts, ("<b>bad</b>", -500.0)], 620.0, "light", "r")
+    figure = model_charts.waterfall(1000.0, [*parts, ("<b>bad</b>", -500.0)], 620.0, "light", "r")
     bars = figure.data[0]
     assert (bars.measure[0], bars.measure[-1], bars.x[-1]) == ("absolute", "total", 620.0)
     assert sum(bars.x[:-1]) == pytest.approx(620.0)
-    assert len(bars.x) == charts_models.SHOWN_PARTS + 3
+    assert len(bars.x) == model_charts.SHOWN_PARTS + 3
     assert "&lt;b&gt;bad&lt;/b&gt;" in bars.y
     assert "6 smaller ones" in bars.y
 
@@ -206,7 +199,7 @@ def test_live_error_stands_beside_the_hold_out_error(publish: Publish) -> None:
     assert "3 houses sold since" in as_json(houses_models.kpis(found, errors))
     frame = houses_models.version_frame(found, errors)
     assert frame["live_mape"].tolist() == [0.1]
-    assert charts_models.versions(frame, "dark", "r").data[2].y == (0.1,)
+    assert model_charts.versions(frame, "dark", "r").data[2].y == (0.1,)
 
 
 @pytest.mark.parametrize(
@@ -227,4 +220,4 @@ def test_the_live_error_tile_has_four_states(publish: Publish, errors: LiveError
     ("value", "shown"), [(12_345.0, "+$12.3k"), (-450.2, "-$450"), (-1_250_000.0, "-$1.25M"), (150_000.0, "+$150k")]
 )
 def test_short_dollars_have_their_sign(value: float, shown: str) -> None:
-    assert text.signed_short_money(value) == shown
+    assert formats.signed_short_money(value) == shown

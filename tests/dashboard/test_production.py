@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from dashboard import charts, production, production_charts
+from dashboard import production, production_charts
+from dashboard.ui import charts
 from jobs.production.plant import read
 from jobs.production.schema import TOTAL_COLUMNS
 from lakehouse.settings import ROOT, settings

@@ -12,8 +12,8 @@ import pandas as pd
 from dash import Output, html
 from dash.development.base_component import Component
 
-from dashboard import text
 from dashboard.live.broker import TopicView
+from dashboard.ui import formats
 from lakehouse.tables.reader import Reading
 
 
@@ -50,7 +50,7 @@ def tile(
                     _csv(tile_id, title),
                 ]
             ),
-            html.P(text.with_code(meaning), className="meaning"),
+            html.P(formats.with_code(meaning), className="meaning"),
             html.P(now.notice, id=f"{tile_id}-notice", className="notice", role="status"),
             html.Div(className="skeleton", **attributes(aria_hidden="true")),
             html.Div(list(body), className="tile-body"),
@@ -81,9 +81,9 @@ def tile_state(reading: Reading, as_of: datetime | str | None, empty: str) -> Ti
     when = moment(as_of)
     if reading.error:
         kept = len(reading.frame) > 0
-        return TileState("stale" if kept else "error", text.with_code(reading.error), when if kept else None)
+        return TileState("stale" if kept else "error", formats.with_code(reading.error), when if kept else None)
     if reading.state == "empty":
-        return TileState("empty", text.with_code(empty), None)
+        return TileState("empty", formats.with_code(empty), None)
     return TileState("ready", [], when)
 
 
@@ -118,7 +118,7 @@ def rate_note(topic: TopicView, note: str = "over the last 10 s") -> str:
 
 def age(since: datetime | None) -> Any:
     """How long ago, counted on by the browser."""
-    return text.NOTHING if since is None else html.Span(**attributes(age=since.isoformat()))
+    return formats.NOTHING if since is None else html.Span(**attributes(age=since.isoformat()))
 
 
 def table(table_id: str, columns: Mapping[str, str], rows: Sequence[Component], caption: str) -> Component:

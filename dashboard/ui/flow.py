@@ -7,10 +7,10 @@ from typing import Any
 from dash import dcc, html
 from dash.development.base_component import Component
 
-from dashboard import text, tiles
 from dashboard.live import broker
 from dashboard.live.broker import QueryView, TopicView
 from dashboard.live.snapshot import DomainView, Source
+from dashboard.ui import formats, tiles
 from lakehouse.tables.reader import Reading
 
 EDGES = (
@@ -60,7 +60,7 @@ def boxes(view: DomainView, source: Source) -> dict[str, Box]:
         "speed": _table(view.speed, source.speed.name, "speed", _windows(view)),
         "history-query": _query(view.queries["history"], view.topic, "batch", source.history_query),
         "history": _table(
-            view.history, source.history.name, "batch", [("streamed", text.count(view.history.streamed))]
+            view.history, source.history.name, "batch", [("streamed", formats.count(view.history.streamed))]
         ),
         "dead-letters": _dead_letters(view.dead_letters),
         "recompute": _recompute(view),
@@ -70,7 +70,7 @@ def boxes(view: DomainView, source: Source) -> dict[str, Box]:
 
 
 def _producer(view: DomainView) -> Box:
-    lines = [("events/s", text.decimal(view.topic.rate)), ("newest", tiles.age(view.history.newest_event_at))]
+    lines = [("events/s", formats.decimal(view.topic.rate)), ("newest", tiles.age(view.history.newest_event_at))]
     if view.topic.error:
         return Box("producer", "in", "off", "unknown", lines)
     sending = bool(view.topic.rate)
@@ -78,7 +78,7 @@ def _producer(view: DomainView) -> Box:
 
 
 def _topic(topic: TopicView) -> Box:
-    lines = [("events", text.count(topic.events)), ("partitions", text.count(len(topic.ends) or None))]
+    lines = [("events", formats.count(topic.events)), ("partitions", formats.count(len(topic.ends) or None))]
     if topic.error:
         return Box(f"topic {topic.name}", "in", "error", "no answer", lines)
     return Box(f"topic {topic.name}", "in", "ok", "answering", lines)
@@ -94,16 +94,16 @@ def _query(query: QueryView, topic: TopicView, layer: str, name: str) -> Box:
     elif query.state == "running" and behind > BEHIND_SECONDS * max(topic.rate or 0, 10):
         state, word = "warn", "catching up"
     lines = [
-        ("lag", "unknown" if query.lag is None and query.state != "not started" else text.count(query.lag)),
-        ("rows/s", text.decimal(query.rows_per_second)),
-        ("batch", text.NOTHING if query.batch_id is None else f"#{query.batch_id:,}"),
-        ("took", text.seconds(query.batch_seconds)),
+        ("lag", "unknown" if query.lag is None and query.state != "not started" else formats.count(query.lag)),
+        ("rows/s", formats.decimal(query.rows_per_second)),
+        ("batch", formats.NOTHING if query.batch_id is None else f"#{query.batch_id:,}"),
+        ("took", formats.seconds(query.batch_seconds)),
     ]
     return Box(f"{name} query", layer, state, word, lines)
 
 
 def _table(reading: Reading, name: str, layer: str, more: Sequence[tuple[str, Any]] = ()) -> Box:
-    lines = [("rows", text.count(reading.total)), *more, ("written", tiles.age(reading.committed_at))]
+    lines = [("rows", formats.count(reading.total)), *more, ("written", tiles.age(reading.committed_at))]
     if reading.error:
         return Box(name, layer, "error", "unreadable", lines)
     if reading.state == "empty":
@@ -114,16 +114,18 @@ def _table(reading: Reading, name: str, layer: str, more: Sequence[tuple[str, An
 def _windows(view: DomainView) -> list[tuple[str, Any]]:
     if view.speed.state == "empty":
         return []
-    return [("provisional", text.count(int((~view.served["is_final"].astype(bool)).sum())))]
+    return [("provisional", formats.count(int((~view.served["is_final"].astype(bool)).sum())))]
 
 
 def _dead_letters(reading: Reading) -> Box:
     if reading.error:
-        return Box("dead letters", "batch", "error", "unreadable", [("rows", text.count(reading.total))])
+        return Box("dead letters", "batch", "error", "unreadable", [("rows", formats.count(reading.total))])
     if not reading.total:
         return Box("dead letters", "batch", "ok", "none", [("rows", "0")])
-    reason = str(reading.frame["reason"].value_counts().index[0]) if len(reading.frame) else text.NOTHING
-    return Box("dead letters", "batch", "warn", "to look at", [("rows", text.count(reading.total)), ("mostly", reason)])
+    reason = str(reading.frame["reason"].value_counts().index[0]) if len(reading.frame) else formats.NOTHING
+    return Box(
+        "dead letters", "batch", "warn", "to look at", [("rows", formats.count(reading.total)), ("mostly", reason)]
+    )
 
 
 def _recompute(view: DomainView) -> Box:
@@ -144,7 +146,7 @@ def agreeing(parity: Reading) -> float | None:
 def agreement(parity: Reading) -> str:
     """How far speed and batch layer agree: "118 of 120 windows agree; 2 differ by late, resent"."""
     differing = len(parity.frame)
-    sentence = f"{text.count(parity.total - differing)} of {text.plural(parity.total, 'window')} agree"
+    sentence = f"{formats.count(parity.total - differing)} of {formats.plural(parity.total, 'window')} agree"
     if not differing:
         return sentence
     causes = {cause for causes in parity.frame["cause"] for cause in str(causes).split(" and ")}
@@ -156,8 +158,8 @@ def _page(view: DomainView) -> Box:
     layers = view.served["layer"].value_counts()
     lines = [
         ("data age", tiles.age(view.history.newest_event_at)),
-        ("from batch", text.count(layers.get("batch", 0))),
-        ("from speed", text.count(layers.get("speed", 0))),
+        ("from batch", formats.count(layers.get("batch", 0))),
+        ("from speed", formats.count(layers.get("speed", 0))),
     ]
     shown = len(view.served) > 0
     return Box("this page", "out", "ok" if shown else "off", "serving" if shown else "nothing yet", lines)

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 import plotly.graph_objects as go
 
-from dashboard import charts, text
-from dashboard.charts import escaped
+from dashboard.ui import charts, formats
+from dashboard.ui.charts import escaped
 
 SHOWN_PARTS = 10  # parts drawn one by one; the table names all of them
 
@@ -18,8 +18,8 @@ def waterfall(
     drawn = _drawn(parts)
     names = ["Baseline", *(name for name, _dollars in drawn), "Price"]
     dollars = [baseline, *(amount for _name, amount in drawn), price]
-    labels = [text.short_money(baseline), *map(text.signed_short_money, (amount for _, amount in drawn))]
-    labels.append(text.short_money(price))
+    labels = [formats.short_money(baseline), *map(formats.signed_short_money, (amount for _, amount in drawn))]
+    labels.append(formats.short_money(price))
     palette = charts.PALETTE[scheme]
     figure = charts.blank(scheme, revision)
     figure.add_waterfall(
@@ -34,7 +34,11 @@ def waterfall(
         decreasing={"marker": {"color": palette[1]}},
         totals={"marker": {"color": charts.INK[scheme][1]}},
         connector={"line": {"color": charts.INK[scheme][1], "width": 1, "dash": "dot"}},
-        customdata=[text.money(baseline), *(text.signed_money(amount) for _, amount in drawn), text.money(price)],
+        customdata=[
+            formats.money(baseline),
+            *(formats.signed_money(amount) for _, amount in drawn),
+            formats.money(price),
+        ],
         hovertemplate="%{y}: %{customdata}<extra></extra>",
     )
     ends = _running(baseline, drawn)

@@ -8,7 +8,7 @@ import pandas as pd
 from dash import ClientsideFunction, Input, Output, State, clientside_callback, dcc, html
 from dash.development.base_component import Component
 
-from dashboard import tiles
+from dashboard.ui import tiles
 
 _MONEY = {"function": "params.value == null ? '–' : d3.format('$,.0f')(params.value)"}
 _CHANGE = {"function": "params.value == null ? '–' : d3.format('+.1%')(params.value)"}

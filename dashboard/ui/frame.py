@@ -8,7 +8,7 @@ import dash_mantine_components as dmc
 from dash import ClientsideFunction, Input, Output, State, dcc, html
 from dash.development.base_component import Component
 
-from dashboard.tiles import attributes
+from dashboard.ui.tiles import attributes
 
 TICK_SECONDS = 2
 RANGES = {"15m": "15 min", "1h": "1 h", "6h": "6 h", "24h": "24 h"}
