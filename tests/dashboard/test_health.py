@@ -10,10 +10,10 @@ from urllib.parse import unquote
 import pytest
 from dash.development.base_component import Component
 
-from dashboard import health, health_charts
 from dashboard.live.broker import ProcessView, TopicView
 from dashboard.live.health import HealthView
 from dashboard.live.query_health import PartitionLag, QueryHealth, query_health, seconds_of
+from dashboard.pages.health import history, queries
 from dashboard.ui import sparkline
 from lakehouse.kafka.peek import Peeked, shown
 from lakehouse.streaming import checkpoints
@@ -61,7 +61,7 @@ def test_a_query_from_which_retention_is_about_to_take_records_is_told(
     topic = TopicView("houses", end, 1.0, ((("houses", 0), end),), ((("houses", 0), first),))
     found = query_health("houses", "averages", topic, None, NOW)
     assert found.unread == unread
-    shown_now = words(health.queries_table(replace(VIEW, queries=(found,))))
+    shown_now = words(queries.queries_table(replace(VIEW, queries=(found,))))
     assert ("Retention is near" in shown_now) is (unread is not None)
 
 
@@ -148,39 +148,39 @@ def test_the_pace_of_a_query_in_seconds() -> None:
 
 
 def test_the_table_of_queries_holds_unrounded_values() -> None:
-    row = fields(health.queries_table(VIEW), "query=houses.averages")
+    row = fields(queries.queries_table(VIEW), "query=houses.averages")
     assert (row["input"], row["processed"], row["seconds"], row["lag"]) == ("20.25", "40.5", "0.45", "3")
     assert (row["state"], row["batch"]) == ("running", "9")
 
 
 def test_a_batch_longer_than_its_pace_is_over() -> None:
-    over = health.batch_bar(HISTORY).to_plotly_json()["props"]
-    within = health.batch_bar(AVERAGES).to_plotly_json()["props"]
+    over = queries.batch_bar(HISTORY).to_plotly_json()["props"]
+    within = queries.batch_bar(AVERAGES).to_plotly_json()["props"]
     assert (over["data-load"], over["data-value"], within["data-load"]) == ("over", 1.2, "within")
 
 
 def test_the_last_error_is_shown_as_text_under_its_query() -> None:
     view = replace(VIEW, queries=(replace(AVERAGES, last_error="<b>it hurt</b>", state="failed"),))
-    told = next(part for part in walk(health.queries_table(view)) if hasattr(part, "data-error-of"))
+    told = next(part for part in walk(queries.queries_table(view)) if hasattr(part, "data-error-of"))
     assert "<b>it hurt</b>" in words(told)
 
 
 def test_no_query_at_all_names_the_command_and_a_silent_broker_is_said() -> None:
     never = replace(VIEW, queries=(QueryHealth("houses", "averages"),))
-    assert health.queries_state(never).state == "empty"
-    assert "lake up" in words(health.queries_state(never).notice)
+    assert queries.queries_state(never).state == "empty"
+    assert "lake up" in words(queries.queries_state(never).notice)
     silent = replace(VIEW, topics={"houses": (replace(TOPIC, error="The Kafka broker does not answer."),)})
-    assert health.queries_state(silent)[0] == "ready"
-    assert "Lag is unknown" in str(health.queries_state(silent).notice)
+    assert queries.queries_state(silent)[0] == "ready"
+    assert "Lag is unknown" in str(queries.queries_state(silent).notice)
 
 
 def test_a_thread_that_hangs_makes_the_tiles_as_old_as_its_last_look() -> None:
-    assert health.queries_state(VIEW).as_of == "live"
-    assert health.queries_state(replace(VIEW, stalled=True)).as_of == NOW.isoformat()
+    assert queries.queries_state(VIEW).as_of == "live"
+    assert queries.queries_state(replace(VIEW, stalled=True)).as_of == NOW.isoformat()
 
 
 def test_a_topic_sums_its_partitions_and_has_the_lag_of_each_query() -> None:
-    rows = health.topic_rows(VIEW, False, {})
+    rows = queries.topic_rows(VIEW, False, {})
     houses = fields(rows, "topic=houses")
     assert houses == {"partition": "2", "start": "10", "end": "150", "retained": "140", "rate": "1.0", "lag": "3"}
     assert "history " in words(rows[0])
@@ -189,7 +189,7 @@ def test_a_topic_sums_its_partitions_and_has_the_lag_of_each_query() -> None:
 
 def test_topics_are_sorted_as_asked_and_unknown_numbers_come_last() -> None:
     def order(column: str, down: bool) -> list[str]:
-        return [getattr(row, "data-topic") for row in health.topic_rows(VIEW, False, {"column": column, "down": down})]
+        return [getattr(row, "data-topic") for row in queries.topic_rows(VIEW, False, {"column": column, "down": down})]
 
     assert order("end", True) == ["houses", "updates"]
     assert order("end", False) == ["updates", "houses"]
@@ -198,16 +198,16 @@ def test_topics_are_sorted_as_asked_and_unknown_numbers_come_last() -> None:
 
 
 def test_each_partition_can_be_shown() -> None:
-    rows = health.topic_rows(VIEW, True, {"column": "end", "down": True})
+    rows = queries.topic_rows(VIEW, True, {"column": "end", "down": True})
     assert [getattr(row.children[3], "data-value") for row in rows] == ["100", "50", "7"]
 
 
 def test_topics_while_the_broker_is_silent() -> None:
     never = TopicView("houses", error="The Kafka broker does not answer.")
-    assert health.topics_state(replace(VIEW, topics={"houses": (never,)})).state == "error"
-    assert health.topics_state(replace(VIEW, topics={"houses": (replace(TOPIC, error="gone"),)})).state == "stale"
+    assert queries.topics_state(replace(VIEW, topics={"houses": (never,)})).state == "error"
+    assert queries.topics_state(replace(VIEW, topics={"houses": (replace(TOPIC, error="gone"),)})).state == "stale"
     missing = TopicView("houses", error="The broker has no topic houses yet.")
-    assert health.topics_state(replace(VIEW, topics={"houses": (missing,)})).state == "empty"
+    assert queries.topics_state(replace(VIEW, topics={"houses": (missing,)})).state == "empty"
 
 
 def test_a_message_is_text_set_out_and_cut() -> None:
@@ -215,9 +215,9 @@ def test_a_message_is_text_set_out_and_cut() -> None:
     assert shown(b"\xffno json") == "\\xffno json"
     assert len(shown(b"x" * 10_000)) == 2048 + 2
     message = Peeked(1, 7, NOW, "k", "<img src=x onerror=alert(1)>", 28)
-    assert "<img src=x onerror=alert(1)>" in words(health.messages("houses", [message]))
-    assert "tombstone" in words(health.messages("houses", [replace(message, value=None)]))
-    assert "No message" in words(health.messages("houses", []))
+    assert "<img src=x onerror=alert(1)>" in words(queries.messages("houses", [message]))
+    assert "tombstone" in words(queries.messages("houses", [replace(message, value=None)]))
+    assert "No message" in words(queries.messages("houses", []))
 
 
 def test_a_spark_line_has_gaps_and_says_itself_in_words() -> None:
@@ -236,18 +236,18 @@ def test_the_history_is_broken_where_nobody_measured() -> None:
     health_fakes.history("houses.averages", iter(before + after))
     series = History("houses.averages").read()
     until = datetime.now(UTC)
-    times, values = health_charts.line_points(series, "input", until.timestamp() - 900, until.timestamp())
-    assert len(times) == len(values) <= health_charts.POINTS + 1
+    times, values = history.line_points(series, "input", until.timestamp() - 900, until.timestamp())
+    assert len(times) == len(values) <= history.POINTS + 1
     assert set(values) == {20.0, 30.0, None}
     assert 22 <= values.count(None) <= 26  # 305 s in steps of 12.5 s
     view = replace(VIEW, taken_at=until, rates={"houses.averages": series})
-    row = fields(health_charts.summary(view, ["houses.averages"], 900), "summary=houses.averages")
+    row = fields(history.summary(view, ["houses.averages"], 900), "summary=houses.averages")
     assert (row["lag"], row["input"], row["processed"], row["seconds"]) == (None, "23.333", "50.0", "0.75")
     assert 300 <= float(row["silent"] or 0) <= 330
-    lag, rate, seconds = health_charts.figures(view, ["houses.averages"], 900, "dark")
+    lag, rate, seconds = history.figures(view, ["houses.averages"], 900, "dark")
     assert [len(drawn["data"]) for drawn in (lag, rate, seconds)] == [1, 2, 1]
     assert max(value for value in seconds["data"][0]["y"] if value) == 0.75
 
 
 def test_without_any_sample_the_history_names_the_command() -> None:
-    assert health_charts.history_state(VIEW).state == "empty"
+    assert history.history_state(VIEW).state == "empty"

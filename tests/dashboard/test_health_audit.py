@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from dashboard import health_audit
 from dashboard.live.health import HealthWatch
+from dashboard.pages.health import audit
 from jobs.houses import schema
 from lakehouse.audit import results
 from tests.dashboard.test_health import fields, words
@@ -27,7 +27,7 @@ def watch(lake: Path) -> HealthWatch:
 
 
 def test_a_lake_never_audited_says_how(watch: HealthWatch) -> None:
-    state = health_audit.audit_state(watch.look())
+    state = audit.audit_state(watch.look())
     assert (state.state, "lake audit" in words(state.notice)) == ("empty", True)
 
 
@@ -35,18 +35,18 @@ def test_the_newest_audit_is_shown_with_what_is_off(watch: HealthWatch) -> None:
     now = datetime.now(UTC)
     results.store("houses", now - timedelta(hours=1), result(now - timedelta(hours=1), True))
     view = watch.look()
-    assert fields(health_audit.audit_table(view), "audit=houses")["result"] == "clean"
-    assert health_audit.audit_state(view).state == "ready"
+    assert fields(audit.audit_table(view), "audit=houses")["result"] == "clean"
+    assert audit.audit_state(view).state == "ready"
     results.store("houses", now, result(now, False))
     view = watch.look()
-    row = fields(health_audit.audit_table(view), "audit=houses")
+    row = fields(audit.audit_table(view), "audit=houses")
     assert (row["result"], row["records"], row["dead_letters"]) == ("off", "100", "8")
-    assert "22 lost: houses 3, offsets 7, 8" in words(health_audit.audit_table(view))
-    assert "and 2 more" in words(health_audit.audit_table(view))
+    assert "22 lost: houses 3, offsets 7, 8" in words(audit.audit_table(view))
+    assert "and 2 more" in words(audit.audit_table(view))
 
 
 def test_an_audit_of_the_night_before_last_is_stale(watch: HealthWatch) -> None:
     at = datetime.now(UTC) - timedelta(hours=27)
     results.store("houses", at, result(at, True))
-    state = health_audit.audit_state(watch.look())
+    state = audit.audit_state(watch.look())
     assert (state.state, "27 hours old" in str(state.notice)) == ("stale", True)

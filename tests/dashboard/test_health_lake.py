@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from deltalake import DeltaTable
 
-from dashboard import health_lake
 from dashboard.live.health import HealthView, HealthWatch, lags_of
 from dashboard.live.snapshot import Live
+from dashboard.pages.health import lake as health_lake
 from jobs.houses import schema
 from lakehouse.core import run_state
 from lakehouse.streaming import progress_metrics

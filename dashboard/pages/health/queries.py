@@ -6,10 +6,10 @@ from typing import Any
 from dash import html
 from dash.development.base_component import Component
 
-from dashboard.health_words import error_row, size, state_word
 from dashboard.live.broker import TopicView
 from dashboard.live.health import HealthView, lags_of
 from dashboard.live.query_health import PartitionLag, QueryHealth
+from dashboard.pages.health.cells import error_row, size, state_word
 from dashboard.ui import formats, tiles
 from dashboard.ui.sparkline import spark
 from dashboard.ui.tiles import TileState

@@ -7,8 +7,8 @@ from typing import Any
 from dash import html
 from dash.development.base_component import Component
 
-from dashboard.health_words import error_row, state_word
 from dashboard.live.health import HealthView
+from dashboard.pages.health.cells import error_row, state_word
 from dashboard.ui import formats, tiles
 from dashboard.ui.tiles import TileState
 from lakehouse.audit.results import off

@@ -6,8 +6,8 @@ import dash_mantine_components as dmc
 from dash import dcc, html
 from dash.development.base_component import Component
 
-from dashboard import health
 from dashboard.live.query_health import FRESH_SECONDS
+from dashboard.pages.health import queries
 from dashboard.ui import charts, tiles
 from lakehouse.contract.discovery import load_all
 
@@ -71,7 +71,7 @@ def _topics() -> Component:
             className=kind,
             **tiles.attributes(column=column),
         )
-        for column, (title, kind) in health.TOPIC_COLUMNS.items()
+        for column, (title, kind) in queries.TOPIC_COLUMNS.items()
     ]
     caption = html.Caption("Topics; the headings sort")
     grid = html.Table(

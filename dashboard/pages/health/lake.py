@@ -6,8 +6,8 @@ import pandas as pd
 from dash import html
 from dash.development.base_component import Component
 
-from dashboard.health_words import error_row, size, state_word
 from dashboard.live.health import HealthView, ProcessHealth
+from dashboard.pages.health.cells import error_row, size, state_word
 from dashboard.ui import formats, tiles
 from dashboard.ui.tiles import TileState
 from lakehouse.tables.reader import Reading

@@ -8,9 +8,10 @@ from dash import ALL, ClientsideFunction, Input, Output, State, callback, client
 from dash.development.base_component import Component
 from dash.exceptions import PreventUpdate
 
-from dashboard import health, health_audit, health_charts, health_lake, health_tiles
 from dashboard.live import snapshot
 from dashboard.live.health import HealthView
+from dashboard.pages.health import audit, history, lake, queries
+from dashboard.pages.health import tiles as health_tiles
 from dashboard.ui import charts, formats, tiles
 from lakehouse.errors import LakeError
 from lakehouse.kafka import peek
@@ -57,14 +58,14 @@ def _part(name: str, child: str = "body", kind: str = "children") -> tuple[Any, 
 def update_queries(_version: str | None, shown: str | None) -> tuple[Any, ...]:
     """The table of queries."""
     view, stamp = _changed(shown, "queries", "lags", "topics")
-    return health.queries_table(view), stamp, *health.queries_state(view)
+    return queries.queries_table(view), stamp, *queries.queries_state(view)
 
 
 @callback(*_part("partitions"))
 def update_partitions(_version: str | None, shown: str | None) -> tuple[Any, ...]:
     """The table of partitions."""
     view, stamp = _changed(shown, "queries", "lags", "topics")
-    return health.partitions_table(view), stamp, *health.queries_state(view)
+    return queries.partitions_table(view), stamp, *queries.queries_state(view)
 
 
 @callback(
@@ -87,18 +88,18 @@ def update_history(
         raise PreventUpdate
     known = sorted(view.rates)
     names = [name for name in picked or [] if name in known] or known[:DRAWN]
-    seconds = health_charts.RANGES.get(span, 3600)
-    state = health_charts.history_state(view)
+    seconds = history.RANGES.get(span, 3600)
+    state = history.history_state(view)
     if state.state == "empty":
         return no_update, no_update, no_update, no_update, stamp, *state
-    return *_drawn(tuple(names), seconds, scheme, stamp), health_charts.summary(view, names, seconds), stamp, *state
+    return *_drawn(tuple(names), seconds, scheme, stamp), history.summary(view, names, seconds), stamp, *state
 
 
 @functools.lru_cache(maxsize=16)
 def _drawn(names: tuple[str, ...], seconds: int, scheme: str, _stamp: str) -> tuple[Any, ...]:
     """The figures, drawn once for all who look at the same."""
     view, _ = _changed(None, "rates", "lags")
-    return health_charts.figures(view, names, seconds, scheme)
+    return history.figures(view, names, seconds, scheme)
 
 
 @callback(*_part("topics", "rows"), Input("health-sort", "data"), Input("health-by-partition", "checked"))
@@ -110,35 +111,35 @@ def update_topics(
     stamp = f"{stamp}|{order}|{by_partition}"
     if stamp == shown:
         raise PreventUpdate
-    return health.topic_rows(view, by_partition, order or {}), stamp, *health.topics_state(view)
+    return queries.topic_rows(view, by_partition, order or {}), stamp, *queries.topics_state(view)
 
 
 @callback(*_part("dead-letters"))
 def update_dead_letters(_version: str | None, shown: str | None) -> tuple[Any, ...]:
     """The table of reasons."""
     view, stamp = _changed(shown, "dead_letters")
-    return health_lake.dead_letters_table(view), stamp, *health_lake.dead_letters_state(view)
+    return lake.dead_letters_table(view), stamp, *lake.dead_letters_state(view)
 
 
 @callback(*_part("audit"))
 def update_audit(_version: str | None, shown: str | None) -> tuple[Any, ...]:
     """The last audits."""
     view, stamp = _changed(shown, "audits")
-    return health_audit.audit_table(view), stamp, *health_audit.audit_state(view)
+    return audit.audit_table(view), stamp, *audit.audit_state(view)
 
 
 @callback(*_part("tables"))
 def update_tables(_version: str | None, shown: str | None) -> tuple[Any, ...]:
     """The table of Delta tables."""
     view, stamp = _changed(shown, "tables")
-    return health_lake.tables_table(view), stamp, *health_lake.tables_state(view)
+    return lake.tables_table(view), stamp, *lake.tables_state(view)
 
 
 @callback(*_part("processes"))
 def update_processes(_version: str | None, shown: str | None) -> tuple[Any, ...]:
     """The table of processes."""
     view, stamp = _changed(shown, "processes", "spark_uis")
-    return health_lake.processes_body(view), stamp, *health_lake.processes_state(view)
+    return lake.processes_body(view), stamp, *lake.processes_state(view)
 
 
 @callback(
@@ -159,7 +160,7 @@ def look_at_messages(_clicks: int | None, topic: str | None) -> Any:
         return html.P(_BUSY, className="caption")
     try:
         ends, starts = ({part: at for (_, part), at in offsets} for offsets in (view.ends, view.starts))
-        return health.messages(view.name, peek.last_messages(settings().brokers(), view.name, ends, starts))
+        return queries.messages(view.name, peek.last_messages(settings().brokers(), view.name, ends, starts))
     except LakeError as error:
         return html.P(formats.with_code(str(error)), className="caption")
     finally:
