@@ -11,7 +11,7 @@ import numpy as np
 from confluent_kafka import Consumer, TopicPartition
 from deltalake import DeltaTable
 
-from dashboard.houses_bands import FEWEST, student
+from dashboard.pages.houses.bands import FEWEST, student
 from jobs.houses import schema
 from jobs.houses.pricing import Pricer
 from lakehouse.settings import settings

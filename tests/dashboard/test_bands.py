@@ -10,8 +10,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from dashboard import houses, houses_bands
 from dashboard.live.snapshot import Live
+from dashboard.pages.houses import bands as houses_bands
+from dashboard.pages.houses import live_view
 from jobs.houses import schema
 
 Write = Callable[..., None]
@@ -25,8 +26,8 @@ def test_student_is_that_of_the_tables(freedom: int, wanted: float) -> None:
 
 
 def bands(lake: Path) -> list[float | None]:
-    view = Live([houses.SOURCE]).refresh().domains["houses"]
-    found = houses_bands.with_bands(houses.last_windows(view.served), view.extra["spread"])
+    view = Live([live_view.SOURCE]).refresh().domains["houses"]
+    found = houses_bands.with_bands(live_view.last_windows(view.served), view.extra["spread"])
     return [None if math.isnan(width) else width for width in found["band"]]
 
 

@@ -8,8 +8,8 @@ import numpy as np
 from dash.development.base_component import Component
 from plotly.utils import PlotlyJSONEncoder
 
-from dashboard import houses_facts, houses_house, houses_map, houses_price, houses_pricing
-from dashboard.houses_price import Asked
+from dashboard.pages.houses import fact_sliders, house_view, map_view, price_view, pricing
+from dashboard.pages.houses.price_view import Asked
 from jobs.houses import answers, housing
 from jobs.houses.housing import FACTS, Houses
 from jobs.houses.pricing import Pricer
@@ -33,44 +33,44 @@ def as_json(part: Component | list[Any]) -> str:
 
 def test_the_map_is_drawn_where_the_houses_are(publish: Publish) -> None:
     publish(houses=perth())
-    found = houses_pricing.Shared().everywhere()
-    shown = houses_map.houses(found, houses_map.ALL, "")
-    assert (len(shown.ids), houses_map.zips(found)) == (400, [])
-    view = houses_map.figure(shown, "light", "r").layout.map
+    found = pricing.Shared().everywhere()
+    shown = map_view.houses(found, map_view.ALL, "")
+    assert (len(shown.ids), map_view.zips(found)) == (400, [])
+    view = map_view.figure(shown, "light", "r").layout.map
     assert (round(view.center.lat), round(view.center.lon), view.zoom > 7) == (-32, 116, True)
-    table = as_json(houses_map.table(shown))
+    table = as_json(map_view.table(shown))
     assert '"data-house": "WA-run-' in table
     assert "NaN" not in table
 
 
 def test_houses_whose_place_is_not_known_are_not_drawn_elsewhere(publish: Publish) -> None:
     publish(houses=perth(lat=np.nan, long=np.nan))
-    found = houses_pricing.Shared().everywhere()
-    shown = houses_map.houses(found, houses_map.ALL, "")
-    assert (len(shown.ids), houses_map.has_places(found)) == (0, False)
-    view = houses_map.figure(shown, "light", "r").layout.map
+    found = pricing.Shared().everywhere()
+    shown = map_view.houses(found, map_view.ALL, "")
+    assert (len(shown.ids), map_view.has_places(found)) == (0, False)
+    view = map_view.figure(shown, "light", "r").layout.map
     assert (view.center.lat, view.center.lon, view.zoom) == (0, 0, 0)
     answer = Pricer().price("WA-run-300")
     assert next(part for part in answer.contributions if part.name == "location").value_text == answers.NOT_KNOWN
     assert {sale.km for sale in answer.comparables} <= {None}
-    assert "NaN" not in as_json(houses_price.comparable_table(answer.comparables))
+    assert "NaN" not in as_json(price_view.comparable_table(answer.comparables))
 
 
 def test_what_no_house_has_is_told_and_has_no_slider(publish: Publish) -> None:
     publish(houses=perth())
     answer = Pricer().price("WA-run-300")
-    line = houses_price.imputed_line(answer)
+    line = price_view.imputed_line(answer)
     assert line.startswith("Not known of any house, so no part of the price: condition, 1 to 5, grade, 1 to 13,")
     assert "typical" not in line
-    sliders = as_json(houses_facts.sliders(answer, {}))
+    sliders = as_json(fact_sliders.sliders(answer, {}))
     assert "what-if-grade" not in sliders
     assert "what-if-sqft_living" in sliders
-    assert "not known" in as_json(houses_price.fact_table(answer))
+    assert "not known" in as_json(price_view.fact_table(answer))
     assert "grade" not in {name for name, value in answer.facts.items() if value is not None}
-    shown = as_json([houses_price.contribution_table(answer), *houses_price.kpis(answer, answer)])
+    shown = as_json([price_view.contribution_table(answer), *price_view.kpis(answer, answer)])
     assert "zip code" not in shown
     near = answers.nearest(Pricer().known().houses, answer.id, answer.facts["lat"], answer.facts["long"])
-    assert "NaN" not in as_json(houses_house.near_table(near))
+    assert "NaN" not in as_json(house_view.near_table(near))
     assert Pricer().search("WA-run-300", 1)[0].about.endswith("sq ft")
 
 
@@ -92,9 +92,9 @@ def test_a_slider_of_a_fact_this_house_lacks_changes_nothing_by_itself(publish: 
     pricer = Pricer()
     answer = pricer.price("WA-run-300")
     assert (answer.facts["grade"], answer.stand_ins["grade"]) == (None, 9.0)
-    sliders = json.loads(as_json(houses_facts.sliders(answer, {})))
+    sliders = json.loads(as_json(fact_sliders.sliders(answer, {})))
     values = [part["props"]["children"][1]["props"] for part in sliders]
     chosen = {slider["id"]["name"]: float(slider["value"]) for slider in values}
-    view = houses_price.look(pricer, Asked(id="WA-run-300", changes={}, ignored=[]), chosen, afresh=False)
+    view = price_view.look(pricer, Asked(id="WA-run-300", changes={}, ignored=[]), chosen, afresh=False)
     assert view is not None
     assert (chosen["grade"], view.changes) == (9.0, {})

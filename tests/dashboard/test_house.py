@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dashboard import houses_house
+from dashboard.pages.houses import house_view
 from jobs.houses import answers
 from jobs.houses.housing import FACTS, Houses
 
@@ -15,7 +15,7 @@ AT = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
 
 def sales(*rows: dict[str, Any]) -> pd.DataFrame:
-    usual: dict[str, Any] = dict.fromkeys(houses_house.HOUSE_FACTS) | {"listed_at": None, "event_id": None}
+    usual: dict[str, Any] = dict.fromkeys(house_view.HOUSE_FACTS) | {"listed_at": None, "event_id": None}
     usual |= {"price": Decimal("100.00"), "source": "stream", "partition": 0, "offset": 1}
     frame = pd.DataFrame([usual | row for row in rows])
     return frame.assign(event_at=pd.to_datetime(frame["event_at"], utc=True))
@@ -24,7 +24,7 @@ def sales(*rows: dict[str, Any]) -> pd.DataFrame:
 def test_the_newest_sale_is_first_and_only_the_later_copy_is_a_resend() -> None:
     first, again = {"event_at": AT, "event_id": "a", "offset": 1}, {"event_at": AT, "event_id": "a", "offset": 2}
     newer = {"event_at": AT.replace(hour=13), "event_id": "b", "price": Decimal("110.00"), "offset": 3}
-    shown = str(houses_house.sales_table(sales(first, newer, again), 121.0).to_plotly_json())
+    shown = str(house_view.sales_table(sales(first, newer, again), 121.0).to_plotly_json())
     assert shown.index("$110") < shown.index("$100")
     assert shown.count("stream, resent") == 1
     assert shown.index("offset 2") > 0
@@ -32,7 +32,7 @@ def test_the_newest_sale_is_first_and_only_the_later_copy_is_a_resend() -> None:
 
 
 def test_facts_come_from_the_newest_sale() -> None:
-    found = houses_house.facts(sales({"event_at": AT, "grade": 7}, {"event_at": AT.replace(hour=13), "grade": 8}), None)
+    found = house_view.facts(sales({"event_at": AT, "grade": 7}, {"event_at": AT.replace(hour=13), "grade": 8}), None)
     assert (found["grade"], found["lat"]) == (8.0, None)
 
 

@@ -10,11 +10,11 @@ import pytest
 from dash.development.base_component import Component
 from plotly.utils import PlotlyJSONEncoder
 
-from dashboard import houses, houses_parity
 from dashboard.app import pages
 from dashboard.live.broker import ProcessView
 from dashboard.live.snapshot import DomainView, Live
 from dashboard.pages import overview
+from dashboard.pages.houses import live_view, parity
 from dashboard.ui import event_grid, flow
 from jobs.houses import schema
 
@@ -25,7 +25,7 @@ Build = Callable[..., dict[str, Any]]
 @pytest.fixture
 def look(lake: Path) -> Callable[[], DomainView]:
     """The view of the lake as it is now."""
-    live = Live([houses.SOURCE])
+    live = Live([live_view.SOURCE])
     return lambda: live.refresh().domains["houses"]
 
 
@@ -35,19 +35,19 @@ def as_json(component: Component | list[Component]) -> str:
 
 def test_the_last_window_of_each_decade_is_its_own(look: Any, write: Write, average: Build) -> None:
     write(schema.AVERAGES, average(0, 1980), average(1, 1980, 300.0), average(0, 1990, 400.0, is_final=False))
-    last = houses.last_windows(look().served)
+    last = live_view.last_windows(look().served)
     assert last[["decade", "avg_price", "is_final"]].values.tolist() == [[1980, 300.0, True], [1990, 400.0, False]]
 
 
 def test_the_caption_counts_what_is_still_filling(look: Any, write: Write, average: Build) -> None:
     write(schema.AVERAGES, average(1, 1980, sales=1200), average(1, 1990, is_final=False))
-    caption = houses.caption(houses.last_windows(look().served))
+    caption = live_view.caption(live_view.last_windows(look().served))
     assert caption == "Window 2026-05-01 12:02–12:04 UTC · 1,202 sales · 1 of 2 still filling"
 
 
 def test_the_table_has_the_unrounded_numbers(look: Any, write: Write, average: Build) -> None:
     write(schema.AVERAGES, average(0, 1990, price=123456.789, sales=3))
-    table = as_json(houses.last_window_table(houses.last_windows(look().served).assign(band=12_345.6)))
+    table = as_json(live_view.last_window_table(live_view.last_windows(look().served).assign(band=12_345.6)))
     assert '"data-decade": "1990"' in table
     assert '"data-value": "123456.789"' in table
     assert "$123,457" in table
@@ -59,7 +59,7 @@ def test_rows_for_the_browser_name_window_state_and_layer(
 ) -> None:
     write(schema.AVERAGES, average(0), average(1, is_final=False))
     write(schema.AVERAGES_BATCH, recomputed(0, price=90.5))
-    assert houses.window_rows(look().served) == [
+    assert live_view.window_rows(look().served) == [
         ["2026-05-01T12:02:00+00:00", 1990, 500_000.0, 2, "provisional", "speed"],
         ["2026-05-01T12:00:00+00:00", 1990, 90.5, 2, "final", "batch"],
     ]
@@ -68,37 +68,37 @@ def test_rows_for_the_browser_name_window_state_and_layer(
 def test_the_busiest_decades_are_drawn_until_some_are_picked(look: Any, write: Write, average: Build) -> None:
     write(schema.AVERAGES, *[average(0, 1900 + 10 * number, sales=number + 1) for number in range(6)])
     served = look().served
-    assert houses.picked(served, None) == [1950, 1940, 1930, 1920]
-    assert houses.picked(served, ["1900", "none"]) == [1900]
+    assert live_view.picked(served, None) == [1950, 1940, 1930, 1920]
+    assert live_view.picked(served, ["1900", "none"]) == [1900]
 
 
 def test_the_quiet_note_waits_for_a_window_without_a_sale(look: Any, write: Write, average: Build, sale: Build) -> None:
     write(schema.HISTORY, sale(0))
     write(schema.AVERAGES, average(0, is_final=False))
     view = look()
-    assert '"data-show-after": "2026-05-01T12:02:00+00:00"' in as_json(houses.quiet_note(view, view.served))
+    assert '"data-show-after": "2026-05-01T12:02:00+00:00"' in as_json(live_view.quiet_note(view, view.served))
     write(schema.AVERAGES, average(1, 1980))
     final = view.served.assign(is_final=True)
-    assert "data-show-after" not in as_json(houses.quiet_note(view, final))
+    assert "data-show-after" not in as_json(live_view.quiet_note(view, final))
 
 
 def test_an_empty_lake_names_the_command_that_fills_it(look: Any) -> None:
-    state = houses.windows_state(look())
+    state = live_view.windows_state(look())
     assert state.state == "empty"
     assert "./spark-submit.sh jobs/houses/produce.py" in as_json(list(state.notice))
 
 
 def test_a_table_that_breaks_is_stale_with_its_last_rows(look: Any, write: Write, average: Build, lake: Path) -> None:
     write(schema.AVERAGES, average(0))
-    assert houses.windows_state(look()).state == "ready"
+    assert live_view.windows_state(look()).state == "ready"
     (lake / "lake/houses/averages/_delta_log/00000000000000000002.json").write_text("broken")
     view = look()
-    assert (houses.windows_state(view).state, len(view.served)) == ("stale", 1)
+    assert (live_view.windows_state(view).state, len(view.served)) == ("stale", 1)
 
 
 def test_the_feed_is_newest_first_with_plain_values(look: Any, write: Write, sale: Build) -> None:
     write(schema.HISTORY, sale(1), sale(2, id="<img src=x>", zipcode=None))
-    rows = houses.feed_rows(look(), {"house1": 550_000.0, "<img src=x>": None})
+    rows = live_view.feed_rows(look(), {"house1": 550_000.0, "<img src=x>": None})
     assert rows["key"].tolist() == ["houses-0-2", "houses-0-1"]
     assert rows.iloc[0][["id", "price", "built", "zip"]].tolist() == ["<img src=x>", 500_000.0, "1990s · 1994", "–"]
     assert rows[["predicted", "off"]].values.tolist() == [[None, None], [550_000.0, 0.1]]
@@ -122,7 +122,7 @@ def test_agreement_is_a_sentence_with_the_causes(look: Any, write: Write, compar
     write(schema.PARITY, compared(0), compared(1, "late and resent", 3, -5.0), compared(2, "late", None))
     view = look()
     assert flow.agreement(view.parity) == "1 of 3 windows agree; 2 differ by late, resent"
-    body = as_json(houses_parity.body(view))
+    body = as_json(parity.body(view))
     assert "-$5" in body
     assert "no row" in body
 
@@ -133,12 +133,12 @@ def test_full_agreement_has_no_causes(look: Any, write: Write, compared: Build) 
 
 
 def test_every_end_of_a_line_is_a_box(look: Any) -> None:
-    parts = flow.boxes(look(), houses.SOURCE)
+    parts = flow.boxes(look(), live_view.SOURCE)
     assert {end for edge in flow.EDGES.split() for end in edge.split(">")} == set(parts)
 
 
 def test_an_empty_flow_is_off_and_says_so(look: Any) -> None:
-    parts = flow.boxes(look(), houses.SOURCE)
+    parts = flow.boxes(look(), live_view.SOURCE)
     words = {name: (box.state, box.word) for name, box in parts.items()}
     assert words["speed-query"] == ("off", "not started")
     assert words["recompute"] == ("off", "never run")

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
-from dashboard import houses_area, houses_map, houses_pricing
-from dashboard.houses_map import Shown
+from dashboard.pages.houses import map_area, map_view, pricing
+from dashboard.pages.houses.map_view import Shown
 from jobs.houses import schema
 from tests.dashboard.served import App, beats, drag, wait_until, waited
 from tests.jobs.houses import fitting
@@ -74,16 +74,16 @@ def asked_area(page: Page) -> str:
 
 def left_by(page: Page, zipcode: str = "") -> Shown:
     """What the filters of the address leave, by the functions that the page's numbers rest on."""
-    everything = houses_map.houses(houses_pricing.Shared().everywhere(), houses_map.ALL, zipcode)
-    return houses_area.narrowed(everything, asked_area(page))
+    everything = map_view.houses(pricing.Shared().everywhere(), map_view.ALL, zipcode)
+    return map_area.narrowed(everything, asked_area(page))
 
 
 def numbers_are(page: Page, left: Shown) -> None:
     kpi(page, "houses", len(left.ids))
     kpi(page, "median", float(np.median(left.prices)))
-    kpi(page, "sold", int((left.kinds == houses_map.SOLD).sum()))
-    kpi(page, "for-sale", int((left.kinds == houses_map.FOR_SALE).sum()))
-    expect(page.locator("#map-table tbody tr")).to_have_count(min(len(left.ids), houses_map.TABLE_ROWS))
+    kpi(page, "sold", int((left.kinds == map_view.SOLD).sum()))
+    kpi(page, "for-sale", int((left.kinds == map_view.FOR_SALE).sum()))
+    expect(page.locator("#map-table tbody tr")).to_have_count(min(len(left.ids), map_view.TABLE_ROWS))
 
 
 BOX = [(0.4, 0.3), (0.7, 0.6)]
@@ -126,7 +126,7 @@ def test_an_area_drawn_on_the_map_narrows_the_page_and_survives_ticks(
 
 def test_zip_code_and_visible_part_narrow_the_page_by_keyboard(app: App, page: Page, publish: Publish) -> None:
     publish()
-    found = houses_pricing.Shared().everywhere()
+    found = pricing.Shared().everywhere()
     page.goto("/map")
     map_ready(page)
     zipcode = "98103"
@@ -135,7 +135,7 @@ def test_zip_code_and_visible_part_narrow_the_page_by_keyboard(app: App, page: P
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     expect(page).to_have_url(f"{app.url}/map?zip={zipcode}")
-    numbers_are(page, houses_map.houses(found, houses_map.ALL, zipcode))
+    numbers_are(page, map_view.houses(found, map_view.ALL, zipcode))
     page.locator("#map-visible").press("Enter")
     expect(page).to_have_url(re.compile(rf"/map\?zip={zipcode}&area=-122"))
     numbers_are(page, left_by(page, zipcode))
@@ -148,7 +148,7 @@ def test_an_area_that_is_none_falls_back_with_a_notice(page: Page, publish: Publ
     publish()
     page.goto("/map?area=here&zip=1&show=castles")
     expect(page.locator("#map-notice")).to_contain_text("show=castles, zip=1, area=here")
-    everything = houses_map.houses(houses_pricing.Shared().everywhere(), houses_map.ALL, "")
+    everything = map_view.houses(pricing.Shared().everywhere(), map_view.ALL, "")
     kpi(page, "houses", len(everything.ids))
 
 

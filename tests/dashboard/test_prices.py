@@ -12,9 +12,9 @@ import pytest
 from dash.development.base_component import Component
 from plotly.utils import PlotlyJSONEncoder
 
-from dashboard import houses, houses_facts, houses_models, houses_price, houses_pricing
-from dashboard.houses_price import Asked
 from dashboard.live.snapshot import Live
+from dashboard.pages.houses import fact_sliders, live_view, models_view, price_view, pricing
+from dashboard.pages.houses.price_view import Asked
 from dashboard.ui import formats, model_charts
 from jobs.houses.live_error import LiveError, Sold, VersionError
 from jobs.houses.pricing import Pricer, UnknownHouseError
@@ -38,26 +38,26 @@ def test_a_view_has_only_the_changes_that_change_something(publish: Publish) -> 
     publish()
     pricer = Pricer()
     own = pricer.price(HOUSE).facts["grade"]
-    view = houses_price.look(pricer, asked(HOUSE, lat=47.5), {"grade": own, "condition": 5.0}, afresh=False)
+    view = price_view.look(pricer, asked(HOUSE, lat=47.5), {"grade": own, "condition": 5.0}, afresh=False)
     assert view is not None
     assert view.changes == {"lat": 47.5, "condition": 5.0}
     assert view.now.price == pricer.price(HOUSE, {"lat": 47.5, "condition": 5.0}).price
-    back = houses_price.look(pricer, asked(HOUSE, lat=47.5), {"grade": own}, afresh=True)
+    back = price_view.look(pricer, asked(HOUSE, lat=47.5), {"grade": own}, afresh=True)
     assert back is not None
     assert (back.changes, back.now) == ({}, back.original)
 
 
 def test_a_view_without_a_house_still_asks_for_a_model(publish: Publish) -> None:
     publish()
-    assert houses_price.look(Pricer(), asked(""), {}, afresh=False) is None
+    assert price_view.look(Pricer(), asked(""), {}, afresh=False) is None
     with pytest.raises(UnknownHouseError):
-        houses_price.look(Pricer(), asked("none"), {}, afresh=False)
+        price_view.look(Pricer(), asked("none"), {}, afresh=False)
 
 
 def test_the_address_is_of_exactly_this_view(publish: Publish) -> None:
-    address = houses_price.address("71 29", {"grade": 9.0, "bathrooms": 2.25})
+    address = price_view.address("71 29", {"grade": 9.0, "bathrooms": 2.25})
     assert address == "/price?id=71+29&grade=9&bathrooms=2.25"
-    changes, ignored = houses_pricing.usable({"grade": "9", "bathrooms": "2.25", "colour": "red", "view": "x"})
+    changes, ignored = pricing.usable({"grade": "9", "bathrooms": "2.25", "colour": "red", "view": "x"})
     assert changes == {"grade": 9.0, "bathrooms": 2.25}
     assert ["colour is no fact" in ignored[0], "view must be a number from 0 to 4" in ignored[1]] == [True, True]
 
@@ -65,20 +65,20 @@ def test_the_address_is_of_exactly_this_view(publish: Publish) -> None:
 def test_the_numbers_on_top_are_those_of_the_answer(publish: Publish) -> None:
     publish()
     answer = Pricer().price(HOUSE)
-    shown = as_json(houses_price.kpis(answer, answer))
+    shown = as_json(price_view.kpis(answer, answer))
     assert f'"data-value": "{answer.price}"' in shown
     assert (f'"data-low": "{answer.low}"' in shown, f'"data-high": "{answer.high}"' in shown) == (True, True)
     assert f'"data-value": "{answer.sold_price}"' in shown
     assert formats.signed_percent(answer.price / answer.sold_price - 1) in shown
     assert "v0001" in shown
     offered = Pricer().price(FOR_SALE)
-    assert "For sale" in as_json(houses_price.kpis(offered, offered))
+    assert "For sale" in as_json(price_view.kpis(offered, offered))
 
 
 def test_the_table_adds_up_to_the_price(publish: Publish) -> None:
     publish()
     answer = Pricer().price(HOUSE)
-    rows = json.loads(as_json(houses_price.contribution_table(answer)))
+    rows = json.loads(as_json(price_view.contribution_table(answer)))
     body = rows["props"]["children"]["props"]["children"][2]["props"]["children"]
     dollars = [float(row["props"]["children"][2]["props"]["data-value"]) for row in body]
     assert sum(dollars[:-1]) == pytest.approx(dollars[-1])
@@ -101,15 +101,15 @@ def test_imputed_facts_are_named(publish: Publish) -> None:
     facts = {**original.facts, "condition": np.where(original.ids == HOUSE, np.nan, original.facts["condition"])}
     publish(houses=type(original)(original.ids, facts, original.prices))
     answer = Pricer().price(HOUSE)
-    assert "condition, 1 to 5" in houses_price.imputed_line(answer)
-    assert "typical value" in as_json(houses_price.fact_table(answer))
-    assert len(houses_facts.sliders(answer, {})) == len(houses_facts.SLIDERS)
+    assert "condition, 1 to 5" in price_view.imputed_line(answer)
+    assert "typical value" in as_json(price_view.fact_table(answer))
+    assert len(fact_sliders.sliders(answer, {})) == len(fact_sliders.SLIDERS)
 
 
 def test_a_slider_holds_the_houses_own_value(publish: Publish) -> None:
     publish()
     answer = Pricer().price(HOUSE)
-    shown = as_json(houses_facts.sliders(answer, {"sqft_living": 12_000.0, "grade": 11.0}))
+    shown = as_json(fact_sliders.sliders(answer, {"sqft_living": 12_000.0, "grade": 11.0}))
     assert '"max": 1200' in shown  # 12,000, or what lies a step above it
     assert '"value": 11.0' in shown
     assert '"thumbLabel": "Bathrooms"' in shown
@@ -120,7 +120,7 @@ def test_a_slider_holds_the_houses_own_value(publish: Publish) -> None:
 def test_a_slider_comes_back_to_the_houses_own_value_exactly(publish: Publish, own: float, value: float | None) -> None:
     publish()
     answer = replace(Pricer().price(HOUSE), facts={**Pricer().price(HOUSE).facts, "sqft_living": own})
-    built = houses_facts.sliders(answer, {} if value is None else {"sqft_living": value})
+    built = fact_sliders.sliders(answer, {} if value is None else {"sqft_living": value})
     slider = json.loads(as_json(built[0]))["props"]["children"][1]["props"]
     shown = own if value is None else value
     assert (slider["value"], slider["min"] <= min(own, shown), slider["max"] >= max(own, shown)) == (shown, True, True)
@@ -129,14 +129,14 @@ def test_a_slider_comes_back_to_the_houses_own_value_exactly(publish: Publish, o
 
 
 def test_an_unknown_house_leads_to_those_like_it() -> None:
-    shown = as_json(houses_price.unknown("No house has the id '<b>'.", ["712", "713"]))
+    shown = as_json(price_view.unknown("No house has the id '<b>'.", ["712", "713"]))
     assert '"href": "/price?id=712"' in shown
     assert "No house has the id '<b>'." in shown
 
 
 def test_predicted_prices_are_asked_for_once(publish: Publish, monkeypatch: pytest.MonkeyPatch) -> None:
     publish()
-    shared = houses_pricing.Shared()
+    shared = pricing.Shared()
     version, prices = shared.predicted([HOUSE, "none"])
     assert (version, prices["none"]) == ("v0001", None)
     assert prices[HOUSE] == pytest.approx(Pricer().price(HOUSE).price)
@@ -145,44 +145,44 @@ def test_predicted_prices_are_asked_for_once(publish: Publish, monkeypatch: pyte
 
 
 def test_without_a_model_nothing_is_predicted_and_the_command_is_named(lake: Path) -> None:
-    assert houses_pricing.Shared().predicted([HOUSE]) == ("", {})
-    assert "jobs/houses/train.py" in as_json(houses.feed_model(""))
-    state = houses_models.models_state(houses_pricing.Shared().models())
+    assert pricing.Shared().predicted([HOUSE]) == ("", {})
+    assert "jobs/houses/train.py" in as_json(live_view.feed_model(""))
+    state = models_view.models_state(pricing.Shared().models())
     assert state.state == "empty"
     assert "./spark-submit.sh jobs/houses/train.py" in as_json(list(state.notice))
 
 
 def test_the_snapshot_follows_versions_and_rollback(publish: Publish) -> None:
     publish()
-    live = Live([houses.SOURCE])
+    live = Live([live_view.SOURCE])
     first = live.refresh()
     assert live.refresh().version == first.version
     publish(factor=1.5)
     second = live.refresh()
-    found = houses_models.models(second.domains["houses"])
+    found = models_view.models(second.domains["houses"])
     assert (found.live, found.best, len(found.versions)) == ("v0002", "v0001", 2)
     assert second.version != first.version
     Registry("houses").rollback("too high")
-    found = houses_models.models(live.refresh().domains["houses"])
+    found = models_view.models(live.refresh().domains["houses"])
     assert found.live == "v0001"
-    first_row = as_json(houses_models.version_table(found)).split('"data-version": "v0002"')[1]
+    first_row = as_json(models_view.version_table(found)).split('"data-version": "v0002"')[1]
     assert ("badge-live" in first_row, "badge-best" in first_row) == (True, True)
-    assert "too high" in as_json(houses_models.switch_table(found))
+    assert "too high" in as_json(models_view.switch_table(found))
 
 
 def test_a_damaged_version_is_shown_as_such(publish: Publish) -> None:
     publish()
     (Registry("houses").path(publish()) / "manifest.json").write_text("{")
-    found = houses_pricing.Shared().models()
-    assert '"data-outcome": "damaged"' in as_json(houses_models.version_table(found))
-    assert len(houses_models.version_frame(found, None)) == 1
+    found = pricing.Shared().models()
+    assert '"data-outcome": "damaged"' in as_json(models_view.version_table(found))
+    assert len(models_view.version_frame(found, None)) == 1
 
 
 def test_a_damaged_registry_keeps_the_versions(publish: Publish) -> None:
     publish()
     Registry("houses").file.write_text("{")
-    found = houses_pricing.Shared().models()
-    state = houses_models.models_state(found)
+    found = pricing.Shared().models()
+    state = models_view.models_state(found)
     assert (state.state, len(found.versions), found.live) == ("stale", 1, None)
     assert "rollback" in as_json(list(state.notice))
 
@@ -191,13 +191,13 @@ def test_live_error_stands_beside_the_hold_out_error(publish: Publish) -> None:
     publish()
     sold = Sold(HOUSE, datetime(2026, 5, 1, 12, tzinfo=UTC), 400_000.0, 440_000.0, "v0001")
     errors = LiveError((VersionError("v0001", 3, 0.1, 0.125),), (sold,))
-    found = houses_pricing.Shared().models()
-    table = as_json(houses_models.live_error_table(errors, "v0001"))
+    found = pricing.Shared().models()
+    table = as_json(models_view.live_error_table(errors, "v0001"))
     assert ("10.0 %" in table, "12.5 %" in table) == (True, True)
-    newest = as_json(houses_models.newest_table(errors.newest))
+    newest = as_json(models_view.newest_table(errors.newest))
     assert ("+10.0 %" in newest, f"/price?id={HOUSE}" in newest) == (True, True)
-    assert "3 houses sold since" in as_json(houses_models.kpis(found, errors))
-    frame = houses_models.version_frame(found, errors)
+    assert "3 houses sold since" in as_json(models_view.kpis(found, errors))
+    frame = models_view.version_frame(found, errors)
     assert frame["live_mape"].tolist() == [0.1]
     assert model_charts.versions(frame, "dark", "r").data[2].y == (0.1,)
 
@@ -213,7 +213,7 @@ def test_live_error_stands_beside_the_hold_out_error(publish: Publish) -> None:
 )
 def test_the_live_error_tile_has_four_states(publish: Publish, errors: LiveError | None, state: str) -> None:
     publish()
-    assert houses_models.live_error_state(houses_pricing.Shared().models(), errors).state == state
+    assert models_view.live_error_state(pricing.Shared().models(), errors).state == state
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ import pandas as pd
 from dash import html
 from dash.development.base_component import Component
 
-from dashboard import houses_price
-from dashboard.houses_pricing import NO_MODEL, ModelsView, metric
 from dashboard.live.snapshot import DomainView
+from dashboard.pages.houses import price_view
+from dashboard.pages.houses.pricing import NO_MODEL, ModelsView, metric
 from dashboard.ui import formats, tiles
 from dashboard.ui.tiles import TileState
 from jobs.houses.live_error import LiveError, Sold
@@ -229,7 +229,7 @@ def newest_table(newest: Sequence[Sold]) -> Component:
     rows = [
         html.Tr(
             [
-                tiles.cell("id", houses_price.house_link(sale.id), sale.id, number=False),
+                tiles.cell("id", price_view.house_link(sale.id), sale.id, number=False),
                 tiles.cell("sold_at", formats.clock(sale.sold_at), sale.sold_at.isoformat(), number=False),
                 tiles.cell("price", formats.money(sale.price), sale.price),
                 tiles.cell("predicted", formats.money(sale.predicted), sale.predicted),

@@ -9,9 +9,9 @@ from dash import Input, Output, callback, html, no_update
 from dash.development.base_component import Component
 from dash.exceptions import PreventUpdate
 
-from dashboard import houses, houses_models
 from dashboard.live import snapshot
 from dashboard.live.snapshot import DomainView
+from dashboard.pages.houses import live_view, models_view
 from dashboard.ui import charts, model_charts, tiles
 
 NAME = "Models"
@@ -70,7 +70,7 @@ def _versions_tile() -> Component:
 
 
 def _view() -> DomainView:
-    view = snapshot.view(houses.SOURCE.domain.name)
+    view = snapshot.view(live_view.SOURCE.domain.name)
     if view is None:
         raise PreventUpdate
     return view
@@ -80,7 +80,7 @@ def _view() -> DomainView:
 def update_kpis(_version: str | None) -> list[Component]:
     """The live version in numbers."""
     view = _view()
-    return houses_models.kpis(houses_models.models(view), houses_models.live_error(view))
+    return models_view.kpis(models_view.models(view), models_view.live_error(view))
 
 
 @callback(
@@ -93,16 +93,16 @@ def update_kpis(_version: str | None) -> list[Component]:
 def update_trend(_version: str | None, scheme: str | None) -> tuple[Any, ...]:
     """Metrics over the versions."""
     view = _view()
-    found = houses_models.models(view)
-    rows = houses_models.version_frame(found, houses_models.live_error(view))
+    found = models_view.models(view)
+    rows = models_view.version_frame(found, models_view.live_error(view))
     figure = _drawn(tuple(rows.itertuples(index=False, name=None)), scheme) if scheme and len(rows) else no_update
-    return figure, houses_models.trend_table(rows), *houses_models.models_state(found)
+    return figure, models_view.trend_table(rows), *models_view.models_state(found)
 
 
 @functools.lru_cache(maxsize=4)
 def _drawn(rows: tuple[tuple[Any, ...], ...], scheme: str) -> Any:
     """The figure of these versions, drawn once: they change once a night."""
-    frame = pd.DataFrame(rows, columns=houses_models.VERSION_COLUMNS).astype(object)
+    frame = pd.DataFrame(rows, columns=models_view.VERSION_COLUMNS).astype(object)
     return json.loads(model_charts.versions(frame, scheme, "models-trend").to_json())
 
 
@@ -114,8 +114,8 @@ def _drawn(rows: tuple[tuple[Any, ...], ...], scheme: str) -> Any:
 )
 def update_versions(_version: str | None) -> tuple[Any, ...]:
     """The versions and the switches between them."""
-    found = houses_models.models(_view())
-    return houses_models.version_table(found), houses_models.switch_table(found), *houses_models.models_state(found)
+    found = models_view.models(_view())
+    return models_view.version_table(found), models_view.switch_table(found), *models_view.models_state(found)
 
 
 @callback(
@@ -127,8 +127,8 @@ def update_versions(_version: str | None) -> tuple[Any, ...]:
 def update_live_error(_version: str | None) -> tuple[Any, ...]:
     """The error on houses sold since they were priced."""
     view = _view()
-    found, errors = houses_models.models(view), houses_models.live_error(view)
-    state = houses_models.live_error_state(found, errors)
+    found, errors = models_view.models(view), models_view.live_error(view)
+    state = models_view.live_error_state(found, errors)
     if errors is None:
         return no_update, no_update, *state
-    return houses_models.live_error_table(errors, found.live), houses_models.newest_table(errors.newest), *state
+    return models_view.live_error_table(errors, found.live), models_view.newest_table(errors.newest), *state

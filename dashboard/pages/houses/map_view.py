@@ -10,8 +10,8 @@ import plotly.graph_objects as go
 from dash import dcc, html
 from dash.development.base_component import Component
 
-from dashboard import houses_house, houses_price
-from dashboard.houses_pricing import Everywhere
+from dashboard.pages.houses import house_view, price_view
+from dashboard.pages.houses.pricing import Everywhere
 from dashboard.ui import charts, formats, tiles
 
 ALL, FOR_SALE, SOLD = "all", "for-sale", "sold"
@@ -136,12 +136,12 @@ def table(shown: Shown) -> Component:
     rows = [
         html.Tr(
             [
-                tiles.cell("id", houses_price.house_link(str(shown.ids[at])), str(shown.ids[at]), number=False),
+                tiles.cell("id", price_view.house_link(str(shown.ids[at])), str(shown.ids[at]), number=False),
                 tiles.cell("kind", _KINDS[str(shown.kinds[at])][0], number=False),
                 tiles.cell("zip", "" if np.isnan(shown.zips[at]) else f"{int(shown.zips[at]):05d}", number=False),
                 tiles.cell("price", formats.money(float(shown.prices[at])), float(shown.prices[at])),
                 tiles.cell("predicted", formats.money(float(shown.predicted[at])), float(shown.predicted[at])),
-                tiles.cell("sales", dcc.Link("sales", href=houses_house.address(str(shown.ids[at])))),
+                tiles.cell("sales", dcc.Link("sales", href=house_view.address(str(shown.ids[at])))),
             ],
             **tiles.attributes(house=str(shown.ids[at])),
         )

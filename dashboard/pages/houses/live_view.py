@@ -9,8 +9,8 @@ import pyarrow.compute as pc
 from dash import dcc, html
 from dash.development.base_component import Component
 
-from dashboard import houses_bands, houses_pricing
 from dashboard.live.snapshot import DomainView, Source
+from dashboard.pages.houses import bands, pricing
 from dashboard.ui import charts, event_grid, formats, tiles
 from dashboard.ui.tiles import TileState
 from jobs.houses import schema
@@ -38,9 +38,9 @@ SOURCE = Source(
     speed_query="averages",
     span=max(RANGES.values()),
     extra={
-        "models": houses_pricing.read_models,
-        "live_error": houses_pricing.read_live_error,
-        "spread": houses_bands.read,
+        "models": pricing.read_models,
+        "live_error": pricing.read_live_error,
+        "spread": bands.read,
     },
 )
 
@@ -185,7 +185,7 @@ def feed_rows(view: DomainView, predicted: Mapping[str, float | None]) -> pd.Dat
 def feed_model(version: str) -> list[Any]:
     """Which version predicted the prices in the feed, or how to get one."""
     if not version:
-        return formats.with_code(f"No predicted prices: {houses_pricing.NO_MODEL}")
+        return formats.with_code(f"No predicted prices: {pricing.NO_MODEL}")
     return [
         f"Predicted by {version}, which may have been trained on the sale itself. ",
         dcc.Link("Models", href="/models"),

@@ -7,7 +7,7 @@ import numpy as np
 from dash import html
 from dash.development.base_component import Component
 
-from dashboard.houses_map import FOR_SALE, SOLD, Shown
+from dashboard.pages.houses.map_view import FOR_SALE, SOLD, Shown
 from dashboard.ui import formats, tiles
 
 MOST_CORNERS = 100  # the browser sends fewer; an address may hold anything

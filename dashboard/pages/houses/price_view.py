@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 from dash import dcc, html
 from dash.development.base_component import Component
 
-from dashboard.houses_facts import fact_text, label
+from dashboard.pages.houses.fact_sliders import fact_text, label
 from dashboard.ui import formats, tiles
 from dashboard.ui.tiles import TileState
 from jobs.houses.answers import Answer, Comparable

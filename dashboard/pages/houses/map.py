@@ -8,8 +8,8 @@ from dash import ClientsideFunction, Input, Output, State, callback, clientside_
 from dash.development.base_component import Component
 from dash.exceptions import PreventUpdate
 
-from dashboard import houses_area, houses_map, houses_pricing
-from dashboard.houses_pricing import Everywhere
+from dashboard.pages.houses import map_area, map_view, pricing
+from dashboard.pages.houses.pricing import Everywhere
 from dashboard.ui import charts, formats, tiles
 from dashboard.ui.tiles import TileState
 from lakehouse.errors import LakeError, UnavailableError
@@ -24,20 +24,20 @@ NO_HOUSE = "No house fits this filter. Clear it, or choose another area."
 NO_PLACE = "No house is on the map: latitude and longitude of none are known."
 
 
-def layout(show: str = houses_map.ALL, **query: str) -> Component:
+def layout(show: str = map_view.ALL, **query: str) -> Component:
     """The page before its first data; `?show=for-sale&zip=98103&area=-122.4,47.6,-122.3,47.7` filters."""
     zipcode, area = query.get("zip", ""), query.get("area", "")
     known = {
-        "show": show in houses_map.SHOWS,
+        "show": show in map_view.SHOWS,
         "zip": not zipcode or (isinstance(zipcode, str) and zipcode.isdigit() and len(zipcode) == 5),
-        "area": houses_area.is_area(area),
+        "area": map_area.is_area(area),
     }
     asked = {"show": show, "zip": zipcode, "area": area}
     unknown = [f"{name}={asked[name]}" for name, fits in known.items() if not fits]
     chosen = {name: value if known[name] else "" for name, value in asked.items()}
     intro = [html.H1("Map of houses"), html.P("Where the houses are and what they cost. A click leads to the price.")]
     notice = html.P(formats.not_known(unknown), id="map-notice", className="notice", role="status")
-    tile = _map_tile(chosen["show"] or houses_map.ALL, chosen["zip"], chosen["area"])
+    tile = _map_tile(chosen["show"] or map_view.ALL, chosen["zip"], chosen["area"])
     return html.Div([html.Div(intro, className="intro"), notice, tile])
 
 
@@ -70,13 +70,13 @@ def _filters(show: str, zipcode: str) -> list[Component]:
         dmc.SegmentedControl(
             id="map-show",
             value=show,
-            data=[{"value": value, "label": label} for value, label in houses_map.SHOWS.items()],
+            data=[{"value": value, "label": label} for value, label in map_view.SHOWS.items()],
             size="xs",
             **tiles.attributes(aria_label="Houses shown"),
         ),
         dmc.Select(
             id="map-zip",
-            data=houses_map.options([zipcode] if zipcode else []),
+            data=map_view.options([zipcode] if zipcode else []),
             value=zipcode or None,
             placeholder="All zip codes",
             clearable=True,
@@ -97,7 +97,7 @@ def _filters(show: str, zipcode: str) -> list[Component]:
 
 
 def _found() -> tuple[str, Everywhere]:
-    return houses_pricing.shared().pricer.model().version, houses_pricing.shared().everywhere()
+    return pricing.shared().pricer.model().version, pricing.shared().everywhere()
 
 
 @callback(
@@ -121,9 +121,9 @@ def update(_version: str | None, scheme: str | None, show: str, zipcode: str | N
     key = f"{version} {scheme} {show} {zipcode}"
     if not scheme or key == before:
         raise PreventUpdate
-    figure = houses_map.figure(houses_map.houses(found, show, zipcode or ""), scheme, f"map-{zipcode or ''}")
+    figure = map_view.figure(map_view.houses(found, show, zipcode or ""), scheme, f"map-{zipcode or ''}")
     state = TileState("ready", [], found.model.manifest["trained_at"])
-    return figure, houses_map.options(houses_map.zips(found)), key, *state
+    return figure, map_view.options(map_view.zips(found)), key, *state
 
 
 @callback(
@@ -147,13 +147,13 @@ def update_list(_version: str | None, show: str, zipcode: str | None, area: str,
     key = f"{version} {show} {zipcode} {area}"
     if key == before:
         raise PreventUpdate
-    everything = houses_map.houses(found, show, zipcode or "")
-    left = houses_area.narrowed(everything, area)
-    chosen = {"show": "" if show == houses_map.ALL else show, "zip": zipcode or "", "area": area}
+    everything = map_view.houses(found, show, zipcode or "")
+    left = map_area.narrowed(everything, area)
+    chosen = {"show": "" if show == map_view.ALL else show, "zip": zipcode or "", "area": area}
     query = urlencode({name: value for name, value in chosen.items() if value}, safe=",")
-    told = houses_map.caption(left) if len(left.ids) else NO_HOUSE if houses_map.has_places(found) else NO_PLACE
-    numbers = houses_area.kpis(left, len(found.model.known.houses))
-    return told, numbers, houses_map.table(left), f"{PATH}?{query}" if query else PATH, key
+    told = map_view.caption(left) if len(left.ids) else NO_HOUSE if map_view.has_places(found) else NO_PLACE
+    numbers = map_area.kpis(left, len(found.model.known.houses))
+    return told, numbers, map_view.table(left), f"{PATH}?{query}" if query else PATH, key
 
 
 clientside_callback(

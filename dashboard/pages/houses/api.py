@@ -4,7 +4,7 @@ from typing import Any
 
 import flask
 
-from dashboard import houses_pricing
+from dashboard.pages.houses import pricing
 from jobs.houses import whatif
 from jobs.houses.pricing import UnknownHouseError
 from lakehouse.errors import LakeError, UsageError
@@ -16,7 +16,7 @@ def price(house_id: str) -> tuple[dict[str, Any], int]:
     query = {name: values[0] if len(values) == 1 else values for name, values in asked.items()}
     try:
         changes = whatif.parse(query)
-        return houses_pricing.shared().pricer.price(house_id, changes).as_dict(), 200
+        return pricing.shared().pricer.price(house_id, changes).as_dict(), 200
     except UsageError as error:
         return {"error": str(error)}, 400
     except UnknownHouseError as error:

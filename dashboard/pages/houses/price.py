@@ -19,25 +19,25 @@ from dash import (
 from dash.development.base_component import Component
 from dash.exceptions import PreventUpdate
 
-from dashboard import houses_api, houses_facts, houses_price, houses_pricing, price_tiles
-from dashboard.houses_price import Asked
+from dashboard.pages.houses import api, fact_sliders, price_tiles, price_view, pricing
+from dashboard.pages.houses.price_view import Asked
 from dashboard.ui import charts, formats, model_charts, tiles
 from dashboard.ui.tiles import TileState
 from jobs.houses.pricing import UnknownHouseError
 from lakehouse.errors import LakeError
 
 NAME = "Price"
-PATH = houses_price.PATH
+PATH = price_view.PATH
 ORDER = 11
 ICON = "price"
-add_routes = houses_api.add_routes
+add_routes = api.add_routes
 
 
 def layout(**query: str) -> Component:
     """The page before its answer; `?id=7129300520&grade=9` asks for a house with another grade."""
     given = query.pop("id", "")
     house = (given if isinstance(given, str) else given[-1]).strip()
-    changes, ignored = houses_pricing.usable(query)
+    changes, ignored = pricing.usable(query)
     asked = {"id": house, "changes": changes, "ignored": ignored}
     intro = [html.H1("Price of a house"), html.P("What the live model says a house sells for, and why.")]
     parts = [price_tiles.what_if(), price_tiles.contributions(), price_tiles.comparables()]
@@ -62,7 +62,7 @@ def search(typed: str | None, asked: Asked) -> list[Component]:
     if not wanted or wanted == asked["id"]:
         return []
     try:
-        return houses_price.found_list(houses_pricing.shared().pricer.search(wanted), wanted)
+        return price_view.found_list(pricing.shared().pricer.search(wanted), wanted)
     except LakeError as error:
         return [html.P(formats.with_code(str(error)), className="caption")]
 
@@ -79,10 +79,10 @@ def build_sliders(_version: str | None, resets: int, asked: Asked, built: Any) -
     if not asked["id"] or (built and not ctx.triggered_id == "price-reset"):
         raise PreventUpdate
     try:
-        original = houses_pricing.shared().pricer.price(asked["id"])
+        original = pricing.shared().pricer.price(asked["id"])
     except LakeError:
         raise PreventUpdate from None
-    return houses_facts.sliders(original, {} if resets else asked["changes"])
+    return fact_sliders.sliders(original, {} if resets else asked["changes"])
 
 
 @callback(
@@ -118,31 +118,31 @@ def update(
     """Everything that the answer changes; nothing while it is the one shown."""
     chosen = {slider["name"]: value for slider, value in zip(ids, values, strict=True)}
     try:
-        view = houses_price.look(houses_pricing.shared().pricer, asked, chosen, resets > 0)
+        view = price_view.look(pricing.shared().pricer, asked, chosen, resets > 0)
     except LakeError as error:
         return _states(_trouble(error), _elsewhere(error))
     if view is None:
-        return _states(TileState("empty", houses_price.nothing_asked(_examples()), None), "No house is asked for yet.")
+        return _states(TileState("empty", price_view.nothing_asked(_examples()), None), "No house is asked for yet.")
     digest = f"{scheme} {view.digest()}"
     if not scheme or digest == shown:
         raise PreventUpdate
     now = view.now
     parts = [(part.label, part.dollars) for part in now.contributions]
     figure = model_charts.waterfall(now.baseline, parts, now.price, scheme, f"price-{now.id}")
-    link = houses_price.address(now.id, view.changes)
-    state = houses_price.ready(now)
+    link = price_view.address(now.id, view.changes)
+    state = price_view.ready(now)
     first = TileState("ready", " ".join(asked["ignored"]), state.as_of)
     return (
         figure,
-        houses_price.kpis(view.original, now),
-        houses_price.imputed_line(now),
-        houses_price.what_if_line(view.original, now, view.changes),
-        houses_price.changes_line(view.original, view.changes),
-        houses_price.contribution_table(now),
-        houses_price.comparable_table(now.comparables),
-        houses_price.fact_table(now),
+        price_view.kpis(view.original, now),
+        price_view.imputed_line(now),
+        price_view.what_if_line(view.original, now, view.changes),
+        price_view.changes_line(view.original, view.changes),
+        price_view.contribution_table(now),
+        price_view.comparable_table(now.comparables),
+        price_view.fact_table(now),
         link,
-        houses_price.api_address(now.id, view.changes),
+        price_view.api_address(now.id, view.changes),
         digest,
         *first,
         *[part for _tile in TILES[1:] for part in state],
@@ -156,8 +156,8 @@ def _states(first: TileState, others: str) -> tuple[Any, ...]:
 
 def _trouble(error: LakeError) -> TileState:
     if isinstance(error, UnknownHouseError):
-        return TileState("error", houses_price.unknown(error.what, error.nearest), None)
-    missing = houses_pricing.shared().models().live is None and not houses_pricing.shared().models().error
+        return TileState("error", price_view.unknown(error.what, error.nearest), None)
+    missing = pricing.shared().models().live is None and not pricing.shared().models().error
     return TileState("empty" if missing else "error", formats.with_code(str(error)), None)
 
 
@@ -167,7 +167,7 @@ def _elsewhere(error: LakeError) -> str:
 
 def _examples() -> list[Any]:
     try:
-        return houses_pricing.shared().pricer.search("7129300520", 1) or houses_pricing.shared().pricer.search("", 1)
+        return pricing.shared().pricer.search("7129300520", 1) or pricing.shared().pricer.search("", 1)
     except LakeError:
         return []
 

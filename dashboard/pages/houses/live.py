@@ -8,24 +8,24 @@ from dash.dependencies import ClientsideFunction
 from dash.development.base_component import Component
 from dash.exceptions import PreventUpdate
 
-from dashboard import houses, houses_bands, houses_parity, houses_pricing, houses_tiles
 from dashboard.live import snapshot
 from dashboard.live.snapshot import DomainView
+from dashboard.pages.houses import bands, live_tiles, live_view, parity, pricing
 from dashboard.ui import charts, event_grid, formats, tiles
 
 NAME = "Houses"
 PATH = "/houses"
 ORDER = 10
 ICON = "house"
-SOURCE = houses.SOURCE
+SOURCE = live_view.SOURCE
 
 
-def layout(decade: str = "", shape: str = houses_tiles.LINES, **_query: str) -> Component:
+def layout(decade: str = "", shape: str = live_tiles.LINES, **_query: str) -> Component:
     """The page before its first data; `?decade=1990,2000&shape=multiples` picks decades and how they are drawn."""
     asked = [part for part in decade.split(",") if part]
     chosen = [part for part in asked if re.fullmatch(r"[12]\d\d0", part)]
     unknown = [f"decade={part[:20]}" for part in asked if part not in chosen]
-    unknown += [] if shape in houses_tiles.SHAPES else [f"shape={shape[:20]}"]
+    unknown += [] if shape in live_tiles.SHAPES else [f"shape={shape[:20]}"]
     intro = [html.H1("House sales"), html.P("Average price per decade built, window by window, as the sales come in.")]
     return html.Div(
         [
@@ -34,10 +34,10 @@ def layout(decade: str = "", shape: str = houses_tiles.LINES, **_query: str) -> 
             html.Div(tiles.loading_kpis(6), id="houses-kpis", className="kpis"),
             html.Div(
                 [
-                    houses_tiles.last_window(),
-                    houses_tiles.windows(chosen, shape if shape in houses_tiles.SHAPES else houses_tiles.LINES),
-                    html.Div(houses_tiles.live_feed(), className="all"),
-                    html.Div(houses_tiles.parity(), className="all"),
+                    live_tiles.last_window(),
+                    live_tiles.windows(chosen, shape if shape in live_tiles.SHAPES else live_tiles.LINES),
+                    html.Div(live_tiles.live_feed(), className="all"),
+                    html.Div(live_tiles.parity(), className="all"),
                 ],
                 className="grid",
             ),
@@ -58,7 +58,7 @@ def _view() -> DomainView:
 @callback(Output("houses-kpis", "children"), Input("live", "data"))
 def update_kpis(_version: str | None) -> list[Component]:
     """The numbers on top."""
-    return houses.kpis(_view())
+    return live_view.kpis(_view())
 
 
 @callback(
@@ -74,13 +74,13 @@ def update_kpis(_version: str | None) -> list[Component]:
 def update_last_window(_version: str | None, scheme: str | None, shown: Shown) -> tuple[Any, ...]:
     """Bars, caption and table of the newest windows."""
     view = _view()
-    state = houses.windows_state(view)
+    state = live_view.windows_state(view)
     if view.served.empty or not scheme or not shown:
         return no_update, no_update, no_update, no_update, *state
-    newest = houses.last_windows(houses.within(view.served, shown["range"]))
-    last = houses_bands.with_bands(newest, view.extra.get("spread"))
-    figure = charts.bars(houses.bar_rows(last), "sales", scheme, "houses-last-window")
-    return figure, houses.caption(last), houses.quiet_note(view, last), houses.last_window_table(last), *state
+    newest = live_view.last_windows(live_view.within(view.served, shown["range"]))
+    last = bands.with_bands(newest, view.extra.get("spread"))
+    figure = charts.bars(live_view.bar_rows(last), "sales", scheme, "houses-last-window")
+    return figure, live_view.caption(last), live_view.quiet_note(view, last), live_view.last_window_table(last), *state
 
 
 @callback(
@@ -106,16 +106,16 @@ def update_windows(
 ) -> tuple[Any, ...]:
     """Lines or small charts, table rows and the picker's options."""
     view = _view()
-    state = houses.windows_state(view)
+    state = live_view.windows_state(view)
     if view.served.empty or not scheme or not shown:
         return no_update, no_update, no_update, no_update, *state
-    served = houses.within(view.served, shown["range"])
-    everything = houses.decades(view.served)
-    rows = served[served["decade"].isin(houses.picked(served, chosen))]
-    drawn = charts.multiples if shape == houses_tiles.MULTIPLES else charts.lines
-    figure = drawn(houses.line_rows(rows), everything, scheme, f"houses-windows-{shape}-{shown['range']}")
+    served = live_view.within(view.served, shown["range"])
+    everything = live_view.decades(view.served)
+    rows = served[served["decade"].isin(live_view.picked(served, chosen))]
+    drawn = charts.multiples if shape == live_tiles.MULTIPLES else charts.lines
+    figure = drawn(live_view.line_rows(rows), everything, scheme, f"houses-windows-{shape}-{shown['range']}")
     new = [{"value": str(decade), "label": f"{decade}s"} for decade in sorted({*everything, *map(int, chosen or [])})]
-    return figure, houses.served_by(rows), houses.window_rows(rows), no_update if new == options else new, *state
+    return figure, live_view.served_by(rows), live_view.window_rows(rows), no_update if new == options else new, *state
 
 
 @callback(
@@ -133,23 +133,23 @@ def update_feed(_version: str | None, keys: list[str], priced_by: str) -> tuple[
     """What is new in the feed and what has left it."""
     view = _view()
     reading = view.history
-    state = tiles.tile_state(reading, view.as_of("history", reading), houses.empty_notice(view))
+    state = tiles.tile_state(reading, view.as_of("history", reading), live_view.empty_notice(view))
     if state.state == "ready" and reading.frame.empty:  # the initial history is there, no sale has come yet
-        state = tiles.TileState("empty", formats.with_code(houses.empty_notice(view)), None)
-    version, predicted = houses_pricing.shared().predicted(reading.frame["id"])
-    rows = houses.feed_rows(view, predicted)
+        state = tiles.TileState("empty", formats.with_code(live_view.empty_notice(view)), None)
+    version, predicted = pricing.shared().predicted(reading.frame["id"])
+    rows = live_view.feed_rows(view, predicted)
     change = event_grid.transaction(rows, keys, renew=version != priced_by)
     if change is None:
-        return no_update, no_update, no_update, version, houses.feed_model(version), *state
-    return change, event_grid.news(change), list(rows["key"]), version, houses.feed_model(version), *state
+        return no_update, no_update, no_update, version, live_view.feed_model(version), *state
+    return change, event_grid.news(change), list(rows["key"]), version, live_view.feed_model(version), *state
 
 
 @callback(Output("houses-parity-body", "children"), *tiles.outputs("houses-parity"), Input("live", "data"))
 def update_parity(_version: str | None) -> tuple[Any, ...]:
     """The comparison of the last recomputation."""
     view = _view()
-    state = tiles.tile_state(view.parity, view.parity.committed_at, houses.NO_RECOMPUTE)
-    return houses_parity.body(view), *state
+    state = tiles.tile_state(view.parity, view.parity.committed_at, live_view.NO_RECOMPUTE)
+    return parity.body(view), *state
 
 
 event_grid.measure_delay("houses-feed-grid")

@@ -3,7 +3,7 @@
 from dash import dcc, html
 from dash.development.base_component import Component
 
-from dashboard import houses_house
+from dashboard.pages.houses import house_view
 from dashboard.ui import charts, tiles
 
 DAY = 26 * 3600  # retrained nightly: an older model is a sign that a night's run failed
@@ -43,7 +43,7 @@ def answer(house: str) -> Component:
                     className="search-label",
                 ),
                 html.Button("Copy", id="price-copy", type="button", className="button", n_clicks=0),
-                *([dcc.Link("Its sales", href=houses_house.address(house), className="button")] if house else []),
+                *([dcc.Link("Its sales", href=house_view.address(house), className="button")] if house else []),
                 html.A("as JSON", id="price-json", className="button", href="#"),
             ],
             className="link-row",

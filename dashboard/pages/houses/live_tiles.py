@@ -4,8 +4,8 @@ import dash_mantine_components as dmc
 from dash import dcc, html
 from dash.development.base_component import Component
 
-from dashboard import houses
 from dashboard.live import snapshot
+from dashboard.pages.houses import live_view
 from dashboard.ui import charts, event_grid, tiles
 
 LINES, MULTIPLES = "lines", "multiples"
@@ -66,7 +66,7 @@ def _picker(chosen: list[str]) -> Component:
         id="houses-decades",
         data=[{"value": decade, "label": f"{decade}s"} for decade in chosen],
         value=chosen,
-        placeholder=f"The {houses.BUSIEST} decades with most sales",
+        placeholder=f"The {live_view.BUSIEST} decades with most sales",
         clearable=True,
         searchable=True,
         size="xs",

@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 from dash import dcc, html
 from dash.development.base_component import Component
 
-from dashboard import houses_price
-from dashboard.houses_facts import fact_text, label
+from dashboard.pages.houses import price_view
+from dashboard.pages.houses.fact_sliders import fact_text, label
 from dashboard.ui import formats, tiles
 from jobs.houses import schema, whatif
 from jobs.houses.answers import Answer, Near
@@ -64,7 +64,7 @@ def kpis(sales: pd.DataFrame, answer: Answer | None) -> list[Component]:
     paid = float(newest_first(sales)["price"].iloc[0]) if len(sales) else answer.sold_price if answer else None
     guess = answer.price if answer else None
     apart = formats.signed_percent(guess / paid - 1) if guess and paid else formats.NOTHING
-    link = dcc.Link(formats.money(guess), href=houses_price.address(answer.id, {})) if answer else formats.NOTHING
+    link = dcc.Link(formats.money(guess), href=price_view.address(answer.id, {})) if answer else formats.NOTHING
     interval = f"80 %: {formats.short_money(answer.low)} – {formats.short_money(answer.high)}" if answer else "no model"
     return [
         tiles.kpi("house-kpi-paid", "Last sold for", _exact(formats.money(paid), paid), "newest sale"),

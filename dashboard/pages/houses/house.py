@@ -7,7 +7,7 @@ from dash import Input, Output, State, callback, dcc, html, no_update
 from dash.development.base_component import Component
 from dash.exceptions import PreventUpdate
 
-from dashboard import houses_house, houses_price, houses_pricing
+from dashboard.pages.houses import house_view, price_view, pricing
 from dashboard.ui import formats, tiles
 from dashboard.ui.tiles import TileState
 from jobs.houses import answers
@@ -17,7 +17,7 @@ from lakehouse.errors import LakeError
 from lakehouse.tables.reader import Reading
 
 NAME = "House"
-PATH = f"{houses_house.PATH}/<house_id>"
+PATH = f"{house_view.PATH}/<house_id>"
 TILES = ("house-sales", "house-facts", "house-near")
 STATES = [output for tile in TILES for output in tiles.outputs(tile)]
 
@@ -26,7 +26,7 @@ def layout(house_id: str = "", **_query: str) -> Component:
     """The page of one house before its numbers."""
     house = unquote(house_id)[:80]
     links = [
-        dcc.Link("Price and what-if", href=houses_price.address(house, {}), className="button"),
+        dcc.Link("Price and what-if", href=price_view.address(house, {}), className="button"),
         dcc.Link("All sales", href="/houses", className="button"),
         dcc.Link("Map", href="/map", className="button"),
     ]
@@ -76,7 +76,7 @@ def _near() -> Component:
 )
 def update(_version: str | None, house: str, shown: str) -> tuple[Any, ...]:
     """Everything on the page; nothing while neither the house's sales nor the model have changed."""
-    reading = houses_house.sales_of(house)
+    reading = house_view.sales_of(house)
     sales = reading.frame
     key = f"{len(sales)} {reading.error} {_model()}"
     if key == shown:
@@ -84,13 +84,13 @@ def update(_version: str | None, house: str, shown: str) -> tuple[Any, ...]:
     answer, trouble = _answer(house)
     if sales.empty and answer is None:
         return (*[no_update] * 4, key, *_nothing(reading, trouble))
-    known = houses_house.facts(sales, answer)
+    known = house_view.facts(sales, answer)
     near = _around(house, known)
     return (
-        houses_house.kpis(sales, answer),
-        houses_house.sales_table(sales, answer.price if answer else None),
-        houses_house.fact_table(known),
-        houses_house.near_table(near),
+        house_view.kpis(sales, answer),
+        house_view.sales_table(sales, answer.price if answer else None),
+        house_view.fact_table(known),
+        house_view.near_table(near),
         key,
         *_sales_state(reading),
         *TileState("ready", [], None),
@@ -101,21 +101,21 @@ def update(_version: str | None, house: str, shown: str) -> tuple[Any, ...]:
 def _model() -> str:
     """The live version, or why there is none."""
     try:
-        return houses_pricing.shared().pricer.model().version
+        return pricing.shared().pricer.model().version
     except LakeError as error:
         return str(error)
 
 
 def _answer(house: str) -> tuple[Answer | None, str]:
     try:
-        return houses_pricing.shared().pricer.price(house), ""
+        return pricing.shared().pricer.price(house), ""
     except LakeError as error:
         return None, error.what if isinstance(error, UnknownHouseError) else str(error)
 
 
 def _around(house: str, known: dict[str, float | None]) -> list[answers.Near]:
     try:
-        houses = houses_pricing.shared().pricer.known().houses
+        houses = pricing.shared().pricer.known().houses
     except LakeError:
         return []
     return answers.nearest(houses, house, known.get("lat"), known.get("long"))
