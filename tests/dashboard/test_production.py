@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from dashboard import production, production_charts
+from dashboard.pages.production import board_charts, board_view
 from dashboard.ui import charts
 from jobs.production.plant import read
 from jobs.production.schema import TOTAL_COLUMNS
@@ -47,7 +47,7 @@ def total(zone: str = "BODY", day: date = DAY, units: int = 10, **changes: Any) 
 
 
 def test_control_limits_are_three_sigma_of_a_binomial_share_and_wider_for_few_units() -> None:
-    chart = production.p_chart(hours((100, 10), (100, 10), (100, 30), (25, 1)))
+    chart = board_view.p_chart(hours((100, 10), (100, 10), (100, 30), (25, 1)))
     mean = 51 / 325
     sigma = (mean * (1 - mean) / 100) ** 0.5
     assert chart["mean"].tolist() == pytest.approx([100 * (1 - mean)] * 4)
@@ -58,15 +58,15 @@ def test_control_limits_are_three_sigma_of_a_binomial_share_and_wider_for_few_un
 
 
 def test_without_any_defect_nothing_is_out_of_control() -> None:
-    assert not production.p_chart(hours((5, 0), (7, 0)))["outside"].any()
-    assert production.p_chart(hours()).empty
+    assert not board_view.p_chart(hours((5, 0), (7, 0)))["outside"].any()
+    assert board_view.p_chart(hours()).empty
 
 
 def test_the_speed_row_is_served_the_batch_row_where_there_is_none_and_no_row_of_zeros() -> None:
     before = DAY - timedelta(days=1)
     speed = pd.DataFrame([total(units=10), total("PAINT", units=0)])
     batch = pd.DataFrame([total(units=9), total(day=before, units=7), total("PAINT", units=4)])
-    rows = production.serve(speed, batch, ("day", "zone_id"))
+    rows = board_view.serve(speed, batch, ("day", "zone_id"))
     assert rows[["day", "zone_id", "units", "layer", "is_final"]].to_dict("records") == [
         {"day": before, "zone_id": "BODY", "units": 7, "layer": "batch", "is_final": True},
         {"day": DAY, "zone_id": "BODY", "units": 10, "layer": "speed", "is_final": False},
@@ -75,13 +75,13 @@ def test_the_speed_row_is_served_the_batch_row_where_there_is_none_and_no_row_of
 
 def test_text_that_came_from_events_is_escaped() -> None:
     rows = pd.DataFrame({"concern_id": ["<b>gap"], "defects": [2], "share": [1.0]})
-    figure = production_charts.pareto(rows, "light")
+    figure = board_charts.pareto(rows, "light")
     assert figure["data"][0]["x"] == ["&lt;b&gt;gap"]
     assert figure["layout"]["xaxis"]["categoryarray"] == ["&lt;b&gt;gap"]
 
 
 def test_one_hour_alone_has_limits_over_all_of_it_and_its_point_in_its_middle() -> None:
-    *limits, point = production_charts.throughput(production.p_chart(hours((100, 10))), "light", "")["data"]
+    *limits, point = board_charts.throughput(board_view.p_chart(hours((100, 10))), "light", "")["data"]
     assert point["x"] == charts.iso(pd.Series([HOUR + timedelta(minutes=30)]))
     assert [line["x"] for line in limits] == [charts.iso(pd.Series([HOUR, HOUR + timedelta(hours=1)]))] * 3
     assert [line["y"] for line in limits] == [[90, 90], [81, 81], [99, 99]]
@@ -89,14 +89,14 @@ def test_one_hour_alone_has_limits_over_all_of_it_and_its_point_in_its_middle() 
 
 def test_long_names_are_cut_under_their_bars_and_stay_apart() -> None:
     names = ["raya puerta izquierda ñ, lado A", "raya puerta izquierda ñ, lado B", "17"]
-    axis = production_charts.pareto(pd.DataFrame({"concern_id": names, "defects": 1, "share": 1.0}), "light")["layout"]
+    axis = board_charts.pareto(pd.DataFrame({"concern_id": names, "defects": 1, "share": 1.0}), "light")["layout"]
     assert axis["xaxis"]["tickvals"] == axis["xaxis"]["categoryarray"] == names
     assert axis["xaxis"]["ticktext"] == ["raya puerta izquierda ñ…", "raya puerta izquierda ñ…", "17"]
 
 
 def test_an_hour_is_told_in_utc_and_on_the_plants_clock(plant_file: Callable[..., None]) -> None:
-    rows = production.p_chart(hours((100, 10)))
-    told = lambda: production_charts.throughput(rows, "light", "")["data"][-1]["customdata"][0][0]  # noqa: E731
+    rows = board_view.p_chart(hours((100, 10)))
+    told = lambda: board_charts.throughput(rows, "light", "")["data"][-1]["customdata"][0][0]  # noqa: E731
     assert told() == "Nov 22 12:00 UTC"
     plant_file(UTC="Asia/Kolkata")
     assert told() == "Nov 22 12:00 UTC, Nov 22 17:30 in Asia/Kolkata"
@@ -106,12 +106,12 @@ def test_zones_are_in_the_order_of_the_plant_and_a_closed_one_comes_last(
     plant_file: Callable[..., None],
 ) -> None:
     frame = pd.DataFrame([total(zone) for zone in ("ROOF", "BODY", "line", "PAINT")])
-    view = SimpleNamespace(served=production.serve(frame, frame.head(0), ("day", "zone_id")))
-    assert production.zones_today(view)["zone_id"].tolist() == ["BODY", "PAINT", "ROOF"]  # type: ignore[arg-type]
+    view = SimpleNamespace(served=board_view.serve(frame, frame.head(0), ("day", "zone_id")))
+    assert board_view.zones_today(view)["zone_id"].tolist() == ["BODY", "PAINT", "ROOF"]  # type: ignore[arg-type]
 
 
 def test_a_file_that_describes_no_plant_is_told_on_the_page(plant_file: Callable[..., None]) -> None:
-    from dashboard.pages import production as page
+    from dashboard.pages.production import board as page
 
     plant_file(UTC="Mars/Olympus")
     assert "time_zone: must be the name of a time zone" in str(page.layout())
@@ -122,4 +122,4 @@ def test_a_file_that_describes_no_plant_is_told_on_the_page(plant_file: Callable
 @pytest.mark.parametrize(("most", "step"), [(2, 1), (60, None)])
 def test_few_defects_are_counted_in_whole_ones(most: int, step: int | None) -> None:
     rows = pd.DataFrame({"concern_id": ["gap"], "defects": [most], "share": [1.0]})
-    assert production_charts.pareto(rows, "light")["layout"]["yaxis"].get("dtick") == step
+    assert board_charts.pareto(rows, "light")["layout"]["yaxis"].get("dtick") == step

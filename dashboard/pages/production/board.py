@@ -6,9 +6,9 @@ from dash import Input, Output, callback, html, no_update
 from dash.development.base_component import Component
 from dash.exceptions import PreventUpdate
 
-from dashboard import production, production_charts
 from dashboard.live import snapshot
 from dashboard.live.snapshot import DomainView
+from dashboard.pages.production import board_charts, board_view
 from dashboard.ui import charts, formats, tiles
 from jobs.production.plant import plant
 from jobs.production.schema import LINE
@@ -17,13 +17,13 @@ NAME = "Production"
 PATH = "/production"
 ORDER = 50
 ICON = "line"
-SOURCE = production.SOURCE
+SOURCE = board_view.SOURCE
 FIGURES = ("units", "defects", "concerns", "windows")
 
 
 def layout(**query: str) -> Component:
     """The page before its first data."""
-    if instead := production.unusable():
+    if instead := board_view.unusable():
         return instead
     about = f"Units and defects as they come in; a production day begins at {plant().begins}."
     intro = [html.H1("Production line"), html.P(about)]
@@ -99,7 +99,7 @@ def view() -> DomainView:
 def update_numbers(_version: str | None) -> tuple[Any, ...]:
     """The numbers on top and the table of zones."""
     now = view()
-    return production.kpis(now), production.zone_table(now), *production.state(now)
+    return board_view.kpis(now), board_view.zone_table(now), *board_view.state(now)
 
 
 @callback(
@@ -111,15 +111,15 @@ def update_numbers(_version: str | None) -> tuple[Any, ...]:
 def update_figures(_version: str | None, scheme: str | None) -> tuple[Any, ...]:
     """The four figures."""
     now = view()
-    states = [part for _ in FIGURES for part in production.state(now)]
+    states = [part for _ in FIGURES for part in board_view.state(now)]
     if now.served.empty or not scheme:
         return *[no_update] * len(FIGURES), *states
-    zones = production.zones_today(now)
+    zones = board_view.zones_today(now)
     figures = (
-        production_charts.units(zones, scheme),
-        production_charts.defects(zones, scheme),
-        production_charts.pareto(production.pareto(now, LINE), scheme),
-        production_charts.throughput(production.p_chart(production.hours(now, LINE)), scheme, "production"),
+        board_charts.units(zones, scheme),
+        board_charts.defects(zones, scheme),
+        board_charts.pareto(board_view.pareto(now, LINE), scheme),
+        board_charts.throughput(board_view.p_chart(board_view.hours(now, LINE)), scheme, "production"),
     )
     return *figures, *states
 
@@ -128,4 +128,4 @@ def update_figures(_version: str | None, scheme: str | None) -> tuple[Any, ...]:
 def update_parity(_version: str | None) -> tuple[Any, ...]:
     """The comparison of the last recomputation."""
     now = view()
-    return production.parity_body(now), *tiles.tile_state(now.parity, now.parity.committed_at, production.NO_RECOMPUTE)
+    return board_view.parity_body(now), *tiles.tile_state(now.parity, now.parity.committed_at, board_view.NO_RECOMPUTE)

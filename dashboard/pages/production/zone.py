@@ -6,20 +6,20 @@ from urllib.parse import unquote
 from dash import Input, Output, State, callback, dcc, html, no_update
 from dash.development.base_component import Component
 
-from dashboard import production, production_charts
-from dashboard.pages.production import view
+from dashboard.pages.production import board_charts, board_view
+from dashboard.pages.production.board import view
 from dashboard.ui import charts, tiles
 from dashboard.ui.tiles import TileState
 from jobs.production.plant import LONGEST, plant
 
 NAME = "Zone"
-PATH = f"{production.ZONE_PATH}/<zone_id>"
+PATH = f"{board_view.ZONE_PATH}/<zone_id>"
 TILES = ("zone-hours", "zone-concerns", "zone-days")
 
 
 def layout(zone_id: str = "", **_query: str) -> Component:
     """The page of one zone before its numbers."""
-    if instead := production.unusable():
+    if instead := board_view.unusable():
         return instead
     zone = unquote(zone_id)[:LONGEST]
     points = ", ".join(plant().zones.get(zone, ())) or "There is no such zone."
@@ -56,13 +56,13 @@ def layout(zone_id: str = "", **_query: str) -> Component:
 def update(_version: str | None, scheme: str | None, zone: str) -> tuple[Any, ...]:
     """Figures and days of the zone."""
     now = view()
-    rows = production.hours(now, zone)
-    state = production.state(now)
+    rows = board_view.hours(now, zone)
+    state = board_view.state(now)
     if state.state == "ready" and rows.empty:
         state = TileState("empty", [f"No unit has passed {zone} yet."], None)
     states = [part for _ in TILES for part in state]
     if rows.empty or not scheme:
         return no_update, no_update, no_update, *states
-    by_hour = production_charts.throughput(production.p_chart(rows), scheme, f"zone-{zone}")
-    concerns = production_charts.pareto(production.pareto(now, zone), scheme)
-    return by_hour, concerns, production.day_table(now, zone), *states
+    by_hour = board_charts.throughput(board_view.p_chart(rows), scheme, f"zone-{zone}")
+    concerns = board_charts.pareto(board_view.pareto(now, zone), scheme)
+    return by_hour, concerns, board_view.day_table(now, zone), *states
