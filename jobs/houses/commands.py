@@ -10,7 +10,7 @@ import typer
 from lakehouse.errors import LakeError, UsageError
 
 if TYPE_CHECKING:
-    from jobs.houses.pricing import Answer
+    from jobs.houses.price_model.pricer import Answer
 
 app = typer.Typer()
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
@@ -25,7 +25,7 @@ def price(
     as_json: AsJson = False,
 ) -> None:
     """Price of a house by its id, with its 80 % interval and what it is made of; needs no Java."""
-    from jobs.houses.pricing import Pricer
+    from jobs.houses.price_model.pricer import Pricer
 
     _show(Pricer().price(house_id, _changes(change or [])), as_json)
 
@@ -37,7 +37,8 @@ def explain(
     as_json: AsJson = False,
 ) -> None:
     """Which model version would have answered at a time, and what it would have said."""
-    from jobs.houses.pricing import DOMAIN, Model, answer
+    from jobs.houses.price_model.pricer import DOMAIN, answer
+    from jobs.houses.price_model.published import Model
     from lakehouse.models.registry import Registry
 
     registry, moment = Registry(DOMAIN), _moment(at)
@@ -55,7 +56,7 @@ def explain(
 
 
 def _changes(given: list[str]) -> dict[str, float]:
-    from jobs.houses import whatif
+    from jobs.houses.price_model import what_if
 
     facts: dict[str, str | list[str]] = {}
     for text in given:
@@ -63,7 +64,7 @@ def _changes(given: list[str]) -> dict[str, float]:
         if not equals:
             raise UsageError(f"--set takes fact=number; got {text[:40]!r}.", "For example --set grade=9.")
         facts[name] = [value, value] if name in facts else value
-    return whatif.parse(facts)
+    return what_if.parse(facts)
 
 
 def _moment(text: str) -> datetime:

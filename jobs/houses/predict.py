@@ -10,9 +10,10 @@ import typer
 from rich.console import Console
 from rich.table import Table as Grid
 
-from jobs.houses import model
-from jobs.houses.export import SPARK
-from jobs.houses.pricing import Model, Pricer, UnknownHouseError
+from jobs.houses.price_model import pipeline
+from jobs.houses.price_model.export import SPARK
+from jobs.houses.price_model.pricer import Pricer
+from jobs.houses.price_model.published import Model, UnknownHouseError
 from jobs.houses.schema import DOMAIN
 from lakehouse import entry
 from lakehouse.errors import UsageError
@@ -40,9 +41,9 @@ def wanted(ids: list[str], file: Path | None, everything: bool, known: Model) ->
 def predict(published: Model, folder: Path, ids: list[str]) -> pa.Table:
     """id, price, low and high in dollars, one row per known house, as Spark scores them."""
     houses = published.houses(ids)
-    safe_pipelines.check(folder / SPARK, model.CLASSES)  # before Spark is started for nothing
+    safe_pipelines.check(folder / SPARK, pipeline.CLASSES)  # before Spark is started for nothing
     spark = spark_session(f"{DOMAIN.name}-predict")
-    scored = model.score(spark, model.load(folder / SPARK), published.fit, houses)
+    scored = pipeline.score(spark, pipeline.load(folder / SPARK), published.fit, houses)
     spark.stop()
     interval = published.manifest["interval"]
     prices = scored["price"].to_numpy()

@@ -19,7 +19,7 @@ from jobs.houses.schema import (
     SALES,
     WINDOW,
 )
-from jobs.houses.updates import publisher
+from jobs.houses.window_updates import publisher
 from lakehouse import entry
 from lakehouse.kafka import topic_settings, topics
 from lakehouse.settings import settings

@@ -11,9 +11,10 @@ import typer
 from deltalake import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 
-from jobs.houses import export, housing, judge, known, model, transforms
-from jobs.houses.export import EXPORT, JUDGED, SPARK, Fit, KnownHouses
-from jobs.houses.housing import FACTS, FEWEST_HELD_OUT, FEWEST_SALES, Floats, Houses
+from jobs.houses import transforms
+from jobs.houses.price_model import catalogue, evaluation, export, house_columns, pipeline
+from jobs.houses.price_model.export import EXPORT, JUDGED, SPARK, Fit, KnownHouses
+from jobs.houses.price_model.house_columns import FACTS, FEWEST_HELD_OUT, FEWEST_SALES, Floats, Houses
 from jobs.houses.schema import DOMAIN, HISTORY, PRICES
 from lakehouse import entry
 from lakehouse.core.locks import exclusive
@@ -33,7 +34,7 @@ class TooFewError(DataError):
 def check(rows: pa.Table) -> None:
     """Refuse sales that no sound model comes of. Raises DataError; the live model stays."""
     prices = rows["price"].to_numpy()
-    held_out = sum(housing.is_hold_out(house) for house in rows["id"].to_pylist())
+    held_out = sum(house_columns.is_hold_out(house) for house in rows["id"].to_pylist())
     stays = "A live model stays; train again when there are more sales."
     if rows.num_rows < FEWEST_SALES or held_out < FEWEST_HELD_OUT:
         raise TooFewError(
@@ -54,16 +55,16 @@ def check_stored() -> None:
         check(rows)
 
 
-def judged_metrics(fit: Fit, rows: pa.Table) -> tuple[judge.Metrics, dict[str, float]]:
+def judged_metrics(fit: Fit, rows: pa.Table) -> tuple[evaluation.Metrics, dict[str, float]]:
     """Errors and interval of a fit on the sales of hold-out houses among training rows."""
     houses, sales = held_out(rows)
-    return judge.metrics(fit, houses, sales)
+    return evaluation.metrics(fit, houses, sales)
 
 
 def held_out(rows: pa.Table) -> tuple[Houses, Floats]:
     """The sales of hold-out houses and how many of each there were."""
-    houses = known.sold_houses(rows)
-    mask = np.array([housing.is_hold_out(str(house)) for house in houses.ids], dtype=bool)
+    houses = catalogue.sold_houses(rows)
+    mask = np.array([house_columns.is_hold_out(str(house)) for house in houses.ids], dtype=bool)
     return houses.take(mask), rows["sales"].to_numpy()[mask]
 
 
@@ -83,12 +84,12 @@ def train(spark: SparkSession, registry: Registry) -> str:
     history = table_io.read_version(spark, HISTORY, delta_version)
     sales, rows = training_rows(transforms.distinct_sales(history))
     check(rows)
-    houses = known.known_houses(known.sold_houses(rows))
-    _, judged = model.fit(sales.where(~model.is_hold_out()), housing.fit_basis(houses.judged()))
+    houses = catalogue.known_houses(catalogue.sold_houses(rows))
+    _, judged = pipeline.fit(sales.where(~pipeline.is_hold_out()), house_columns.fit_basis(houses.judged()))
     metrics, interval = judged_metrics(judged, rows)
     live = live_judged(registry)
     on_same_rows = judged_metrics(live[1], rows)[0] if live else None
-    verdict = judge.judge(metrics, on_same_rows, live[0] if live else None)
+    verdict = evaluation.judge(metrics, on_same_rows, live[0] if live else None)
     manifest = {
         "outcome": "published" if verdict.goes_live else "refused",
         "reason": verdict.reason,
@@ -116,11 +117,11 @@ def training_rows(distinct: DataFrame) -> tuple[DataFrame, pa.Table]:
 
     Where no sale has a day of listing, that of the sale stands for it: else no sale would be earlier than another.
     """
-    sales = model.sale_rows(distinct).persist()
+    sales = pipeline.sale_rows(distinct).persist()
     rows = sales.toArrow()
     if rows.num_rows and rows["listed_day"].null_count == rows.num_rows:
         sales.unpersist()
-        sales = model.sale_rows(distinct, "event_at").persist()
+        sales = pipeline.sale_rows(distinct, "event_at").persist()
         rows = sales.toArrow()
     return sales, rows
 
@@ -130,19 +131,19 @@ def publish(spark: SparkSession, sales: DataFrame, houses: KnownHouses, folder: 
 
     Returns id and price of every house for sale, as Spark has scored them.
     """
-    fitted, fit = model.fit(sales, housing.fit_basis(houses.sold))
+    fitted, fit = pipeline.fit(sales, house_columns.fit_basis(houses.sold))
     (folder / EXPORT).write_text(fit.as_json())
     fitted.write().save(str(folder / SPARK))
     loaded = export.from_json((folder / EXPORT).read_text(), export.load_houses(_bytes(folder)).sold)
     offered = houses.houses.take(houses.for_sale) if houses.for_sale.any() else houses.sold.take(slice(0, 1000))
-    scored = model.score(spark, model.load(folder / SPARK), loaded, offered)
+    scored = pipeline.score(spark, pipeline.load(folder / SPARK), loaded, offered)
     by_id = dict(zip(offered.ids.tolist(), loaded.prices(offered), strict=True))
     apart = max(abs(price / by_id[house] - 1) for house, price in zip(*scored.to_pydict().values(), strict=True))
     if scored.num_rows != len(offered) or not apart <= EXACT:
         raise DataError(
             f"Spark's prices and the export's differ by {apart:.1e} (at most {EXACT:.0e}) over {scored.num_rows} of "
             f"{len(offered)} houses.",
-            "Nothing was published; this is a fault of jobs/houses/export.py or model.py.",
+            "Nothing was published; this is a fault of jobs/houses/price_model/export.py or model.py.",
         )
     return scored if houses.for_sale.any() else scored.slice(0, 0)
 
@@ -163,7 +164,7 @@ def record_prices(prices: pa.Table, version: str, interval: dict[str, float]) ->
 
 
 def _counts(rows: pa.Table) -> dict[str, int]:
-    held = [housing.is_hold_out(house) for house in rows["id"].to_pylist()]
+    held = [house_columns.is_hold_out(house) for house in rows["id"].to_pylist()]
     sales = rows["sales"].to_numpy()
     of_held = int(sales[np.array(held)].sum())
     return {

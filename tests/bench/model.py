@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from jobs.houses import export, housing, judge
-from jobs.houses.housing import Floats, Houses
+from jobs.houses.price_model import evaluation, export, house_columns
+from jobs.houses.price_model.house_columns import Floats, Houses
 from lakehouse.models.registry import Registry
 from lakehouse.settings import ROOT, settings
 
@@ -46,14 +46,14 @@ def _job(script: str, *options: str) -> None:
 def _houses(path: Path) -> Houses:
     rows = pq.read_table(path)
     plain = {name: rows[name].to_numpy().astype(float) for name in PLAIN}
-    facts = {name: plain.get(name, np.full(rows.num_rows, np.nan)) for name in housing.FACTS}
+    facts = {name: plain.get(name, np.full(rows.num_rows, np.nan)) for name in house_columns.FACTS}
     return Houses(np.array(rows["id"].to_pylist()), facts, rows["price"].to_numpy().astype(float))
 
 
 def plain_columns(path: Path) -> dict[str, float]:
     """R2 and MAPE of least squares on eight columns as they are, on the hold-out of the same sales."""
     houses = _houses(path)
-    held = np.array([housing.is_hold_out(str(house)) for house in houses.ids])
+    held = np.array([house_columns.is_hold_out(str(house)) for house in houses.ids])
     columns = np.column_stack([np.ones(len(houses)), *(houses.facts[name] for name in PLAIN)])
     found, *_ = np.linalg.lstsq(columns[~held], houses.prices[~held], rcond=None)
 
@@ -63,7 +63,7 @@ def plain_columns(path: Path) -> dict[str, float]:
             return predicted
 
     fit: Any = Linear()
-    metrics, _ = judge.metrics(fit, houses.take(held), np.ones(int(held.sum())))
+    metrics, _ = evaluation.metrics(fit, houses.take(held), np.ones(int(held.sum())))
     return {"plain_r2": metrics["r2"], "plain_mape": metrics["mape"]}
 
 
@@ -78,7 +78,7 @@ def plot(registry: Registry, path: Path) -> None:
     known = export.load_houses((folder / export.HOUSES).read_bytes())
     judged = export.from_json((folder / export.JUDGED).read_text(), known.judged())
     sold = known.sold.take(np.isin(known.sold.ids, _houses(path).ids))
-    held = sold.take(np.array([housing.is_hold_out(str(house)) for house in sold.ids]))
+    held = sold.take(np.array([house_columns.is_hold_out(str(house)) for house in sold.ids]))
     ends = [50_000, 8_000_000]
     figure = go.Figure(
         [

@@ -8,7 +8,7 @@ import time
 import urllib.request
 from pathlib import Path
 
-from jobs.houses.pricing import Pricer
+from jobs.houses.price_model.pricer import Pricer
 from lakehouse.models.registry import Registry
 from lakehouse.settings import ROOT, settings
 from tests.e2e.running import Platform, dashboard_at

@@ -10,8 +10,8 @@ from confluent_kafka import Producer
 from deltalake import write_deltalake
 
 from jobs.houses import schema
-from jobs.houses.answers import Answer
-from jobs.houses.pricing import Pricer
+from jobs.houses.price_model.answers import Answer
+from jobs.houses.price_model.pricer import Pricer
 from lakehouse.kafka import topics
 from lakehouse.models.registry import Registry
 from lakehouse.tables import table_io

@@ -13,7 +13,7 @@ from deltalake import DeltaTable
 
 from dashboard.pages.houses.bands import FEWEST, student
 from jobs.houses import schema
-from jobs.houses.pricing import Pricer
+from jobs.houses.price_model.pricer import Pricer
 from lakehouse.settings import settings
 from lakehouse.tables.table_io import Table
 from tests.dashboard.golden import HOUSE, LATER, READ, SOLD

@@ -10,9 +10,9 @@ from plotly.utils import PlotlyJSONEncoder
 
 from dashboard.pages.houses import fact_sliders, house_view, map_view, price_view, pricing
 from dashboard.pages.houses.price_view import Asked
-from jobs.houses import answers, housing
-from jobs.houses.housing import FACTS, Houses
-from jobs.houses.pricing import Pricer
+from jobs.houses.price_model import answers, house_columns
+from jobs.houses.price_model.house_columns import FACTS, Houses
+from jobs.houses.price_model.pricer import Pricer
 from tests.jobs.houses import elsewhere
 
 Publish = Callable[..., str]
@@ -23,7 +23,7 @@ def perth(**changed: float) -> Houses:
     sales = elsewhere.county(400)
     day = {"listed_day": 20_000.0}
     rows = {name: [(sale | day | changed).get(name) for sale in sales] for name in (*FACTS, "price")}
-    houses = housing.columns([sale["id"] for sale in sales], rows)
+    houses = house_columns.columns([sale["id"] for sale in sales], rows)
     return houses.take(np.argsort(houses.ids))
 
 

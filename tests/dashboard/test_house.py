@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from dashboard.pages.houses import house_view
-from jobs.houses import answers
-from jobs.houses.housing import FACTS, Houses
+from jobs.houses.price_model import answers
+from jobs.houses.price_model.house_columns import FACTS, Houses
 
 AT = datetime(2026, 5, 1, 12, tzinfo=UTC)
 

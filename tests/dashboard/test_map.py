@@ -11,7 +11,7 @@ from plotly.utils import PlotlyJSONEncoder
 
 from dashboard.pages.houses import map_area, map_view, pricing
 from dashboard.ui import formats
-from jobs.houses.pricing import Pricer
+from jobs.houses.price_model.pricer import Pricer
 from tests.jobs.houses import fitting
 
 Publish = Callable[..., str]

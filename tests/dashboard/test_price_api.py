@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from dashboard import app
 from dashboard.live import snapshot
 from dashboard.live.snapshot import Live
-from jobs.houses.pricing import Pricer
+from jobs.houses.price_model.pricer import Pricer
 from lakehouse.models.registry import Registry
 from tests.jobs.houses import fitting
 

@@ -16,8 +16,9 @@ from dashboard.live.snapshot import Live
 from dashboard.pages.houses import fact_sliders, live_view, models_view, price_view, pricing
 from dashboard.pages.houses.price_view import Asked
 from dashboard.ui import formats, model_charts
-from jobs.houses.live_error import LiveError, Sold, VersionError
-from jobs.houses.pricing import Pricer, UnknownHouseError
+from jobs.houses.price_model.live_error import LiveError, Sold, VersionError
+from jobs.houses.price_model.pricer import Pricer
+from jobs.houses.price_model.published import UnknownHouseError
 from lakehouse.models.registry import Registry
 from tests.jobs.houses import fitting
 

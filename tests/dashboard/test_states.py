@@ -13,7 +13,7 @@ from plotly.utils import PlotlyJSONEncoder
 
 from dashboard.app import detail_pages, pages
 from jobs.houses import schema
-from jobs.houses.export import EXPORT
+from jobs.houses.price_model.export import EXPORT
 from lakehouse.models.registry import Registry
 from lakehouse.tables.table_io import Table
 from tests.jobs.houses import fitting

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 from playwright.sync_api import Browser
 
-from jobs.houses.pricing import Pricer
+from jobs.houses.price_model.pricer import Pricer
 from lakehouse.core.files import write_private
 from lakehouse.settings import settings
 from tests.e2e.running import (

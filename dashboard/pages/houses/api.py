@@ -5,8 +5,8 @@ from typing import Any
 import flask
 
 from dashboard.pages.houses import pricing
-from jobs.houses import whatif
-from jobs.houses.pricing import UnknownHouseError
+from jobs.houses.price_model import what_if
+from jobs.houses.price_model.published import UnknownHouseError
 from lakehouse.errors import LakeError, UsageError
 
 
@@ -15,7 +15,7 @@ def price(house_id: str) -> tuple[dict[str, Any], int]:
     asked = flask.request.args.to_dict(flat=False)
     query = {name: values[0] if len(values) == 1 else values for name, values in asked.items()}
     try:
-        changes = whatif.parse(query)
+        changes = what_if.parse(query)
         return pricing.shared().pricer.price(house_id, changes).as_dict(), 200
     except UsageError as error:
         return {"error": str(error)}, 400

@@ -10,8 +10,8 @@ from dash import html
 from dash.development.base_component import Component
 
 from dashboard.ui import formats
-from jobs.houses import answers
-from jobs.houses.answers import Answer
+from jobs.houses.price_model import answers
+from jobs.houses.price_model.answers import Answer
 
 
 class Slider(NamedTuple):

@@ -10,9 +10,9 @@ from dash.exceptions import PreventUpdate
 from dashboard.pages.houses import house_view, price_view, pricing
 from dashboard.ui import formats, tiles
 from dashboard.ui.tiles import TileState
-from jobs.houses import answers
-from jobs.houses.answers import Answer
-from jobs.houses.pricing import UnknownHouseError
+from jobs.houses.price_model import answers
+from jobs.houses.price_model.answers import Answer
+from jobs.houses.price_model.published import UnknownHouseError
 from lakehouse.errors import LakeError
 from lakehouse.tables.reader import Reading
 

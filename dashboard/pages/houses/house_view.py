@@ -15,15 +15,16 @@ from dash.development.base_component import Component
 from dashboard.pages.houses import price_view
 from dashboard.pages.houses.fact_sliders import fact_text, label
 from dashboard.ui import formats, tiles
-from jobs.houses import schema, whatif
-from jobs.houses.answers import Answer, Near
+from jobs.houses import schema
+from jobs.houses.price_model import what_if
+from jobs.houses.price_model.answers import Answer, Near
 from lakehouse.settings import settings
 from lakehouse.tables import loads
 from lakehouse.tables.reader import Reading, TableReader
 
 PATH = "/house"
 MOST_SALES = 200
-HOUSE_FACTS = tuple(name for name in whatif.FACTS if name != "listed_day")
+HOUSE_FACTS = tuple(name for name in what_if.FACTS if name != "listed_day")
 
 
 def address(house_id: str) -> str:

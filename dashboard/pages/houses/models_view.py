@@ -13,7 +13,7 @@ from dashboard.pages.houses import price_view
 from dashboard.pages.houses.pricing import NO_MODEL, ModelsView, metric
 from dashboard.ui import formats, tiles
 from dashboard.ui.tiles import TileState
-from jobs.houses.live_error import LiveError, Sold
+from jobs.houses.price_model.live_error import LiveError, Sold
 
 NO_LIVE_ERROR = (
     "No house that was priced while it was for sale has been sold yet. "

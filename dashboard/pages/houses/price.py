@@ -23,7 +23,7 @@ from dashboard.pages.houses import api, fact_sliders, price_tiles, price_view, p
 from dashboard.pages.houses.price_view import Asked
 from dashboard.ui import charts, formats, model_charts, tiles
 from dashboard.ui.tiles import TileState
-from jobs.houses.pricing import UnknownHouseError
+from jobs.houses.price_model.published import UnknownHouseError
 from lakehouse.errors import LakeError
 
 NAME = "Price"

@@ -13,8 +13,9 @@ from dash.development.base_component import Component
 from dashboard.pages.houses.fact_sliders import fact_text, label
 from dashboard.ui import formats, tiles
 from dashboard.ui.tiles import TileState
-from jobs.houses.answers import Answer, Comparable
-from jobs.houses.pricing import Found, Pricer
+from jobs.houses.price_model.answers import Answer, Comparable
+from jobs.houses.price_model.pricer import Pricer
+from jobs.houses.price_model.published import Found
 
 PATH = "/price"
 MODELS_PATH = "/models"

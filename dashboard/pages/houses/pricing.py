@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from jobs.houses import schema, whatif
-from jobs.houses.housing import FEWEST_SALES
-from jobs.houses.live_error import LiveError, LiveErrors
-from jobs.houses.pricing import Model, Pricer
+from jobs.houses import schema
+from jobs.houses.price_model import what_if
+from jobs.houses.price_model.house_columns import FEWEST_SALES
+from jobs.houses.price_model.live_error import LiveError, LiveErrors
+from jobs.houses.price_model.pricer import Pricer
+from jobs.houses.price_model.published import Model
 from lakehouse.errors import LakeError, UsageError
 from lakehouse.models import manifests
 from lakehouse.models.registry import Registry, Switch
@@ -136,7 +138,7 @@ def usable(query: Mapping[str, str | Sequence[str]]) -> tuple[dict[str, float], 
     ignored = []
     for name, value in query.items():
         try:
-            changes |= whatif.parse({name: value})
+            changes |= what_if.parse({name: value})
         except UsageError as error:
             ignored.append(f"Left out of the address: {error.what}")
     return changes, ignored

@@ -5,10 +5,11 @@ from functools import cache
 import numpy as np
 import pyarrow as pa
 
-from jobs.houses import datasets, export, features, housing, judge
+from jobs.houses import datasets
 from jobs.houses.build_datasets import COMMITTED
-from jobs.houses.export import Fit, KnownHouses
-from jobs.houses.housing import FACTS, Basis, Houses
+from jobs.houses.price_model import evaluation, export, features, house_columns
+from jobs.houses.price_model.export import Fit, KnownHouses
+from jobs.houses.price_model.house_columns import FACTS, Basis, Houses
 from lakehouse.models.registry import Registry
 
 
@@ -20,7 +21,7 @@ def real_houses(count: int = 1200) -> Houses:
     days = rows["listed_at"].cast(pa.timestamp("us")).cast(pa.date32()).cast(pa.int32())  # of UTC
     columns = {name: days if name == "listed_day" else rows[name] for name in FACTS} | {"price": rows["price"]}
     plain = {name: column.cast(pa.float64()).to_numpy(zero_copy_only=False) for name, column in columns.items()}
-    houses = housing.columns(rows["id"].to_pylist(), plain)
+    houses = house_columns.columns(rows["id"].to_pylist(), plain)
     _, first = np.unique(houses.ids, return_index=True)
     return houses.take(first)
 
@@ -35,7 +36,7 @@ def fitted(basis: Basis, factor: float = 1.0) -> Fit:
     """A ridge regression on the sold houses of the basis; `factor` makes all its prices so many times as high."""
     sold = basis.sold
     numbers = features.numbers(sold.ids, sold.facts, basis)
-    zips = (housing.zip_names(sold.facts["zipcode"])[:, None] == basis.zips[None, :]).astype(float)
+    zips = (house_columns.zip_names(sold.facts["zipcode"])[:, None] == basis.zips[None, :]).astype(float)
     columns = np.hstack([numbers, zips])
     means, spread, label = columns.mean(axis=0), columns.std(axis=0) + 1e-9, np.log(sold.prices)
     scaled = (columns - means) / spread
@@ -49,10 +50,10 @@ def fitted(basis: Basis, factor: float = 1.0) -> Fit:
 def publish(registry: Registry, houses: Houses | None = None, switch: bool = True, factor: float = 1.0) -> str:
     """Write a version without a Spark pipeline and let it go live; the version."""
     everything = known(real_houses() if houses is None else houses)
-    judged = fitted(housing.fit_basis(everything.judged()))
+    judged = fitted(house_columns.fit_basis(everything.judged()))
     judged_on = real_houses() if houses is None else houses
-    held = judged_on.take(np.array([housing.is_hold_out(str(house)) for house in judged_on.ids]))
-    metrics, interval = judge.metrics(judged, held, np.ones(len(held)))
+    held = judged_on.take(np.array([house_columns.is_hold_out(str(house)) for house in judged_on.ids]))
+    metrics, interval = evaluation.metrics(judged, held, np.ones(len(held)))
     manifest = {
         "outcome": "published",
         "reason": "made by a test",
@@ -68,7 +69,7 @@ def publish(registry: Registry, houses: Houses | None = None, switch: bool = Tru
         "seconds": 1.0,
     }
     with registry.aside() as folder:
-        (folder / export.EXPORT).write_text(fitted(housing.fit_basis(everything.sold), factor).as_json())
+        (folder / export.EXPORT).write_text(fitted(house_columns.fit_basis(everything.sold), factor).as_json())
         (folder / export.JUDGED).write_text(judged.as_json())
         everything.save(folder / export.HOUSES)
         version = registry.keep(folder, manifest)

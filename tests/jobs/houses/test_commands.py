@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from jobs.houses import commands, whatif
-from jobs.houses.housing import FACTS
-from jobs.houses.pricing import Pricer
+from jobs.houses import commands
+from jobs.houses.price_model import what_if
+from jobs.houses.price_model.house_columns import FACTS
+from jobs.houses.price_model.pricer import Pricer
 from lakehouse.errors import UsageError
 from lakehouse.models.registry import Registry
 from lakehouse.settings import ROOT
@@ -78,7 +79,7 @@ def test_a_change_given_twice_is_a_usage_error(house: str) -> None:
 def test_whoever_asks_is_held_to_the_bounds(house: str) -> None:
     with pytest.raises(UsageError, match="grade must be a number from 1 to 13; got 14"):
         Pricer().price(house, {"grade": 14.0})
-    assert {*whatif.FACTS} == {*FACTS}
+    assert {*what_if.FACTS} == {*FACTS}
 
 
 def test_declaring_a_domain_needs_neither_arrow_nor_numpy() -> None:

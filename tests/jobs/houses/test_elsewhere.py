@@ -10,8 +10,11 @@ import pytest
 from pyspark.ml import PipelineModel
 from pyspark.sql import SparkSession
 
-from jobs.houses import build_datasets, export, model, train
-from jobs.houses.pricing import Model, Pricer
+from jobs.houses import build_datasets, train
+from jobs.houses.price_model import export
+from jobs.houses.price_model import pipeline as model
+from jobs.houses.price_model.pricer import Pricer
+from jobs.houses.price_model.published import Model
 from jobs.houses.schema import PRICES
 from lakehouse.errors import DataError
 from lakehouse.models.registry import Registry

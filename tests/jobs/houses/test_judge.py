@@ -5,9 +5,9 @@ import re
 import numpy as np
 import pytest
 
-from jobs.houses import judge
-from jobs.houses.export import Fit
-from jobs.houses.housing import Houses
+from jobs.houses.price_model import evaluation
+from jobs.houses.price_model.export import Fit
+from jobs.houses.price_model.house_columns import Houses
 from tests.jobs.houses import fitting
 
 
@@ -25,18 +25,18 @@ def test_metrics_by_hand() -> None:
     houses = fitting.real_houses().take(slice(0, 4))
     houses = Houses(houses.ids, houses.facts, np.array([100.0, 200.0, 300.0, 400.0]))
     fit: Fit = Told([110.0, 180.0, 300.0, 400.0])  # type: ignore[assignment]
-    found, _ = judge.metrics(fit, houses, np.ones(4))
+    found, _ = evaluation.metrics(fit, houses, np.ones(4))
     assert found["mape"] == pytest.approx((0.1 + 0.1) / 4)
     assert found["rmse"] == pytest.approx(np.sqrt(500 / 4))
     assert found["r2"] == pytest.approx(1 - 500 / 50_000)
-    twice, _ = judge.metrics(fit, houses, np.array([2.0, 1.0, 1.0, 1.0]))
+    twice, _ = evaluation.metrics(fit, houses, np.array([2.0, 1.0, 1.0, 1.0]))
     assert twice["mape"] == pytest.approx((0.2 + 0.1) / 5), "each sale counts, not each house"
 
 
 def test_the_interval_holds_four_fifths_of_what_it_was_not_calibrated_on() -> None:
     dice = np.random.default_rng(7)
     ratios = dice.standard_t(4, 20_000) * 0.1
-    low, high = judge.interval(ratios[:10_000], np.ones(10_000))
+    low, high = evaluation.interval(ratios[:10_000], np.ones(10_000))
     inside = ((ratios[10_000:] >= low) & (ratios[10_000:] <= high)).mean()
     assert 0.78 < inside < 0.82
 
@@ -52,7 +52,7 @@ def test_the_interval_holds_four_fifths_of_what_it_was_not_calibrated_on() -> No
     ],
 )
 def test_the_gate(new: float, live: float | None, goes_live: bool, words: str) -> None:
-    verdict = judge.judge({"mape": new}, None if live is None else {"mape": live}, "v0003")
+    verdict = evaluation.judge({"mape": new}, None if live is None else {"mape": live}, "v0003")
     assert verdict.goes_live is goes_live
 
     assert re.search(words, verdict.reason)

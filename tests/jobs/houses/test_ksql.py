@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from jobs.houses import schema, transforms, updates
+from jobs.houses import schema, transforms, window_updates
 from lakehouse.settings import ROOT
 from tests.jobs.houses.ksql_script import KsqlSyntaxError, Window, parse, queries
 
@@ -104,7 +104,7 @@ def _table(name: str, mirrors: list[str], window: Window) -> dict[str, Any]:
         "avg_price": 1,
         "sales": 1,
     }
-    published = json.loads(updates.update_message(row)[1])
+    published = json.loads(window_updates.update_message(row)[1])
     topic = {"KAFKA_TOPIC": f"{name}_KSQL", "PARTITIONS": str(schema.AVERAGE_UPDATES.partitions)}
     select = {"DECADE": "DECADE"} | {field: MESSAGE[field] for field in published}
     return {

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from deltalake import write_deltalake
 
-from jobs.houses.live_error import LiveErrors
+from jobs.houses.price_model.live_error import LiveErrors
 from jobs.houses.schema import HISTORY, PRICES
 from lakehouse.models.registry import Registry
 from lakehouse.settings import settings

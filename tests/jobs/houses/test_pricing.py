@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jobs.houses import comparables, export, housing
-from jobs.houses.pricing import Pricer, UnknownHouseError
+from jobs.houses.price_model import comparables, export, house_columns
+from jobs.houses.price_model.pricer import Pricer
+from jobs.houses.price_model.published import UnknownHouseError
 from lakehouse.errors import DataError, UnavailableError, UsageError
 from lakehouse.models.registry import Registry
 from tests.jobs.houses import fitting
@@ -42,7 +43,7 @@ def test_comparable_sales_were_listed_before_the_house_and_are_not_itself(regist
     pricer = Pricer(registry)
     known = pricer.known().houses
     basis = pricer.model().fit.basis
-    facts = housing.fill(known.facts, basis)
+    facts = house_columns.fill(known.facts, basis)
     near = comparables.neighbours(known.ids, facts, basis)
     counted = near.weights > 0
     assert counted.any()
@@ -55,7 +56,7 @@ def test_neighbours_are_the_nearest_of_all(registry: Registry) -> None:
     """The band that saves measuring every distance leaves nobody out."""
     pricer = Pricer(registry)
     basis, known = pricer.model().fit.basis, pricer.known().houses.take(slice(0, 200))
-    facts = housing.fill(known.facts, basis)
+    facts = house_columns.fill(known.facts, basis)
     near = comparables.neighbours(known.ids, facts, basis)
     for row in range(len(known)):
         km = np.hypot(
@@ -111,14 +112,14 @@ def test_facts_that_are_missing_are_filled_and_told(registry: Registry) -> None:
     for name in ("grade", "lat", "long", "sqft_above", "listed_day"):
         facts[name][3] = np.nan
     facts["zipcode"][4] = np.nan
-    fitting.publish(registry, housing.Houses(houses.ids, facts, houses.prices))
+    fitting.publish(registry, house_columns.Houses(houses.ids, facts, houses.prices))
     pricer = Pricer(registry)
     whole, gaps = (pricer.price(str(houses.ids[at])) for at in (2, 3))
     assert whole.imputed == []
     assert gaps.imputed == ["grade", "sqft_above", "lat", "long", "listed_day"]
     assert 0.3 < gaps.price / float(houses.prices[3]) < 3
     basis = pricer.model().fit.basis
-    filled = housing.fill(pricer.known().houses.facts, basis)
+    filled = house_columns.fill(pricer.known().houses.facts, basis)
     assert filled["grade"][3] == basis.fills["grade"] == np.nanmedian(basis.sold.facts["grade"])
     zipcode = f"{int(facts['zipcode'][3]):05d}"
     assert filled["lat"][3] == basis.centres[list(basis.zips).index(zipcode), 0]
@@ -152,6 +153,10 @@ def test_a_damaged_version_is_refused_by_the_file_name(registry: Registry, file:
 
 def test_the_hold_out_is_a_fifth_and_fixed() -> None:
     ids = fitting.real_houses().ids
-    held = [housing.is_hold_out(str(house)) for house in ids]
+    held = [house_columns.is_hold_out(str(house)) for house in ids]
     assert 0.15 < np.mean(held) < 0.25
-    assert [housing.is_hold_out(house) for house in ("7129300520", "1000102", "9900000190")] == [True, False, True]
+    assert [house_columns.is_hold_out(house) for house in ("7129300520", "1000102", "9900000190")] == [
+        True,
+        False,
+        True,
+    ]

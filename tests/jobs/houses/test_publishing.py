@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from jobs.houses import export
-from jobs.houses.pricing import Pricer
+from jobs.houses.price_model import export
+from jobs.houses.price_model.pricer import Pricer
 from lakehouse.models.registry import Registry
 from lakehouse.settings import ROOT
 from tests.jobs.houses import fitting

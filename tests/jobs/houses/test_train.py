@@ -15,10 +15,12 @@ from deltalake import write_deltalake
 from pyspark.ml import PipelineModel
 from pyspark.sql import SparkSession
 
-from jobs.houses import build_datasets, export, housing, known, model, train
+from jobs.houses import build_datasets, train
 from jobs.houses.build_datasets import COMMITTED
-from jobs.houses.housing import FACTS
-from jobs.houses.pricing import Model
+from jobs.houses.price_model import catalogue, export, house_columns
+from jobs.houses.price_model import pipeline as model
+from jobs.houses.price_model.house_columns import FACTS
+from jobs.houses.price_model.published import Model
 from jobs.houses.schema import HISTORY, PRICES
 from lakehouse.errors import DataError
 from lakehouse.models.registry import Registry
@@ -73,8 +75,8 @@ def test_every_house_for_sale_is_priced_in_the_table(trained: Registry) -> None:
 
 def test_the_judged_fit_has_seen_no_hold_out_house(trained: Registry) -> None:
     published = Model(trained, "v0001")
-    assert not any(housing.is_hold_out(str(house)) for house in published.known.judged().ids)
-    assert any(housing.is_hold_out(str(house)) for house in published.known.sold.ids)
+    assert not any(house_columns.is_hold_out(str(house)) for house in published.known.judged().ids)
+    assert any(house_columns.is_hold_out(str(house)) for house in published.known.sold.ids)
 
 
 def test_a_worse_model_is_refused_and_kept(spark: SparkSession, trained: Registry, monkeypatch: Any) -> None:
@@ -132,7 +134,7 @@ def test_the_hold_out_rule_is_the_same_in_spark(spark: SparkSession) -> None:
     ids = [str(number) for number in range(1_000_000_000, 1_000_002_000)]
     rows = spark.createDataFrame([(house,) for house in ids], "id string")
     theirs = {row["id"] for row in rows.where(model.is_hold_out()).collect()}
-    assert theirs == {house for house in ids if housing.is_hold_out(house)}
+    assert theirs == {house for house in ids if house_columns.is_hold_out(house)}
 
 
 def _rows(prices: list[float]) -> pa.Table:
@@ -157,11 +159,11 @@ def test_sales_that_teach_nothing_are_refused(prices: list[float], words: str) -
 
 
 def test_known_houses_take_the_latest_listing(lake: Path) -> None:
-    sold = housing.columns(
+    sold = house_columns.columns(
         ["1", "2", "1"],
         {name: [1.0, 1.0, 2.0] for name in FACTS} | {"listed_day": [10.0, 5.0, 20.0], "price": [1.0, 2.0, 3.0]},
     )
-    found = known.known_houses(sold)
+    found = catalogue.known_houses(sold)
     assert found.houses.ids.tolist() == ["1", "2"]
     assert found.houses.prices.tolist() == [3.0, 2.0]
     assert found.houses.facts["grade"].tolist() == [2.0, 1.0]

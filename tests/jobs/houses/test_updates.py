@@ -4,7 +4,7 @@ import json
 import struct
 from datetime import UTC, datetime
 
-from jobs.houses.updates import update_message
+from jobs.houses.window_updates import update_message
 
 
 def test_an_update_has_the_five_fields_of_the_ksql_table_and_its_key() -> None:

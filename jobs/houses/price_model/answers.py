@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from jobs.houses import comparables, features, housing, whatif
-from jobs.houses.export import Fit
-from jobs.houses.features import COMPARABLES, LOCATION
-from jobs.houses.housing import FACTS, KM_PER_DEGREE, Houses
+from jobs.houses.price_model import comparables, features, house_columns, what_if
+from jobs.houses.price_model.export import Fit
+from jobs.houses.price_model.features import COMPARABLES, LOCATION
+from jobs.houses.price_model.house_columns import FACTS, KM_PER_DEGREE, Houses
 
 if TYPE_CHECKING:
-    from jobs.houses.pricing import Model
+    from jobs.houses.price_model.published import Model
 
 LABELS = {
     "bedrooms": "Bedrooms", "bathrooms": "Bathrooms", "sqft_living": "Living area, sq ft", "sqft_lot": "Lot, sq ft",
@@ -103,7 +103,7 @@ def answer(model: "Model", house_id: str, changes: Mapping[str, float]) -> Answe
     numbers, zips = model.fit.parts(house)
     log_price = float(model.fit.intercept + numbers.sum() + zips[0])
     price, baseline = math.exp(log_price), math.exp(model.fit.baseline)
-    full = housing.fill(house.facts, model.fit.basis)
+    full = house_columns.fill(house.facts, model.fit.basis)
     lacking = [name for name in FACTS if np.isnan(house.facts[name][0])]
     sold_price = float(original.prices[0])
     interval = model.manifest["interval"]
@@ -129,8 +129,8 @@ def answer(model: "Model", house_id: str, changes: Mapping[str, float]) -> Answe
     )
 
 
-def _changed(changes: Mapping[str, float]) -> dict[str, housing.Floats]:
-    return {name: np.array([whatif.check(name, float(value))]) for name, value in changes.items()}
+def _changed(changes: Mapping[str, float]) -> dict[str, house_columns.Floats]:
+    return {name: np.array([what_if.check(name, float(value))]) for name, value in changes.items()}
 
 
 def contributions(
@@ -202,7 +202,7 @@ def nearest(houses: Houses, house_id: str, lat: float | None, long: float | None
     if lat is None or long is None:
         return []
     km = np.array([KM_PER_DEGREE, KM_PER_DEGREE * np.cos(np.radians(lat))])
-    apart = np.sqrt(housing.km2(houses.facts, np.array([[lat, long]]), km))[:, 0]
+    apart = np.sqrt(house_columns.km2(houses.facts, np.array([[lat, long]]), km))[:, 0]
     apart = np.where(np.isnan(houses.prices) | np.isnan(apart) | (houses.ids == house_id), np.inf, apart)
     order = [int(at) for at in np.argsort(apart, kind="stable")[:NEAREST] if np.isfinite(apart[at])]
     return [_near(houses, at, float(apart[at])) for at in order]

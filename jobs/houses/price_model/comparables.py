@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jobs.houses.housing import KM_PER_DEGREE, Basis, Columns, Floats, Texts, age, km2, log
+from jobs.houses.price_model.house_columns import KM_PER_DEGREE, Basis, Columns, Floats, Texts, age, km2, log
 
 NEIGHBOURS = 30
 BAND_KM = 4.0  # look for neighbours so far first; everywhere only where these are not enough

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from jobs.houses.export import Fit
-from jobs.houses.housing import Floats, Houses
+from jobs.houses.price_model.export import Fit
+from jobs.houses.price_model.house_columns import Floats, Houses
 
 LOW, HIGH = 0.1, 0.9  # an 80 % interval
 WORSE = 0.02  # relative: how much larger than the live model's a new model's MAPE may be

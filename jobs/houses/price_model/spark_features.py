@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
-from jobs.houses import features, housing
-from jobs.houses.housing import FACTS, Basis
+from jobs.houses.price_model import features, house_columns
+from jobs.houses.price_model.house_columns import FACTS, Basis
 
 SCHEMA = "id string, zip string, numbers array<double>, log_price double, sales double"
 
@@ -22,8 +22,10 @@ def featured(batches: Iterator[pa.RecordBatch], basis: Basis) -> Iterator[pa.Rec
 
 
 def _featured(batch: pa.RecordBatch, basis: Basis) -> pa.RecordBatch:
-    houses = housing.columns(batch["id"].to_pylist(), {name: batch[name].to_pylist() for name in ("price", *FACTS)})
-    facts = housing.fill(houses.facts, basis)
+    houses = house_columns.columns(
+        batch["id"].to_pylist(), {name: batch[name].to_pylist() for name in ("price", *FACTS)}
+    )
+    facts = house_columns.fill(houses.facts, basis)
     numbers = features.numbers(houses.ids, facts, basis)
     ends = np.arange(len(houses) + 1, dtype=np.int32) * numbers.shape[1]
     log_prices = pa.array(np.log(houses.prices), mask=np.isnan(houses.prices))
@@ -31,7 +33,7 @@ def _featured(batch: pa.RecordBatch, basis: Basis) -> pa.RecordBatch:
         [
             batch["id"],
             # Null is what the indexer keeps apart and the encoder leaves at zero, as the export does.
-            pa.array([code or None for code in housing.zips_of(facts, basis).tolist()], pa.string()),
+            pa.array([code or None for code in house_columns.zips_of(facts, basis).tolist()], pa.string()),
             pa.ListArray.from_arrays(pa.array(ends), pa.array(numbers.ravel())),
             log_prices,
             batch["sales"],

@@ -14,10 +14,10 @@ from pyspark.ml.stat import Summarizer
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from jobs.houses import features, featuring, housing, known
-from jobs.houses.export import Fit
-from jobs.houses.featuring import featured
-from jobs.houses.housing import FACTS, HOLD_OUT_PERCENT, Basis, Houses
+from jobs.houses.price_model import catalogue, features, house_columns, spark_features
+from jobs.houses.price_model.export import Fit
+from jobs.houses.price_model.house_columns import FACTS, HOLD_OUT_PERCENT, Basis, Houses
+from jobs.houses.price_model.spark_features import featured
 from lakehouse.errors import DataError
 from lakehouse.models import safe_pipelines
 from lakehouse.spark.session import collect
@@ -61,7 +61,7 @@ def with_features(rows: DataFrame, basis: Basis) -> DataFrame:
     priced = rows if "price" in rows.columns else rows.withColumn("price", F.lit(None).cast("double"))
     counted = priced if "sales" in rows.columns else priced.withColumn("sales", F.lit(1.0))
     made = counted.select("id", "price", "sales", *FACTS).mapInArrow(
-        functools.partial(featured, basis=basis), featuring.SCHEMA
+        functools.partial(featured, basis=basis), spark_features.SCHEMA
     )
     return made.withColumn("numbers", array_to_vector(F.col("numbers")))
 
@@ -102,7 +102,7 @@ def fit(rows: DataFrame, basis: Basis) -> tuple[PipelineModel, Fit]:
     return fitted, as_data(fitted, basis, means, shares)
 
 
-def as_data(fitted: PipelineModel, basis: Basis, means: housing.Floats, shares: dict[str | None, float]) -> Fit:
+def as_data(fitted: PipelineModel, basis: Basis, means: house_columns.Floats, shares: dict[str | None, float]) -> Fit:
     """The fitted pipeline's coefficients, split as its assembler joined them."""
     regression = fitted.stages[-1]
     assert isinstance(regression, LinearRegressionModel)
@@ -126,7 +126,7 @@ def load(folder: Path) -> PipelineModel:
 
 def score(spark: SparkSession, pipeline: PipelineModel, fit: Fit, houses: Houses) -> pa.Table:
     """id and price in dollars of each house, by the pipeline in Spark."""
-    rows = spark.createDataFrame(known.as_rows(houses))
+    rows = spark.createDataFrame(catalogue.as_rows(houses))
     made = with_features(rows, fit.basis).persist()
     try:
         found = pipeline.transform(made).select("id", "prediction").toArrow()

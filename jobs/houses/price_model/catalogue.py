@@ -5,15 +5,16 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from jobs.houses import datasets, housing
-from jobs.houses.export import KnownHouses
-from jobs.houses.housing import FACTS, Floats, Houses
+from jobs.houses import datasets
+from jobs.houses.price_model import house_columns
+from jobs.houses.price_model.export import KnownHouses
+from jobs.houses.price_model.house_columns import FACTS, Floats, Houses
 from lakehouse.errors import DataError
 
 
 def sold_houses(rows: pa.Table) -> Houses:
     """Training rows as houses with prices."""
-    return housing.columns(
+    return house_columns.columns(
         rows["id"].to_pylist(), {name: rows[name].to_numpy(zero_copy_only=False) for name in ("price", *FACTS)}
     )
 
@@ -47,10 +48,10 @@ def unsold_houses(name: str) -> Houses:
     try:
         [rows] = datasets.read_sets(name)
     except DataError:
-        return housing.columns([], {fact: [] for fact in FACTS})
+        return house_columns.columns([], {fact: [] for fact in FACTS})
     days = rows["listed_at"].cast(pa.timestamp("us")).cast(pa.date32()).cast(pa.int32())  # of UTC
     columns = {fact: days if fact == "listed_day" else rows[fact] for fact in FACTS}
-    return housing.columns(
+    return house_columns.columns(
         rows["id"].to_pylist(),
         {fact: column.cast(pa.float64()).to_numpy(zero_copy_only=False) for fact, column in columns.items()},
     )

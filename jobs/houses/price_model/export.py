@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from jobs.houses import features, housing
-from jobs.houses.housing import FACTS, Basis, Floats, Houses
+from jobs.houses.price_model import features, house_columns
+from jobs.houses.price_model.house_columns import FACTS, Basis, Floats, Houses
 from lakehouse.errors import DataError
 from lakehouse.models import safe_arrays
 
@@ -30,10 +30,10 @@ class Fit:
 
     def parts(self, houses: Houses) -> tuple[Floats, Floats]:
         """Features times coefficients, one row per house, and the coefficient of each house's zip code."""
-        facts = housing.fill(houses.facts, self.basis)
+        facts = house_columns.fill(houses.facts, self.basis)
         numbers = features.numbers(houses.ids, facts, self.basis)
         by_zip = np.append(self.zip_coefficients, 0.0)
-        places = np.searchsorted(self.basis.zips, codes := housing.zips_of(facts, self.basis))
+        places = np.searchsorted(self.basis.zips, codes := house_columns.zips_of(facts, self.basis))
         return numbers * self.coefficients, by_zip[np.where(codes == "", len(self.basis.zips), places)]
 
     def prices(self, houses: Houses) -> Floats:
@@ -95,7 +95,7 @@ def from_json(text: str, sold: Houses) -> Fit:
         basis.zips,
         basis.centres,
         basis.days,
-        Houses(sold.ids, housing.fill(sold.facts, basis), sold.prices),
+        Houses(sold.ids, house_columns.fill(sold.facts, basis), sold.prices),
     )
     fit = Fit(
         filled,
@@ -122,7 +122,7 @@ class KnownHouses:
     """
 
     houses: Houses
-    for_sale: housing.Flags
+    for_sale: house_columns.Flags
 
     @property
     def sold(self) -> Houses:
@@ -132,7 +132,7 @@ class KnownHouses:
     def judged(self) -> Houses:
         """The sold houses that the judged fit may see."""
         sold = self.sold
-        return sold.take(np.array([not housing.is_hold_out(str(house)) for house in sold.ids], dtype=bool))
+        return sold.take(np.array([not house_columns.is_hold_out(str(house)) for house in sold.ids], dtype=bool))
 
     def save(self, path: Path) -> None:
         """Write as compressed numpy arrays without pickles."""

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from jobs.houses import comparables
-from jobs.houses.housing import Basis, Columns, Floats, Texts, age, km2, log
+from jobs.houses.price_model import comparables
+from jobs.houses.price_model.house_columns import Basis, Columns, Floats, Texts, age, km2, log
 
 LOCATION, COMPARABLES = "location", "comparables"  # what these features explain the price by
 NEARNESS_KM = 4.0  # how far a zip code's price level reaches over its border

@@ -1,0 +1,75 @@
+"""The price of a house by its id from the published model, without a JVM: numpy and the standard library only."""
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from jobs.houses.price_model.answers import Answer, Comparable, answer
+from jobs.houses.price_model.export import KnownHouses
+from jobs.houses.price_model.house_columns import FEWEST_SALES
+from jobs.houses.price_model.published import Found, Model, about
+from lakehouse.errors import UnavailableError
+from lakehouse.models.registry import Registry
+
+__all__ = ["Answer", "Comparable", "Found", "Model", "Pricer", "UnknownHouseError", "answer"]
+DOMAIN = "houses"
+
+
+class Pricer:
+    """Answers with the live version; a switch is noticed at the next question, at most a second later."""
+
+    def __init__(self, registry: Registry | None = None, seconds: float = 1.0) -> None:
+        self._registry = registry or Registry(DOMAIN)
+        self._seconds = seconds
+        self._looked_at = -math.inf
+        self._stamp: tuple[int, ...] = ()
+        self._model: Model | None = None
+
+    def model(self) -> Model:
+        """The live version. Raises UnavailableError when there is none, DataError when it is damaged."""
+        now = time.monotonic()
+        if self._model is None or now - self._looked_at >= self._seconds:
+            stamp = self._registry.stamp()
+            if self._model is None or stamp != self._stamp:
+                self._model = self._load()
+                self._stamp = stamp
+            self._looked_at = now
+        return self._model
+
+    def _load(self) -> Model:
+        version = self._registry.live()
+        if version is None:
+            raise UnavailableError(
+                f"There is no price model yet; it takes {FEWEST_SALES} different sales.",
+                "Train one: `./spark-submit.sh jobs/houses/train.py`.",
+            )
+        return Model(self._registry, version)
+
+    def price(self, house_id: str, changes: Mapping[str, float] | None = None) -> Answer:
+        """The price of a house, with some facts changed if wanted.
+
+        Raises UnknownHouseError, and UsageError for a change that is no fact or no number.
+        """
+        return answer(self.model(), house_id, changes or {})
+
+    def price_many(self, house_ids: Sequence[str]) -> dict[str, float]:
+        """Prices by id; unknown ids are left out."""
+        model = self.model()
+        houses = model.houses(house_ids)
+        if not len(houses):
+            return {}
+        return dict(zip(houses.ids.tolist(), model.fit.prices(houses).tolist(), strict=True))
+
+    def search(self, text: str, limit: int = 10) -> list[Found]:
+        """Houses whose id starts with the text, in the order of ids."""
+        known = self.model().known
+        ids = known.houses.ids
+        first = int(np.searchsorted(ids, text))
+        rows = [at for at in range(first, min(first + limit, len(ids))) if str(ids[at]).startswith(text)]
+        return [Found(str(ids[at]), about(known.houses, at), bool(known.for_sale[at])) for at in rows]
+
+    def known(self) -> KnownHouses:
+        """Every house the live version knows."""
+        return self.model().known
