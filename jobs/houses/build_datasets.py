@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import typer
 
 from jobs.houses import datasets
-from jobs.houses.sale_values import SALE_SCHEMA, Sales
+from jobs.houses.sale_files.values import SALE_SCHEMA, Sales
 from jobs.houses.schema import HISTORY
 from lakehouse import entry
 from lakehouse.errors import RefusedError, UsageError

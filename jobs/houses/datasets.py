@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from jobs.houses import sale_files, sale_values
-from jobs.houses.sale_values import Sales
+from jobs.houses.sale_files import forms, values
+from jobs.houses.sale_files.values import Sales
 from jobs.houses.schema import FIELDS
 from lakehouse.errors import DataError
 from lakehouse.settings import settings
@@ -26,7 +26,7 @@ def read_file(path: Path) -> Sales:
 
     Raises UsageError for a file of another kind, DataError when it lacks a column or holds what cannot be read.
     """
-    return sale_values.check(sale_files.read(path))
+    return values.check(forms.read(path))
 
 
 def read_sales(path: Path) -> pa.Table:

@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.houses import build_datasets, datasets, sale_values
-from jobs.houses.sale_files import COLUMNS, Raw
+from jobs.houses import build_datasets, datasets
+from jobs.houses.sale_files import values as sale_values
+from jobs.houses.sale_files.forms import COLUMNS, Raw
 from lakehouse.errors import DataError
 
 CASES = Path(__file__).parents[2] / "cases"

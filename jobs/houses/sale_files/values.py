@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jobs.houses import sale_report
-from jobs.houses.sale_files import COLUMNS, Raw
+from jobs.houses.sale_files import report
+from jobs.houses.sale_files.forms import COLUMNS, Raw
 from jobs.houses.schema import HISTORY, READABLE, Field
 from lakehouse.errors import DataError
 
@@ -49,7 +49,7 @@ def check(raw: Raw) -> Sales:
         if rows := pc.indices_nonzero(wrong).to_pylist():
             bad[name] = rows
     if bad or raw.misshapen:
-        raise sale_report.refusal(raw, bad)
+        raise report.refusal(raw, bad)
     if not raw.places:
         raise DataError(f"{raw.name} holds no sales.", "Give a file with at least one row.")
     table = pa.table(columns, schema=SALE_SCHEMA)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 
-from jobs.houses.sale_files import COLUMNS, Raw
+from jobs.houses.sale_files.forms import COLUMNS, Raw
 from jobs.houses.schema import PRICE, READABLE, Field
 from lakehouse.errors import DataError
 
