@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 
 from jobs.production import metrics
 from jobs.production.schema import COORDINATES, COUNTS, DEFECT, EARLIEST, HISTORY, MAX_AHEAD, PASS, TIME, ZONES
-from lakehouse import events
+from lakehouse import events, unreadable
 
 _ID = r"^[A-Za-z0-9_.:/-]{1,64}\z"
 _KINDS = {PASS: "pass", DEFECT: "defect"}
@@ -50,7 +50,7 @@ def _rules() -> list[events.Rule]:
     at, sent = F.col("event_at"), F.col("raw")[TIME]
     return [
         (F.col("kind").isNull(), f"key: neither {PASS} nor {DEFECT}"),
-        *events.value_rules(F.col("raw"), F.col("raw")["qls_unit_id"].isNull()),
+        *events.value_rules(F.col("raw")),
         *(rule for name, column in _ID_FIELDS.items() for rule in _field_rules(name, column)),
         *(rule for name, column in _ZONE_FIELDS.items() for rule in _field_rules(name, column)),
         (sent.isNull(), f"{TIME}: missing"),
@@ -78,7 +78,7 @@ def valid_events(parsed: DataFrame) -> DataFrame:
 
 def dead_letters(parsed: DataFrame) -> DataFrame:
     """The records that are no valid event, one row each: coordinates, the reason, the bytes as they came."""
-    bad = parsed.where(F.col("reason").isNotNull())
+    bad = parsed.where(F.col("reason").isNotNull()).withColumn("reason", unreadable.explained(F.col("reason")))
     return bad.select(*COORDINATES, "reason", "key", events.kept_value().alias("value"))
 
 
