@@ -122,7 +122,7 @@ def dead_letters(parsed: DataFrame) -> DataFrame:
 @functools.cache
 def _reason() -> Column:
     rules = [
-        *json_values.value_rules(F.col("raw"), _absent(FIELDS[0])),
+        *json_values.value_rules(F.col("raw")),
         *(rule for field in FIELDS for rule in _field_reasons(field)),
         *_time_rules(),
     ]
@@ -161,7 +161,7 @@ def _with_found(parts: Column) -> Column:
         F.when(parts[1].startswith("a time"), "a number"),
     )
     told = F.concat(parts[0], F.lit(": "), found, F.lit(", not "), parts[1])
-    return F.when(F.size(parts) == 3, F.coalesce(told, parts[2])).otherwise(parts[0])
+    return F.when(F.size(parts) == 3, F.coalesce(told, parts[2])).otherwise(json_reasons.explained(parts[0]))
 
 
 def with_decade(sales: DataFrame) -> DataFrame:

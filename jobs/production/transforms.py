@@ -12,7 +12,7 @@ from jobs.production import metrics
 from jobs.production.plant import LONGEST, PRINTABLE, Plant, Rules
 from jobs.production.schema import COORDINATES, COUNTS, EARLIEST, HISTORY, MAX_AHEAD, TIME
 from jobs.production.versions import Versions
-from lakehouse.streaming import json_values
+from lakehouse.streaming import json_reasons, json_values
 
 # Half of a pair of JSON escapes for one character: Spark would read a question mark, and two units become one.
 _PAIR = r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
@@ -84,7 +84,7 @@ def _rules(versions: Versions) -> list[json_values.Rule]:
     ]
     return [
         (F.col("kind").isNull(), f"key: neither {keys[0]} nor {keys[1]}"),
-        *json_values.value_rules(F.col("raw"), F.col("raw")["qls_unit_id"].isNull()),
+        *json_values.value_rules(F.col("raw")),
         (_has_half(F.col("value").cast("string")), "half of a character: a \\u escape of two without the other"),
         *(rule for name, column in _ID_FIELDS.items() for rule in _id_rules(name, column)),
         *(rule for name in _ZONE_FIELDS for rule in _zone_rules(name, versions)),
@@ -132,7 +132,7 @@ def valid_events(parsed: DataFrame) -> DataFrame:
 
 def dead_letters(parsed: DataFrame) -> DataFrame:
     """The records that are no valid event, one row each: coordinates, the reason, the bytes as they came."""
-    bad = parsed.where(F.col("reason").isNotNull())
+    bad = parsed.where(F.col("reason").isNotNull()).withColumn("reason", json_reasons.explained(F.col("reason")))
     return bad.select(*COORDINATES, "reason", "key", json_values.kept_value().alias("value"))
 
 

@@ -1,1 +1,1 @@
-"""What needs nothing of ours but settings and errors: files, locks, run state, processes, kill points, restart rules."""
+"""What needs nothing of ours but settings and errors: files, locks, run state, processes, kill points."""

@@ -10,6 +10,7 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 STRICT = {"allowNonNumericNumbers": "false", "allowSingleQuotes": "false", "columnNameOfCorruptRecord": "corrupt"}
+NO_TEXT, NO_OBJECT = "invalid UTF-8", "malformed JSON: not one object"
 _Table = Sequence[tuple[str, str]]
 
 # Of the first bytes, in hex. A registry's header is 0 and a schema's id of four bytes, or of eight; AWS Glue's is 03.
@@ -67,22 +68,28 @@ def text_of_value() -> Column:
     return F.when(text.startswith("\ufeff"), F.substr(text, F.lit(2))).otherwise(text)
 
 
-@functools.cache
-def undecodable() -> Column:
-    """Why the record's `value` is no UTF-8."""
-    return F.coalesce(_of_bytes(), F.lit("invalid UTF-8"))
+def explained(reason: Column) -> Column:
+    """The reason of a bad record, of what is in the value where the reason is that it cannot be read, or has no fields.
+
+    For bad records only, after they are filtered: its functions keep Spark from compiling a stage as one.
+    """
+    told = F.when(reason.isin(NO_TEXT, NO_OBJECT), _form()).when(reason.endswith(": missing"), _envelope())
+    return F.coalesce(told, reason)
 
 
 @functools.cache
-def no_object() -> Column:
-    """Why the record's `value`, a text, does not read as one JSON object."""
+def _form() -> Column:
+    """In which form the value is; null where it is none that is known."""
     bare = F.regexp_replace(text_of_value(), r"^\s+|\s+\z", "")
     found = let(bare, lambda bare: F.coalesce(_text_or_array(bare), _first(bare, _TEXTS), _spoilt_object(bare)))
-    return F.coalesce(_of_bytes(), found, F.lit("malformed JSON: not one object"))
+    return F.coalesce(
+        _first(F.hex(F.substring(F.col("value"), 1, 19)), _BYTES),
+        F.when(F.is_valid_utf8(F.col("value").cast("string")), found),
+    )
 
 
 @functools.cache
-def envelope() -> Column:
+def _envelope() -> Column:
     """What is around the event in a JSON object that has none of an event's fields; null where nothing known is."""
     text = text_of_value()
     names = F.json_object_keys(text)
@@ -95,10 +102,6 @@ def reads(text: Column, **loosened: str) -> Column:
     """Whether a text is JSON of any kind (strict but for what is loosened) in the place of a field's value."""
     as_field = F.concat(F.lit('{"event":'), text, F.lit("}"))
     return F.from_json(as_field, "event string, corrupt string", {**STRICT, **loosened})["corrupt"].isNull()
-
-
-def _of_bytes() -> Column:
-    return _first(F.hex(F.substring(F.col("value"), 1, 19)), _BYTES)
 
 
 def _text_or_array(bare: Column) -> Column:
