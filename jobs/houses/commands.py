@@ -10,7 +10,7 @@ import typer
 from lakehouse.errors import LakeError, UsageError
 
 if TYPE_CHECKING:
-    from jobs.houses.price_model.pricer import Answer
+    from jobs.houses.price_model.answers import Answer
 
 app = typer.Typer()
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
@@ -37,7 +37,8 @@ def explain(
     as_json: AsJson = False,
 ) -> None:
     """Which model version would have answered at a time, and what it would have said."""
-    from jobs.houses.price_model.pricer import DOMAIN, answer
+    from jobs.houses.price_model.answers import answer
+    from jobs.houses.price_model.pricer import DOMAIN
     from jobs.houses.price_model.published import Model
     from lakehouse.models.registry import Registry
 

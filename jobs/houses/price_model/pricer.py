@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from jobs.houses.price_model.answers import Answer, Comparable, answer
+from jobs.houses.price_model.answers import Answer, answer
 from jobs.houses.price_model.export import KnownHouses
 from jobs.houses.price_model.house_columns import FEWEST_SALES
 from jobs.houses.price_model.published import Found, Model, about
 from lakehouse.errors import UnavailableError
 from lakehouse.models.registry import Registry
 
-__all__ = ["Answer", "Comparable", "Found", "Model", "Pricer", "UnknownHouseError", "answer"]
 DOMAIN = "houses"
 
 
