@@ -66,10 +66,11 @@ test: setup-dev lint jars/spark.jsa ## Lint, types, and all tests: unit, spark, 
 unit: setup-dev ## The tests that need no Java
 	@$(BIN)/pytest -m "not spark and not e2e" $(ARGS)
 
-lint: setup-dev ## ruff and mypy
+lint: setup-dev ## ruff, mypy, and which room may import which
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo --no-cache
 
 archive: setup ## Make the archive of Spark's classes anew, with which it starts faster (220 MB); `lake up` makes a first one
 	@$(BIN)/lake make-archive

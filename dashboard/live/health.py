@@ -23,7 +23,7 @@ from lakehouse.dead_letters import store
 from lakehouse.ops import status
 from lakehouse.settings import settings
 from lakehouse.streaming.progress_metrics import History, Recorder, Series
-from lakehouse.tables import table_info
+from lakehouse.tables import loads
 from lakehouse.tables.reader import Reading, TableReader
 
 SECONDS = 2.0
@@ -85,7 +85,7 @@ class HealthWatch:
         self._lags = {name: History(f"{name}.lag") for name in queries}
         self._recorders = {name: Recorder(f"{name}.lag") for name in queries}
         self._dead = {domain.name: TableReader(domain.dead_letters, store.ByReason()) for domain in domains}
-        self._tables = [TableReader(table, table_info.shape) for domain in domains for table in domain.tables]
+        self._tables = [TableReader(table, loads.shape) for domain in domains for table in domain.tables]
         self._memory: dict[str, int] = {}
         self._lock: TextIO | None = None
         self._boot = uuid.uuid4().hex[:8]

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from dashboard.live.broker import QueryView
+from dashboard.live.broker import BEHIND_SECONDS, QueryView
 from dashboard.live.snapshot import DomainView, Snapshot, Source
-from dashboard.ui.flow import BEHIND_SECONDS
 from lakehouse.tables.reader import Reading
 
 SNAPSHOT_SECONDS = 5.0  # taken every second; older than this the thread that takes it hangs

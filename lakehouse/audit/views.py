@@ -13,8 +13,8 @@ from lakehouse.audit.contract import Windows
 from lakehouse.audit.pinned import Pinned
 from lakehouse.audit.results import Findings
 from lakehouse.audit.window_sums import BatchLog, Speed, compare, distinct_sums, micros
-from lakehouse.streaming import batch as batches
 from lakehouse.streaming import checkpoints, sidecar
+from lakehouse.streaming.batch import describe_batch, offsets_log
 
 
 class View:
@@ -49,7 +49,7 @@ class View:
             return none
         if not (self._checkpoint / "offsets" / str(last)).exists():
             return none
-        rows = batches.offsets_log(batches.describe_batch(self._checkpoint, last))
+        rows = offsets_log(describe_batch(self._checkpoint, last))
         return pa.Table.from_pylist(rows, schema=none.schema)
 
     def add(self, partition: int, rows: pa.Table) -> None:

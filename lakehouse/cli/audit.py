@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lakehouse.audit import contract
-from lakehouse.audit import results as audits
+from lakehouse.audit.results import off
 from lakehouse.cli.terminal import console, grid, print_json
 from lakehouse.contract import discovery
 from lakehouse.errors import LakeError
@@ -33,7 +33,7 @@ def audit(
         print_json(results)
     for result in [] if as_json else results:
         _show(result)
-    if wrong := [told for result in results if not result["clean"] for told in audits.off(result)]:
+    if wrong := [told for result in results if not result["clean"] for told in off(result)]:
         raise LakeError(f"The audit found something off. {wrong[0]}", "The whole of it: `lake audit`." * as_json)
 
 
@@ -45,7 +45,7 @@ def _show(result: Result) -> None:
     console().print(_partitions(result))
     console().print("")
     console().print(_views(result))
-    for lines in (_notes(result), audits.off(result)):
+    for lines in (_notes(result), off(result)):
         console().print("")
         for line in lines:
             console().print(line)

@@ -9,6 +9,7 @@ import typer
 
 from lakehouse.errors import UsageError
 from lakehouse.ops import nightly as schedule
+from lakehouse.ops.nightly import block, every_day
 
 app = typer.Typer(no_args_is_help=True, help="The nightly run in your crontab: print, install, remove.")
 
@@ -16,7 +17,7 @@ app = typer.Typer(no_args_is_help=True, help="The nightly run in your crontab: p
 @app.command("print")
 def show() -> None:
     """Print the crontab lines with the paths of this checkout."""
-    sys.stdout.write(schedule.block())
+    sys.stdout.write(block())
 
 
 @app.command()
@@ -38,7 +39,7 @@ def nightly(
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by which a job under way is ended as well
     jobs = schedule.jobs([domain] if domain else [])
     if at:
-        schedule.every_day(_clock(at), jobs)
+        every_day(_clock(at), jobs)
     schedule.nightly(jobs)
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import IO
 
 from lakehouse.contract.discovery import load_all
-from lakehouse.core import files as durable
 from lakehouse.core import run_state
+from lakehouse.core.files import write_private
 from lakehouse.core.net import free_port
 from lakehouse.errors import LakeError, UnavailableError
 from lakehouse.kafka import client, topics
@@ -132,7 +132,7 @@ class Broker:
         keep = limit_per_partition(self.folder)
         values |= {"retention": keep, "segment": min(_LARGEST, keep // 4)}  # only whole segments are dropped
         text = _PROPERTIES.format(**values, protocol="SASL_SSL" if self.secure else "PLAINTEXT")
-        durable.write_private(properties, text + self._security() if self.secure else text)
+        write_private(properties, text + self._security() if self.secure else text)
         (self.folder / "log4j2.properties").write_text(_LOGGING)
         return properties
 
@@ -143,7 +143,7 @@ class Broker:
         keystore, keystore_password = folder / "broker.p12", folder / "broker.password"
         for file in (login.password_file, keystore_password):
             if not file.exists():
-                durable.write_private(file, secrets.token_urlsafe(24))
+                write_private(file, secrets.token_urlsafe(24))
         if not login.ca.exists():
             _certificate(keystore, keystore_password, login.ca)
         jaas = client.in_properties(client.jaas(login, users=True))

@@ -13,6 +13,7 @@ from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec  # type: ign
 from lakehouse.contract.topics import Topic
 from lakehouse.errors import UnavailableError
 from lakehouse.kafka import client as kafka
+from lakehouse.kafka.client import no_answer
 
 TIMEOUT = 10.0
 # A topic just made, a broker just started again: soon over.
@@ -64,7 +65,7 @@ def check(bootstrap_servers: str, timeout: float = TIMEOUT) -> str:
         metadata = client.list_topics(timeout=timeout)
     except KafkaException:
         client.poll(0)  # lets the client tell its errors
-        raise kafka.no_answer(bootstrap_servers, errors, timeout) from None
+        raise no_answer(bootstrap_servers, errors, timeout) from None
     return str(metadata.cluster_id)
 
 

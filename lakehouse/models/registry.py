@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 from lakehouse.core import files as durable
 from lakehouse.core import kill_points
+from lakehouse.core.files import locked, replace_json, sha256, sync, sync_tree
 from lakehouse.errors import DataError, RefusedError, UsageError
 from lakehouse.models import manifests, safe_pipelines
 from lakehouse.settings import settings
@@ -68,7 +69,7 @@ class Registry:
         """Make the folder the next version, with its manifest; returns the version. It does not go live by this."""
         if manifest.get("outcome") not in OUTCOMES:
             raise DataError(f"The outcome of a version is published or refused, not {manifest.get('outcome')!r}.")
-        checksums = {name: durable.sha256(aside / name) for name in durable.files(aside) if name != manifests.NAME}
+        checksums = {name: sha256(aside / name) for name in durable.files(aside) if name != manifests.NAME}
         with self._locked():
             version = f"v{1 + max((_number(name) for name in self._numbered()), default=0):04d}"
             added = {"version": version, "domain": self.domain, "created_at": datetime.now(UTC).isoformat()}
@@ -76,10 +77,10 @@ class Registry:
             kill_points.point("model.summed", _number(version))
             (aside / manifests.NAME).write_text(json.dumps(whole, indent=1))
             kill_points.point("model.sealed", _number(version))
-            durable.sync_tree(aside)
+            sync_tree(aside)
             aside.rename(self.folder / version)
             kill_points.point("model.named", _number(version))
-            durable.sync(self.folder)
+            sync(self.folder)
         kill_points.point("model.kept", _number(version))
         return version
 
@@ -140,7 +141,7 @@ class Registry:
         entries = [{**switch._asdict(), "at": switch.at.isoformat()} for switch in switches]
         entries.append({"version": version, "at": at.isoformat(), "reason": reason.strip(), "by": by})
         kill_points.point("model.verified", _number(version))
-        durable.replace_json(self.file, {"live": version, "switches": entries})
+        replace_json(self.file, {"live": version, "switches": entries})
         kill_points.point("model.switched", _number(version))
 
     def switches(self) -> list[Switch]:
@@ -215,7 +216,7 @@ class Registry:
         for name in sorted(checksums if files is None else files):
             if name not in checksums or not (folder / name).is_file():
                 raise self._damaged(folder / name, "is missing")
-            if durable.sha256(folder / name) != checksums[name]:
+            if sha256(folder / name) != checksums[name]:
                 raise self._damaged(folder / name, "has changed since it was written")
         if files is None and (more := sorted({*durable.files(folder)} - {*checksums, manifests.NAME})):
             raise self._damaged(folder / more[0], "was added after the version was written")
@@ -245,7 +246,7 @@ class Registry:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         self.folder.mkdir(parents=True, exist_ok=True)
-        with durable.locked(self.folder / ".lock"):
+        with locked(self.folder / ".lock"):
             yield
 
 

@@ -15,8 +15,8 @@ from lakehouse.entry import configure_logging, explain
 from lakehouse.environment import clean, ours
 from lakehouse.errors import LakeError, UsageError
 from lakehouse.settings import ROOT, settings
-from lakehouse.spark import flags as sparkflags
 from lakehouse.spark import jars, java
+from lakehouse.spark.flags import is_local, of_a_cluster, on_the_cluster, script_at
 
 ARCHIVE = jars.FOLDER / "spark.jsa"  # class-data-sharing archive: `lake make-archive`
 STREAM = "stream.py"  # the job of a domain that runs for days
@@ -33,7 +33,7 @@ USAGE = "Usage: ./spark-submit.sh [Spark's flags] jobs/<domain>/<job>.py [the jo
 
 def split(arguments: list[str]) -> tuple[list[str], Path, list[str]]:
     """Spark's flags, the script and the job's own arguments. Raises UsageError when no script is named or found."""
-    at = sparkflags.script_at(arguments)
+    at = script_at(arguments)
     if at is None:
         raise UsageError("No job was named.", USAGE)
     named = arguments[at]
@@ -47,11 +47,11 @@ def spark_flags(given: list[str], script: Path | None = None) -> list[str]:
     """The flags for Spark: ours (defaults file, jars) first, the given ones after them, since the last one wins."""
     spark_jars = sorted(str(path) for path in jars.folder("spark").glob("*.jar"))
     ours = ["--properties-file", str(ROOT / "conf/spark-defaults.conf")]
-    if sparkflags.is_local(given):
+    if is_local(given):
         # A plain class path starts a second faster than --jars, which copies each jar to the executors.
         ours += ["--driver-class-path", os.pathsep.join(spark_jars)]
     else:
-        ours += ["--jars", ",".join(spark_jars), *_HADOOPS_OWN_FILES, *sparkflags.of_a_cluster(given)]
+        ours += ["--jars", ",".join(spark_jars), *_HADOOPS_OWN_FILES, *of_a_cluster(given)]
     ours += [
         "--driver-java-options",
         f"-Dlog4j2.configurationFile={(ROOT / 'conf/log4j2.properties').as_uri()} {_java_options(script)}",
@@ -87,7 +87,7 @@ def environment(flags: list[str], script: Path | None = None) -> dict[str, str]:
     """The environment in which the job's Python process finds our code, Java and Spark's flags."""
     program = Path(java.find())
     return {
-        **ours(local=sparkflags.is_local(flags)),
+        **ours(local=is_local(flags)),
         "JAVA_HOME": os.environ.get("JAVA_HOME") or str(program.resolve().parent.parent),
         "SPARK_HOME": str(jars.pyspark_home()),
         "PYSPARK_PYTHON": sys.executable,
@@ -105,7 +105,7 @@ def main() -> None:
         clean()
         flags, script, options = split(sys.argv[1:])
         env = environment(flags, script)
-        if sparkflags.on_the_cluster(flags):
+        if on_the_cluster(flags):
             command = [
                 str(jars.pyspark_home() / "bin/spark-submit"),
                 *spark_flags(flags, script),

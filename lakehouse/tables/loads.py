@@ -132,3 +132,11 @@ def highest(files: pd.DataFrame, column: str) -> datetime | None:
         return None
     value = pd.to_datetime(files[f"max.{column}"], utc=True).max()
     return None if pd.isna(value) else value.to_pydatetime()
+
+
+def shape(_table: Table, delta: DeltaTable, files: pd.DataFrame) -> pa.Table:
+    """One row: files, bytes and the operation of the newest commit."""
+    last = delta.history(1)
+    told = str(last[0].get("operation") or "") if last else ""
+    sizes = files["size_bytes"] if "size_bytes" in files else pd.Series(dtype="int64")
+    return pa.table({"files": [len(files)], "bytes": [int(sizes.sum())], "operation": [told]})

@@ -11,7 +11,7 @@ from dash.exceptions import PreventUpdate
 from dashboard.live import snapshot
 from dashboard.live.health import HealthView
 from dashboard.pages.health import audit, history, lake, queries
-from dashboard.pages.health import tiles as health_tiles
+from dashboard.pages.health.tiles import page
 from dashboard.ui import charts, formats, tiles
 from lakehouse.errors import LakeError
 from lakehouse.kafka import peek
@@ -28,7 +28,7 @@ _peeking = threading.Lock()
 
 def layout(**_query: str) -> Component:
     """The page before its first data."""
-    return health_tiles.page(DRAWN)
+    return page(DRAWN)
 
 
 def _changed(shown: str | None, *parts: str) -> tuple[HealthView, str]:
