@@ -144,11 +144,13 @@ def watch(event, arguments):
             opened.append((event, path))
 watching = False
 from urllib.parse import quote
-from dashboard import app, snapshot
-from dashboard.snapshot import Live
-from jobs.houses.pricing import Pricer
-from lakehouse import domain, schedule
-from lakehouse.models import Registry
+from dashboard import app
+from dashboard.live import snapshot
+from dashboard.live.snapshot import Live
+from jobs.houses.price_model.pricer import Pricer
+from lakehouse.contract import discovery
+from lakehouse.ops import nightly
+from lakehouse.models.registry import Registry
 from lakehouse.errors import LakeError
 snapshot.use(Live(()))
 client = app.create_app().server.test_client()
@@ -162,7 +164,7 @@ for text in eval(sys.stdin.read()):
         lambda: Registry(text).versions(), lambda: Registry("houses").path(text),
         lambda: Registry("houses").manifest(text), lambda: Registry("houses").content(live, text),
         lambda: Registry("houses").rollback("x", to=text), lambda: Pricer().price(text),
-        lambda: domain.load(text), lambda: schedule.jobs([text]),
+        lambda: discovery.load(text), lambda: nightly.jobs([text]),
     ):
         try:
             ask()

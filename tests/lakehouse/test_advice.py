@@ -86,7 +86,7 @@ def test_a_file_that_may_not_be_read_asks_for_the_right(lake: Path, history: Pat
     code = """
 import sys
 from tests.lakehouse.test_advice import *
-print(TableReader(HISTORY, loaders.newest(5, COORDINATES)).read().error)
+print(TableReader(HISTORY, loads.newest(5, COORDINATES)).read().error)
 """
     nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", sys.executable, "-B", "-c", code]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}

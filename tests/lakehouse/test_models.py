@@ -96,7 +96,7 @@ def test_leftovers_of_a_killed_run_go_after_a_day_and_a_living_ones_stay(registr
 
 def test_a_process_killed_while_it_writes_leaves_no_version(registry: Registry) -> None:
     code = """
-from lakehouse.models import Registry
+from lakehouse.models.registry import Registry
 import os, signal
 with Registry("houses").aside() as folder:
     (folder / "export.json").write_text("half")
@@ -257,7 +257,7 @@ def test_the_stamp_changes_with_each_switch_only(registry: Registry) -> None:
 
 def test_processes_that_keep_at_the_same_time_lose_no_version_and_no_switch(registry: Registry) -> None:
     code = """
-from lakehouse.models import Registry
+from lakehouse.models.registry import Registry
 for _ in range(8):
     registry = Registry("houses")
     with registry.aside() as folder:

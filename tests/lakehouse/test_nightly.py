@@ -92,9 +92,10 @@ def test_the_process_is_silent_on_success_and_says_one_line_on_failure(
     script = job(tmp_path, "train.py", code)
     start = f"""
 from pathlib import Path
-from lakehouse import cli, schedule
-schedule.jobs = lambda names: [Path({str(script)!r})]
-cli.main()
+from lakehouse.cli import main
+from lakehouse.ops import nightly
+nightly.jobs = lambda names: [Path({str(script)!r})]
+main.main()
 """
     done = subprocess.run([sys.executable, "-c", start, "nightly"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (exit_code, "", lines)
@@ -142,11 +143,12 @@ def service(scripts: list[Path], at: str, more: str = "") -> "subprocess.Popen[s
     """`lake nightly --at` with these jobs."""
     start = f"""
 from pathlib import Path
-from lakehouse import cli, schedule
-schedule.jobs = lambda names: [Path(path) for path in {[str(script) for script in scripts]}]
-schedule.GRACE = 0.3
+from lakehouse.cli import main
+from lakehouse.ops import nightly
+nightly.jobs = lambda names: [Path(path) for path in {[str(script) for script in scripts]}]
+nightly.GRACE = 0.3
 {more}
-cli.main()
+main.main()
 """
     command = [sys.executable, "-c", start, "nightly", "--at", at]
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
@@ -163,7 +165,7 @@ def test_a_service_runs_at_its_time_and_ends_its_job_when_stopped(lake: Path, tm
 
 
 def test_after_a_night_that_failed_the_next_one_comes(lake: Path, tmp_path: Path) -> None:
-    short_days = "schedule.seconds_until = lambda at, now: 0.1"
+    short_days = "nightly.seconds_until = lambda at, now: 0.1"
     running = service([job(tmp_path, "train.py", "raise SystemExit(65)")], "02:15", short_days)
     log = lake / "log/nightly.log"
     wait_for(lambda: log.exists() and log.read_text().count("ended with 65") > 1)

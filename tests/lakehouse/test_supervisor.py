@@ -153,7 +153,7 @@ def test_a_second_holder_of_a_lock_is_refused_with_the_pid_of_the_first(tmp_path
     with exclusive(tmp_path / "x.lock", "The lake"):
         code = f"""
 from pathlib import Path
-from lakehouse.locks import exclusive
+from lakehouse.core.locks import exclusive
 with exclusive(Path({str(tmp_path / "x.lock")!r}), "The lake"): pass
 """
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

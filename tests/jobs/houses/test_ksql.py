@@ -123,7 +123,7 @@ def _expected() -> dict[str, Any]:
     return {
         **{f"auto.offset.reset {part}": value for part, value in setting.items()},
         **_streams(),
-        **_table(name, [average, "updates.update_message"], Window("TUMBLING", size, None, week, grace)),
+        **_table(name, [average, "window_updates.update_message"], Window("TUMBLING", size, None, week, grace)),
         **_table(f"{name}_HOPPING", [average], Window("HOPPING", size, timedelta(seconds=30), week, grace)),
     }
 

@@ -31,15 +31,15 @@ STEPS = {
 # Publishes what v0001 holds as the next version, file by file.
 PUBLISH = """
 import shutil, sys
-from lakehouse import faults
-from lakehouse.models import Registry
+from lakehouse.core import kill_points
+from lakehouse.models.registry import Registry
 registry = Registry("houses")
 live = registry.path(registry.live())
 for _ in range(int(sys.argv[1])):
     with registry.aside() as folder:
         for at, name in enumerate(["export.json", "judged.json", "houses.npz"], 1):
             shutil.copy(live / name, folder)
-            faults.point("written", at)
+            kill_points.point("written", at)
         version = registry.keep(folder, {**registry.manifest("v0001"), "outcome": "published"})
     registry.switch(version, "the next")
     print(version, flush=True)
@@ -76,7 +76,8 @@ def test_a_publication_killed_at_any_step_leaves_a_whole_model_live(registry: Re
 
 def test_the_steps_are_all_there_are(registry: Registry) -> None:
     """Every point that publishing crosses is killed at above."""
-    code = "from lakehouse import faults; crossed = []; faults.point = lambda name, n: crossed.append(f'{name}:{n}')"
+    code = "from lakehouse.core import kill_points; crossed = []\n"
+    code += "kill_points.point = lambda name, n: crossed.append(f'{name}:{n}')"
     done = subprocess.run(
         [sys.executable, "-c", f"{code}\n{PUBLISH}\nimport json; print(json.dumps(crossed))", "1"],
         cwd=ROOT, capture_output=True, text=True, check=True,

@@ -11,15 +11,16 @@ HIDDEN = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /usr/share/zone
 # What `lake up houses`, a training and the page do with times in Arrow.
 CODE = """
 import pandas as pd, pyarrow as pa, pyarrow.compute as pc
-from dashboard import houses_bands
-from jobs.houses import datasets, known
+from dashboard.pages.houses import bands
+from jobs.houses import datasets
+from jobs.houses.price_model import catalogue
 from jobs.houses.build_datasets import COMMITTED
 rows = datasets.read_sales(COMMITTED)
 datasets.read_sets = lambda name: [rows]
 columns = {"event_at": rows["listed_at"], "yr_built": [1990] * len(rows), "price": rows["price"]}
-houses_bands._SALES = lambda *_: pa.table(columns)
-spread = houses_bands._spread(None, None, None)
-days = known.unsold_houses("any").facts["listed_day"]
+bands._SALES = lambda *_: pa.table(columns)
+spread = bands._spread(None, None, None)
+days = catalogue.unsold_houses("any").facts["listed_day"]
 print(pc.min(rows["listed_at"]).as_py().isoformat(), days.min(), spread.num_rows > 0)
 try:
     print(pc.floor_temporal(rows["listed_at"], unit="hour")[0])
