@@ -69,8 +69,10 @@ def detail_pages() -> list[ModuleType]:
 
 
 def _modules() -> list[ModuleType]:
-    names = [module.name for module in pkgutil.iter_modules(dashboard.pages.__path__)]
-    return [importlib.import_module(f"dashboard.pages.{name}") for name in names]
+    """The modules under dashboard/pages that are pages: those with a path and a layout."""
+    found = pkgutil.walk_packages(dashboard.pages.__path__, "dashboard.pages.")
+    modules = [importlib.import_module(module.name) for module in found]
+    return [module for module in modules if hasattr(module, "PATH") and hasattr(module, "layout")]
 
 
 def create_app() -> dash.Dash:

@@ -1,27 +1,20 @@
 """What a domain declares in its audit.py, and which domains do."""
 
+import importlib
+import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from lakehouse.contract.discovery import domains, load
+from lakehouse.contract.tables import Table
+from lakehouse.errors import LakeError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from lakehouse.audit.pinned import Pinned
-    from lakehouse.tables.table_io import Table
-import importlib
-import pkgutil
-from typing import TYPE_CHECKING
-
-from lakehouse.contract.discovery import domains, load
-from lakehouse.contract.tables import Table
-from lakehouse.errors import LakeError
-from lakehouse.kafka.reader import Record
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-    pass
+    from lakehouse.kafka.reader import Record
 
 
 class Decoded(NamedTuple):
@@ -71,7 +64,7 @@ class Audit:
     query: str
     history: "Table"
     dead_letters: "Table"
-    decode: Callable[[int, Sequence[Record]], Decoded]
+    decode: Callable[[int, Sequence["Record"]], Decoded]
     windows: tuple[Windows, ...] = ()
     others: tuple[Callable[[], "Counted"], ...] = ()
 

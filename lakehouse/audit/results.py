@@ -1,4 +1,4 @@
-"""What a domain brings for `lake audit`, what an audit finds, and the stored results that later ones rest on."""
+"""What an audit finds, and the stored results that later ones rest on."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,11 +12,6 @@ from lakehouse.settings import settings
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
-
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
 
 SHOWN = 20  # offsets or keys named per finding; the rest is counted
 KEPT_GAPS = 10_000  # ranges without a record that are kept per partition

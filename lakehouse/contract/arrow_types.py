@@ -2,13 +2,8 @@
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import pyarrow as pa
-
-if TYPE_CHECKING:
-    pass
-
 
 _ARROW_TYPES = {
     "STRING": pa.string(),

@@ -2,13 +2,9 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from lakehouse.contract.tables import Table
 from lakehouse.contract.topics import Topic
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)

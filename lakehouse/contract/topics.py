@@ -1,10 +1,6 @@
 """A Kafka topic as a domain declares it."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from lakehouse.settings import settings
 
 # Every dashboard is a process of its own, forked from one that has imported what it needs and done nothing else: to
 # import takes longer than most tests.
-_PAGES = [f"dashboard.pages.{module.name}" for module in pkgutil.iter_modules(dashboard.pages.__path__)]
+_PAGES = [module.name for module in pkgutil.walk_packages(dashboard.pages.__path__, "dashboard.pages.")]
 _STARTER = multiprocessing.get_context("forkserver")
 _STARTER.set_forkserver_preload(["dashboard.app", *_PAGES, "tests.dashboard.served"])
 

@@ -229,8 +229,8 @@ def test_the_jobs_are_those_that_domains_have(lake: Path, tmp_path: Path, monkey
 
 
 def test_a_domain_that_was_never_used_has_no_night(lake: Path) -> None:
-    assert {job.parent.name for job in nightly.jobs()} == {"houses", "production", "lakehouse"}  # an empty lake
+    assert {job.parent.name for job in nightly.jobs()} == {"houses", "production", "tables"}  # an empty lake
     (lake / "lake/houses").mkdir(parents=True)
-    assert {job.parent.name for job in nightly.jobs()} == {"houses", "lakehouse"}
+    assert {job.parent.name for job in nightly.jobs()} == {"houses", "tables"}
     (lake / "checkpoints/production").mkdir(parents=True)
-    assert {job.parent.name for job in nightly.jobs()} == {"houses", "production", "lakehouse"}
+    assert {job.parent.name for job in nightly.jobs()} == {"houses", "production", "tables"}

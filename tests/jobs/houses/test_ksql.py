@@ -35,7 +35,7 @@ def _said(script: str) -> dict[str, Any]:
     """What the script says, by statement and part."""
     parts: dict[str, Any] = {}
     for statement in parse(script):
-        mirrored = re.findall(r"\b(?:transforms|updates)\.\w+", statement.about.split(":")[0])
+        mirrored = re.findall(r"\b(?:transforms|window_updates)\.\w+", statement.about.split(":")[0])
         about = {"mirrors": mirrored, "columns": statement.columns, "properties": statement.properties}
         for part, value in (about | (vars(statement.query) if statement.query else {})).items():
             parts[f"{statement.name} {part}"] = list(value.items()) if part == "select" else value
