@@ -20,7 +20,7 @@ from lakehouse.kafka import client
 from lakehouse.models.registry import Registry
 from lakehouse.settings import ROOT
 from lakehouse.spark import jars
-from tests.jobs.houses import fitting
+from tests.jobs.houses.price_model import fitting
 
 CODE = [file for folder in ("lakehouse", "jobs", "dashboard") for file in sorted((ROOT / folder).rglob("*.py"))]
 SPEAKS_SQL = {

@@ -22,9 +22,9 @@ from lakehouse.models.registry import Registry
 from lakehouse.settings import ROOT, settings
 from lakehouse.tables import table_io
 from tests.browser import launch
-from tests.dashboard import health_fakes
+from tests.dashboard.pages.health import health_fakes
 from tests.dashboard.tab import Tab, Tick
-from tests.jobs.houses import fitting
+from tests.jobs.houses.price_model import fitting
 
 PERIOD = 2.0
 WINDOW = timedelta(minutes=2)

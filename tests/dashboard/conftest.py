@@ -18,7 +18,7 @@ from lakehouse.tables import table_io
 from lakehouse.tables.table_io import Table
 from tests.dashboard import golden
 from tests.dashboard.served import App, is_local
-from tests.jobs.houses import fitting
+from tests.jobs.houses.price_model import fitting
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 WINDOW = timedelta(minutes=2)

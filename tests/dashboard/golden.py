@@ -16,8 +16,8 @@ from lakehouse.kafka import topics
 from lakehouse.models.registry import Registry
 from lakehouse.tables import table_io
 from lakehouse.tables.table_io import Table
-from tests.dashboard import health_fakes
-from tests.jobs.houses import fitting
+from tests.dashboard.pages.health import health_fakes
+from tests.jobs.houses.price_model import fitting
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 WINDOW = timedelta(minutes=2)

@@ -15,7 +15,7 @@ from jobs.houses.price_model.pricer import Pricer
 from lakehouse.errors import UsageError
 from lakehouse.models.registry import Registry
 from lakehouse.settings import ROOT
-from tests.jobs.houses import fitting
+from tests.jobs.houses.price_model import fitting
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_an_unknown_house_is_told_with_ids_like_it(house: str) -> None:
     ],
 )
 def test_a_change_that_cannot_be_is_a_usage_error_with_its_bounds(house: str, change: str, sentence: str) -> None:
-    """The same sentences as the API's (tests/dashboard/test_price_api.py)."""
+    """The same sentences as the API's (tests/dashboard/pages/houses/test_price_api.py)."""
     shown = lake_command("price", house, "--set", change)
     assert (shown.returncode, shown.stderr.startswith(f"Error: {sentence}")) == (2, True), shown.stderr
 

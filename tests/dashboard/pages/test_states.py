@@ -16,7 +16,7 @@ from jobs.houses import schema
 from jobs.houses.price_model.export import EXPORT
 from lakehouse.models.registry import Registry
 from lakehouse.tables.table_io import Table
-from tests.jobs.houses import fitting
+from tests.jobs.houses.price_model import fitting
 
 Write = Callable[..., None]
 Build = Callable[..., dict[str, Any]]

@@ -12,7 +12,7 @@ from dashboard.live import snapshot
 from dashboard.live.snapshot import Live
 from jobs.houses.price_model.pricer import Pricer
 from lakehouse.models.registry import Registry
-from tests.jobs.houses import fitting
+from tests.jobs.houses.price_model import fitting
 
 Publish = Callable[..., str]
 HOUSE = str(fitting.real_houses().ids[7])

@@ -17,7 +17,7 @@ from jobs.houses import schema
 from lakehouse.core import run_state
 from lakehouse.streaming import checkpoints
 from tests.dashboard.served import App, beats, drag, settled, version, wait_until, waited
-from tests.jobs.houses import fitting
+from tests.jobs.houses.price_model import fitting
 
 pytestmark = pytest.mark.e2e
 Write = Callable[..., None]

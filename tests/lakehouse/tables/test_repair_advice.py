@@ -85,7 +85,7 @@ def test_a_file_that_may_not_be_read_asks_for_the_right(lake: Path, history: Pat
     (history / part).chmod(0o600)
     code = """
 import sys
-from tests.lakehouse.test_advice import *
+from tests.lakehouse.tables.test_repair_advice import *
 print(TableReader(HISTORY, loads.newest(5, COORDINATES)).read().error)
 """
     nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", sys.executable, "-B", "-c", code]

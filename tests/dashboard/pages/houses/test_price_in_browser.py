@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from jobs.houses import schema
 from lakehouse.models.registry import Registry
 from tests.dashboard.served import App, wait_until
-from tests.jobs.houses import fitting
+from tests.jobs.houses.price_model import fitting
 
 pytestmark = pytest.mark.e2e
 Publish = Callable[..., str]

@@ -8,7 +8,7 @@ import pytest
 from jobs.houses.price_model import evaluation
 from jobs.houses.price_model.export import Fit
 from jobs.houses.price_model.house_columns import Houses
-from tests.jobs.houses import fitting
+from tests.jobs.houses.price_model import fitting
 
 
 class Told:

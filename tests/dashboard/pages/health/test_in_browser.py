@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from jobs.houses import schema
 from lakehouse.core import run_state
-from tests.dashboard import health_fakes
+from tests.dashboard.pages.health import health_fakes
 from tests.dashboard.served import wait_until
 
 pytestmark = pytest.mark.e2e

@@ -10,7 +10,7 @@ from dashboard.live.health import HealthWatch
 from dashboard.pages.health import audit
 from jobs.houses import schema
 from lakehouse.audit import results
-from tests.dashboard.test_health import fields, words
+from tests.dashboard.pages.health.test_queries import fields, words
 
 
 def result(at: datetime, clean: bool) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from dashboard.ui import sparkline
 from lakehouse.kafka.peek import Peeked, shown
 from lakehouse.streaming import checkpoints
 from lakehouse.streaming.progress_metrics import History
-from tests.dashboard import health_fakes
+from tests.dashboard.pages.health import health_fakes
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 ENDS = ((("houses", 0), 100), (("houses", 1), 50))

@@ -12,7 +12,7 @@ from plotly.utils import PlotlyJSONEncoder
 from dashboard.pages.houses import map_area, map_view, pricing
 from dashboard.ui import formats
 from jobs.houses.price_model.pricer import Pricer
-from tests.jobs.houses import fitting
+from tests.jobs.houses.price_model import fitting
 
 Publish = Callable[..., str]
 HOUSE = str(fitting.real_houses().ids[7])

@@ -19,7 +19,7 @@ from lakehouse.streaming.offset_ranges import Range
 from lakehouse.streaming.sidecar import Sidecar
 from lakehouse.tables import commit_files, table_io
 from lakehouse.tables.table_io import SERVING_PROPERTIES, Table
-from tests.lakehouse.test_guard import BAD, EVENTS, THERE, TOPIC
+from tests.lakehouse.streaming.test_start_checks import BAD, EVENTS, THERE, TOPIC
 
 pytestmark = pytest.mark.usefixtures("lake")
 VIEW = Table("line", "view", {"units": "BIGINT"}, ("units",), "units", SERVING_PROPERTIES)

@@ -8,7 +8,7 @@ import pytest
 from jobs.houses.schema import DOMAIN
 from lakehouse.errors import RefusedError, UsageError
 from lakehouse.ops import initial_data
-from tests.lakehouse.test_cli import run
+from tests.lakehouse.cli.test_main import run
 
 
 def test_a_lake_that_began_empty_goes_on_so_without_being_asked(lake: Path) -> None:

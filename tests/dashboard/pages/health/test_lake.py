@@ -17,8 +17,8 @@ from lakehouse.core import run_state
 from lakehouse.streaming import progress_metrics
 from lakehouse.streaming.progress_metrics import Recorder
 from lakehouse.tables import loads
-from tests.dashboard import health_fakes
-from tests.dashboard.test_health import NOW, TOPIC, fields, words
+from tests.dashboard.pages.health import health_fakes
+from tests.dashboard.pages.health.test_queries import NOW, TOPIC, fields, words
 
 Write = Callable[..., None]
 MARKUP = b"<img src=x onerror=window.harm=1>"

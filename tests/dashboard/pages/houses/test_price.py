@@ -20,7 +20,7 @@ from jobs.houses.price_model.live_error import LiveError, Sold, VersionError
 from jobs.houses.price_model.pricer import Pricer
 from jobs.houses.price_model.published import UnknownHouseError
 from lakehouse.models.registry import Registry
-from tests.jobs.houses import fitting
+from tests.jobs.houses.price_model import fitting
 
 Publish = Callable[..., str]
 HOUSE = str(fitting.real_houses().ids[7])

@@ -24,7 +24,7 @@ from lakehouse.embedded.kafka_broker import Broker, limit_per_partition
 from lakehouse.errors import UnavailableError
 from lakehouse.kafka import topic_settings, topics
 from lakehouse.settings import settings
-from tests.lakehouse.test_topic_settings import OURS
+from tests.lakehouse.kafka.test_topic_settings import OURS
 
 pytestmark = pytest.mark.usefixtures("lake")
 PARTITIONS = sum(topic.partitions for domain in load_all() for topic in domain.topics)

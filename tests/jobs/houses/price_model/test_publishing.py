@@ -12,7 +12,7 @@ from jobs.houses.price_model import export
 from jobs.houses.price_model.pricer import Pricer
 from lakehouse.models.registry import Registry
 from lakehouse.settings import ROOT
-from tests.jobs.houses import fitting
+from tests.jobs.houses.price_model import fitting
 
 # The steps of the second publication in their order; whether v0002 is there, and whether it is live, when killed there.
 STEPS = {

@@ -13,7 +13,7 @@ from jobs.houses.schema import HISTORY, PRICES
 from lakehouse.models.registry import Registry
 from lakehouse.settings import settings
 from lakehouse.tables import table_io
-from tests.jobs.houses import fitting
+from tests.jobs.houses.price_model import fitting
 
 
 @pytest.fixture

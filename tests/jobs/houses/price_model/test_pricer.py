@@ -11,7 +11,7 @@ from jobs.houses.price_model.pricer import Pricer
 from jobs.houses.price_model.published import UnknownHouseError
 from lakehouse.errors import DataError, UnavailableError, UsageError
 from lakehouse.models.registry import Registry
-from tests.jobs.houses import fitting
+from tests.jobs.houses.price_model import fitting
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from lakehouse.errors import LakeError, UnavailableError, UsageError
 from lakehouse.ops import nightly
 from lakehouse.settings import settings
 from lakehouse.sinks import postgres, postgres_login
-from tests.lakehouse.test_cli import run
+from tests.lakehouse.cli.test_main import run
 from tests.postgres import password_of, running_pooler, running_postgres
 
 CANARY = "c4nary/of@pass:w%rd"

@@ -13,7 +13,7 @@ from dashboard.pages.houses import map_area, map_view, pricing
 from dashboard.pages.houses.map_view import Shown
 from jobs.houses import schema
 from tests.dashboard.served import App, beats, drag, wait_until, waited
-from tests.jobs.houses import fitting
+from tests.jobs.houses.price_model import fitting
 
 pytestmark = pytest.mark.e2e
 Publish = Callable[..., str]
