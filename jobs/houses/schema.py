@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
+from lakehouse.contract import standard_tables
 from lakehouse.contract.domain import Domain, Stores
-from lakehouse.contract.tables import HISTORY_PROPERTIES, SERVING_PROPERTIES, Table
-from lakehouse.contract.topics import Topic
+from lakehouse.contract.tables import HISTORY_PROPERTIES, Table
+from lakehouse.contract.topics import Topic, event_topic
 
 WINDOW = "2 minutes"
 LATENESS = "30 seconds"
@@ -18,19 +19,7 @@ EARLIEST = "2000-01-01"  # an event time before this is an error of the sender's
 READABLE = ("1900-01-01", "2200-01-01")
 MAX_VALUE_BYTES = 256 * 1024
 
-SALES = Topic(
-    "houses",
-    partitions=4,
-    about="one sale per message, JSON, keyed by house id",
-    # A record stamped long ago is refused, too: retention goes by that stamp and would delete it, perhaps unread.
-    # Stored as they are, batches are held to the limit by what they unpack to; else kilobytes could fill Spark's heap.
-    config=(
-        ("max.message.bytes", "4194304"),
-        ("compression.type", "uncompressed"),
-        ("message.timestamp.after.max.ms", "300000"),
-        ("message.timestamp.before.max.ms", "86400000"),
-    ),
-)
+SALES = event_topic("houses", partitions=4, about="one sale per message, JSON, keyed by house id")
 AVERAGE_UPDATES = Topic(
     "AVG_PRICE_PER_YEAR",
     partitions=1,
@@ -77,26 +66,18 @@ FIELDS = (
     Field("event_id", "STRING"),
 )
 FIELD_TYPES = {field.name: field.kind for field in FIELDS}
-COORDINATES = {"topic": "STRING", "partition": "INT", "offset": "BIGINT", "recorded_at": "TIMESTAMP"}
 
-HISTORY = Table(
+HISTORY = standard_tables.history(
     "houses",
-    "history",
     # event_at is sold_at, or recorded_at where there is none; the initial history, never on the stream, has neither.
-    {**FIELD_TYPES, "event_at": "TIMESTAMP", "source": "STRING", **COORDINATES},
-    keys=("topic", "partition", "offset"),
+    {**FIELD_TYPES, "event_at": "TIMESTAMP", "source": "STRING"},
+    searched_by=("id", "event_at"),
     about="every valid sale with its Kafka coordinates, resends too; source is 'initial' or 'stream'",
-    # Statistics on what is searched by only: on all 29 columns they cost each small write more than the rows do.
-    properties={**HISTORY_PROPERTIES, "delta.dataSkippingStatsColumns": "id,event_at,recorded_at,partition,offset"},
 )
-DEAD_LETTERS = Table(
-    "houses",
-    "dead_letters",
-    {**COORDINATES, "reason": "STRING", "key": "BINARY", "value": "BINARY"},
-    keys=("topic", "partition", "offset"),
-    about="every event that is no valid sale: its bytes as they came, and the reason",
-    properties=HISTORY_PROPERTIES,
+DEAD_LETTERS = standard_tables.dead_letters(
+    "houses", about="every event that is no valid sale: its bytes as they came, and the reason"
 )
+AVERAGE_KEY = ("window_start", "decade")
 AVERAGE_COLUMNS = {
     "window_start": "TIMESTAMP",
     "window_end": "TIMESTAMP",
@@ -105,53 +86,24 @@ AVERAGE_COLUMNS = {
     "sales": "BIGINT",
     "sum_cents": "BIGINT",
 }
-AVERAGES = Table(
+AVERAGES = standard_tables.speed_table(
     "houses",
     "averages",
-    # batch_id is the batch that last changed the values; is_final turns true when the watermark has passed window_end.
-    {**AVERAGE_COLUMNS, "is_final": "BOOLEAN", "generation": "STRING", "batch_id": "BIGINT", "updated_at": "TIMESTAMP"},
-    keys=("window_start", "decade"),
+    {**AVERAGE_COLUMNS, "is_final": "BOOLEAN"},  # final when the watermark has passed window_end
+    AVERAGE_KEY,
     about="speed layer: average price and sales per window and decade built, provisional or final",
-    properties=SERVING_PROPERTIES,
-    writer="deltalake",
     partition_by=("is_final",),  # or each batch would write all closed windows again
 )
-AVERAGES_BATCHES = Table(
-    "houses",
-    "averages_batches",
-    {
-        "generation": "STRING",
-        "batch_id": "BIGINT",
-        "topic": "STRING",
-        "partition": "INT",
-        "start_offset": "BIGINT",
-        "end_offset": "BIGINT",
-        "watermark": "TIMESTAMP",
-        "committed_at": "TIMESTAMP",
-    },
-    keys=("generation", "batch_id", "topic", "partition"),
-    about="batch log of the averages query: offsets read (end exclusive) and watermark; it tells which sale was late",
-    properties=SERVING_PROPERTIES,
-    writer="deltalake",
-)
-AVERAGES_BATCH = Table(
+AVERAGES_BATCHES = standard_tables.batch_log("houses", "averages", note=" and watermark; it tells which sale was late")
+AVERAGES_BATCH = standard_tables.batch_table(
     "houses",
     "averages_batch",
-    # covered_*: the newest averages batch whose sales this row has all seen; a speed row changed later is served.
-    {
-        **AVERAGE_COLUMNS,
-        "covered_generation": "STRING",
-        "covered_batch_id": "BIGINT",
-        "history_version": "BIGINT",
-        "recomputed_at": "TIMESTAMP",
-    },
-    keys=("window_start", "decade"),
+    AVERAGE_COLUMNS,
+    AVERAGE_KEY,
     about="batch layer: the same averages over the distinct sales of the whole history",
-    properties=HISTORY_PROPERTIES,
 )
-PARITY = Table(
+PARITY = standard_tables.parity(
     "houses",
-    "parity",
     {
         "window_start": "TIMESTAMP",
         "window_end": "TIMESTAMP",
@@ -163,12 +115,9 @@ PARITY = Table(
         "difference": "DOUBLE",
         "late": "BIGINT",
         "resent": "BIGINT",
-        "cause": "STRING",
-        "recomputed_at": "TIMESTAMP",
     },
-    keys=("window_start", "decade"),
+    AVERAGE_KEY,
     about="speed row against batch row per window and decade: difference in dollars and its cause",
-    properties=HISTORY_PROPERTIES,
 )
 
 PRICES = Table(

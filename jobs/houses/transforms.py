@@ -6,7 +6,8 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from jobs.houses.schema import COORDINATES, EARLIEST, FIELDS, HISTORY, MAX_AHEAD, PRICE, READABLE, Field
+from jobs.houses.schema import EARLIEST, FIELDS, HISTORY, MAX_AHEAD, PRICE, READABLE, Field
+from lakehouse.contract.standard_tables import COORDINATES
 from lakehouse.streaming import json_reasons, json_values
 
 _NUMBER = r"^-?\d+(\.\d+)?([eE][+-]?\d+)?\z"  # a cast would take 1f and 0x1p0 as well

@@ -1,8 +1,9 @@
 """Every name of the domain: topic, events, tables. What differs between plants is in conf/production.toml: plant.py."""
 
+from lakehouse.contract import standard_tables
 from lakehouse.contract.domain import Domain, Stores
-from lakehouse.contract.tables import HISTORY_PROPERTIES, SERVING_PROPERTIES, Table
-from lakehouse.contract.topics import Topic
+from lakehouse.contract.tables import Table
+from lakehouse.contract.topics import event_topic
 
 LINE = "line"  # stands in the place of a zone for the whole line
 TIME = "unit_collection_pt_timestamp"
@@ -11,19 +12,11 @@ EARLIEST = "2000-01-01"  # a time before this is an error of the controller's cl
 HISTORY_PACE = "10 seconds"
 MOST_PER_BATCH = 100_000  # records; all of a batch goes through the driver
 
-EVENTS = Topic(
+EVENTS = event_topic(
     "production",
     partitions=4,
     about="units at collection points and their defects, JSON; key is the kind of event, partition by hash of the unit",
-    # Stored as they are, batches are held to the limit by what they unpack to; else kilobytes could fill Spark's heap.
-    config=(
-        ("max.message.bytes", "4194304"),
-        ("compression.type", "uncompressed"),
-        ("message.timestamp.after.max.ms", "300000"),
-        ("message.timestamp.before.max.ms", "86400000"),
-    ),
 )
-COORDINATES = {"topic": "STRING", "partition": "INT", "offset": "BIGINT", "recorded_at": "TIMESTAMP"}
 EVENT_COLUMNS = {
     "kind": "STRING",
     "unit_id": "STRING",
@@ -33,24 +26,14 @@ EVENT_COLUMNS = {
     "zone_charged_id": "STRING",
     "event_at": "TIMESTAMP",
 }
-HISTORY = Table(
+HISTORY = standard_tables.history(
     "production",
-    "history",
-    {**EVENT_COLUMNS, **COORDINATES},
-    keys=("topic", "partition", "offset"),
+    EVENT_COLUMNS,
+    searched_by=("unit_id", "event_at"),
     about="every valid event with its Kafka coordinates, resends too; kind is pass or defect",
-    properties={
-        **HISTORY_PROPERTIES,
-        "delta.dataSkippingStatsColumns": "unit_id,event_at,recorded_at,partition,offset",
-    },
 )
-DEAD_LETTERS = Table(
-    "production",
-    "dead_letters",
-    {**COORDINATES, "reason": "STRING", "key": "BINARY", "value": "BINARY"},
-    keys=("topic", "partition", "offset"),
-    about="every record that is no valid event: its bytes as they came, and the reason",
-    properties=HISTORY_PROPERTIES,
+DEAD_LETTERS = standard_tables.dead_letters(
+    "production", about="every record that is no valid event: its bytes as they came, and the reason"
 )
 COUNTS = {
     "units": "BIGINT",
@@ -73,71 +56,42 @@ TOTAL_COLUMNS = {
     "throughput": "DECIMAL(6,3)",
     "newest_at": "TIMESTAMP",
 }
-# The batch that last changed the row. Rows never go away: a cell whose units have all moved elsewhere shows zeros.
-ORIGIN = {"generation": "STRING", "batch_id": "BIGINT", "updated_at": "TIMESTAMP"}
 
 
-def _serving(name: str, columns: dict[str, str], keys: tuple[str, ...], about: str) -> Table:
-    """A table of the speed layer; the one in PostgreSQL has the same name, columns and key."""
-    cut = ("day",)  # a batch writes again only the days that it touches
-    columns = {**columns, **ORIGIN}
-    return Table("production", name, columns, keys, about, SERVING_PROPERTIES, partition_by=cut, writer="deltalake")
+def _by_day(name: str, columns: dict[str, str], keys: tuple[str, ...], about: str) -> Table:
+    """A table of the speed layer; the one in PostgreSQL has the same name, columns and key.
+
+    Rows are never deleted: a cell whose units have all moved elsewhere shows zeros.
+    """
+    return standard_tables.speed_table("production", name, columns, keys, about, partition_by=("day",))
 
 
-TOTALS = _serving("totals", TOTAL_COLUMNS, ("day", "zone_id"), "units, defects and throughput per production day")
-HOURS = _serving("hours", HOUR_COLUMNS, ("hour_start", "zone_id"), "the same counts per hour")
-CONCERNS = _serving("concerns", CONCERN_COLUMNS, ("hour_start", "zone_id", "concern_id"), "defects per hour by concern")
+TOTALS = _by_day("totals", TOTAL_COLUMNS, ("day", "zone_id"), "units, defects and throughput per production day")
+HOURS = _by_day("hours", HOUR_COLUMNS, ("hour_start", "zone_id"), "the same counts per hour")
+CONCERNS = _by_day("concerns", CONCERN_COLUMNS, ("hour_start", "zone_id", "concern_id"), "defects per hour by concern")
 SERVING = (HOURS, CONCERNS, TOTALS)
-BATCHES = Table(
-    "production",
-    "totals_batches",
-    {
-        "generation": "STRING",
-        "batch_id": "BIGINT",
-        "topic": "STRING",
-        "partition": "INT",
-        "start_offset": "BIGINT",
-        "end_offset": "BIGINT",
-        "watermark": "TIMESTAMP",
-        "committed_at": "TIMESTAMP",
-    },
-    keys=("generation", "batch_id", "topic", "partition"),
-    about="batch log of the totals query: offsets read (end exclusive)",
-    properties=SERVING_PROPERTIES,
-    writer="deltalake",
-)
-TOTALS_BATCH = Table(
+BATCHES = standard_tables.batch_log("production", "totals")
+TOTALS_BATCH = standard_tables.batch_table(
     "production",
     "totals_batch",
-    {
-        **TOTAL_COLUMNS,
-        "covered_generation": "STRING",
-        "covered_batch_id": "BIGINT",
-        "history_version": "BIGINT",
-        "recomputed_at": "TIMESTAMP",
-    },
+    TOTAL_COLUMNS,
     keys=("day", "zone_id"),
     about="batch layer: the same totals over the whole history",
-    properties=HISTORY_PROPERTIES,
 )
-PARITY = Table(
+PARITY = standard_tables.parity(
     "production",
-    "parity",
     {
         "day": "DATE",
         "zone_id": "STRING",
         "delta_units": "BIGINT",
         "postgres_units": "BIGINT",
         "batch_units": "BIGINT",
-        "cause": "STRING",
-        "recomputed_at": "TIMESTAMP",
     },
     keys=("day", "zone_id"),
     about="totals in Delta and in PostgreSQL against the recomputed ones: equal, or what differs",
-    properties=HISTORY_PROPERTIES,
 )
 
-# What PostgreSQL alone holds: each pass and each defect once, and what they make of a unit in a zone.
+# Only in PostgreSQL: each pass and each defect once, and what follows from them for a unit in a zone.
 PASSES = Table(
     "production",
     "passes",

@@ -10,8 +10,9 @@ from pyspark.sql import functions as F
 
 from jobs.production import metrics
 from jobs.production.plant import LONGEST, PRINTABLE, Plant, Rules
-from jobs.production.schema import COORDINATES, COUNTS, EARLIEST, HISTORY, MAX_AHEAD, TIME
+from jobs.production.schema import COUNTS, EARLIEST, HISTORY, MAX_AHEAD, TIME
 from jobs.production.versions import Versions
+from lakehouse.contract.standard_tables import COORDINATES
 from lakehouse.streaming import json_reasons, json_values
 
 # Half of a pair of JSON escapes for one character: Spark would read a question mark, and two units become one.

@@ -11,3 +11,19 @@ class Topic:
     partitions: int
     about: str
     config: tuple[tuple[str, str], ...] = ()
+
+
+def event_topic(name: str, partitions: int, about: str) -> Topic:
+    """A topic that others send events to, with limits on what the broker accepts.
+
+    Record times must be recent: Kafka deletes by that time, so an old record might be deleted before it is read.
+    Batches are stored uncompressed, so the size limit applies to their real size: a few compressed kilobytes could
+    fill Spark's memory.
+    """
+    limits = (
+        ("max.message.bytes", "4194304"),
+        ("compression.type", "uncompressed"),
+        ("message.timestamp.after.max.ms", "300000"),
+        ("message.timestamp.before.max.ms", "86400000"),
+    )
+    return Topic(name, partitions, about, limits)
