@@ -16,18 +16,14 @@ from jobs.houses.schema import (
     DOMAIN,
     HISTORY_PACE,
     LATENESS,
-    SALES,
     WINDOW,
 )
 from jobs.houses.window_updates import publisher
 from lakehouse import entry
-from lakehouse.kafka import topic_settings, topics
-from lakehouse.settings import settings
 from lakehouse.sinks import history
 from lakehouse.sinks.window_table import WindowWriter
-from lakehouse.spark.session import spark_session
-from lakehouse.streaming.query import MOST_RECORDS, Query, StopSignal
-from lakehouse.streaming.runner import Runner
+from lakehouse.streaming import stream_job
+from lakehouse.streaming.query import MOST_RECORDS, NO_PAUSE, Query
 
 
 class QueryName(StrEnum):
@@ -65,23 +61,19 @@ def build(names: Sequence[QueryName], bootstrap_servers: str, **timing: Any) -> 
 
 
 def main(
-    query: Annotated[list[QueryName] | None, typer.Option(help="Only this query; may be given twice.")] = None,
-    trigger: Annotated[str, typer.Option(help="Time between batches, or `available-now`.")] = "0 seconds",
+    query: stream_job.QueryNames[QueryName] = None,
+    trigger: stream_job.Trigger = NO_PAUSE,
     window: Annotated[str, typer.Option(help="Length of a window.")] = WINDOW,
     slide: Annotated[str | None, typer.Option(help="Time between window starts, for sliding windows.")] = None,
     lateness: Annotated[str, typer.Option(help="How late a sale may come and still count.")] = LATENESS,
-    max_per_batch: Annotated[int, typer.Option(min=1, help="Most records that a batch reads.")] = MOST_RECORDS,
-    bootstrap_server: Annotated[str | None, typer.Option(help="Kafka's host:port.")] = None,
-    fix_topics: Annotated[bool, typer.Option("--fix-topics", help="Set what topics have otherwise.")] = False,
+    max_per_batch: stream_job.MaxPerBatch = MOST_RECORDS,
+    bootstrap_server: stream_job.BootstrapServer = None,
+    fix_topics: stream_job.FixTopics = False,
 ) -> None:
     """Run the streaming queries until SIGTERM, which finishes the batch and exits 0."""
-    stop = StopSignal()
-    bootstrap_servers = bootstrap_server or settings().brokers()
-    topics.check(bootstrap_servers)
-    topic_settings.begin(bootstrap_servers, DOMAIN.topics, fix_topics)
-    spark = spark_session(f"{DOMAIN.name}-stream")
-    queries = build(query or list(QueryName), bootstrap_servers, window=window, slide=slide, lateness=lateness)
-    Runner(spark, bootstrap_servers, SALES.name, stop, max_per_batch).run(queries, trigger)
+    job = stream_job.prepare(DOMAIN, bootstrap_server, fix_topics)
+    timing = {"window": window, "slide": slide, "lateness": lateness}
+    job.run(lambda: build(query or list(QueryName), job.bootstrap_servers, **timing), trigger, max_per_batch)
 
 
 if __name__ == "__main__":

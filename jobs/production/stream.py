@@ -9,16 +9,13 @@ from pyspark.sql import functions as F
 
 from jobs.production import transforms
 from jobs.production.plant import plant
-from jobs.production.schema import DOMAIN, EVENTS, HISTORY_PACE, MOST_PER_BATCH
+from jobs.production.schema import DOMAIN, HISTORY_PACE, MOST_PER_BATCH
 from jobs.production.totals import totals_query
 from jobs.production.versions import Versions, settle
 from lakehouse import entry
-from lakehouse.kafka import topic_settings, topics
-from lakehouse.settings import settings
 from lakehouse.sinks.history import history_query
-from lakehouse.spark.session import spark_session
-from lakehouse.streaming.query import Query, StopSignal
-from lakehouse.streaming.runner import Runner
+from lakehouse.streaming import stream_job
+from lakehouse.streaming.query import NO_PAUSE, Query
 
 
 class QueryName(StrEnum):
@@ -45,23 +42,18 @@ def build(name: QueryName, rules: Versions, sink: Sink = Sink.tables) -> Query:
 
 
 def main(
-    query: Annotated[list[QueryName] | None, typer.Option(help="Only this query; may be given twice.")] = None,
-    trigger: Annotated[str, typer.Option(help="Time between batches, or `available-now`.")] = "0 seconds",
+    query: stream_job.QueryNames[QueryName] = None,
+    trigger: stream_job.Trigger = NO_PAUSE,
     sink: Annotated[Sink, typer.Option(help="console: show each changed total besides, for debugging.")] = Sink.tables,
-    max_per_batch: Annotated[int, typer.Option(min=1, help="Most records that a batch reads.")] = MOST_PER_BATCH,
-    bootstrap_server: Annotated[str | None, typer.Option(help="Kafka's host:port.")] = None,
-    fix_topics: Annotated[bool, typer.Option("--fix-topics", help="Set what topics have otherwise.")] = False,
+    max_per_batch: stream_job.MaxPerBatch = MOST_PER_BATCH,
+    bootstrap_server: stream_job.BootstrapServer = None,
+    fix_topics: stream_job.FixTopics = False,
 ) -> None:
     """Run the streaming queries until SIGTERM, which finishes the batch and exits 0."""
     plant()  # first: what is wrong in its file needs no Spark and no Kafka to be seen
-    stop = StopSignal()
-    bootstrap_servers = bootstrap_server or settings().brokers()
-    topics.check(bootstrap_servers)
-    topic_settings.begin(bootstrap_servers, DOMAIN.topics, fix_topics)
-    rules = settle(bootstrap_servers)
-    spark = spark_session(f"{DOMAIN.name}-stream")
-    queries = [build(name, rules, sink) for name in query or list(QueryName)]
-    Runner(spark, bootstrap_servers, EVENTS.name, stop, max_per_batch).run(queries, trigger)
+    job = stream_job.prepare(DOMAIN, bootstrap_server, fix_topics)
+    rules = settle(job.bootstrap_servers)
+    job.run(lambda: [build(name, rules, sink) for name in query or list(QueryName)], trigger, max_per_batch)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """A streaming query as a job declares it, and the topic as its stream."""
 
 import json
-import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,15 +16,10 @@ if TYPE_CHECKING:
 
 
 NO_PAUSE = "0 seconds"
-
-
 MOST_RECORDS = 1_000_000  # in a batch
-
-
 # After each poll Spark asks the broker for the partition's bounds, by seeks that throw away what was fetched beyond it.
 # With Kafka's 500 records a poll that was a third of a task's time; so a poll takes all of a fetch.
 _FETCHED = {"kafka.max.poll.records": "10000", "kafka.max.partition.fetch.bytes": str(2 * 1024 * 1024)}
-
 
 Write = Callable[["DataFrame", Batch], None]
 
@@ -74,15 +68,3 @@ def read_topic(
         **client.spark_options(),
     }
     return spark.readStream.format("kafka").options(**options).load()
-
-
-class StopSignal:
-    """Whether SIGTERM or Ctrl-C has asked for the end. Made first thing, so that a signal during the start counts."""
-
-    def __init__(self) -> None:
-        self.asked = False
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._ask)
-
-    def _ask(self, *_: object) -> None:
-        self.asked = True  # a plain flag: taking a lock in a signal handler can wait for ever

@@ -13,13 +13,14 @@ import structlog
 
 from lakehouse.core import kill_points, run_state
 from lakehouse.core.locks import exclusive
+from lakehouse.core.stop_signal import StopSignal
 from lakehouse.errors import LakeError, UnavailableError
 from lakehouse.kafka import topics
 from lakehouse.spark.session import stop_jvm
 from lakehouse.streaming import checkpoints, progress_metrics, start_checks
 from lakehouse.streaming.batch import describe_batch
 from lakehouse.streaming.managed_query import Tended
-from lakehouse.streaming.query import MOST_RECORDS, NO_PAUSE, Query, StopSignal, read_topic
+from lakehouse.streaming.query import MOST_RECORDS, NO_PAUSE, Query, read_topic
 from lakehouse.streaming.sidecar import Sidecar
 from lakehouse.tables import table_io
 
@@ -34,20 +35,17 @@ class Runner:
     """Keeps queries running and stops them between two batches when asked to."""
 
     def __init__(
-        self, spark: "SparkSession", bootstrap_servers: str, topic: str, stop: StopSignal, most: int = MOST_RECORDS
+        self, spark: "SparkSession", bootstrap_servers: str, stop: StopSignal, most: int = MOST_RECORDS
     ) -> None:
         self._spark = spark
         self._stop = stop
         self._bootstrap_servers = bootstrap_servers
-        self._topic = topic
         self._most = most
         self._written: dict[str, int] = {}
         self._writing: set[str] = set()
         self._recorders: dict[str, progress_metrics.Recorder] = {}
         self._trigger = NO_PAUSE
         self._java = getattr(spark.sparkContext._gateway, "proc", None)
-        if self._java is not None:
-            kill_points.arm(self._java.pid)
 
     def run(self, queries: Sequence[Query], trigger: str) -> None:
         """Run until stopped by SIGTERM or Ctrl-C, or, with trigger `available-now`, until all that was there is done.
@@ -56,6 +54,8 @@ class Runner:
         double data, LakeError when all have ended and one has failed for good.
         """
         self._trigger = trigger
+        if self._java is not None:
+            kill_points.arm(self._java.pid)
         with ExitStack() as locks:
             for query in queries:
                 locks.enter_context(exclusive(query.checkpoint.with_suffix(".lock"), f"Query {query.full_name}"))
@@ -68,7 +68,7 @@ class Runner:
                 if query is not queries[-1]:
                     self._await_first_batch(care)
             self._watch(tended)
-            asked = self._stop.asked
+            asked = self._stop.requested
             self._quiesce(tended)
             stop_jvm(self._spark)
         failed = [care.error for _, care in tended if care.state == "failed" and care.error]
@@ -78,17 +78,18 @@ class Runner:
     def _await_first_batch(self, care: Tended, at_most: float = 30.0) -> None:
         """Let a query warm up alone: two cold queries on few cores both take twice as long to their first batch."""
         until = time.monotonic() + at_most
-        while care.active and not self._stop.asked and time.monotonic() < until:
+        while care.active and not self._stop.requested and time.monotonic() < until:
             if care.stream is None or care.stream.lastProgress is not None:
                 return
             time.sleep(0.05)
 
     def _check(self, query: Query) -> tuple[start_checks.Start, Sidecar]:
         """What the query starts with. Raises RefusedError when the start would lose or double data."""
-        found = topics.state(self._bootstrap_servers, self._topic)
+        topic = query.stores.topic.name
+        found = topics.state(self._bootstrap_servers, topic)
         if found is None:
-            raise UnavailableError(f"The broker has no topic {self._topic}.", "Make it again, or restart the stream.")
-        rests_on = {**query.depends_on, "topic": self._topic, start_checks.TOPIC_ID: found.topic_id}
+            raise UnavailableError(f"The broker has no topic {topic}.", "Make it again, or restart the stream.")
+        rests_on = {**query.depends_on, "topic": topic, start_checks.TOPIC_ID: found.topic_id}
         start = start_checks.Start(query.domain, query.name, query.checkpoint, query.stores, rests_on, found)
         return start, start_checks.check(start)
 
@@ -97,7 +98,8 @@ class Runner:
         for table in query.stores.tables:
             table_io.create(table)
         starts = {**start.topic.starts, **begun.starts}  # Spark wants every partition named
-        frame = query.plan(read_topic(self._spark, self._bootstrap_servers, self._topic, starts, self._most))
+        topic = query.stores.topic.name
+        frame = query.plan(read_topic(self._spark, self._bootstrap_servers, topic, starts, self._most))
         if query.output_mode != "append":
             start_checks.check(replace(start, depends_on=start.depends_on | {"columns": frame.schema.simpleString()}))
         self._tell_partitions(query)
@@ -125,7 +127,7 @@ class Runner:
     def _batch(self, query: Query, frame: "DataFrame", batch_id: int) -> None:
         self._writing.add(query.full_name)
         try:
-            if self._stop.asked:
+            if self._stop.requested:
                 self._writing.discard(query.full_name)
                 threading.Event().wait()  # the batch before is committed, this one has written nothing: the end
             batch = describe_batch(query.checkpoint, batch_id)
@@ -146,7 +148,7 @@ class Runner:
             for query, care in tended:
                 if care.tend() or tick % 5 == 0:
                     self._report(query, care)
-            if self._stop.asked or all(care.ended for _, care in tended):
+            if self._stop.requested or all(care.ended for _, care in tended):
                 break
             time.sleep(0.2)
 
@@ -166,7 +168,7 @@ class Runner:
 
     def _quiesce(self, tended: Sequence[tuple[Query, Tended]], grace: float = 60.0) -> None:
         """Wait until every batch that has written is committed; later ones are held before they write."""
-        self._stop.asked = True
+        self._stop.request()
         until = time.monotonic() + grace
         while time.monotonic() < until and not all(self._is_quiet(*each) for each in tended):
             time.sleep(0.02)

@@ -1,7 +1,6 @@
 """A topic with sales that the tests of a file share, and queries that run over it in the tests' own JVM."""
 
 import random
-import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,12 +8,12 @@ from typing import Any
 import pytest
 
 from jobs.houses import stream
-from jobs.houses.schema import DOMAIN, LATENESS, SALES, WINDOW
+from jobs.houses.schema import DOMAIN, LATENESS, WINDOW
 from jobs.houses.stream import QueryName
 from lakehouse.core import restart_policy
+from lakehouse.core.stop_signal import StopSignal
 from lakehouse.kafka import topics
 from lakehouse.streaming import runner
-from lakehouse.streaming.query import StopSignal
 from lakehouse.streaming.runner import Runner
 from tests.audit import crashes
 from tests.audit.place import Site
@@ -42,15 +41,11 @@ def site(sent: Site, lake: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
 
 
 @pytest.fixture
-def calm(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Queries start again at once, however often they fail; the JVM and the signals of the tests stay as they are."""
-    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+def calm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Queries start again at once, however often they fail; the JVM of the tests stays."""
     monkeypatch.setattr(runner, "stop_jvm", lambda spark: None)
     monkeypatch.setattr(restart_policy, "wait_after", lambda failures: 0.0)
     monkeypatch.setattr(restart_policy, "MAX_FAILURES", 1000)
-    yield
-    for number, handler in zip((signal.SIGTERM, signal.SIGINT), before, strict=True):
-        signal.signal(number, handler)
 
 
 @pytest.fixture
@@ -61,6 +56,6 @@ def run(spark: Any, site: Site) -> Callable[..., None]:
         queries = stream.build(
             names or tuple(QueryName), site.bootstrap_servers, window=window, slide=None, lateness=LATENESS
         )
-        Runner(spark, site.bootstrap_servers, SALES.name, StopSignal(), most).run(queries, "available-now")
+        Runner(spark, site.bootstrap_servers, StopSignal(), most).run(queries, "available-now")
 
     return run

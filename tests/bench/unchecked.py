@@ -6,10 +6,10 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.houses import transforms
-from jobs.houses.schema import LATENESS, SALES, WINDOW
+from jobs.houses.schema import LATENESS, WINDOW
 from jobs.houses.stream import averages_query
+from lakehouse.core.stop_signal import StopSignal
 from lakehouse.spark.session import spark_session
-from lakehouse.streaming.query import StopSignal
 from lakehouse.streaming.runner import Runner
 
 FIELDS = "price decimal(12,2), yr_built int, sold_at timestamp"
@@ -23,7 +23,7 @@ def plan(records: DataFrame) -> DataFrame:
 
 
 if __name__ == "__main__":
-    stop, bootstrap_servers = StopSignal(), sys.argv[1]
+    stop, bootstrap_servers = StopSignal().listen(), sys.argv[1]
     query = averages_query(bootstrap_servers, WINDOW, None, LATENESS)
     query.plan = plan
-    Runner(spark_session("unchecked"), bootstrap_servers, SALES.name, stop).run([query], "available-now")
+    Runner(spark_session("unchecked"), bootstrap_servers, stop).run([query], "available-now")

@@ -15,11 +15,11 @@ from typing import Any
 from confluent_kafka import Consumer, TopicPartition
 from playwright.sync_api import Page
 
-from jobs.houses.schema import SALES
 from lakehouse.core import run_state
 from lakehouse.core.net import free_port
+from lakehouse.core.stop_signal import StopSignal
 from lakehouse.settings import ROOT
-from lakehouse.streaming.query import MOST_RECORDS, Query, StopSignal
+from lakehouse.streaming.query import MOST_RECORDS, Query
 from lakehouse.streaming.runner import Runner
 
 
@@ -59,16 +59,9 @@ class Platform:
         return out
 
 
-class NoSignal(StopSignal):
-    """Nobody asks for the end, and the signals stay pytest's."""
-
-    def __init__(self) -> None:
-        self.asked = False
-
-
 def drain(spark: Any, bootstrap_servers: str, queries: Sequence[Query], most: int = MOST_RECORDS) -> None:
     """Run each query in this process until it has read all that is there, as the runner starts it."""
-    runner = Runner(spark, bootstrap_servers, SALES.name, NoSignal(), most)
+    runner = Runner(spark, bootstrap_servers, StopSignal(), most)
     runner._trigger = "available-now"
     for query in queries:
         active = runner._start(query)
