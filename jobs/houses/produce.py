@@ -2,13 +2,9 @@
 
 import json
 import random
-import signal
-import sys
-import threading
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
 from datetime import datetime
 from decimal import Decimal
 from itertools import islice
@@ -20,9 +16,9 @@ import typer
 from jobs.houses import datasets
 from jobs.houses.schema import DOMAIN, FIELDS, SALES
 from lakehouse import entry
-from lakehouse.errors import DataError, LakeError
-from lakehouse.kafka import producer, topics
-from lakehouse.settings import settings
+from lakehouse.core.stop_signal import StopSignal
+from lakehouse.errors import DataError
+from lakehouse.kafka import produce_job, producer
 
 Source = Literal["to-stream", "for-sale"]
 
@@ -94,7 +90,7 @@ def draw(sales: Sequence[Sale], seed: int | None, repeats: bool) -> Iterator[Sal
 class Sender(producer.Sender[Sale]):
     """Sends sales, each stamped as it is sent."""
 
-    def __init__(self, bootstrap_servers: str, rate: float, delivery_timeout: float, stop: threading.Event) -> None:
+    def __init__(self, bootstrap_servers: str, rate: float, delivery_timeout: float, stop: StopSignal) -> None:
         super().__init__(bootstrap_servers, SALES.name, rate, delivery_timeout, stop)
         self.stamp = Stamp()
 
@@ -108,26 +104,17 @@ def main(
     count: Annotated[int, typer.Option(min=0, help="Sales to send; 0 is without end.")] = 0,
     seed: Annotated[int | None, typer.Option(help="The same seed draws the same houses.")] = None,
     source: Annotated[Source, typer.Option("--from", help="for-sale: each once, at its price.")] = "to-stream",
-    bootstrap_server: Annotated[str, typer.Option(help="host:port of Kafka, instead of the configured one.")] = "",
+    bootstrap_server: produce_job.BootstrapServer = "",
     delivery_timeout: Annotated[float, typer.Option(min=1, help="Seconds until a sale counts as failed.")] = 30,
 ) -> None:
     """Send house sales to Kafka until --count is reached, Ctrl-C or SIGTERM."""
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    sales, brokers = read(source), bootstrap_server or settings().brokers()
-    topics.check(brokers)
-    topics.ensure(brokers, DOMAIN.topics)
-    sender = Sender(brokers, rate, delivery_timeout, stop)
-    progress = sender.progress
-    with progress.live if sys.stderr.isatty() else nullcontext():
-        sender.run(islice(draw(sales, seed, repeats=source == "to-stream"), count or None))
-    typer.echo(progress.line(progress.began))
+    stop, sales = StopSignal().listen(), read(source)
+    sender = Sender(produce_job.prepare(DOMAIN, bootstrap_server), rate, delivery_timeout, stop)
+    drawn = draw(sales, seed, repeats=source == "to-stream")
+    progress = produce_job.send(sender, islice(drawn, count or None))
     if source == "for-sale" and progress.sent == len(sales):
         typer.echo("All houses for sale are sold.")
-    if progress.failed:
-        what = f"{progress.failed} of {progress.sent} sales were not delivered; the first: {progress.first_error}."
-        raise LakeError(what, "Check that the broker runs (`lake status`).")
+    produce_job.check_delivered(progress, "sales")
 
 
 if __name__ == "__main__":

@@ -3,13 +3,9 @@
 import heapq
 import json
 import random
-import signal
-import sys
-import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import Annotated, Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -19,9 +15,9 @@ import typer
 from jobs.production.plant import Plant, plant
 from jobs.production.schema import DOMAIN, EVENTS, TIME
 from lakehouse import entry
-from lakehouse.errors import LakeError, UsageError
-from lakehouse.kafka import producer, topics
-from lakehouse.settings import settings
+from lakehouse.core.stop_signal import StopSignal
+from lakehouse.errors import UsageError
+from lakehouse.kafka import produce_job, producer, topics
 
 CONCERNS = ("gap", "dent", "scratch", "torque", "leak", "wiring", "missing part", "noise", "paint run", "alignment")
 NAMES = tuple(name.replace(" ", "-") for name in CONCERNS)
@@ -116,7 +112,7 @@ class Line(producer.Sender[Event]):
         of: Plant,
         brokers: str,
         rate: float,
-        stop: threading.Event,
+        stop: StopSignal,
         bad: float,
         pattern: bool,
         seed: int,
@@ -147,29 +143,20 @@ def main(
     seed: Annotated[int | None, typer.Option(help="The same seed builds the same units.")] = None,
     bad_fraction: Annotated[float, typer.Option(min=0, max=1, help="Share of messages that are spoilt.")] = 0,
     pattern: Annotated[bool, typer.Option(help="Let the rate follow shifts and breaks.")] = True,
-    bootstrap_server: Annotated[str, typer.Option(help="host:port of Kafka, instead of the configured one.")] = "",
+    bootstrap_server: produce_job.BootstrapServer = "",
 ) -> None:
     """Send a line's events to Kafka until --units have left it, Ctrl-C or SIGTERM."""
     of = plant()
     if zones > (most := sum(map(bool, of.zones.values()))):
         raise UsageError(f"{most} zones have collection points, --zones is {zones}.", "Name fewer, or none for all.")
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    brokers = bootstrap_server or settings().brokers()
-    topics.check(brokers)
-    topics.ensure(brokers, DOMAIN.topics)
+    stop, brokers = StopSignal().listen(), produce_job.prepare(DOMAIN, bootstrap_server)
     seed = random.randrange(2**32) if seed is None else seed
     run = f"{datetime.now(UTC):%y%m%d%H%M%S}-"  # another run builds other units
-    there = topics.partitions(brokers, EVENTS.name)  # a topic of one's own may have others
-    sender = Line(of, brokers, rate, stop, bad_fraction, pattern, seed, there)
-    dice = random.Random(seed)
-    with sender.progress.live if sys.stderr.isatty() else nullcontext():
-        sender.run(stamped(travel(of, zones, units, defect_rate, dice, run), random.Random(seed + 1), now))
-    typer.echo(sender.progress.line(sender.progress.began))
-    if sender.progress.failed:
-        what = f"{sender.progress.failed} of {sender.progress.sent} events were not delivered; "
-        raise LakeError(f"{what}the first: {sender.progress.first_error}.", "Check that the broker runs.")
+    partitions = topics.partitions(brokers, EVENTS.name)  # a topic that the user made may have others
+    sender = Line(of, brokers, rate, stop, bad_fraction, pattern, seed, partitions)
+    events = travel(of, zones, units, defect_rate, random.Random(seed), run)
+    progress = produce_job.send(sender, stamped(events, random.Random(seed + 1), now))
+    produce_job.check_delivered(progress, "events")
 
 
 if __name__ == "__main__":

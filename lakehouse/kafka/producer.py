@@ -1,6 +1,5 @@
-"""Sending events to a topic at a pace: nothing acknowledged is lost or doubled, and what fails is told and counted."""
+"""Sends events to a topic at a rate. Nothing acknowledged is lost or doubled; failures are printed and counted."""
 
-import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -11,12 +10,13 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from rich.console import Console
 from rich.live import Live
 
+from lakehouse.core.stop_signal import StopSignal
 from lakehouse.kafka import client
 
 SLICE = 500  # messages between two looks at the clock, the delivery reports and the stop signal
-SHORTEST_PAUSE, LONGEST_PAUSE = 0.005, 0.1  # shorter would spin at high rates, longer would be deaf to a signal
-MOST_BEHIND = 1.0  # seconds of messages made up for after a stall; older ones are not sent in a burst
-STOP_FLUSH = 10.0  # seconds that a stop signal leaves for the messages on their way
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.005, 0.1  # seconds; shorter would spin at high rates, longer would delay a stop
+MOST_BEHIND = 1.0  # seconds; after a stall only this much is caught up, without a long burst
+STOP_FLUSH = 10.0  # seconds for unacknowledged messages after a stop signal
 SHOWN_ERRORS = 3
 ANY_PARTITION = -1  # the client chooses by the key
 Event = TypeVar("Event")
@@ -38,7 +38,7 @@ class Pace:
     start: float = field(default_factory=time.monotonic)
 
     def due(self, sent: int, now: float) -> int:
-        """Messages to send now, at most a slice."""
+        """Messages to send now, at most SLICE."""
         if not self.rate:
             return SLICE
         behind = now - self.start - sent / self.rate
@@ -46,7 +46,7 @@ class Pace:
         return max(0, min(int((now - self.start) * self.rate) + 1 - sent, SLICE))
 
     def change(self, rate: float, sent: int, now: float) -> None:
-        """Go on at another rate from now on."""
+        """Change the rate from now on."""
         self.rate, self.start = rate, now - sent / rate
 
     def pause(self, sent: int, now: float) -> float:
@@ -57,7 +57,7 @@ class Pace:
 
 
 class Progress:
-    """What became of the messages, on stderr: a live line on a terminal, else a line every 10 s; errors at once."""
+    """Counts of sent, acknowledged and failed messages, on stderr: a live line on a terminal, else one every 10 s."""
 
     def __init__(self) -> None:
         self.sent, self.acknowledged, self.failed, self.first_error = 0, 0, 0, ""
@@ -75,17 +75,19 @@ class Progress:
             self.fail(f"partition {message.partition()}: {error.str()}")
 
     def fail(self, text: str) -> None:
-        """Count a failed message; only the first few are told one by one."""
+        """Count a failed message; only the first few are printed."""
         self.failed += 1
         self.first_error = self.first_error or text
         if self.failed <= SHOWN_ERRORS:
             self.live.console.print(f"Not delivered: {text}")
 
     def on_error(self, error: KafkaError) -> None:
-        """The client goes on by itself after most errors; tell only, and not at every try, that no broker answers."""
+        """The client recovers from most errors by itself; print once, not at every try, that no broker answers."""
         if error.code() == KafkaError._ALL_BROKERS_DOWN and not self.away:
             self.away = True
-            self.live.console.print("No broker answers; what is on its way is sent again until the delivery timeout.")
+            self.live.console.print(
+                "No broker answers; unacknowledged messages are sent again until the delivery timeout."
+            )
 
     def line(self, since: float, sent_then: int = 0) -> str:
         """The counts, and the rate since then, as one line."""
@@ -108,7 +110,7 @@ class Sender(ABC, Generic[Event]):
     """A producer that neither loses nor doubles an acknowledged message, with its pace, progress and stop signal."""
 
     def __init__(
-        self, bootstrap_servers: str, topic: str, rate: float, delivery_timeout: float, stop: threading.Event
+        self, bootstrap_servers: str, topic: str, rate: float, delivery_timeout: float, stop: StopSignal
     ) -> None:
         self.topic, self.pace, self.progress, self.stop = topic, Pace(rate), Progress(), stop
         self.flush_seconds = delivery_timeout + 5
@@ -131,19 +133,19 @@ class Sender(ABC, Generic[Event]):
         """The message of an event, the run's `number`th."""
 
     def run(self, events: Iterator[Event]) -> None:
-        """Send the events at their pace until there are no more or a stop is asked for, and wait for the reports."""
+        """Send the events at the rate until there are no more or a stop is requested, then wait for the reports."""
         event = next(events, None)
-        while event is not None and not self.stop.is_set():
+        while event is not None and not self.stop.requested:
             due = self.pace.due(self.progress.sent, time.monotonic())
             while due and event is not None and self.offer(event):
                 event, due = next(events, None), due - 1
-            # What is still due found the queue full: wait for room in it.
+            # Messages are still due when the queue is full: wait for room in it.
             self.producer.poll(LONGEST_PAUSE if due else self.pace.pause(self.progress.sent, time.monotonic()))
             self.progress.show()
         self.flush()
 
     def offer(self, event: Event) -> bool:
-        """Hand an event to the producer; False when its queue is full. An error that ends the producer ends the run."""
+        """Give an event to the producer; False when its queue is full. A fatal error ends the run."""
         value, key, partition = self.message(event, self.progress.sent)
         where: dict[str, Any] = {} if partition == ANY_PARTITION else {"partition": partition}
         try:
@@ -153,15 +155,15 @@ class Sender(ABC, Generic[Event]):
         except KafkaException as error:
             self.progress.fail(error.args[0].str())
             if error.args[0].fatal():
-                self.stop.set()
+                self.stop.request()
         self.progress.sent += 1
         return True
 
     def flush(self) -> None:
-        """Wait for the delivery reports still out, for less time once stopped; one that stays out is a failure."""
+        """Wait for outstanding delivery reports, not as long after a stop; a missing report counts as a failure."""
         deadline = time.monotonic() + self.flush_seconds
         while self.producer.flush(0.2) and time.monotonic() < deadline:
-            if self.stop.is_set():
+            if self.stop.requested:
                 deadline = min(deadline, time.monotonic() + STOP_FLUSH)
             self.progress.show()
         for _ in range(self.progress.sent - self.progress.acknowledged - self.progress.failed):

@@ -5,7 +5,6 @@ import re
 import socket
 import subprocess
 import sys
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -19,8 +18,10 @@ from confluent_kafka import KafkaError, KafkaException
 
 from jobs.houses import build_datasets, datasets, produce
 from jobs.houses.schema import FIELDS
+from lakehouse.core.stop_signal import StopSignal
 from lakehouse.errors import DataError, LakeError
 from lakehouse.kafka import producer as sending
+from lakehouse.kafka import topics
 from lakehouse.settings import ROOT, settings
 
 ROW = {
@@ -85,7 +86,7 @@ class FakeProducer:
 
 
 def sender(producer: FakeProducer, rate: float = 0) -> produce.Sender:
-    made = produce.Sender("127.0.0.1:1", rate, 1, threading.Event())
+    made = produce.Sender("127.0.0.1:1", rate, 1, StopSignal())
     made.producer, made.pace.start = producer, producer.clock.now
     return made
 
@@ -193,7 +194,7 @@ class TestPace:
     def test_a_stop_signal_ends_it(self, clock: SimpleNamespace) -> None:
         producer = FakeProducer(clock)
         run = sender(producer, 10)
-        producer.poll = lambda seconds: run.stop.set()  # type: ignore[method-assign]
+        producer.poll = lambda seconds: run.stop.request()  # type: ignore[method-assign]
         run.run(produce.draw(SALES, 1, repeats=True))
         assert (run.progress.sent, run.progress.acknowledged) == (1, 1)
 
@@ -210,9 +211,9 @@ class TestFailure:
         self, closed_port: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
     ) -> None:
         build_datasets.main()
-        monkeypatch.setattr(produce.topics, "check", lambda brokers: "a broker that dies after this")
-        monkeypatch.setattr(produce.topics, "ensure", lambda brokers, topics: None)
-        monkeypatch.setattr(produce.signal, "signal", lambda *_: None)
+        monkeypatch.setattr(topics, "check", lambda brokers: "a broker that dies after this")
+        monkeypatch.setattr(topics, "ensure", lambda brokers, topics: None)
+        monkeypatch.setattr(StopSignal, "listen", lambda stop: stop)
         with pytest.raises(LakeError, match="20 of 20 sales were not delivered; the first: partition") as error:
             produce.main(rate=0, count=20, bootstrap_server=closed_port, delivery_timeout=1)
         assert error.value.exit_code == 1
@@ -233,9 +234,9 @@ class TestFailure:
 
     def test_a_report_that_stays_out_is_a_failure(self, closed_port: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(sending, "STOP_FLUSH", 0.3)
-        run = produce.Sender(closed_port, 0, 30, threading.Event())
+        run = produce.Sender(closed_port, 0, 30, StopSignal())
         run.offer(SALES[0])
-        run.stop.set()
+        run.stop.request()
         run.flush()
         assert (run.progress.failed, run.progress.first_error) == (1, "no delivery report in time")
 

@@ -7,6 +7,7 @@ from itertools import islice
 from jobs.production import produce
 from jobs.production.plant import plant
 from jobs.production.schema import EVENTS, TIME
+from lakehouse.core.stop_signal import StopSignal
 
 PLANT = plant()
 ZONES = PLANT.zones
@@ -51,7 +52,7 @@ def test_some_events_come_twice_and_some_late_but_none_is_lost() -> None:
 
 
 def test_a_unit_keeps_its_partition_and_units_fill_all_of_them() -> None:
-    line = produce.Line(PLANT, "127.0.0.1:1", 0, produce.threading.Event(), 0, False, 1)
+    line = produce.Line(PLANT, "127.0.0.1:1", 0, StopSignal(), 0, False, 1)
     events = list(islice(produce.travel(PLANT, 6, 0, 0.1, random.Random(6)), 2000))
     where = defaultdict(set)
     for number, event in enumerate(events):
