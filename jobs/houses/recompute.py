@@ -3,7 +3,6 @@
 from typing import Annotated
 
 import typer
-from deltalake import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from rich.console import Console
@@ -12,38 +11,22 @@ from rich.table import Table as Grid
 from jobs.houses import transforms
 from jobs.houses.schema import AVERAGES, AVERAGES_BATCH, AVERAGES_BATCHES, DEAD_LETTERS, DOMAIN, HISTORY, PARITY, WINDOW
 from lakehouse import entry
-from lakehouse.core.locks import exclusive
-from lakehouse.settings import settings
-from lakehouse.spark.session import collect, spark_session
-from lakehouse.streaming import checkpoints, sidecar
-from lakehouse.streaming.batch import covered
+from lakehouse.spark.session import collect
+from lakehouse.streaming import checkpoints, recompute_job, sidecar
 from lakehouse.tables import table_io
 
 
 def recompute(spark: SparkSession, window: str, slide: str | None) -> DataFrame:
     """Write the batch averages and the parity with the speed rows, each in one commit; returns the parity rows."""
-    table_io.create(HISTORY)
-    version = DeltaTable(HISTORY.path).version()  # pinned: the stream may go on appending
-    history = table_io.read_version(spark, HISTORY, version)
+    pinned = recompute_job.pin(spark, HISTORY, DEAD_LETTERS)
     speed = table_io.read_spark(spark, AVERAGES)
-    letters, log = (table_io.read_spark(spark, table) for table in (DEAD_LETTERS, AVERAGES_BATCHES))
-    generation, batch_id = covered([history, letters], log)
-    stamp = {
-        "covered_generation": F.lit(generation).cast("string"),
-        "covered_batch_id": F.lit(batch_id).cast("bigint"),
-        "history_version": F.lit(version).cast("bigint"),
-        "recomputed_at": F.current_timestamp(),
-    }
-    averages = transforms.average_price(transforms.distinct_sales(history), window, slide)
-    table_io.overwrite(averages.withColumns(stamp), AVERAGES_BATCH)
-    streamed = history.where(F.col("source") == "stream")
-    marked = transforms.with_watermark_before(
-        transforms.with_first(streamed), table_io.read_spark(spark, AVERAGES_BATCHES)
-    )
+    averages = transforms.average_price(transforms.distinct_sales(pinned.events), window, slide)
+    pinned.write(averages, AVERAGES_BATCH, AVERAGES_BATCHES)
+    streamed = transforms.with_first(pinned.events.where(F.col("source") == "stream"))
+    marked = transforms.with_watermark_before(streamed, table_io.read_spark(spark, AVERAGES_BATCHES))
     counts = transforms.late_and_resent(marked, window, slide)
     parity = transforms.compare_layers(speed, table_io.read_spark(spark, AVERAGES_BATCH), counts)
-    table_io.overwrite(parity.withColumn("recomputed_at", F.current_timestamp()), PARITY)
-    return table_io.read_spark(spark, PARITY)
+    return recompute_job.write_parity(parity, PARITY)
 
 
 def show(parity: DataFrame, limit: int = 10) -> None:
@@ -79,10 +62,7 @@ def main(
     recorded = sidecar.recorded(checkpoints.path(DOMAIN.name, "averages"))
     window = window or recorded.get("window", WINDOW)
     slide = slide or recorded.get("slide", window)
-    with exclusive(settings().run / f"{DOMAIN.name}.recompute.lock", "The recomputation"):
-        spark = spark_session(f"{DOMAIN.name}-recompute")
-        show(recompute(spark, window, slide))
-        spark.stop()
+    recompute_job.run(DOMAIN, lambda spark: show(recompute(spark, window, slide)))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,6 @@
 """The totals again, from the whole history, and whether Delta and PostgreSQL hold the same."""
 
-from deltalake import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 from rich.console import Console
 from rich.table import Table as Grid
 
@@ -10,11 +8,9 @@ from jobs.production import transforms
 from jobs.production.plant import plant
 from jobs.production.schema import BATCHES, DEAD_LETTERS, DOMAIN, HISTORY, PARITY, TOTALS, TOTALS_BATCH
 from lakehouse import entry
-from lakehouse.core.locks import exclusive
-from lakehouse.settings import settings
 from lakehouse.sinks import postgres
-from lakehouse.spark.session import collect, spark_session
-from lakehouse.streaming.batch import covered
+from lakehouse.spark.session import collect
+from lakehouse.streaming import recompute_job
 from lakehouse.tables import table_io
 
 
@@ -24,31 +20,19 @@ def recompute(spark: SparkSession) -> DataFrame:
     Raises UnavailableError when PostgreSQL is away: the totals are written then, the parity is not. Raises UsageError
     when the plant's file cannot be used.
     """
-    table_io.create(HISTORY)
-    version = DeltaTable(HISTORY.path).version()  # pinned: the stream may go on appending
-    events = table_io.read_version(spark, HISTORY, version)
-    generation, batch_id = covered(
-        [events, table_io.read_spark(spark, DEAD_LETTERS)], table_io.read_spark(spark, BATCHES)
-    )
-    stamp = {
-        "covered_generation": F.lit(generation).cast("string"),
-        "covered_batch_id": F.lit(batch_id).cast("bigint"),
-        "history_version": F.lit(version).cast("bigint"),
-        "recomputed_at": F.current_timestamp(),
-    }
-    table_io.overwrite(transforms.totals(events, plant()).withColumns(stamp), TOTALS_BATCH)
-    delta, stored = stores(spark)
+    pinned = recompute_job.pin(spark, HISTORY, DEAD_LETTERS)
+    pinned.write(transforms.totals(pinned.events, plant()), TOTALS_BATCH, BATCHES)
+    delta, stored = speed_totals(spark)
     parity = transforms.compare_layers(delta, stored, table_io.read_spark(spark, TOTALS_BATCH))
-    table_io.overwrite(parity.withColumn("recomputed_at", F.current_timestamp()), PARITY)
-    return table_io.read_spark(spark, PARITY)
+    return recompute_job.write_parity(parity, PARITY)
 
 
-def stores(spark: SparkSession) -> tuple[DataFrame, DataFrame]:
-    """The totals as Delta and as PostgreSQL hold them after the same batch; a live stream may be between the two."""
+def speed_totals(spark: SparkSession) -> tuple[DataFrame, DataFrame]:
+    """The totals in Delta and in PostgreSQL; a running stream may write a batch between the two reads."""
     schema = ", ".join(f"{name} {kind}" for name, kind in TOTALS.columns.items())
-    held = postgres.held(TOTALS)
+    stored = postgres.held(TOTALS)
     delta = table_io.read(TOTALS).to_pylist()  # after PostgreSQL, which is written first
-    rows = [[tuple(row[name] for name in TOTALS.columns) for row in side] for side in (delta, held)]
+    rows = [[tuple(row[name] for name in TOTALS.columns) for row in side] for side in (delta, stored)]
     return spark.createDataFrame(rows[0], schema), spark.createDataFrame(rows[1], schema)
 
 
@@ -69,10 +53,7 @@ def show(parity: DataFrame, limit: int = 10) -> None:
 def main() -> None:
     """Recompute the totals from the whole history. Works with Kafka stopped."""
     plant()  # first: what is wrong in its file needs no Spark to be seen
-    with exclusive(settings().run / f"{DOMAIN.name}.recompute.lock", "The recomputation"):
-        spark = spark_session(f"{DOMAIN.name}-recompute")
-        show(recompute(spark))
-        spark.stop()
+    recompute_job.run(DOMAIN, lambda spark: show(recompute(spark)))
 
 
 if __name__ == "__main__":
