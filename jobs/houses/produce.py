@@ -90,8 +90,15 @@ def draw(sales: Sequence[Sale], seed: int | None, repeats: bool) -> Iterator[Sal
 class Sender(producer.Sender[Sale]):
     """Sends sales, each stamped as it is sent."""
 
-    def __init__(self, bootstrap_servers: str, rate: float, delivery_timeout: float, stop: StopSignal) -> None:
-        super().__init__(bootstrap_servers, SALES.name, rate, delivery_timeout, stop)
+    def __init__(
+        self,
+        bootstrap_servers: str,
+        rate: float,
+        delivery_timeout: float,
+        stop: StopSignal,
+        clock: producer.Clock = time.monotonic,
+    ) -> None:
+        super().__init__(bootstrap_servers, SALES.name, rate, delivery_timeout, stop, clock)
         self.stamp = Stamp()
 
     def message(self, event: Sale, number: int) -> producer.Outgoing:

@@ -3,7 +3,6 @@
 import heapq
 import json
 import random
-import time
 import zlib
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -128,7 +127,7 @@ class Line(producer.Sender[Event]):
         """The event's message, in the partition of its unit: two keys would fill two partitions."""
         if self._hour != -1 and self._hour != (hour := datetime.now(self._zone).hour):
             self._hour = hour
-            self.pace.change(self._rate * PATTERN[hour], number, time.monotonic())
+            self.pace.change(self._rate * PATTERN[hour], number, self.clock())
         key, value = event.key.encode(), json.dumps(event.fields).encode()
         if self._dice.random() < self._bad:
             key, value = spoilt(event, self._plant, self._dice)

@@ -2,8 +2,8 @@
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -20,6 +20,7 @@ STOP_FLUSH = 10.0  # seconds for unacknowledged messages after a stop signal
 SHOWN_ERRORS = 3
 ANY_PARTITION = -1  # the client chooses by the key
 Event = TypeVar("Event")
+Clock = Callable[[], float]
 
 
 class Outgoing(NamedTuple):
@@ -35,7 +36,7 @@ class Pace:
     """How many messages are due at `rate` a second since the start; rate 0 is as many as can be sent."""
 
     rate: float
-    start: float = field(default_factory=time.monotonic)
+    start: float
 
     def due(self, sent: int, now: float) -> int:
         """Messages to send now, at most SLICE."""
@@ -59,9 +60,10 @@ class Pace:
 class Progress:
     """Counts of sent, acknowledged and failed messages, on stderr: a live line on a terminal, else one every 10 s."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock = time.monotonic) -> None:
+        self._clock = clock
         self.sent, self.acknowledged, self.failed, self.first_error = 0, 0, 0, ""
-        self.began = self.shown_at = time.monotonic()
+        self.began = self.shown_at = clock()
         self.shown_sent, self.away = 0, False
         console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
         self.live = Live(console=console, auto_refresh=False, transient=True)
@@ -91,15 +93,15 @@ class Progress:
 
     def line(self, since: float, sent_then: int = 0) -> str:
         """The counts, and the rate since then, as one line."""
-        rate = (self.sent - sent_then) / max(time.monotonic() - since, 1e-9)
+        rate = (self.sent - sent_then) / max(self._clock() - since, 1e-9)
         return f"sent {self.sent}  acknowledged {self.acknowledged}  failed {self.failed}  {rate:.1f}/s"
 
     def show(self) -> None:
         """Show the counts when it is time."""
-        if time.monotonic() - self.shown_at < (0.25 if self.live.is_started else 10):
+        if self._clock() - self.shown_at < (0.25 if self.live.is_started else 10):
             return
         line = self.line(self.shown_at, self.shown_sent)
-        self.shown_at, self.shown_sent = time.monotonic(), self.sent
+        self.shown_at, self.shown_sent = self._clock(), self.sent
         if self.live.is_started:
             self.live.update(line, refresh=True)
         else:
@@ -110,9 +112,16 @@ class Sender(ABC, Generic[Event]):
     """A producer that neither loses nor doubles an acknowledged message, with its pace, progress and stop signal."""
 
     def __init__(
-        self, bootstrap_servers: str, topic: str, rate: float, delivery_timeout: float, stop: StopSignal
+        self,
+        bootstrap_servers: str,
+        topic: str,
+        rate: float,
+        delivery_timeout: float,
+        stop: StopSignal,
+        clock: Clock = time.monotonic,
     ) -> None:
-        self.topic, self.pace, self.progress, self.stop = topic, Pace(rate), Progress(), stop
+        self.topic, self.stop, self.clock = topic, stop, clock
+        self.pace, self.progress = Pace(rate, clock()), Progress(clock)
         self.flush_seconds = delivery_timeout + 5
         self.producer = Producer(
             {
@@ -136,11 +145,11 @@ class Sender(ABC, Generic[Event]):
         """Send the events at the rate until there are no more or a stop is requested, then wait for the reports."""
         event = next(events, None)
         while event is not None and not self.stop.requested:
-            due = self.pace.due(self.progress.sent, time.monotonic())
+            due = self.pace.due(self.progress.sent, self.clock())
             while due and event is not None and self.offer(event):
                 event, due = next(events, None), due - 1
             # Messages are still due when the queue is full: wait for room in it.
-            self.producer.poll(LONGEST_PAUSE if due else self.pace.pause(self.progress.sent, time.monotonic()))
+            self.producer.poll(LONGEST_PAUSE if due else self.pace.pause(self.progress.sent, self.clock()))
             self.progress.show()
         self.flush()
 
@@ -161,10 +170,10 @@ class Sender(ABC, Generic[Event]):
 
     def flush(self) -> None:
         """Wait for outstanding delivery reports, not as long after a stop; a missing report counts as a failure."""
-        deadline = time.monotonic() + self.flush_seconds
-        while self.producer.flush(0.2) and time.monotonic() < deadline:
+        deadline = self.clock() + self.flush_seconds
+        while self.producer.flush(0.2) and self.clock() < deadline:
             if self.stop.requested:
-                deadline = min(deadline, time.monotonic() + STOP_FLUSH)
+                deadline = min(deadline, self.clock() + STOP_FLUSH)
             self.progress.show()
         for _ in range(self.progress.sent - self.progress.acknowledged - self.progress.failed):
             self.progress.fail("no delivery report in time")

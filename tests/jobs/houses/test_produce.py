@@ -51,11 +51,9 @@ def closed_port() -> str:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """A monotonic clock that only moves when it is told to."""
-    clock = SimpleNamespace(now=1000.0)
-    monkeypatch.setattr(produce.time, "monotonic", lambda: clock.now)
-    return clock
+def clock() -> SimpleNamespace:
+    """A clock that only the test moves."""
+    return SimpleNamespace(now=1000.0)
 
 
 class FakeProducer:
@@ -86,8 +84,8 @@ class FakeProducer:
 
 
 def sender(producer: FakeProducer, rate: float = 0) -> produce.Sender:
-    made = produce.Sender("127.0.0.1:1", rate, 1, StopSignal())
-    made.producer, made.pace.start = producer, producer.clock.now
+    made = produce.Sender("127.0.0.1:1", rate, 1, StopSignal(), lambda: producer.clock.now)
+    made.producer = producer
     return made
 
 
