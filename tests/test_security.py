@@ -116,7 +116,7 @@ def test_every_kafka_client_logs_in_as_the_settings_say() -> None:
 
 @pytest.mark.parametrize("name", discovery.domains())
 def test_the_topics_that_streams_read_hold_batches_by_what_they_unpack_to(name: str) -> None:
-    for stores in discovery.load(name).stores.values():
+    for stores in discovery.load(name).query_tables.values():
         limits = {"max.message.bytes": "4194304", "compression.type": "uncompressed"}
         assert limits.items() <= dict(stores.topic.config).items(), stores.topic.name
 

@@ -36,7 +36,7 @@ def test_a_domain_has_all_its_parts(name: str) -> None:
     loaded = discovery.load(name)
     assert loaded.name == name
     assert all(table.domain == name for table in loaded.tables)
-    stored = {table.name for stores in loaded.stores.values() for table in stores.tables}
+    stored = {table.name for stores in loaded.query_tables.values() for table in stores.tables}
     assert {*stored, loaded.dead_letters.name} <= {table.name for table in loaded.tables}
 
 

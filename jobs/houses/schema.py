@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from lakehouse.contract import standard_tables
-from lakehouse.contract.domain import Domain, Stores
+from lakehouse.contract.domain import Domain, QueryTables
 from lakehouse.contract.tables import HISTORY_PROPERTIES, Table
 from lakehouse.contract.topics import Topic, event_topic
 
@@ -142,9 +142,9 @@ DOMAIN = Domain(
     title="House sales",
     topics=(SALES, AVERAGE_UPDATES),
     tables=(HISTORY, DEAD_LETTERS, AVERAGES, AVERAGES_BATCHES, AVERAGES_BATCH, PARITY, PRICES),
-    stores={
-        "averages": Stores(SALES, views=(AVERAGES, AVERAGES_BATCHES)),
-        "history": Stores(SALES, records=(HISTORY, DEAD_LETTERS)),
+    query_tables={
+        "averages": QueryTables(SALES, state_tables=(AVERAGES, AVERAGES_BATCHES)),
+        "history": QueryTables(SALES, record_tables=(HISTORY, DEAD_LETTERS)),
     },
     dead_letters=DEAD_LETTERS,
     prepare=(("jobs/houses/build_datasets.py", "--load", "--keep"),),

@@ -36,7 +36,7 @@ class QueryName(StrEnum):
 def history_query() -> Query:
     """Every valid sale into the history, everything else into the dead letters, each exactly once."""
     rules = (transforms.parse_sales, transforms.valid_sales, transforms.dead_letters)
-    return history.history_query(DOMAIN.name, DOMAIN.stores["history"], *rules, F.col("is_valid"), HISTORY_PACE)
+    return history.history_query(DOMAIN, *rules, F.col("is_valid"), HISTORY_PACE)
 
 
 def averages_query(bootstrap_servers: str, window: str, slide: str | None, lateness: str) -> Query:
@@ -50,7 +50,7 @@ def averages_query(bootstrap_servers: str, window: str, slide: str | None, laten
 
     writer = WindowWriter(AVERAGES, AVERAGES_BATCHES, publisher(bootstrap_servers, AVERAGE_UPDATES.name))
     depends_on = {"window": window, "slide": slide or window, "lateness": lateness}
-    return Query(DOMAIN.name, "averages", plan, writer.write, "update", DOMAIN.stores["averages"], depends_on)
+    return Query(DOMAIN.name, "averages", plan, writer.write, "update", DOMAIN.query_tables["averages"], depends_on)
 
 
 def build(names: Sequence[QueryName], bootstrap_servers: str, **timing: Any) -> list[Query]:

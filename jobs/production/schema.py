@@ -1,7 +1,7 @@
 """Every name of the domain: topic, events, tables. What differs between plants is in conf/production.toml: plant.py."""
 
 from lakehouse.contract import standard_tables
-from lakehouse.contract.domain import Domain, Stores
+from lakehouse.contract.domain import Domain, QueryTables
 from lakehouse.contract.tables import Table
 from lakehouse.contract.topics import event_topic
 
@@ -153,9 +153,9 @@ DOMAIN = Domain(
     title="Production line",
     topics=(EVENTS,),
     tables=(HISTORY, DEAD_LETTERS, HOURS, CONCERNS, TOTALS, BATCHES, TOTALS_BATCH, PARITY),
-    stores={
-        "totals": Stores(EVENTS, views=(*SERVING, BATCHES)),
-        "history": Stores(EVENTS, records=(HISTORY, DEAD_LETTERS)),
+    query_tables={
+        "totals": QueryTables(EVENTS, state_tables=(*SERVING, BATCHES)),
+        "history": QueryTables(EVENTS, record_tables=(HISTORY, DEAD_LETTERS)),
     },
     dead_letters=DEAD_LETTERS,
     produce=("jobs/production/produce.py", "--rate", "20"),

@@ -38,7 +38,7 @@ def build(name: QueryName, rules: Versions, sink: Sink = Sink.tables) -> Query:
         return totals_query(rules, console=sink is Sink.console)
     parse = functools.partial(transforms.parse_events, rules=rules)
     steps = (parse, transforms.valid_events, transforms.dead_letters)
-    return history_query(DOMAIN.name, DOMAIN.stores["history"], *steps, F.col("reason").isNull(), HISTORY_PACE)
+    return history_query(DOMAIN, *steps, F.col("reason").isNull(), HISTORY_PACE)
 
 
 def main(

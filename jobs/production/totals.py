@@ -185,5 +185,5 @@ def totals_query(rules: versions.Versions, console: bool = False) -> Query:
     def plan(records: "DataFrame") -> "DataFrame":
         return transforms.valid_events(transforms.parse_events(records, rules))
 
-    stores, rests_on = DOMAIN.stores["totals"], {versions.DAY: versions.day_starts()}
-    return Query(DOMAIN.name, "totals", plan, TotalsWriter(console).write, "append", stores, rests_on)
+    tables, rests_on = DOMAIN.query_tables["totals"], {versions.DAY: versions.day_starts()}
+    return Query(DOMAIN.name, "totals", plan, TotalsWriter(console).write, "append", tables, rests_on)

@@ -8,39 +8,41 @@ from lakehouse.contract.topics import Topic
 
 
 @dataclass(frozen=True)
-class Stores:
+class QueryTables:
     """The tables that a streaming query writes, and the topic it reads.
 
-    `records` together hold each record of the topic once, by its coordinates (topic, partition, offset). `views` are
-    made of the query's state: they are begun anew with it.
+    `record_tables` together hold each record of the topic once, by its coordinates (topic, partition, offset).
+    `state_tables` are derived from the query's state; when that state is reset, they are emptied too.
     """
 
     topic: Topic
-    records: tuple[Table, ...] = ()
-    views: tuple[Table, ...] = ()
+    record_tables: tuple[Table, ...] = ()
+    state_tables: tuple[Table, ...] = ()
 
     @property
     def tables(self) -> tuple[Table, ...]:
         """All of them."""
-        return self.records + self.views
+        return self.record_tables + self.state_tables
 
 
 @dataclass(frozen=True)
 class Domain:
     """A domain as the launcher sees it.
 
-    `stores` are the streaming queries of `stream.py` in the order shown, with what each writes; `prepare` lists the
-    jobs that run once before the stream (script and arguments), `prepare_empty` those that do so in a lake that is to
-    begin without the data that comes with the domain, `later` those that run once when everything is up, `produce`
-    the arguments of the demo's producer; `postgres` whether its stream writes to PostgreSQL; `check` raises LakeError
-    when the domain's own settings cannot be used.
+    - `query_tables`: the streaming queries of `stream.py` in the order shown, each with the tables it writes
+    - `prepare`: jobs (script and arguments) that run once before the stream; `prepare_empty` replaces them in a lake
+      that starts without the data that comes with the domain
+    - `produce`: the demo's producer (script and arguments)
+    - `later`: jobs that run once when everything is up
+    - `postgres`: whether the stream writes to PostgreSQL
+    - `check`: raises LakeError when the domain's own settings are invalid
     """
 
     name: str
     title: str
     topics: tuple[Topic, ...]
     tables: tuple[Table, ...]
-    stores: Mapping[str, Stores]
+    query_tables: Mapping[str, QueryTables]
     dead_letters: Table
     prepare: tuple[tuple[str, ...], ...] = ()
     prepare_empty: tuple[tuple[str, ...], ...] = ()
@@ -52,4 +54,4 @@ class Domain:
     @property
     def queries(self) -> tuple[str, ...]:
         """Names of the streaming queries, in the order shown."""
-        return tuple(self.stores)
+        return tuple(self.query_tables)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from lakehouse.contract.discovery import load
-from lakehouse.contract.domain import Domain, Stores
+from lakehouse.contract.domain import Domain, QueryTables
 from lakehouse.core.locks import exclusive
 from lakehouse.embedded.kafka_broker import Broker
 from lakehouse.errors import LakeError, RefusedError, UnavailableError, UsageError
@@ -44,15 +44,15 @@ def rebuild(name: str, accept_loss: bool) -> list[str]:
     accepted as such.
     """
     domain, query = _find(name)
-    checkpoint, stores = checkpoints.path(domain.name, query), domain.stores[query]
-    if accept_loss and not stores.records:
+    checkpoint, stores = checkpoints.path(domain.name, query), domain.query_tables[query]
+    if accept_loss and not stores.record_tables:
         raise UsageError(f"--accept-loss is for queries that keep records; {name} keeps none.", "Leave it out.")
     with exclusive(checkpoint.with_suffix(".lock"), f"Query {name}"), _broker() as bootstrap_servers:
         topic = topics.state(bootstrap_servers, stores.topic.name)
         if topic is None:
             raise UnavailableError(f"The broker has no topic {stores.topic.name}.", "Start it once: `lake up`.")
-        done = [line for table in stores.tables for line in _mend(table, keep=table in stores.records)]
-        if stores.records:
+        done = [line for table in stores.tables for line in _mend(table, keep=table in stores.record_tables)]
+        if stores.record_tables:
             return done + _records(domain, query, topic, accept_loss)
         return done + _views(domain, query, topic)
 
@@ -60,8 +60,8 @@ def rebuild(name: str, accept_loss: bool) -> list[str]:
 def _find(name: str) -> tuple[Domain, str]:
     domain_name, _, query = name.partition(".")
     domain = load(domain_name)
-    if query not in domain.stores:
-        known = ", ".join(f"{domain.name}.{other}" for other in domain.stores)
+    if query not in domain.query_tables:
+        known = ", ".join(f"{domain.name}.{other}" for other in domain.query_tables)
         raise UsageError(f"There is no query {name!r}.", f"Queries: {known}.")
     return domain, query
 
@@ -99,17 +99,17 @@ def _mend(table: Table, keep: bool) -> list[str]:
 
 
 def _views(domain: Domain, query: str, topic: TopicState) -> list[str]:
-    stores, checkpoint = domain.stores[query], checkpoints.path(domain.name, query)
+    stores, checkpoint = domain.query_tables[query], checkpoints.path(domain.name, query)
     done = []
     before = sidecar.read(checkpoint)
     same = before is None or before.depends_on.get(start_checks.TOPIC_ID, topic.topic_id) == topic.topic_id
     if any(topic.starts.values()) or not same:  # the topic does not have all that the tables were made of
         done += _recompute(domain)
     checkpoints.discard(checkpoint)
-    for table in stores.views:
+    for table in stores.state_tables:
         _drop(table)
     sidecar.file(checkpoint).unlink(missing_ok=True)  # last: until then a start is refused
-    names = " and ".join(table.name for table in stores.views)
+    names = " and ".join(table.name for table in stores.state_tables)
     return [*done, f"{names} are begun anew: the next start reads {topic.name} from its first record on."]
 
 
@@ -131,9 +131,9 @@ def _drop(table: Table) -> None:
 
 
 def _records(domain: Domain, query: str, topic: TopicState, accept_loss: bool) -> list[str]:
-    stores, checkpoint = domain.stores[query], checkpoints.path(domain.name, query)
+    stores, checkpoint = domain.query_tables[query], checkpoints.path(domain.name, query)
     before = sidecar.read(checkpoint)
-    held = offset_ranges.held(stores.records, topic.name)
+    held = offset_ranges.held(stores.record_tables, topic.name)
     retired = []
     if _is_another(topic, held, before):
         retired = _retire(f"{domain.name}.{query}", domain, stores, before, accept_loss)
@@ -156,7 +156,7 @@ def _records(domain: Domain, query: str, topic: TopicState, accept_loss: bool) -
     return [*retired, *noted, f"The next start goes on from the offsets that the tables hold: {topic.name} {begin}."]
 
 
-def _retire(name: str, domain: Domain, stores: Stores, before: Sidecar | None, accept_loss: bool) -> list[str]:
+def _retire(name: str, domain: Domain, stores: QueryTables, before: Sidecar | None, accept_loss: bool) -> list[str]:
     """Give the rows of a topic that was made again another topic name: new records have their coordinates."""
     topic = stores.topic.name
     if not accept_loss:
@@ -164,11 +164,11 @@ def _retire(name: str, domain: Domain, stores: Stores, before: Sidecar | None, a
             f"The topic {topic} was made again or has lost its newest records: what was never read of it is gone.",
             f"`lake rebuild {name} --accept-loss` notes that, keeps all rows under another topic name, and goes on.",
         )
-    until = offset_ranges.held(stores.records, topic)
+    until = offset_ranges.held(stores.record_tables, topic)
     old_id = before.depends_on.get(start_checks.TOPIC_ID) if before else None
     retired = f"{topic}@{old_id or 'unknown'}-until-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     offset_ranges.accept_unknown(domain.name, retired, {part: int(offsets[-1]) + 1 for part, offsets in until.items()})
-    paths = [str(table.path) for table in stores.records if table.path.exists()]
+    paths = [str(table.path) for table in stores.record_tables if table.path.exists()]
     _run("lakehouse/ops/rename_topic.py", *paths, "--topic", topic, "--name", retired)
     return [f"The rows of the old topic {topic} are kept under the topic name {retired}."]
 

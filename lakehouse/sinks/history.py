@@ -6,7 +6,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.observation import Observation
 
-from lakehouse.contract.domain import Stores
+from lakehouse.contract.domain import Domain
 from lakehouse.core import kill_points
 from lakehouse.streaming.batch import Batch, without_held
 from lakehouse.streaming.query import Query
@@ -16,24 +16,23 @@ Rule = Callable[[DataFrame], DataFrame]
 FEW = 100_000  # records that go into one file
 
 
-def history_query(
-    domain: str, stores: Stores, parse: Rule, valid: Rule, dead: Rule, is_valid: Column, pace: str
-) -> Query:
-    """`parse` makes rows of records, of which `valid` and `dead` take theirs; `stores.records` are the two tables."""
-    history, letters = stores.records
+def history_query(domain: Domain, parse: Rule, valid: Rule, dead: Rule, is_valid: Column, pace: str) -> Query:
+    """`parse` makes rows of records, from which `valid` and `dead` select the events and the dead letters."""
+    tables = domain.query_tables["history"]
+    history, letters = tables.record_tables
 
     def write(parsed: DataFrame, batch: Batch) -> None:
         seen = Observation()
         observed = parsed.observe(seen, F.count(F.when(~is_valid, 1)).alias("invalid"))
-        good = without_held(valid(observed), batch, stores.records)
+        good = without_held(valid(observed), batch, tables.record_tables)
         is_new = table_io.append_batch(_one_file(good, batch), history, batch.app_id, batch.batch_id)
         kill_points.point(f"{batch.query}.appended", batch.batch_id)
         if not is_new or seen.get["invalid"]:  # of a batch that was skipped, nothing has been seen
-            bad = without_held(dead(parsed), batch, stores.records)
+            bad = without_held(dead(parsed), batch, tables.record_tables)
             table_io.append_batch(_one_file(bad, batch), letters, batch.app_id, batch.batch_id)
 
     # Parsed in the streaming plan, which is built and analysed once; in `write` it cost half a second a batch.
-    return Query(domain, "history", parse, write, "append", stores, pace=pace)
+    return Query(domain.name, "history", parse, write, "append", tables, pace=pace)
 
 
 def _one_file(frame: DataFrame, batch: Batch) -> DataFrame:

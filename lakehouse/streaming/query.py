@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lakehouse.contract.domain import Stores
+from lakehouse.contract.domain import QueryTables
 from lakehouse.kafka import client
 from lakehouse.streaming import checkpoints
 from lakehouse.streaming.batch import Batch
@@ -35,7 +35,7 @@ class Query:
     plan: Callable[["DataFrame"], "DataFrame"]
     write: Write
     output_mode: str
-    stores: Stores
+    query_tables: QueryTables
     depends_on: dict[str, str] = field(default_factory=dict)
     pace: str = NO_PAUSE  # least time between batches when the trigger asks for none
 

@@ -85,20 +85,20 @@ class Runner:
 
     def _check(self, query: Query) -> tuple[start_checks.Start, Sidecar]:
         """What the query starts with. Raises RefusedError when the start would lose or double data."""
-        topic = query.stores.topic.name
+        topic = query.query_tables.topic.name
         found = topics.state(self._bootstrap_servers, topic)
         if found is None:
             raise UnavailableError(f"The broker has no topic {topic}.", "Make it again, or restart the stream.")
         rests_on = {**query.depends_on, "topic": topic, start_checks.TOPIC_ID: found.topic_id}
-        start = start_checks.Start(query.domain, query.name, query.checkpoint, query.stores, rests_on, found)
+        start = start_checks.Start(query.domain, query.name, query.checkpoint, query.query_tables, rests_on, found)
         return start, start_checks.check(start)
 
     def _start(self, query: Query) -> "StreamingQuery":
         start, begun = self._check(query)
-        for table in query.stores.tables:
+        for table in query.query_tables.tables:
             table_io.create(table)
         starts = {**start.topic.starts, **begun.starts}  # Spark wants every partition named
-        topic = query.stores.topic.name
+        topic = query.query_tables.topic.name
         frame = query.plan(read_topic(self._spark, self._bootstrap_servers, topic, starts, self._most))
         if query.output_mode != "append":
             start_checks.check(replace(start, depends_on=start.depends_on | {"columns": frame.schema.simpleString()}))

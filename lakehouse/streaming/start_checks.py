@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 from deltalake import DeltaTable
 
-from lakehouse.contract.domain import Stores
+from lakehouse.contract.domain import QueryTables
 from lakehouse.errors import RefusedError
 from lakehouse.kafka.topics import TopicState
 from lakehouse.streaming import checkpoints, sidecar
@@ -26,7 +26,7 @@ class Start:
     domain: str
     query: str
     checkpoint: Path
-    stores: Stores
+    stores: QueryTables
     depends_on: dict[str, str]
     topic: TopicState
 
@@ -113,7 +113,7 @@ def _is_unchanged(start: Start, before: Sidecar | None) -> None:
         raise start.refuse(
             f"the topic {start.topic.name} was deleted and made again (its id was {known[TOPIC_ID]} and is "
             f"{start.topic.topic_id}), so old offsets mean other records",
-            options=" --accept-loss" if start.stores.records else "",
+            options=" --accept-loss" if start.stores.record_tables else "",
         )
     changed.pop(TOPIC_ID, None)
     if changed:
@@ -136,7 +136,7 @@ def _is_readable(start: Start, found: Sidecar) -> None:
         lost = ", ".join(str(each) for each in taken)
         raise start.refuse(
             f"retention has removed records that it has not read: {lost}",
-            options=" --accept-loss" if start.stores.records else "",
+            options=" --accept-loss" if start.stores.record_tables else "",
         )
     read = begun | _ends(planned)
     short = [
@@ -147,7 +147,7 @@ def _is_readable(start: Start, found: Sidecar) -> None:
     if short:
         raise start.refuse(
             f"the broker has fewer records than were read: {', '.join(short)}",
-            options=" --accept-loss" if start.stores.records else "",
+            options=" --accept-loss" if start.stores.record_tables else "",
         )
 
 

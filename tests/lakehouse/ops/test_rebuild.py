@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 
-from lakehouse.contract.domain import Domain, Stores
+from lakehouse.contract.domain import Domain, QueryTables
 from lakehouse.core.locks import exclusive
 from lakehouse.errors import RefusedError, UsageError
 from lakehouse.kafka import topics
@@ -23,7 +23,7 @@ from tests.lakehouse.streaming.test_start_checks import BAD, EVENTS, THERE, TOPI
 
 pytestmark = pytest.mark.usefixtures("lake")
 VIEW = Table("line", "view", {"units": "BIGINT"}, ("units",), "units", SERVING_PROPERTIES)
-STORES = {"events": Stores(TOPIC, records=(EVENTS, BAD)), "units": Stores(TOPIC, views=(VIEW,))}
+STORES = {"events": QueryTables(TOPIC, record_tables=(EVENTS, BAD)), "units": QueryTables(TOPIC, state_tables=(VIEW,))}
 LINE = Domain("line", "Line", (TOPIC,), (EVENTS, BAD, VIEW), STORES, BAD)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lakehouse.contract.domain import Stores
+from lakehouse.contract.domain import QueryTables
 from lakehouse.contract.topics import Topic
 from lakehouse.errors import RefusedError
 from lakehouse.kafka.topics import TopicState
@@ -28,7 +28,9 @@ RESTS_ON = {"window": "2 minutes", "topic": "line", "topic id": "id-1"}
 
 
 def start(**changed: Any) -> Start:
-    made = Start("line", "events", checkpoints.path("line", "events"), Stores(TOPIC, (EVENTS, BAD)), RESTS_ON, THERE)
+    made = Start(
+        "line", "events", checkpoints.path("line", "events"), QueryTables(TOPIC, (EVENTS, BAD)), RESTS_ON, THERE
+    )
     return replace(made, **changed)
 
 
