@@ -1,4 +1,4 @@
-"""Sales drawn at random -> topic houses: one JSON message per sale, keyed by house id."""
+"""Sends sales drawn at random to the topic houses: one JSON message per sale, keyed by house id."""
 
 import json
 import random
@@ -24,27 +24,27 @@ Source = Literal["to-stream", "for-sale"]
 
 
 class Sale(NamedTuple):
-    """A sale ready to send: its key, and its JSON without the end, which differs from one sending to the next."""
+    """A sale ready to send: its key, and its JSON without the end, which each sending completes."""
 
     key: bytes
     head: str
 
 
 def read(source: Source) -> list[Sale]:
-    """The sales of a set; those for sale with their withheld prices. Raises DataError when there are none."""
+    """The sales of a set; houses for sale get their withheld prices. Raises DataError when there are none."""
     if source == "to-stream":
         [rows] = datasets.read_sets(datasets.TO_STREAM)
     else:
         rows, prices = datasets.read_sets(datasets.FOR_SALE, datasets.FOR_SALE_PRICES)
-        rows = rows.append_column("price", prices["price"])  # one row for each, in the same order
+        rows = rows.append_column("price", prices["price"])  # both sets have the same order
     if not rows.num_rows and datasets.begun_empty():
-        fix = f"Send your own to the topic {SALES.name}, or start over with the committed ones in another LAKE_VAR."
-        raise DataError("The lake was begun empty: there are no sales to send.", fix)
-    if lacking := pc.sum(datasets.incomplete(rows)).as_py():
-        typer.echo(f"{lacking:,} of {rows.num_rows:,} sales lack a fact that each event must have: they are not sent.")
+        fix = f"Send sales to the topic {SALES.name}, or use another LAKE_VAR, which starts with the committed ones."
+        raise DataError("The lake was started empty: there are no sales to send.", fix)
+    if incomplete := pc.sum(datasets.incomplete(rows)).as_py():
+        typer.echo(f"{incomplete:,} of {rows.num_rows:,} sales lack a required field and are not sent.")
         rows = rows.filter(pc.invert(datasets.incomplete(rows)))
     if not rows.num_rows:
-        raise DataError(f"The set {source} holds no sales.", "Build the data sets with a larger fraction for it.")
+        raise DataError(f"The set {source} has no sales.", "Build the data sets with a larger fraction for it.")
     return [encode(row) for row in rows.to_pylist()]
 
 
@@ -63,7 +63,7 @@ def _plain(value: Any) -> Any:
 
 
 class Stamp:
-    """Ends a sale's JSON with the present time and an event id that no other run has, whatever the seed."""
+    """Completes a sale's JSON with the current time and an event id that is unique across runs, whatever the seed."""
 
     def __init__(self) -> None:
         self.run_id = uuid.uuid4().hex[:16]
@@ -79,7 +79,7 @@ class Stamp:
 
 
 def draw(sales: Sequence[Sale], seed: int | None, repeats: bool) -> Iterator[Sale]:
-    """Sales at random: with repeats for ever, without them until each was drawn once."""
+    """Sales at random: with repeats without end, otherwise each once."""
     dice = random.Random(seed)
     if not repeats:
         yield from dice.sample(sales, len(sales))

@@ -1,4 +1,4 @@
-"""The averages again, from the distinct sales of the whole history, and what the speed layer had made of them."""
+"""Recomputes the averages from the distinct sales of the whole history and compares them with the speed layer."""
 
 from typing import Annotated
 

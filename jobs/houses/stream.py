@@ -14,7 +14,7 @@ from jobs.houses.schema import (
     AVERAGES,
     AVERAGES_BATCHES,
     DOMAIN,
-    HISTORY_PACE,
+    HISTORY_INTERVAL,
     LATENESS,
     WINDOW,
 )
@@ -36,7 +36,7 @@ class QueryName(StrEnum):
 def history_query() -> Query:
     """Every valid sale into the history, everything else into the dead letters, each exactly once."""
     rules = (transforms.parse_sales, transforms.valid_sales, transforms.dead_letters)
-    return history.history_query(DOMAIN, *rules, F.col("is_valid"), HISTORY_PACE)
+    return history.history_query(DOMAIN, *rules, F.col("is_valid"), HISTORY_INTERVAL)
 
 
 def averages_query(bootstrap_servers: str, window: str, slide: str | None, lateness: str) -> Query:

@@ -1,4 +1,4 @@
-"""A line simulated -> topic production: units pass its collection points in takt, some with defects."""
+"""Simulates a line and sends its events to the topic production: units pass collection points, some with defects."""
 
 import heapq
 import json
@@ -20,17 +20,17 @@ from lakehouse.kafka import produce_job, producer, topics
 
 CONCERNS = ("gap", "dent", "scratch", "torque", "leak", "wiring", "missing part", "noise", "paint run", "alignment")
 NAMES = tuple(name.replace(" ", "-") for name in CONCERNS)
-COMMON = (30, 18, 14, 10, 8, 7, 5, 4, 2, 2)  # how often each concern comes
+COMMON = (30, 18, 14, 10, 8, 7, 5, 4, 2, 2)  # how often each concern occurs
 CHARGED_EARLIER = 0.25  # of the defects: found here, caused by a zone before
 JITTER = 0.15  # of the takt
-RESENT, LATE = 0.01, 0.01  # of the events: sent again, or held back by their controller
-HELD = (20, 400)  # events that go before one that is late
-# What the line makes at an hour of the plant's clock, of its best: three shifts, with the night's thin one and breaks.
+DUPLICATES, LATE = 0.01, 0.01  # shares of the events: sent twice, or delayed by their controller
+DELAY = (20, 400)  # events that are sent before a delayed one
+# Output by hour of the plant's clock, as a share of the best hour: three shifts with breaks, few units at night.
 PATTERN = (0.5, 0.5, 0.45, 0.3, 0.5, 0.5, 0.9, 1, 1, 0.8, 1, 0.9, 0.7, 1, 0.9, 1, 1, 0.8, 0.9, 0.7, 0.9, 0.8, 0.6, 0.5)
 
 
 class Event(NamedTuple):
-    """A controller's message before it is stamped; `fields` lack the time."""
+    """A controller's message; `fields` have no time before it is stamped."""
 
     key: str
     unit: str
@@ -69,18 +69,18 @@ def travel(
 
 
 def stamped(events: Iterator[Event], dice: random.Random, clock: Callable[[], str]) -> Iterator[Event]:
-    """The events with their time; some come again, some only after others that happened later."""
-    held: list[tuple[int, int, Event]] = []
+    """The events with their time; some come twice, some after events that happened later."""
+    delayed: list[tuple[int, int, Event]] = []
     for number, event in enumerate(events):
-        while held and held[0][0] <= number:
-            yield heapq.heappop(held)[2]
+        while delayed and delayed[0][0] <= number:
+            yield heapq.heappop(delayed)[2]
         ready = event._replace(fields={**event.fields, TIME: clock()})
         chance = dice.random()
-        if chance < RESENT + LATE:
-            heapq.heappush(held, (number + dice.randint(*HELD), number, ready))
-        if not RESENT <= chance < RESENT + LATE:
+        if chance < DUPLICATES + LATE:
+            heapq.heappush(delayed, (number + dice.randint(*DELAY), number, ready))
+        if not DUPLICATES <= chance < DUPLICATES + LATE:
             yield ready
-    yield from (event for _, _, event in sorted(held))
+    yield from (event for _, _, event in sorted(delayed))
 
 
 def spoilt(event: Event, plant: Plant, dice: random.Random) -> tuple[bytes, bytes]:

@@ -1,4 +1,4 @@
-"""The totals again, from the whole history, and whether Delta and PostgreSQL hold the same."""
+"""Recomputes the totals from the whole history and compares them with Delta and PostgreSQL."""
 
 from pyspark.sql import DataFrame, SparkSession
 from rich.console import Console

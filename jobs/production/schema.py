@@ -9,7 +9,7 @@ LINE = "line"  # stands in the place of a zone for the whole line
 TIME = "unit_collection_pt_timestamp"
 MAX_AHEAD = "5 minutes"  # how far an event may lie after the record's own timestamp
 EARLIEST = "2000-01-01"  # a time before this is an error of the controller's clock
-HISTORY_PACE = "10 seconds"
+HISTORY_INTERVAL = "10 seconds"
 MOST_PER_BATCH = 100_000  # records; all of a batch goes through the driver
 
 EVENTS = event_topic(

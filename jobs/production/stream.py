@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 
 from jobs.production import transforms
 from jobs.production.plant import plant
-from jobs.production.schema import DOMAIN, HISTORY_PACE, MOST_PER_BATCH
+from jobs.production.schema import DOMAIN, HISTORY_INTERVAL, MOST_PER_BATCH
 from jobs.production.totals import totals_query
 from jobs.production.versions import Versions, settle
 from lakehouse import entry
@@ -38,7 +38,7 @@ def build(name: QueryName, rules: Versions, sink: Sink = Sink.tables) -> Query:
         return totals_query(rules, console=sink is Sink.console)
     parse = functools.partial(transforms.parse_events, rules=rules)
     steps = (parse, transforms.valid_events, transforms.dead_letters)
-    return history_query(DOMAIN, *steps, F.col("reason").isNull(), HISTORY_PACE)
+    return history_query(DOMAIN, *steps, F.col("reason").isNull(), HISTORY_INTERVAL)
 
 
 def main(

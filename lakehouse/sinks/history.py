@@ -16,7 +16,9 @@ Rule = Callable[[DataFrame], DataFrame]
 FEW = 100_000  # records that go into one file
 
 
-def history_query(domain: Domain, parse: Rule, valid: Rule, dead: Rule, is_valid: Column, pace: str) -> Query:
+def history_query(
+    domain: Domain, parse: Rule, valid: Rule, dead: Rule, is_valid: Column, trigger_interval: str
+) -> Query:
     """`parse` makes rows of records, from which `valid` and `dead` select the events and the dead letters."""
     tables = domain.query_tables["history"]
     history, letters = tables.record_tables
@@ -32,7 +34,7 @@ def history_query(domain: Domain, parse: Rule, valid: Rule, dead: Rule, is_valid
             table_io.append_batch(_one_file(bad, batch), letters, batch.app_id, batch.batch_id)
 
     # Parsed in the streaming plan, which is built and analysed once; in `write` it cost half a second a batch.
-    return Query(domain.name, "history", parse, write, "append", tables, pace=pace)
+    return Query(domain.name, "history", parse, write, "append", tables, trigger_interval=trigger_interval)
 
 
 def _one_file(frame: DataFrame, batch: Batch) -> DataFrame:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 NO_PAUSE = "0 seconds"
 MOST_RECORDS = 1_000_000  # in a batch
-# After each poll Spark asks the broker for the partition's bounds, by seeks that throw away what was fetched beyond it.
-# With Kafka's 500 records a poll that was a third of a task's time; so a poll takes all of a fetch.
+# After each poll Spark seeks to find the partition's bounds, which drops the records fetched but not yet polled. With
+# Kafka's 500 records a poll this took a third of a task's time, so one poll returns a whole fetch.
 _FETCHED = {"kafka.max.poll.records": "10000", "kafka.max.partition.fetch.bytes": str(2 * 1024 * 1024)}
 
 Write = Callable[["DataFrame", Batch], None]
@@ -26,8 +26,8 @@ Write = Callable[["DataFrame", Batch], None]
 
 @dataclass
 class Query:
-    """A streaming query to run: how it makes its frame of the topic's records, what it does with a batch, where it
-    stores that, and what its state depends on.
+    """A streaming query: its plan over the topic's records, what it does with a batch, the tables that it writes, and
+    what its state depends on.
     """
 
     domain: str
@@ -37,7 +37,7 @@ class Query:
     output_mode: str
     query_tables: QueryTables
     depends_on: dict[str, str] = field(default_factory=dict)
-    pace: str = NO_PAUSE  # least time between batches when the trigger asks for none
+    trigger_interval: str = NO_PAUSE  # time between batches when the job is run without --trigger
 
     @property
     def checkpoint(self) -> Path:
@@ -46,16 +46,16 @@ class Query:
 
     @property
     def full_name(self) -> str:
-        """<domain>.<query>, as it is called everywhere."""
+        """<domain>.<query>, its name in logs, commands and on pages."""
         return f"{self.domain}.{self.name}"
 
 
 def read_topic(
     spark: "SparkSession", bootstrap_servers: str, topic: str, starts: Mapping[int, int], most: int = MOST_RECORDS
 ) -> "DataFrame":
-    """The topic's records as a stream, without aborted transactions; lost offsets are an error.
+    """The topic's records as a stream, without those of aborted transactions; lost offsets are an error.
 
-    `starts` is where a new checkpoint begins to read each partition.
+    `starts` are the offsets at which a new checkpoint starts to read, by partition.
     """
     options = {
         "kafka.bootstrap.servers": bootstrap_servers,

@@ -1,4 +1,4 @@
-"""Runs streaming queries: a checkpoint and a lock each, FAIR pools, batches that know their offsets, a clean stop."""
+"""Runs streaming queries: each has a checkpoint, a lock and a FAIR pool; a stop ends them between two batches."""
 
 import functools
 import itertools
@@ -32,7 +32,7 @@ log = structlog.get_logger()
 
 
 class Runner:
-    """Keeps queries running and stops them between two batches when asked to."""
+    """Keeps queries running, and stops them between two batches on a stop signal."""
 
     def __init__(
         self, spark: "SparkSession", bootstrap_servers: str, stop: StopSignal, most: int = MOST_RECORDS
@@ -48,10 +48,10 @@ class Runner:
         self._java = getattr(spark.sparkContext._gateway, "proc", None)
 
     def run(self, queries: Sequence[Query], trigger: str) -> None:
-        """Run until stopped by SIGTERM or Ctrl-C, or, with trigger `available-now`, until all that was there is done.
+        """Run until a stop signal or, with trigger `available-now`, until all records now on the topics are processed.
 
-        A query that fails is started again while the others run on. Raises RefusedError when a start would lose or
-        double data, LakeError when all have ended and one has failed for good.
+        A query that fails is restarted while the others run. Raises RefusedError when a start would lose or
+        double data, LakeError when all have ended and one of them has failed.
         """
         self._trigger = trigger
         if self._java is not None:
@@ -88,7 +88,9 @@ class Runner:
         topic = query.query_tables.topic.name
         found = topics.state(self._bootstrap_servers, topic)
         if found is None:
-            raise UnavailableError(f"The broker has no topic {topic}.", "Make it again, or restart the stream.")
+            raise UnavailableError(
+                f"The broker has no topic {topic}.", "Create it, or restart the stream, which does so."
+            )
         rests_on = {**query.depends_on, "topic": topic, start_checks.TOPIC_ID: found.topic_id}
         start = start_checks.Start(query.domain, query.name, query.checkpoint, query.query_tables, rests_on, found)
         return start, start_checks.check(start)
@@ -102,34 +104,34 @@ class Runner:
         frame = query.plan(read_topic(self._spark, self._bootstrap_servers, topic, starts, self._most))
         if query.output_mode != "append":
             start_checks.check(replace(start, depends_on=start.depends_on | {"columns": frame.schema.simpleString()}))
-        self._tell_partitions(query)
+        self._log_partitions(query)
         self._spark.sparkContext.setLocalProperty("spark.scheduler.pool", query.full_name)
         writer = frame.writeStream.queryName(query.full_name).outputMode(query.output_mode)
         writer = writer.option("checkpointLocation", str(query.checkpoint))
         writer = writer.foreachBatch(functools.partial(self._batch, query))
         if self._trigger == "available-now":
             return writer.trigger(availableNow=True).start()
-        return writer.trigger(processingTime=self._pace(query)).start()
+        return writer.trigger(processingTime=self._trigger_of(query)).start()
 
-    def _tell_partitions(self, query: Query) -> None:
-        """Log into how many partitions its state is cut: the setting at its first start decides, for good."""
+    def _log_partitions(self, query: Query) -> None:
+        """Log how many partitions its state has: the setting at its first start fixes the number."""
         wanted = int(str(self._spark.conf.get(checkpoints.SHUFFLE_PARTITIONS)))
         kept = checkpoints.state_partitions(query.checkpoint)
         if kept is not None and kept != wanted:
-            fix = f"`lake rebuild {query.full_name}` begins it anew with the setting"
+            fix = f"`lake rebuild {query.full_name}` rebuilds it with the setting"
             log.warning("state keeps its partitions", query=query.full_name, partitions=kept, setting=wanted, fix=fix)
         elif query.output_mode != "append":
-            log.info("state is cut into partitions, for good", query=query.full_name, partitions=wanted)
+            log.info("state has a fixed number of partitions", query=query.full_name, partitions=wanted)
 
-    def _pace(self, query: Query) -> str:
-        return query.pace if self._trigger == NO_PAUSE else self._trigger
+    def _trigger_of(self, query: Query) -> str:
+        return query.trigger_interval if self._trigger == NO_PAUSE else self._trigger
 
     def _batch(self, query: Query, frame: "DataFrame", batch_id: int) -> None:
         self._writing.add(query.full_name)
         try:
             if self._stop.requested:
                 self._writing.discard(query.full_name)
-                threading.Event().wait()  # the batch before is committed, this one has written nothing: the end
+                threading.Event().wait()  # this batch has written nothing, the one before is committed
             batch = describe_batch(query.checkpoint, batch_id)
             kill_points.point(f"{query.name}.before", batch_id)
             query.write(frame, batch)
@@ -154,7 +156,7 @@ class Runner:
 
     def _report(self, query: Query, care: Tended) -> None:
         """Tell the last progress to other processes, and add it to the query's history."""
-        values: dict[str, Any] = care.progress() | {"trigger": self._pace(query)}
+        values: dict[str, Any] = care.progress() | {"trigger": self._trigger_of(query)}
         if "batchId" not in values and not values["last_error"]:
             return  # not yet at work: `lake up` waits for a first report
         try:
@@ -167,7 +169,7 @@ class Runner:
         recorder.record(progress_metrics.of_progress(values))
 
     def _quiesce(self, tended: Sequence[tuple[Query, Tended]], grace: float = 60.0) -> None:
-        """Wait until every batch that has written is committed; later ones are held before they write."""
+        """Wait until every batch that has written is committed; later ones wait before they write."""
         self._stop.request()
         until = time.monotonic() + grace
         while time.monotonic() < until and not all(self._is_quiet(*each) for each in tended):

@@ -113,7 +113,7 @@ def test_a_cluster_gives_the_rows_and_prices_of_local_mode_and_a_dead_worker_los
         spark.kill_worker()
         told = stream.communicate(timeout=150)[1]
         assert stream.returncode == 0, told
-        assert "state is cut into partitions, for good" in told and "partitions=4" in told
+        assert "state has a fixed number of partitions" in told and "partitions=4" in told
         assert checkpoints.state_partitions(far.var / "checkpoints/houses/averages") == 4
         there = trained_and_priced(far)
     coordinates = ("topic", "partition", "offset", "id", "price", "event_id", "event_at", "recorded_at")

@@ -148,14 +148,14 @@ class TestReading:
         assert set(sales[0]) == {field.name for field in FIELDS} - {"sold_at", "event_id"}
         assert len(produce.read("to-stream")) == 10807
 
-    def test_missing_and_empty_sets_are_told(self) -> None:
+    def test_missing_and_empty_sets_are_reported(self) -> None:
         with pytest.raises(DataError, match=r"build_datasets\.py"):
             produce.read("to-stream")
         build_datasets.main(initial=0.9, stream=0, for_sale=0.1)
-        with pytest.raises(DataError, match="to-stream holds no sales"):
+        with pytest.raises(DataError, match="to-stream has no sales"):
             produce.read("to-stream")
         build_datasets.main(empty=True)
-        with pytest.raises(DataError, match="begun empty: there are no sales to send"):
+        with pytest.raises(DataError, match="started empty: there are no sales to send"):
             produce.read("for-sale")
 
     def test_sales_that_lack_what_an_event_must_have_are_not_sent(self, capsys: pytest.CaptureFixture[str]) -> None:
@@ -165,7 +165,7 @@ class TestReading:
         sold = datasets.read_sets(datasets.TO_STREAM)[0].to_pylist()
         whole = [row for row in sold if None not in (row["waterfront"], row["view"])]
         assert sorted(sale["id"] for sale in sales) == sorted(row["id"] for row in whole)
-        assert f"{len(sold) - len(whole)} of 107 sales lack a fact that each event must have" in capsys.readouterr().out
+        assert f"{len(sold) - len(whole)} of 107 sales lack a required field" in capsys.readouterr().out
 
 
 class TestPace:
@@ -220,7 +220,7 @@ class TestFailure:
         assert shown.err.count("Not delivered: partition") == sending.SHOWN_ERRORS
         assert "%3|" not in shown.err  # librdkafka's own lines
 
-    def test_an_outage_is_told_once_and_the_next_one_again(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_an_outage_is_reported_once_and_so_is_the_next_one(self, capsys: pytest.CaptureFixture[str]) -> None:
         progress = sending.Progress()
         away = KafkaError(KafkaError._ALL_BROKERS_DOWN)
         for _ in range(3):
