@@ -15,14 +15,14 @@ from lakehouse.contract.domain import Domain
 
 
 def domains() -> list[str]:
-    """Names of the domains there are: the packages under jobs/ that have a schema."""
+    """Names of all domains: the packages under jobs/."""
     import jobs
 
     return sorted(module.name for module in pkgutil.iter_modules(jobs.__path__) if module.ispkg)
 
 
 def used() -> list[str]:
-    """Names of the domains that have written into this lake; all of them while none has."""
+    """Names of the domains that have written to this lake; all domains while none has."""
     roots = (settings().lake, settings().checkpoints)
     found = [name for name in domains() if any((root / name).is_dir() for root in roots)]
     return found or domains()
@@ -42,7 +42,7 @@ def load_all(names: Sequence[str] = ()) -> list[Domain]:
 
 
 def commands(name: str) -> "typer.Typer | None":
-    """The commands that the domain brings for `lake`: the `app` of its commands.py, if it has one.
+    """The domain's commands of `lake`: the `app` in its commands.py, if it has one.
 
     Imports nothing else of the domain. Raises LakeError when the file has no such `app`.
     """
@@ -53,6 +53,6 @@ def commands(name: str) -> "typer.Typer | None":
         return None
     module = importlib.import_module(f"jobs.{name}.commands")
     if not callable(getattr(getattr(module, "app", None), "command", None)):
-        raise LakeError(f"jobs/{name}/commands.py has no `app`.", "Give it one: `app = typer.Typer()`.")
+        raise LakeError(f"jobs/{name}/commands.py has no `app`.", "Add one: `app = typer.Typer()`.")
     app: typer.Typer = module.app
     return app

@@ -1,4 +1,4 @@
-"""What the platform must know of a domain, declared in its schema.py and found by discovery."""
+"""What the platform needs to know about a domain. The domain declares it in its schema.py; discovery finds it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -18,9 +18,7 @@ HISTORY_PROPERTIES = {
     "delta.logRetentionDuration": "interval 7 days",
     "delta.deletedFileRetentionDuration": "interval 7 days",
 }
-
-
-# A serving table gets several commits a second: keep an hour of its log.
+# A serving table gets several commits a second: keep one hour of its log.
 SERVING_PROPERTIES = {
     "delta.enableDeletionVectors": "false",
     "delta.checkpointInterval": "100",
@@ -32,9 +30,9 @@ SERVING_PROPERTIES = {
 
 @dataclass(frozen=True)
 class Table:
-    """A Delta table of a domain: its place in the lake, its columns (name to SQL type), its key, what it is cut by.
+    """A Delta table of a domain: its folder, its columns (name to SQL type), its key and its partitions.
 
-    `writer` is the one library that writes it; `lake maintain` keeps Spark's tables.
+    `writer` is the only library that writes it; `lake maintain` maintains Spark's tables.
     """
 
     domain: str
