@@ -17,10 +17,13 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 import pyarrow.compute as pc
 
-from dashboard.live.broker import ProcessView, QueryView, TopicView, TopicWatch, process_views, query_view
+from dashboard.live.broker import TopicView, TopicWatch
 from dashboard.live.health import HealthView, HealthWatch
+from dashboard.live.queries import QueryView, query_view
 from lakehouse.contract.discovery import load_all
 from lakehouse.contract.domain import Domain
+from lakehouse.core.states import QueryState
+from lakehouse.ops.status import ProcessView, process_views
 from lakehouse.tables import loads, served_rows
 from lakehouse.tables.reader import Reading, TableReader
 from lakehouse.tables.table_io import Table
@@ -71,7 +74,11 @@ class DomainView:
     def used(self) -> bool:
         """Whether anything was ever sent to it, run of it or kept of it."""
         kept = self.history.state != "empty" or self.dead_letters.state != "empty"
-        return kept or bool(self.topic.events) or any(query.state != "not started" for query in self.queries.values())
+        return (
+            kept
+            or bool(self.topic.events)
+            or any(query.state is not QueryState.NOT_STARTED for query in self.queries.values())
+        )
 
     def as_of(self, query: str, reading: Reading) -> datetime | str | None:
         """Up to when the rows of a query's table are complete; 'live' when nothing on the topic is left to read."""
@@ -102,7 +109,7 @@ class Snapshot:
             view.as_of(name, view.speed if name == "speed" else view.history)
             for view in self.domains.values()
             for name, query in view.queries.items()
-            if query.state != "not started"
+            if query.state is not QueryState.NOT_STARTED
         ]
         times = [moment for moment in moments if isinstance(moment, datetime)]
         return min(times, default="live" if "live" in moments else None)

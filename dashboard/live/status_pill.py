@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from dashboard.live.broker import BEHIND_SECONDS, QueryView
+from dashboard.live.broker import BEHIND_SECONDS
+from dashboard.live.queries import QueryView
 from dashboard.live.snapshot import DomainView, Snapshot, Source
+from lakehouse.core.states import QueryState
 from lakehouse.tables.reader import Reading
 
 SNAPSHOT_SECONDS = 5.0  # taken every second; older than this the thread that takes it hangs
@@ -26,7 +28,7 @@ class QueryPulse:
     """One query: its state, how many events it has not read, and up to when its table is complete."""
 
     name: str
-    state: str  # running, stopped, never
+    state: QueryState
     lag: int | None
     rate: float | None = None
     complete_at: datetime | None = None
@@ -51,7 +53,7 @@ def decide(queries: Sequence[QueryPulse], taken_at: datetime, filled: bool, now:
     """The worst that is true of the snapshot and the queries; `filled` is whether any table has rows."""
     if (now - taken_at).total_seconds() > SNAPSHOT_SECONDS:
         return Pulse("stale", "STALE", taken_at, "The dashboard has not looked at the lake since.")
-    if not filled and all(query.state == "never" for query in queries):
+    if not filled and all(query.state is QueryState.NOT_STARTED for query in queries):
         return Pulse("empty", "NO DATA", None, "No query has run yet; this page fills as soon as one does.")
     stale = [pulse for query in queries if (pulse := _stale(query, now))]
     if stale:
@@ -67,9 +69,9 @@ def _stale(query: QueryPulse, now: datetime) -> Pulse | None:
     since = query.complete_at
     if query.trouble:
         return Pulse("stale", "STALE", since, query.trouble)
-    if query.state == "never":
+    if query.state is QueryState.NOT_STARTED:
         return Pulse("stale", "STALE", since, f"The query {query.name} has never run.")
-    if query.state == "stopped":
+    if query.state is QueryState.STOPPED:
         return Pulse("stale", "STALE", since, f"The query {query.name} has stopped; new events are not read.")
     if query.lag and since and (now - since).total_seconds() > DATA_SECONDS:
         return Pulse("stale", "STALE", since, f"Events wait on the topic, and {query.name} has written none since.")
@@ -119,10 +121,10 @@ class Watch:
         complete = max((at for at in (reading.committed_at, query.progressed_at) if at), default=None)
         if query.lag == 0:
             complete = max((at for at in (complete, query.reported_at) if at), default=None)
-        started = query.state != "not started"
+        started = query.state is not QueryState.NOT_STARTED
         return QueryPulse(
             name,
-            query.state if started else "never",
+            query.state,
             query.lag,
             view.topic.rate,
             complete,
@@ -146,8 +148,10 @@ def title(told: Pulse, queries: Sequence[QueryPulse], taken_at: datetime, newest
 
 
 def _lag(query: QueryPulse) -> str:
-    told = "unknown" if query.lag is None else f"{query.lag:,} events"
-    return told if query.state == "running" else f"{told} ({'never run' if query.state == 'never' else query.state})"
+    events = "unknown" if query.lag is None else f"{query.lag:,} events"
+    if query.state is QueryState.RUNNING:
+        return events
+    return f"{events} ({'never run' if query.state is QueryState.NOT_STARTED else query.state})"
 
 
 def _clock(at: datetime) -> str:

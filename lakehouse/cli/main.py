@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,6 +20,8 @@ from lakehouse.settings import ROOT, settings
 
 if TYPE_CHECKING:
     from rich.table import Table as Grid
+
+    from lakehouse.ops.status import ProcessView
 
 app = typer.Typer(
     add_completion=False,
@@ -102,30 +104,30 @@ def down() -> None:
 @app.command()
 def status(as_json: AsJson = False) -> None:
     """Show processes with their memory, and addresses. Exit code 3 when nothing runs."""
-    from lakehouse.ops.status import status as read_status
+    from lakehouse.ops.status import read_status
 
-    found = read_status()
+    lake = read_status()
     if as_json:
-        print_json(found)
-    elif not found["running"]:
+        print_json(lake.to_dict())
+    elif not lake.running:
         console().print("The lake is not running. Start it: `lake up`.")
     else:
-        console().print(_processes(found["processes"]))
+        console().print(_processes(lake.processes))
         for name in ("dashboard_url", "bootstrap_servers", "lake_root"):
-            console().print(f"{name.replace('_', ' ')}: {found[name]}")
-        for domain, url in found["spark_ui_urls"].items():
+            console().print(f"{name.replace('_', ' ')}: {getattr(lake, name)}")
+        for domain, url in lake.spark_ui_urls.items():
             console().print(f"Spark UI of {domain}: {url}")
-    if not found["running"]:
+    if not lake.running:
         raise typer.Exit(3)
 
 
-def _processes(processes: list[dict[str, Any]]) -> "Grid":
+def _processes(processes: "Sequence[ProcessView]") -> "Grid":
     shown = grid("process", "pid", "state", "memory", "restarts", "last error")
     for process in processes:
-        memory = f"{process['memory_mb']:,} MB" if process["memory_mb"] else "-"
-        cells = [process["name"], process["pid"], process["state"], memory, process["restarts"], process["last_error"]]
+        memory = f"{process.memory_mb:,} MB" if process.memory_mb else "-"
+        cells = [process.name, process.pid, process.state, memory, process.restarts, process.last_error]
         shown.add_row(*[str(cell) for cell in cells])
-    shown.add_row("total", "", "", f"{sum(process['memory_mb'] for process in processes):,} MB", "", "", style="bold")
+    shown.add_row("total", "", "", f"{sum(process.memory_mb or 0 for process in processes):,} MB", "", "", style="bold")
     return shown
 
 

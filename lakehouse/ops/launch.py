@@ -23,8 +23,9 @@ from lakehouse.embedded.kafka_broker import Broker
 from lakehouse.errors import LakeError, RefusedError
 from lakehouse.kafka import topic_settings, topics
 from lakehouse.ops import dashboard_token, initial_data
+from lakehouse.ops.service import Service
 from lakehouse.ops.status import running_processes
-from lakehouse.ops.supervisor import Service, Supervisor
+from lakehouse.ops.supervisor import Supervisor
 from lakehouse.settings import settings
 from lakehouse.spark import jars, java
 from lakehouse.spark.submit import ARCHIVE
@@ -52,12 +53,13 @@ def up(names: Sequence[str], how: How) -> None:
             domain.check()
     with exclusive(settings().run / "lake.lock", "The lake"):
         if left := running_processes():
-            names_left = ", ".join(process["name"] for process in left)
+            names_left = ", ".join(process.name for process in left)
             raise LakeError(f"Processes of an earlier run are still there: {names_left}.", "Stop them: `lake down`.")
         for domain in domains if how.empty else ():
             initial_data.begin_empty(domain)
-        about = {"domains": [domain.name for domain in domains], "started_at": datetime.now(UTC).isoformat()}
-        supervisor = Supervisor(lambda line: console.print(f"[yellow]![/] {line}"), about)
+        used, now = [domain.name for domain in domains], datetime.now(UTC).isoformat()
+        supervisor = Supervisor(lambda line: console.print(f"[yellow]![/] {line}"), used, now)
+        supervisor.handle_signals()
         try:
             _start(supervisor, domains, how)
             supervisor.run()
@@ -85,7 +87,7 @@ def _start(supervisor: Supervisor, domains: Sequence[Domain], how: How) -> None:
             return
     if not supervisor.wait(dashboard):
         return
-    supervisor.tell(dashboard_url=url)
+    supervisor.publish(dashboard_url=url)
     later = [_once(domain, job) for domain in domains for job in domain.later]
     for service in later:
         supervisor.start(service)
@@ -101,7 +103,7 @@ def _start(supervisor: Supervisor, domains: Sequence[Domain], how: How) -> None:
 def _start_broker(supervisor: Supervisor) -> bool:
     if settings().bootstrap_servers != "embedded":
         topics.check(settings().brokers())
-        supervisor.tell(bootstrap_servers=settings().brokers())
+        supervisor.publish(bootstrap_servers=settings().brokers())
         _tick(f"Kafka: {settings().brokers()}")
         return True
     settings().broker_file.unlink(missing_ok=True)
@@ -111,7 +113,7 @@ def _start_broker(supervisor: Supervisor) -> bool:
     if not supervisor.wait(service):
         return False
     broker.announce()
-    supervisor.tell(bootstrap_servers=broker.bootstrap_servers)
+    supervisor.publish(bootstrap_servers=broker.bootstrap_servers)
     _tick(f"Kafka: {broker.bootstrap_servers}{', by TLS and login' if broker.secure else ''}")
     return True
 
@@ -153,7 +155,7 @@ def _start_domain(supervisor: Supervisor, domain: Domain, produce: bool) -> bool
         supervisor.start(Service(f"{domain.name}.produce", lambda: _job(*domain.produce), once=True, grace=20))
     if not supervisor.wait(stream):
         return False
-    ui = run_state.read_json(run_state.spark_file(domain.name)).get("ui") or "off"
+    ui = run_state.spark_ui(domain.name) or "off"
     _tick(f"{domain.title}: queries {', '.join(domain.queries)} run, Spark UI: {ui}")
     return True
 
