@@ -230,9 +230,8 @@ def rebuild(
 @app.command()
 def maintain(domains: Domains = None) -> None:
     """Make few files of the history's many small ones, and drop those unneeded for a week; streams may run."""
-    from lakehouse.ops.nightly import MAINTAIN
-
-    done = subprocess.run([str(ROOT / "spark-submit.sh"), str(MAINTAIN), *(domains or [])], check=False)
+    job = [str(ROOT / "spark-submit.sh"), "-m", "lakehouse.tables.maintain"]
+    done = subprocess.run([*job, *(domains or [])], check=False)
     raise typer.Exit(done.returncode)
 
 

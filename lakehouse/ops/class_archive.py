@@ -15,6 +15,7 @@ from lakehouse.embedded.kafka_broker import Broker
 from lakehouse.errors import LakeError
 from lakehouse.kafka import topics
 from lakehouse.settings import settings
+from lakehouse.spark import submit
 from lakehouse.spark.submit import ARCHIVE
 
 
@@ -48,7 +49,6 @@ def make(domain: Domain) -> Path:
 
 
 def _run(env: dict[str, str], *job: str) -> None:
-    command = [sys.executable, "-m", "lakehouse.spark.submit", *job]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    done = subprocess.run(submit.command(*job), env=env, capture_output=True, text=True, check=False)
     if done.returncode:
         raise LakeError(f"{job[0]} ended with exit code {done.returncode}: {done.stderr.strip()[-300:]}")

@@ -27,8 +27,7 @@ from lakehouse.ops.service import Service
 from lakehouse.ops.status import running_processes
 from lakehouse.ops.supervisor import Supervisor
 from lakehouse.settings import settings
-from lakehouse.spark import jars, java
-from lakehouse.spark.submit import ARCHIVE
+from lakehouse.spark import jars, java, submit
 
 console = Console(highlight=False)
 _WITHOUT_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # the page is on this machine
@@ -91,7 +90,7 @@ def _start(supervisor: Supervisor, domains: Sequence[Domain], how: How) -> None:
     later = [_once(domain, job) for domain in domains for job in domain.later]
     for service in later:
         supervisor.start(service)
-    if not ARCHIVE.exists():
+    if not submit.ARCHIVE.exists():
         supervisor.start_after(_archive(), later)  # with a training beside it, it would take another 1.4 GB
     _tick(f"Everything runs after {time.monotonic() - begun:.0f} s.")
     console.print(f"\n  Dashboard  [bold]{shown}[/]", soft_wrap=True)
@@ -144,7 +143,7 @@ def _start_domain(supervisor: Supervisor, domain: Domain, produce: bool) -> bool
     _tick(f"{domain.title}: data ready")
     stream = Service(
         f"{domain.name}.stream",
-        lambda: _job(f"jobs/{domain.name}/stream.py"),
+        lambda: submit.command(f"jobs/{domain.name}/stream.py"),
         ready=lambda service: _streaming(domain, service),
         timeout=300,  # both queries' first batches, on a machine that may have other work
     )
@@ -152,7 +151,9 @@ def _start_domain(supervisor: Supervisor, domain: Domain, produce: bool) -> bool
     if (
         domain.produce and produce and not initial_data.is_empty(domain)
     ):  # beside the stream's start: events wait on the topic
-        supervisor.start(Service(f"{domain.name}.produce", lambda: _job(*domain.produce), once=True, grace=20))
+        supervisor.start(
+            Service(f"{domain.name}.produce", lambda: submit.command(*domain.produce), once=True, grace=20)
+        )
     if not supervisor.wait(stream):
         return False
     ui = run_state.spark_ui(domain.name) or "off"
@@ -182,17 +183,13 @@ def _send_your_own(domain: Domain) -> str:
 
 def _once(domain: Domain, job: Sequence[str]) -> Service:
     name = f"{domain.name}.{job[0].rsplit('/', 1)[-1].removesuffix('.py')}"
-    return Service(name, lambda: _job(*job), once=True)
+    return Service(name, lambda: submit.command(*job), once=True)
 
 
 def _archive() -> Service:
     """Makes the next start of Spark some seconds faster, with what the processors have left."""
     command = ["nice", "-n", "19", str(Path(sys.executable).parent / "lake"), "make-archive"]
     return Service("archive", lambda: command, once=True)
-
-
-def _job(script: str, *options: str) -> list[str]:
-    return [sys.executable, "-m", "lakehouse.spark.submit", script, *options]
 
 
 def _streaming(domain: Domain, service: Service) -> bool:
