@@ -148,12 +148,9 @@ def _start_domain(supervisor: Supervisor, domain: Domain, produce: bool) -> bool
         timeout=300,  # both queries' first batches, on a machine that may have other work
     )
     supervisor.start(stream)
-    if (
-        domain.produce and produce and not initial_data.is_empty(domain)
-    ):  # beside the stream's start: events wait on the topic
-        supervisor.start(
-            Service(f"{domain.name}.produce", lambda: submit.command(*domain.produce), once=True, grace=20)
-        )
+    if domain.produce and produce and not initial_data.is_empty(domain):
+        producer = Service(f"{domain.name}.produce", lambda: submit.command(*domain.produce), once=True, grace=20)
+        supervisor.start(producer)  # while the stream starts: events wait on the topic
     if not supervisor.wait(stream):
         return False
     ui = run_state.spark_ui(domain.name) or "off"
