@@ -1,4 +1,4 @@
-"""What the Health page lives on, looked at by a thread of its own every two seconds and kept as one object."""
+"""What the Health page shows, read every two seconds by one thread and kept as one object."""
 
 import itertools
 import logging
@@ -52,7 +52,7 @@ class HealthView:
     stalled: bool = False
 
     def as_of(self) -> datetime | str:
-        """'live', or when the last look was where the thread that looks hangs."""
+        """'live', or the time of the last look if the thread hangs."""
         return self.taken_at if self.stalled else "live"
 
 
@@ -80,7 +80,7 @@ class HealthWatch:
         self.view: HealthView | None = None
 
     def start(self) -> None:
-        """Begin to watch, in threads that end with the process."""
+        """Start watching, in threads that end with the process."""
         for watch in self._own.values():
             watch.start()
         threading.Thread(target=self._run, args=(self.look, SECONDS), name="health", daemon=True).start()
@@ -93,7 +93,7 @@ class HealthWatch:
             try:
                 look()
             except BaseException:  # the page shows how old it is; the next look may succeed
-                logging.getLogger(__name__).exception("The health of the platform could not be looked at.")
+                logging.getLogger(__name__).exception("The health of the platform could not be read.")
             time.sleep(max(0.1, seconds - (time.monotonic() - began)))
 
     def current(self, now: datetime) -> HealthView | None:
@@ -121,7 +121,7 @@ class HealthWatch:
         )
         named = {query.full_name for query in queries}
         self._record(queries)
-        seen = HealthView(
+        view = HealthView(
             now,
             queries,
             topics,
@@ -133,11 +133,11 @@ class HealthWatch:
             spark_uis=_spark_uis(domains),
             audits={domain.name: found for domain in domains if (found := results.last(domain.name))},
         )
-        self.view = replace(seen, stamps={part: self._stamp(part, seen) for part in PARTS})
+        self.view = replace(view, stamps={part: self._stamp(part, view) for part in PARTS})
         return self.view
 
-    def _stamp(self, part: str, seen: HealthView) -> str:
-        if self.view is not None and getattr(self.view, part) == getattr(seen, part):
+    def _stamp(self, part: str, view: HealthView) -> str:
+        if self.view is not None and getattr(self.view, part) == getattr(view, part):
             return self.view.stamps[part]
         return f"{self._boot}-{next(self._numbers)}"
 
@@ -173,7 +173,7 @@ def _spark_uis(domains: Sequence[Domain]) -> dict[str, str]:
 
 
 def lags_of(view: HealthView, query: str, key: str, seconds: float) -> list[float | None]:
-    """The lag of the last `seconds` as a sparkline draws it; None where nobody measured."""
+    """The lag of the last `seconds`, for a sparkline; None where it was not measured."""
     series = view.lags.get(query, Series())
     recent = series.since(view.taken_at.timestamp() - seconds)
     return [float(value) if math.isfinite(value) else None for value in recent.column(key)]

@@ -12,7 +12,7 @@ from lakehouse.streaming.checkpoints import BatchPlan
 from lakehouse.streaming.query_state import Progress, QueryFiles
 
 _UNITS = {"m": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0}
-FRESH_SECONDS = 10.0  # what a batch is held against where the query takes no pause: a page must not be older
+FRESH_SECONDS = 10.0  # a batch may take that long where the query takes no pause: a page must not be older
 NEAR = 0.5  # of what a topic still has: more than that unread, and retention is near
 _TONES = {
     QueryState.CATCHING_UP: "warn",

@@ -1,6 +1,6 @@
 """One immutable, versioned snapshot of the lake, rebuilt every second by one thread; all tiles of a tick show the same.
 
-A page names the tables it lives on in its SOURCE; nothing here knows a domain.
+A page names its tables in its SOURCE; nothing here knows a domain.
 """
 
 import ctypes
@@ -30,7 +30,7 @@ from lakehouse.tables.table_io import Table
 
 SECONDS = 1.0
 FEED_ROWS = 200
-TRIM_LOOKS = 60  # looks between two times that free memory is given back
+TRIM_LOOKS = 60  # looks between two returns of free memory
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Source:
     """The tables of a domain's speed and batch layers, by the part they play; `span` is how far back the page shows.
 
     `serve` chooses between the two layers' rows by their keys, and says which in `layer`.
-    `extra` names whatever else the domain's pages live on; each is read once per snapshot and compared for equality.
+    `extra` names what else the domain's pages show; each is read once per snapshot and compared for equality.
     """
 
     domain: Domain
@@ -72,7 +72,7 @@ class DomainView:
 
     @property
     def used(self) -> bool:
-        """Whether anything was ever sent to it, run of it or kept of it."""
+        """Whether an event was ever sent to it, a query of it ran, or a table of it has rows."""
         kept = self.history.state != "empty" or self.dead_letters.state != "empty"
         return (
             kept
@@ -171,7 +171,7 @@ class Live:
         self.sources = tuple(sources)
         self._watchers = [_Watcher(source) for source in sources]
         self._numbers = itertools.count(1)
-        self._boot = uuid.uuid4().hex[:8]  # so that a page outliving a restart does not take version 3 for its own
+        self._boot = uuid.uuid4().hex[:8]  # after a restart, version 3 is another one
         self.health = HealthWatch(load_all(), {watcher.topic.name: watcher.topic for watcher in self._watchers})
         self.snapshot: Snapshot | None = None
 
@@ -209,7 +209,7 @@ class Live:
 
 
 def _trim() -> None:
-    """Give memory that is free back to the machine; takes 5 ms, and what tables left behind is some 30 MB."""
+    """Return free memory to the machine: some 30 MB of earlier tables, in 5 ms."""
     with suppress(AttributeError, OSError):  # another C library than GNU's
         ctypes.CDLL(None).malloc_trim(0)
 

@@ -1,6 +1,6 @@
 """What the status pill says, decided on the server from facts: LIVE, CATCHING UP, STALE or NO DATA.
 
-OFFLINE is the one word that the browser has to find by itself (assets/live.js), as no server is there to say it.
+OFFLINE alone is decided by the browser (assets/live.js), since then no server answers.
 """
 
 import threading
@@ -92,7 +92,7 @@ def growing(samples: Sequence[tuple[float, int]], now: float) -> bool:
 
 
 class Watch:
-    """Remembers the lags of the last minute and tells the pulse; one per process, asked by every page."""
+    """Keeps the lags of the last minute and decides the pulse; one per process, used by every page."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -108,9 +108,9 @@ class Watch:
         if any(NOT_ASKED in view.topic.error for view in views):
             return Pulse("connecting", "CONNECTING", None, "The broker has not answered yet."), ""
         filled = any(view.history.total or view.speed.total or view.topic.events for view in views)
-        told = decide(queries, snapshot.taken_at, filled, now)
+        pulse = decide(queries, snapshot.taken_at, filled, now)
         newest = max((at for view in views if (at := view.history.newest_event_at)), default=None)
-        return told, title(told, queries, snapshot.taken_at, newest)
+        return pulse, title(pulse, queries, snapshot.taken_at, newest)
 
     def _queries(self, source: Source, view: DomainView, now: datetime) -> list[QueryPulse]:
         parts: tuple[tuple[str, Reading], ...] = (("speed", view.speed), ("history", view.history))
@@ -140,11 +140,11 @@ class Watch:
             return growing(tuple(kept), at)
 
 
-def title(told: Pulse, queries: Sequence[QueryPulse], taken_at: datetime, newest: datetime | None) -> str:
-    """What stands behind the pill, one fact a line."""
+def title(pulse: Pulse, queries: Sequence[QueryPulse], taken_at: datetime, newest: datetime | None) -> str:
+    """The facts behind the pill, one a line."""
     lags = [f"Lag of {query.name}: {_lag(query)}" for query in queries]
-    seen = f"Last event: {_clock(newest)}" if newest else "Last event: none yet"
-    return "\n".join([told.why, *lags, f"Last snapshot: {_clock(taken_at)}", seen])
+    event = f"Last event: {_clock(newest)}" if newest else "Last event: none yet"
+    return "\n".join([pulse.why, *lags, f"Last snapshot: {_clock(taken_at)}", event])
 
 
 def _lag(query: QueryPulse) -> str:
@@ -162,11 +162,11 @@ _watch = Watch()
 
 
 def beat(snapshot: Snapshot | None, sources: Sequence[Source], now: datetime) -> dict[str, Any]:
-    """What the page is told every 2 s: the clock, the newest version, and what the pill says."""
-    told: dict[str, Any] = {"now": now.timestamp(), "version": None}
+    """The answer that a page polls every 2 s: the clock, the newest version, and the pill."""
+    answer: dict[str, Any] = {"now": now.timestamp(), "version": None}
     if snapshot is None:
-        return told | {"status": "connecting", "word": "CONNECTING", "title": "Waiting for the first snapshot."}
+        return answer | {"status": "connecting", "word": "CONNECTING", "title": "Waiting for the first snapshot."}
     pulse, words = _watch.pulse(snapshot, sources, now)
     since = pulse.since.timestamp() if pulse.since else None
-    told |= {"version": snapshot.version, "taken_at": snapshot.taken_at.timestamp()}
-    return told | {"status": pulse.status, "word": pulse.word, "since": since, "title": words or pulse.why}
+    answer |= {"version": snapshot.version, "taken_at": snapshot.taken_at.timestamp()}
+    return answer | {"status": pulse.status, "word": pulse.word, "since": since, "title": words or pulse.why}

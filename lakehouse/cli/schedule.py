@@ -1,4 +1,4 @@
-"""`lake schedule` and `lake nightly`: what cron runs, and putting it there."""
+"""`lake nightly`, the nightly run, and `lake schedule`, which puts it into the crontab."""
 
 import signal
 import sys
@@ -36,7 +36,7 @@ def nightly(
     ] = "",
 ) -> None:
     """Recompute, train, audit, tidy the tables. Silent when all went well, else one line and a non-zero exit code."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by which a job under way is ended as well
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the job that runs is ended, too
     jobs = nightly_run.jobs([domain] if domain else [])
     if at:
         nightly_run.every_day(_clock(at), jobs)
@@ -44,7 +44,7 @@ def nightly(
 
 
 def _clock(text: str) -> time:
-    """A time of day as UTC, which it is unless it says another offset. Clocks of places are refused: they change."""
+    """A time of day in UTC, or with an offset. Time zones by name are refused: their clocks change."""
     try:
         plain = text.removesuffix("UTC").strip()
         at = time.fromisoformat(plain)

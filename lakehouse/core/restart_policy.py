@@ -29,7 +29,7 @@ def failure_of(error: BaseException) -> Failure:
 
 def wait_after(failures: int) -> float:
     """Seconds to wait after that many failures in a row: 1, 2, 4, 8, … at most 30."""
-    return min(LONGEST, 2.0 ** min(failures - 1, 10))  # a night of failures is more than a float can hold
+    return min(LONGEST, 2.0 ** min(failures - 1, 10))  # after a night of failures the power would overflow
 
 
 @dataclass

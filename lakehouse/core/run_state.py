@@ -70,8 +70,8 @@ def read_lake() -> LakeRecord:
 
 
 def write_lake(record: LakeRecord) -> None:
-    """Say to other processes what runs. Raises OSError, the disk's own."""
-    write_json(processes_file(), asdict(record))
+    """Say to other processes what runs; an address is in the file once it is known. Raises OSError, the disk's own."""
+    write_json(processes_file(), {name: value for name, value in asdict(record).items() if value is not None})
 
 
 def _process(values: Mapping[str, Any]) -> ProcessRecord:
@@ -116,7 +116,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The file's content; empty when it is not there or not readable."""
+    """The file's content; empty when the file is missing or not readable."""
     try:
         value = json.loads(path.read_text())
     except (OSError, ValueError):

@@ -20,9 +20,9 @@ from lakehouse.spark.submit import ARCHIVE
 
 
 def make(domain: Domain) -> Path:
-    """The archive, made by a short run of the domain's real stream in a folder of its own. Raises LakeError."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what it has started is stopped, too
-    os.environ["LAKE_KAFKA_SECURITY"] = "plaintext"  # of a broker of its own, on loopback, for a minute
+    """Write the archive with a short run of the domain's stream in a temporary folder. Raises LakeError."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the broker and the job are stopped, too
+    os.environ["LAKE_KAFKA_SECURITY"] = "plaintext"  # its broker listens on loopback for a minute
     settings.cache_clear()
     with tempfile.TemporaryDirectory(prefix="lake-archive-") as folder:
         made = Path(folder) / "spark.jsa"

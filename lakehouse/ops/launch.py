@@ -34,7 +34,7 @@ _WITHOUT_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))  #
 
 
 class How(NamedTuple):
-    """With the demo's producers; topics that are there set as ours are; a new lake without the domains' own data."""
+    """Whether the demo's producers run, existing topics get our settings, and a new lake begins without demo data."""
 
     produce: bool = True
     fix_topics: bool = False
@@ -53,7 +53,7 @@ def up(names: Sequence[str], how: How) -> None:
     with exclusive(settings().run / "lake.lock", "The lake"):
         if left := running_processes():
             names_left = ", ".join(process.name for process in left)
-            raise LakeError(f"Processes of an earlier run are still there: {names_left}.", "Stop them: `lake down`.")
+            raise LakeError(f"Processes of an earlier run are still running: {names_left}.", "Stop them: `lake down`.")
         for domain in domains if how.empty else ():
             initial_data.begin_empty(domain)
         used, now = [domain.name for domain in domains], datetime.now(UTC).isoformat()
@@ -69,7 +69,7 @@ def up(names: Sequence[str], how: How) -> None:
 
 
 def _start(supervisor: Supervisor, domains: Sequence[Domain], how: How) -> None:
-    begun = time.monotonic()
+    began = time.monotonic()
     _tick(f"Java: {java.find()}")
     _tick(f"Jars: {len(list(jars.folder('spark').iterdir())) + len(list(jars.folder('broker').iterdir()))}, checked")
     dashboard, url, shown = _dashboard()
@@ -92,7 +92,7 @@ def _start(supervisor: Supervisor, domains: Sequence[Domain], how: How) -> None:
         supervisor.start(service)
     if not submit.ARCHIVE.exists():
         supervisor.start_after(_archive(), later)  # with a training beside it, it would take another 1.4 GB
-    _tick(f"Everything runs after {time.monotonic() - begun:.0f} s.")
+    _tick(f"Everything runs after {time.monotonic() - began:.0f} s.")
     console.print(f"\n  Dashboard  [bold]{shown}[/]", soft_wrap=True)
     console.print("  Stop       Ctrl-C, or `lake down`\n  Look       `lake status`, `lake topics`\n")
     for domain in filter(initial_data.is_empty, domains):
@@ -169,12 +169,12 @@ def _prepared(supervisor: Supervisor, domain: Domain, service: Service) -> bool:
 
 
 def _send_your_own(domain: Domain) -> str:
-    """What to do with a domain that began empty: the demo's producer has nothing to send."""
+    """What to do with a domain that began empty, whose demo producer does not run."""
     topic = domain.topics[0]
     return (
         f"  {domain.title} began empty, and no producer runs. Send your own to topic {topic.name} at "
         f"{settings().brokers()}: {topic.about} (README, Your own data).\n"
-        "  What is made of the data, such as a model, comes with `lake nightly` once there is enough of it.\n"
+        "  Once there is enough data, `lake nightly` computes what is derived from it, such as a model.\n"
     )
 
 
@@ -184,7 +184,7 @@ def _once(domain: Domain, job: Sequence[str]) -> Service:
 
 
 def _archive() -> Service:
-    """Makes the next start of Spark some seconds faster, with what the processors have left."""
+    """Makes the next start of Spark some seconds faster; runs at the lowest priority."""
     command = ["nice", "-n", "19", str(Path(sys.executable).parent / "lake"), "make-archive"]
     return Service("archive", lambda: command, once=True)
 
@@ -196,7 +196,7 @@ def _streaming(domain: Domain, service: Service) -> bool:
 
 
 def _dashboard() -> tuple[Service, str, str]:
-    """The dashboard, its address as seen from this machine, and the one to show: with the token when it is new."""
+    """The dashboard, its address on this machine, and the one to print: with the token when that is new."""
     host, port = settings().dashboard_host, free_port(settings().dashboard_port)
     url = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"
     shown = url if net.is_loopback(host) else _with_token(f"http://{socket.gethostname()}:{port}")

@@ -38,6 +38,11 @@ def test_what_is_written_is_read_again_with_its_format() -> None:
     assert run_state.read_lake() == lake
 
 
+def test_an_address_is_in_the_file_once_it_is_known() -> None:
+    run_state.write_lake(LakeRecord(5, 2.5))
+    assert not {"bootstrap_servers", "dashboard_url"} & run_state.read_json(run_state.processes_file()).keys()
+
+
 def test_the_file_of_a_version_without_formats_is_read() -> None:
     old = {"supervisor_pid": 5, "supervisor_create_time": 2.5, "domains": ["houses"], "bootstrap_servers": None}
     listed = [{"name": "kafka", "pid": 7, "create_time": 1.5, "state": "running", "stop_signal": 15, "of": "later"}]

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -14,8 +13,7 @@ import psutil
 import pytest
 
 from lakehouse.core import restart_policy, run_state
-from lakehouse.core.locks import exclusive
-from lakehouse.errors import LakeError, RefusedError, UnavailableError
+from lakehouse.errors import LakeError, UnavailableError
 from lakehouse.ops import status
 from lakehouse.ops.service import Service
 from lakehouse.ops.supervisor import Supervisor
@@ -145,20 +143,6 @@ def test_stop_ends_all_and_kills_what_does_not_listen(supervisor: Supervisor) ->
     supervisor.stop()
     assert not any(psutil.pid_exists(pid) for pid in pids)
     assert not run_state.processes_file().exists()
-
-
-def test_a_second_holder_of_a_lock_is_refused_with_the_pid_of_the_first(tmp_path: Path) -> None:
-    with exclusive(tmp_path / "x.lock", "The lake"):
-        code = f"""
-from pathlib import Path
-from lakehouse.core.locks import exclusive
-with exclusive(Path({str(tmp_path / "x.lock")!r}), "The lake"): pass
-"""
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-        assert f"The lake is already running (pid {os.getpid()})" in done.stderr
-    with exclusive(tmp_path / "x.lock", "The lake"):
-        pass
-    assert issubclass(RefusedError, LakeError)
 
 
 def test_what_is_to_come_after_others_starts_when_they_are_done_or_have_failed(
