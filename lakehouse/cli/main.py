@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -263,6 +264,7 @@ def make_archive() -> None:
     """Write a class-data-sharing archive, so that Spark starts some seconds faster (once per Java and machine)."""
     from lakehouse.ops import class_archive
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the broker and the job are stopped, too
     made = class_archive.make(load_all()[0])
     console().print(f"{made.name}: {made.stat().st_size / 1e6:,.0f} MB.")
 

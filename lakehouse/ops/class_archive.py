@@ -4,9 +4,7 @@ It fits one Java and one class path; where it does not, the JVM goes on without 
 """
 
 import os
-import signal
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -21,7 +19,6 @@ from lakehouse.spark.submit import ARCHIVE
 
 def make(domain: Domain) -> Path:
     """Write the archive with a short run of the domain's stream in a temporary folder. Raises LakeError."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the broker and the job are stopped, too
     os.environ["LAKE_KAFKA_SECURITY"] = "plaintext"  # its broker listens on loopback for a minute
     settings.cache_clear()
     with tempfile.TemporaryDirectory(prefix="lake-archive-") as folder:
