@@ -1,6 +1,5 @@
-"""What the Health page lives on, looked at by a thread of its own every two seconds and kept as one object."""
+"""What the Health page shows, read every two seconds by one thread and kept as one object."""
 
-import fcntl
 import itertools
 import logging
 import math
@@ -12,15 +11,16 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
-from dashboard.live import query_health
-from dashboard.live.broker import TopicView, TopicWatch, process_views
-from dashboard.live.query_health import QueryHealth
+from dashboard.live.broker import TopicView, TopicWatch
+from dashboard.live.queries import QueryHealth, query_health
 from lakehouse.audit import results
 from lakehouse.contract import discovery
 from lakehouse.contract.domain import Domain
-from lakehouse.core import run_state
+from lakehouse.core import locks, run_state
+from lakehouse.core.states import QueryState
 from lakehouse.dead_letters import store
 from lakehouse.ops import status
+from lakehouse.ops.status import ProcessView
 from lakehouse.settings import settings
 from lakehouse.streaming.progress_metrics import History, Recorder, Series
 from lakehouse.tables import loads
@@ -29,19 +29,6 @@ from lakehouse.tables.reader import Reading, TableReader
 SECONDS = 2.0
 STALLED_SECONDS = 15.0
 MEMORY_SECONDS = 10.0  # PSS is summed over every mapping of every process
-
-
-@dataclass(frozen=True)
-class ProcessHealth:
-    """A process of `lake up`; `memory_mb` is up to 10 s old and None until it has been measured."""
-
-    name: str
-    state: str
-    pid: int | None = None
-    started_at: str = ""
-    restarts: int = 0
-    last_error: str = ""
-    memory_mb: int | None = None
 
 
 @dataclass(frozen=True)
@@ -58,14 +45,14 @@ class HealthView:
     lags: Mapping[str, Series] = field(default_factory=dict)
     dead_letters: Mapping[str, Reading] = field(default_factory=dict)
     tables: tuple[tuple[str, str, Reading], ...] = ()
-    processes: tuple[ProcessHealth, ...] = ()
+    processes: tuple[ProcessView, ...] = ()
     spark_uis: Mapping[str, str] = field(default_factory=dict)
     audits: Mapping[str, Any] = field(default_factory=dict)
     stamps: Mapping[str, str] = field(default_factory=dict)
     stalled: bool = False
 
     def as_of(self) -> datetime | str:
-        """'live', or when the last look was where the thread that looks hangs."""
+        """'live', or the time of the last look if the thread hangs."""
         return self.taken_at if self.stalled else "live"
 
 
@@ -93,7 +80,7 @@ class HealthWatch:
         self.view: HealthView | None = None
 
     def start(self) -> None:
-        """Begin to watch, in threads that end with the process."""
+        """Start watching, in threads that end with the process."""
         for watch in self._own.values():
             watch.start()
         threading.Thread(target=self._run, args=(self.look, SECONDS), name="health", daemon=True).start()
@@ -106,7 +93,7 @@ class HealthWatch:
             try:
                 look()
             except BaseException:  # the page shows how old it is; the next look may succeed
-                logging.getLogger(__name__).exception("The health of the platform could not be looked at.")
+                logging.getLogger(__name__).exception("The health of the platform could not be read.")
             time.sleep(max(0.1, seconds - (time.monotonic() - began)))
 
     def current(self, now: datetime) -> HealthView | None:
@@ -117,7 +104,7 @@ class HealthWatch:
 
     def measure(self) -> None:
         """The memory of each process; slow."""
-        self._memory = {entry["name"]: entry["memory_mb"] for entry in status.status()["processes"]}
+        self._memory = {process.name: process.memory_mb or 0 for process in status.read_status().processes}
 
     def look(self) -> HealthView:
         """Look at everything once; parts that have not changed are the same objects."""
@@ -128,15 +115,13 @@ class HealthWatch:
         processes = self._processes()
         streams = {process.name: process for process in processes}
         queries = tuple(
-            query_health.query_health(
-                domain.name, query, topics[domain.name][0], streams.get(f"{domain.name}.stream"), now
-            )
+            query_health(domain.name, query, topics[domain.name][0], streams.get(f"{domain.name}.stream"), now)
             for domain in domains
             for query in domain.queries
         )
         named = {query.full_name for query in queries}
         self._record(queries)
-        seen = HealthView(
+        view = HealthView(
             now,
             queries,
             topics,
@@ -148,11 +133,11 @@ class HealthWatch:
             spark_uis=_spark_uis(domains),
             audits={domain.name: found for domain in domains if (found := results.last(domain.name))},
         )
-        self.view = replace(seen, stamps={part: self._stamp(part, seen) for part in PARTS})
+        self.view = replace(view, stamps={part: self._stamp(part, view) for part in PARTS})
         return self.view
 
-    def _stamp(self, part: str, seen: HealthView) -> str:
-        if self.view is not None and getattr(self.view, part) == getattr(seen, part):
+    def _stamp(self, part: str, view: HealthView) -> str:
+        if self.view is not None and getattr(self.view, part) == getattr(view, part):
             return self.view.stamps[part]
         return f"{self._boot}-{next(self._numbers)}"
 
@@ -168,51 +153,27 @@ class HealthWatch:
         if not self._may_record():
             return
         for query in queries:
-            if query.lag is None or query.state == "not started":
+            if query.lag is None or query.state is QueryState.NOT_STARTED:
                 continue
             parts = {f"{part.topic}:{part.partition}": part.lag for part in query.partitions}
             self._recorders[query.full_name].record({"lag": query.lag, **parts})
 
     def _may_record(self) -> bool:
-        if self._lock is None:
-            place = settings().run / "metrics"
-            place.mkdir(parents=True, exist_ok=True)
-            file = (place / "lag.lock").open("a")
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                file.close()
-                return False
-            self._lock = file  # held until the process ends
-        return True
+        self._lock = self._lock or locks.try_lock(settings().run / "metrics" / "lag.lock")  # until the process ends
+        return self._lock is not None
 
-    def _processes(self) -> tuple[ProcessHealth, ...]:
-        listed = run_state.read_json(run_state.processes_file()).get("processes") or []
-        told = {process.get("name"): process for process in listed}
-        return tuple(
-            ProcessHealth(
-                view.name,
-                view.state,
-                told.get(view.name, {}).get("pid"),
-                str(told.get(view.name, {}).get("started_at") or ""),
-                view.restarts,
-                view.last_error,
-                self._memory.get(view.name),
-            )
-            for view in process_views()
-        )
+    def _processes(self) -> tuple[ProcessView, ...]:
+        return tuple(replace(view, memory_mb=self._memory.get(view.name)) for view in status.process_views())
 
 
 def _spark_uis(domains: Sequence[Domain]) -> dict[str, str]:
     """Addresses of the Spark UIs by domain; only http addresses become links."""
-    found = {
-        domain.name: str(run_state.read_json(run_state.spark_file(domain.name)).get("ui") or "") for domain in domains
-    }
+    found = {domain.name: run_state.spark_ui(domain.name) for domain in domains}
     return {name: url for name, url in found.items() if url.startswith(("http://", "https://"))}
 
 
 def lags_of(view: HealthView, query: str, key: str, seconds: float) -> list[float | None]:
-    """The lag of the last `seconds` as a sparkline draws it; None where nobody measured."""
+    """The lag of the last `seconds`, for a sparkline; None where it was not measured."""
     series = view.lags.get(query, Series())
     recent = series.since(view.taken_at.timestamp() - seconds)
     return [float(value) if math.isfinite(value) else None for value in recent.column(key)]

@@ -1,6 +1,6 @@
 """One immutable, versioned snapshot of the lake, rebuilt every second by one thread; all tiles of a tick show the same.
 
-A page names the tables it lives on in its SOURCE; nothing here knows a domain.
+A page names its tables in its SOURCE; nothing here knows a domain.
 """
 
 import ctypes
@@ -17,17 +17,20 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 import pyarrow.compute as pc
 
-from dashboard.live.broker import ProcessView, QueryView, TopicView, TopicWatch, process_views, query_view
+from dashboard.live.broker import TopicView, TopicWatch
 from dashboard.live.health import HealthView, HealthWatch
+from dashboard.live.queries import QueryView, query_view
 from lakehouse.contract.discovery import load_all
 from lakehouse.contract.domain import Domain
+from lakehouse.core.states import QueryState
+from lakehouse.ops.status import ProcessView, process_views
 from lakehouse.tables import loads, served_rows
 from lakehouse.tables.reader import Reading, TableReader
 from lakehouse.tables.table_io import Table
 
 SECONDS = 1.0
 FEED_ROWS = 200
-TRIM_LOOKS = 60  # looks between two times that free memory is given back
+TRIM_LOOKS = 60  # looks between two returns of free memory
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class Source:
     """The tables of a domain's speed and batch layers, by the part they play; `span` is how far back the page shows.
 
     `serve` chooses between the two layers' rows by their keys, and says which in `layer`.
-    `extra` names whatever else the domain's pages live on; each is read once per snapshot and compared for equality.
+    `extra` names what else the domain's pages show; each is read once per snapshot and compared for equality.
     """
 
     domain: Domain
@@ -69,9 +72,13 @@ class DomainView:
 
     @property
     def used(self) -> bool:
-        """Whether anything was ever sent to it, run of it or kept of it."""
+        """Whether an event was ever sent to it, a query of it ran, or a table of it has rows."""
         kept = self.history.state != "empty" or self.dead_letters.state != "empty"
-        return kept or bool(self.topic.events) or any(query.state != "not started" for query in self.queries.values())
+        return (
+            kept
+            or bool(self.topic.events)
+            or any(query.state is not QueryState.NOT_STARTED for query in self.queries.values())
+        )
 
     def as_of(self, query: str, reading: Reading) -> datetime | str | None:
         """Up to when the rows of a query's table are complete; 'live' when nothing on the topic is left to read."""
@@ -102,7 +109,7 @@ class Snapshot:
             view.as_of(name, view.speed if name == "speed" else view.history)
             for view in self.domains.values()
             for name, query in view.queries.items()
-            if query.state != "not started"
+            if query.state is not QueryState.NOT_STARTED
         ]
         times = [moment for moment in moments if isinstance(moment, datetime)]
         return min(times, default="live" if "live" in moments else None)
@@ -164,7 +171,7 @@ class Live:
         self.sources = tuple(sources)
         self._watchers = [_Watcher(source) for source in sources]
         self._numbers = itertools.count(1)
-        self._boot = uuid.uuid4().hex[:8]  # so that a page outliving a restart does not take version 3 for its own
+        self._boot = uuid.uuid4().hex[:8]  # after a restart, version 3 is another one
         self.health = HealthWatch(load_all(), {watcher.topic.name: watcher.topic for watcher in self._watchers})
         self.snapshot: Snapshot | None = None
 
@@ -202,7 +209,7 @@ class Live:
 
 
 def _trim() -> None:
-    """Give memory that is free back to the machine; takes 5 ms, and what tables left behind is some 30 MB."""
+    """Return free memory to the machine: some 30 MB of earlier tables, in 5 ms."""
     with suppress(AttributeError, OSError):  # another C library than GNU's
         ctypes.CDLL(None).malloc_trim(0)
 

@@ -1,6 +1,6 @@
 """What the status pill says, decided on the server from facts: LIVE, CATCHING UP, STALE or NO DATA.
 
-OFFLINE is the one word that the browser has to find by itself (assets/live.js), as no server is there to say it.
+OFFLINE alone is decided by the browser (assets/live.js), since then no server answers.
 """
 
 import threading
@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from dashboard.live.broker import BEHIND_SECONDS, QueryView
+from dashboard.live.broker import BEHIND_SECONDS
+from dashboard.live.queries import QueryView
 from dashboard.live.snapshot import DomainView, Snapshot, Source
+from lakehouse.core.states import QueryState
 from lakehouse.tables.reader import Reading
 
 SNAPSHOT_SECONDS = 5.0  # taken every second; older than this the thread that takes it hangs
@@ -26,7 +28,7 @@ class QueryPulse:
     """One query: its state, how many events it has not read, and up to when its table is complete."""
 
     name: str
-    state: str  # running, stopped, never
+    state: QueryState
     lag: int | None
     rate: float | None = None
     complete_at: datetime | None = None
@@ -51,7 +53,7 @@ def decide(queries: Sequence[QueryPulse], taken_at: datetime, filled: bool, now:
     """The worst that is true of the snapshot and the queries; `filled` is whether any table has rows."""
     if (now - taken_at).total_seconds() > SNAPSHOT_SECONDS:
         return Pulse("stale", "STALE", taken_at, "The dashboard has not looked at the lake since.")
-    if not filled and all(query.state == "never" for query in queries):
+    if not filled and all(query.state is QueryState.NOT_STARTED for query in queries):
         return Pulse("empty", "NO DATA", None, "No query has run yet; this page fills as soon as one does.")
     stale = [pulse for query in queries if (pulse := _stale(query, now))]
     if stale:
@@ -67,9 +69,9 @@ def _stale(query: QueryPulse, now: datetime) -> Pulse | None:
     since = query.complete_at
     if query.trouble:
         return Pulse("stale", "STALE", since, query.trouble)
-    if query.state == "never":
+    if query.state is QueryState.NOT_STARTED:
         return Pulse("stale", "STALE", since, f"The query {query.name} has never run.")
-    if query.state == "stopped":
+    if query.state is QueryState.STOPPED:
         return Pulse("stale", "STALE", since, f"The query {query.name} has stopped; new events are not read.")
     if query.lag and since and (now - since).total_seconds() > DATA_SECONDS:
         return Pulse("stale", "STALE", since, f"Events wait on the topic, and {query.name} has written none since.")
@@ -90,7 +92,7 @@ def growing(samples: Sequence[tuple[float, int]], now: float) -> bool:
 
 
 class Watch:
-    """Remembers the lags of the last minute and tells the pulse; one per process, asked by every page."""
+    """Keeps the lags of the last minute and decides the pulse; one per process, used by every page."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -106,9 +108,9 @@ class Watch:
         if any(NOT_ASKED in view.topic.error for view in views):
             return Pulse("connecting", "CONNECTING", None, "The broker has not answered yet."), ""
         filled = any(view.history.total or view.speed.total or view.topic.events for view in views)
-        told = decide(queries, snapshot.taken_at, filled, now)
+        pulse = decide(queries, snapshot.taken_at, filled, now)
         newest = max((at for view in views if (at := view.history.newest_event_at)), default=None)
-        return told, title(told, queries, snapshot.taken_at, newest)
+        return pulse, title(pulse, queries, snapshot.taken_at, newest)
 
     def _queries(self, source: Source, view: DomainView, now: datetime) -> list[QueryPulse]:
         parts: tuple[tuple[str, Reading], ...] = (("speed", view.speed), ("history", view.history))
@@ -119,10 +121,10 @@ class Watch:
         complete = max((at for at in (reading.committed_at, query.progressed_at) if at), default=None)
         if query.lag == 0:
             complete = max((at for at in (complete, query.reported_at) if at), default=None)
-        started = query.state != "not started"
+        started = query.state is not QueryState.NOT_STARTED
         return QueryPulse(
             name,
-            query.state if started else "never",
+            query.state,
             query.lag,
             view.topic.rate,
             complete,
@@ -138,16 +140,18 @@ class Watch:
             return growing(tuple(kept), at)
 
 
-def title(told: Pulse, queries: Sequence[QueryPulse], taken_at: datetime, newest: datetime | None) -> str:
-    """What stands behind the pill, one fact a line."""
+def title(pulse: Pulse, queries: Sequence[QueryPulse], taken_at: datetime, newest: datetime | None) -> str:
+    """The facts behind the pill, one a line."""
     lags = [f"Lag of {query.name}: {_lag(query)}" for query in queries]
-    seen = f"Last event: {_clock(newest)}" if newest else "Last event: none yet"
-    return "\n".join([told.why, *lags, f"Last snapshot: {_clock(taken_at)}", seen])
+    event = f"Last event: {_clock(newest)}" if newest else "Last event: none yet"
+    return "\n".join([pulse.why, *lags, f"Last snapshot: {_clock(taken_at)}", event])
 
 
 def _lag(query: QueryPulse) -> str:
-    told = "unknown" if query.lag is None else f"{query.lag:,} events"
-    return told if query.state == "running" else f"{told} ({'never run' if query.state == 'never' else query.state})"
+    events = "unknown" if query.lag is None else f"{query.lag:,} events"
+    if query.state is QueryState.RUNNING:
+        return events
+    return f"{events} ({'never run' if query.state is QueryState.NOT_STARTED else query.state})"
 
 
 def _clock(at: datetime) -> str:
@@ -158,11 +162,11 @@ _watch = Watch()
 
 
 def beat(snapshot: Snapshot | None, sources: Sequence[Source], now: datetime) -> dict[str, Any]:
-    """What the page is told every 2 s: the clock, the newest version, and what the pill says."""
-    told: dict[str, Any] = {"now": now.timestamp(), "version": None}
+    """The answer that a page polls every 2 s: the clock, the newest version, and the pill."""
+    answer: dict[str, Any] = {"now": now.timestamp(), "version": None}
     if snapshot is None:
-        return told | {"status": "connecting", "word": "CONNECTING", "title": "Waiting for the first snapshot."}
+        return answer | {"status": "connecting", "word": "CONNECTING", "title": "Waiting for the first snapshot."}
     pulse, words = _watch.pulse(snapshot, sources, now)
     since = pulse.since.timestamp() if pulse.since else None
-    told |= {"version": snapshot.version, "taken_at": snapshot.taken_at.timestamp()}
-    return told | {"status": pulse.status, "word": pulse.word, "since": since, "title": words or pulse.why}
+    answer |= {"version": snapshot.version, "taken_at": snapshot.taken_at.timestamp()}
+    return answer | {"status": pulse.status, "word": pulse.word, "since": since, "title": words or pulse.why}

@@ -8,10 +8,10 @@ from dash.development.base_component import Component
 from dash.exceptions import PreventUpdate
 
 from dashboard.live import snapshot
-from dashboard.live.broker import ProcessView
 from dashboard.live.snapshot import DomainView, Source
 from dashboard.ui import flow, formats, tiles
 from dashboard.ui.tiles import TileState
+from lakehouse.ops.status import ProcessView
 from lakehouse.tables.reader import Reading
 
 NAME = "Overview"

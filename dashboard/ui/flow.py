@@ -8,7 +8,8 @@ from dash import dcc, html
 from dash.development.base_component import Component
 
 from dashboard.live import broker
-from dashboard.live.broker import QueryView, TopicView
+from dashboard.live.broker import TopicView
+from dashboard.live.queries import QueryView
 from dashboard.live.snapshot import DomainView, Source
 from dashboard.ui import formats, tiles
 from lakehouse.tables.reader import Reading

@@ -2,10 +2,11 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,6 +21,8 @@ from lakehouse.settings import ROOT, settings
 
 if TYPE_CHECKING:
     from rich.table import Table as Grid
+
+    from lakehouse.ops.status import ProcessView
 
 app = typer.Typer(
     add_completion=False,
@@ -48,7 +51,7 @@ def main() -> None:
 
 
 def add_domain_commands() -> None:
-    """Add what domains bring in commands.py; the broken commands of one leave all others usable."""
+    """Add the domains' own commands (commands.py); if those of one are broken, the others still work."""
     for name in discovery.domains():
         try:
             brought = discovery.commands(name)
@@ -75,10 +78,10 @@ def up(
     produce: Annotated[bool, typer.Option(help="Also run the demo's producer.")] = True,
     secure: Annotated[bool, typer.Option("--secure", help="Kafka by TLS and a login (kafka_security).")] = False,
     fix_topics: Annotated[
-        bool, typer.Option("--fix-topics", help="Set what topics that are there already have otherwise.")
+        bool, typer.Option("--fix-topics", help="Also change the settings of existing topics to ours.")
     ] = False,
     empty: Annotated[
-        bool, typer.Option("--empty", help="Begin a new lake without the data that comes with the domain.")
+        bool, typer.Option("--empty", help="Start a new lake without the data that comes with the domain.")
     ] = False,
 ) -> None:
     """Start broker, streams, producer and dashboard; Ctrl-C stops all of it."""
@@ -102,30 +105,30 @@ def down() -> None:
 @app.command()
 def status(as_json: AsJson = False) -> None:
     """Show processes with their memory, and addresses. Exit code 3 when nothing runs."""
-    from lakehouse.ops.status import status as read_status
+    from lakehouse.ops.status import read_status
 
-    found = read_status()
+    lake = read_status()
     if as_json:
-        print_json(found)
-    elif not found["running"]:
+        print_json(lake.to_dict())
+    elif not lake.running:
         console().print("The lake is not running. Start it: `lake up`.")
     else:
-        console().print(_processes(found["processes"]))
+        console().print(_processes(lake.processes))
         for name in ("dashboard_url", "bootstrap_servers", "lake_root"):
-            console().print(f"{name.replace('_', ' ')}: {found[name]}")
-        for domain, url in found["spark_ui_urls"].items():
+            console().print(f"{name.replace('_', ' ')}: {getattr(lake, name)}")
+        for domain, url in lake.spark_ui_urls.items():
             console().print(f"Spark UI of {domain}: {url}")
-    if not found["running"]:
+    if not lake.running:
         raise typer.Exit(3)
 
 
-def _processes(processes: list[dict[str, Any]]) -> "Grid":
+def _processes(processes: "Sequence[ProcessView]") -> "Grid":
     shown = grid("process", "pid", "state", "memory", "restarts", "last error")
     for process in processes:
-        memory = f"{process['memory_mb']:,} MB" if process["memory_mb"] else "-"
-        cells = [process["name"], process["pid"], process["state"], memory, process["restarts"], process["last_error"]]
+        memory = f"{process.memory_mb:,} MB" if process.memory_mb else "-"
+        cells = [process.name, process.pid, process.state, memory, process.restarts, process.last_error]
         shown.add_row(*[str(cell) for cell in cells])
-    shown.add_row("total", "", "", f"{sum(process['memory_mb'] for process in processes):,} MB", "", "", style="bold")
+    shown.add_row("total", "", "", f"{sum(process.memory_mb or 0 for process in processes):,} MB", "", "", style="bold")
     return shown
 
 
@@ -145,10 +148,10 @@ def topics(domains: Domains = None, as_json: AsJson = False) -> None:
         behind = ["-" if row["lag"].get(query) is None else f"{row['lag'][query]:,}" for query in queries]
         shown.add_row(row["topic"], str(row["partition"]), f"{row['start']:,}", f"{row['end']:,}", *behind)
     console().print(shown)
-    _tell_settings(load_all(domains or []))
+    _print_settings(load_all(domains or []))
 
 
-def _tell_settings(domains: Sequence[Domain]) -> None:
+def _print_settings(domains: Sequence[Domain]) -> None:
     from lakehouse.kafka import topic_settings
 
     for domain in domains:
@@ -161,7 +164,7 @@ def logs(
     name: Annotated[
         str | None, typer.Argument(help="A process as `lake status` names it; all when none is named.")
     ] = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on showing new lines.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep showing new lines.")] = False,
     lines: Annotated[int, typer.Option("--lines", "-n", help="Lines of each log.")] = 20,
 ) -> None:
     """Show the logs of the processes."""
@@ -187,16 +190,16 @@ def reset(
     folders = (
         [var / part / load(domain).name for part in ("lake", "checkpoints", "data", "models")] if domain else [var]
     )
-    there = [folder for folder in folders if folder.exists()]
-    if not there:
+    existing = [folder for folder in folders if folder.exists()]
+    if not existing:
         console().print("There is nothing to delete.")
         return
     domains = load_all([domain] if domain else [])
     with quiet(domains):
-        if not yes and not typer.confirm(f"Delete {', '.join(str(folder) for folder in there)}?"):
+        if not yes and not typer.confirm(f"Delete {', '.join(str(folder) for folder in existing)}?"):
             raise LakeError("Nothing was deleted.")
         _forget(domains, everything=domain is None)
-        for folder in there:
+        for folder in existing:
             shutil.rmtree(folder)
     console().print("Deleted.")
 
@@ -215,28 +218,27 @@ def _forget(domains: Sequence[Domain], everything: bool) -> None:
 def rebuild(
     query: Annotated[str, typer.Argument(help="A streaming query, for example houses.averages.")],
     accept_loss: Annotated[
-        bool, typer.Option("--accept-loss", help="Note records that the topic has lost, and go on without them.")
+        bool, typer.Option("--accept-loss", help="Note the records that the topic has lost, and continue without them.")
     ] = False,
 ) -> None:
-    """Begin a query anew whose checkpoint, state or table cannot be gone on from; keeps every event that is stored."""
-    from lakehouse.ops.rebuild import rebuild as begin_anew
+    """Restart a query that refuses to start from a new checkpoint; stored events are kept."""
+    from lakehouse.ops.rebuild import rebuild as rebuild_query
 
-    for line in begin_anew(query, accept_loss):
+    for line in rebuild_query(query, accept_loss):
         console().print(line)
 
 
 @app.command()
 def maintain(domains: Domains = None) -> None:
-    """Make few files of the history's many small ones, and drop those unneeded for a week; streams may run."""
-    from lakehouse.ops.nightly import MAINTAIN
-
-    done = subprocess.run([str(ROOT / "spark-submit.sh"), str(MAINTAIN), *(domains or [])], check=False)
+    """Compact the history's small files and delete files unused for 7 days; streams may run."""
+    job = [str(ROOT / "spark-submit.sh"), "-m", "lakehouse.tables.maintain"]
+    done = subprocess.run([*job, *(domains or [])], check=False)
     raise typer.Exit(done.returncode)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def psql(context: typer.Context) -> None:
-    """Open psql on the PostgreSQL in use as `reader`; what follows is handed on, as in -c 'SELECT 1'."""
+    """Open psql on the PostgreSQL in use as `reader`; further arguments are psql's, as in -c 'SELECT 1'."""
     from lakehouse.embedded.postgres_server import program as of_server
     from lakehouse.sinks import postgres, postgres_login
 
@@ -250,7 +252,7 @@ def psql(context: typer.Context) -> None:
 
 @app.command("fetch-jars")
 def fetch_jars() -> None:
-    """Fetch the jars named in conf/jars.lock that are not there yet, each held to its checksum."""
+    """Fetch the missing jars of conf/jars.lock; each is verified against its checksum."""
     from lakehouse.spark import jars, java
 
     fetched = jars.fetch(java.find())
@@ -259,9 +261,10 @@ def fetch_jars() -> None:
 
 @app.command("make-archive")
 def make_archive() -> None:
-    """Make a class-data-sharing archive, with which Spark starts some seconds faster (once per Java and machine)."""
+    """Write a class-data-sharing archive, so that Spark starts some seconds faster (once per Java and machine)."""
     from lakehouse.ops import class_archive
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the broker and the job are stopped, too
     made = class_archive.make(load_all()[0])
     console().print(f"{made.name}: {made.stat().st_size / 1e6:,.0f} MB.")
 

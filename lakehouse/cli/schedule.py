@@ -1,4 +1,4 @@
-"""`lake schedule` and `lake nightly`: what cron runs, and putting it there."""
+"""`lake nightly`, the nightly run, and `lake schedule`, which puts it into the crontab."""
 
 import signal
 import sys
@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from lakehouse.errors import UsageError
-from lakehouse.ops import nightly as schedule
-from lakehouse.ops.nightly import block, every_day
+from lakehouse.ops import crontab
+from lakehouse.ops import nightly as nightly_run
 
 app = typer.Typer(no_args_is_help=True, help="The nightly run in your crontab: print, install, remove.")
 
@@ -17,13 +17,13 @@ app = typer.Typer(no_args_is_help=True, help="The nightly run in your crontab: p
 @app.command("print")
 def show() -> None:
     """Print the crontab lines with the paths of this checkout."""
-    sys.stdout.write(block())
+    sys.stdout.write(crontab.block())
 
 
 @app.command()
 def install(remove: Annotated[bool, typer.Option("--remove", help="Take the lines out again.")] = False) -> None:
-    """Put the lines into your crontab in place of earlier ones; all other lines stay."""
-    if not schedule.install(remove):
+    """Put the lines into your crontab and remove earlier ones; all other lines stay."""
+    if not crontab.install(remove):
         typer.echo("The crontab has no lines of this checkout." if remove else "The crontab has these lines already.")
     else:
         typer.echo("Removed from your crontab." if remove else "In your crontab: every night at 02:15 UTC.")
@@ -36,15 +36,15 @@ def nightly(
     ] = "",
 ) -> None:
     """Recompute, train, audit, tidy the tables. Silent when all went well, else one line and a non-zero exit code."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by which a job under way is ended as well
-    jobs = schedule.jobs([domain] if domain else [])
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the job that runs is ended, too
+    jobs = nightly_run.jobs([domain] if domain else [])
     if at:
-        every_day(_clock(at), jobs)
-    schedule.nightly(jobs)
+        nightly_run.every_day(_clock(at), jobs)
+    nightly_run.nightly(jobs)
 
 
 def _clock(text: str) -> time:
-    """A time of day as UTC, which it is unless it says another offset. Clocks of places are refused: they change."""
+    """A time of day in UTC, or with an offset. Time zones by name are refused: their clocks change."""
     try:
         plain = text.removesuffix("UTC").strip()
         at = time.fromisoformat(plain)

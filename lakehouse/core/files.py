@@ -1,12 +1,9 @@
-"""Files that outlast a crash: written through to the disk, replaced in one step, held to their checksums."""
+"""Files that outlast a crash: written through to the disk, replaced in one step, with checksums."""
 
-import fcntl
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +18,7 @@ def is_full(folder: Path) -> bool:
 
 
 def sync(path: Path) -> None:
-    """Have the disk hold what was written to the file, or the folder's list of names."""
+    """Write the file's content, or the folder's list of names, through to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -30,16 +27,16 @@ def sync(path: Path) -> None:
 
 
 def sync_tree(folder: Path) -> None:
-    """Have the disk hold the folder and everything in it."""
+    """Write the folder and everything in it through to the disk."""
     for path in folder.rglob("*"):
         sync(path)
     sync(folder)
 
 
 def replace_json(path: Path, value: Any, through: bool = True) -> None:
-    """Replace the file's content in one step: a reader finds the old or the new.
+    """Replace the file's content in one step: a reader finds the old or the new one.
 
-    `through`: so does a machine that comes up again after a crash. What JSON does not know is written as text.
+    With `through` that is true after a crash of the machine as well. Values that JSON does not know become text.
     """
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     aside.write_text(json.dumps(value, indent=1, default=str))
@@ -60,14 +57,6 @@ def write_private(path: Path, text: str) -> None:
     with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(text)
     aside.replace(path)
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the lock file while the block runs; waits for another process to be done."""
-    with path.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def files(folder: Path) -> list[str]:

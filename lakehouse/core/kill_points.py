@@ -10,7 +10,7 @@ import os
 import signal
 from functools import cache
 
-_java: list[int] = []  # of this process alone: one that it starts has a JVM of its own
+_java: list[int] = []  # not inherited: a process that this one starts has another JVM
 
 
 @cache
@@ -20,7 +20,7 @@ def _wanted() -> tuple[str, int] | None:
 
 
 def arm(java_pid: int) -> None:
-    """Tell which JVM dies with us."""
+    """Set the JVM that is killed along with this process."""
     _java[:] = [java_pid]
 
 

@@ -7,7 +7,7 @@ from lakehouse.errors import UnavailableError
 
 
 def free_port(wanted: int = 0) -> int:
-    """The wanted port when it is free on loopback, else one that is."""
+    """The wanted port if it is free on loopback, else a free one."""
     for port in (wanted, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -16,11 +16,11 @@ def free_port(wanted: int = 0) -> int:
             except OSError:
                 continue
             return int(probe.getsockname()[1])
-    raise UnavailableError("No free port was found on 127.0.0.1.", "End a process that listens there.")
+    raise UnavailableError("No free port was found on 127.0.0.1.", "Stop a process that listens there.")
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches what listens on that address, or is meant by that name."""
+    """Whether the address or name is of this machine only."""
     if host == "localhost":
         return True
     try:

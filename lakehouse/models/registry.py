@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lakehouse.core import files as durable
-from lakehouse.core import kill_points
-from lakehouse.core.files import locked, replace_json, sha256, sync, sync_tree
+from lakehouse.core import kill_points, locks
+from lakehouse.core.files import replace_json, sha256, sync, sync_tree
 from lakehouse.errors import DataError, RefusedError, UsageError
 from lakehouse.models import manifests, safe_pipelines
 from lakehouse.settings import settings
@@ -246,7 +246,7 @@ class Registry:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         self.folder.mkdir(parents=True, exist_ok=True)
-        with locked(self.folder / ".lock"):
+        with locks.waiting(self.folder / ".lock"):
             yield
 
 

@@ -4,9 +4,7 @@ It fits one Java and one class path; where it does not, the JVM goes on without 
 """
 
 import os
-import signal
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -15,13 +13,13 @@ from lakehouse.embedded.kafka_broker import Broker
 from lakehouse.errors import LakeError
 from lakehouse.kafka import topics
 from lakehouse.settings import settings
+from lakehouse.spark import submit
 from lakehouse.spark.submit import ARCHIVE
 
 
 def make(domain: Domain) -> Path:
-    """The archive, made by a short run of the domain's real stream in a folder of its own. Raises LakeError."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what it has started is stopped, too
-    os.environ["LAKE_KAFKA_SECURITY"] = "plaintext"  # of a broker of its own, on loopback, for a minute
+    """Write the archive with a short run of the domain's stream in a temporary folder. Raises LakeError."""
+    os.environ["LAKE_KAFKA_SECURITY"] = "plaintext"  # its broker listens on loopback for a minute
     settings.cache_clear()
     with tempfile.TemporaryDirectory(prefix="lake-archive-") as folder:
         made = Path(folder) / "spark.jsa"
@@ -48,7 +46,6 @@ def make(domain: Domain) -> Path:
 
 
 def _run(env: dict[str, str], *job: str) -> None:
-    command = [sys.executable, "-m", "lakehouse.spark.submit", *job]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    done = subprocess.run(submit.command(*job), env=env, capture_output=True, text=True, check=False)
     if done.returncode:
         raise LakeError(f"{job[0]} ended with exit code {done.returncode}: {done.stderr.strip()[-300:]}")

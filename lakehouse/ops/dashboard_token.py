@@ -1,4 +1,4 @@
-"""The token that the dashboard asks for when others than this machine can reach it."""
+"""The token that the dashboard asks for when it listens beyond this machine."""
 
 import secrets
 from pathlib import Path
@@ -14,7 +14,7 @@ def token_file() -> Path:
 
 
 def token() -> tuple[str, bool]:
-    """The token, and whether it was made just now. Raises UsageError when the file does not hold one."""
+    """The token, and whether it is new. Raises UsageError when the file has none."""
     file, made = token_file(), False
     if not file.exists():
         write_private(file, secrets.token_urlsafe(32))
@@ -22,6 +22,6 @@ def token() -> tuple[str, bool]:
     found = file.read_text().strip()
     if len(found) < 16 or not found.isascii() or not found.isprintable():
         raise UsageError(
-            f"{file} holds no token: at least 16 plain characters.", "Delete it: the next start makes one."
+            f"{file} has no token of at least 16 plain characters.", "Delete it: the next start makes one."
         )
     return found, made

@@ -1,4 +1,4 @@
-"""Whether a domain's part of this lake began with the data that comes with the domain, or empty, for one's own."""
+"""Whether a domain began in this lake with the data that comes with it, or empty, for the user's own data."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from lakehouse.settings import settings
 
 
 def note(domain: Domain) -> Path:
-    """Says that the domain began empty; it goes with the domain's other data."""
+    """The file that says that the domain began empty; `lake reset` deletes it with the domain's other data."""
     return settings().var / "data" / domain.name / "began-empty.json"
 
 
@@ -33,15 +33,15 @@ def begin_empty(domain: Domain) -> None:
         return
     if folder.is_dir() and any(folder.iterdir()):
         raise RefusedError(
-            f"{domain.title} cannot begin with --empty: this lake holds data to begin with already, in {folder}.",
-            f"Begin another lake beside it: `LAKE_VAR=<another folder> lake up {domain.name} --empty`.",
+            f"{domain.title} cannot begin with --empty: this lake already has initial data, in {folder}.",
+            f"Start another lake beside it: `LAKE_VAR=<another folder> lake up {domain.name} --empty`.",
         )
     folder.mkdir(parents=True, exist_ok=True)
     files.replace_json(note(domain), {"prepared": False})
 
 
 def jobs(domain: Domain) -> tuple[tuple[str, ...], ...]:
-    """The jobs that make the domain's data ready in this lake; none where it began empty: what is there is its own."""
+    """The jobs that prepare the domain's data in this lake. Where it began empty, they run once only."""
     if not is_empty(domain):
         return domain.prepare
     return () if _is_prepared(domain) else domain.prepare_empty
@@ -52,7 +52,7 @@ def _is_prepared(domain: Domain) -> bool:
 
 
 def ended(domain: Domain, refused: bool = False) -> None:
-    """Note how the jobs ended: a beginning that they refused was none."""
+    """Note how the jobs ended. If they refused to begin, the domain has not begun empty."""
     if not is_empty(domain):
         return
     if not refused:

@@ -23,18 +23,18 @@ from lakehouse.embedded.kafka_broker import Broker
 from lakehouse.errors import LakeError, RefusedError
 from lakehouse.kafka import topic_settings, topics
 from lakehouse.ops import dashboard_token, initial_data
+from lakehouse.ops.service import Service
 from lakehouse.ops.status import running_processes
-from lakehouse.ops.supervisor import Service, Supervisor
+from lakehouse.ops.supervisor import Supervisor
 from lakehouse.settings import settings
-from lakehouse.spark import jars, java
-from lakehouse.spark.submit import ARCHIVE
+from lakehouse.spark import jars, java, submit
 
 console = Console(highlight=False)
 _WITHOUT_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # the page is on this machine
 
 
 class How(NamedTuple):
-    """With the demo's producers; topics that are there set as ours are; a new lake without the domains' own data."""
+    """Whether the demo's producers run, existing topics get our settings, and a new lake begins without demo data."""
 
     produce: bool = True
     fix_topics: bool = False
@@ -52,12 +52,13 @@ def up(names: Sequence[str], how: How) -> None:
             domain.check()
     with exclusive(settings().run / "lake.lock", "The lake"):
         if left := running_processes():
-            names_left = ", ".join(process["name"] for process in left)
-            raise LakeError(f"Processes of an earlier run are still there: {names_left}.", "Stop them: `lake down`.")
+            names_left = ", ".join(process.name for process in left)
+            raise LakeError(f"Processes of an earlier run are still running: {names_left}.", "Stop them: `lake down`.")
         for domain in domains if how.empty else ():
             initial_data.begin_empty(domain)
-        about = {"domains": [domain.name for domain in domains], "started_at": datetime.now(UTC).isoformat()}
-        supervisor = Supervisor(lambda line: console.print(f"[yellow]![/] {line}"), about)
+        used, now = [domain.name for domain in domains], datetime.now(UTC).isoformat()
+        supervisor = Supervisor(lambda line: console.print(f"[yellow]![/] {line}"), used, now)
+        supervisor.handle_signals()
         try:
             _start(supervisor, domains, how)
             supervisor.run()
@@ -68,7 +69,7 @@ def up(names: Sequence[str], how: How) -> None:
 
 
 def _start(supervisor: Supervisor, domains: Sequence[Domain], how: How) -> None:
-    begun = time.monotonic()
+    began = time.monotonic()
     _tick(f"Java: {java.find()}")
     _tick(f"Jars: {len(list(jars.folder('spark').iterdir())) + len(list(jars.folder('broker').iterdir()))}, checked")
     dashboard, url, shown = _dashboard()
@@ -85,13 +86,13 @@ def _start(supervisor: Supervisor, domains: Sequence[Domain], how: How) -> None:
             return
     if not supervisor.wait(dashboard):
         return
-    supervisor.tell(dashboard_url=url)
+    supervisor.publish(dashboard_url=url)
     later = [_once(domain, job) for domain in domains for job in domain.later]
     for service in later:
         supervisor.start(service)
-    if not ARCHIVE.exists():
+    if not submit.ARCHIVE.exists():
         supervisor.start_after(_archive(), later)  # with a training beside it, it would take another 1.4 GB
-    _tick(f"Everything runs after {time.monotonic() - begun:.0f} s.")
+    _tick(f"Everything runs after {time.monotonic() - began:.0f} s.")
     console.print(f"\n  Dashboard  [bold]{shown}[/]", soft_wrap=True)
     console.print("  Stop       Ctrl-C, or `lake down`\n  Look       `lake status`, `lake topics`\n")
     for domain in filter(initial_data.is_empty, domains):
@@ -101,7 +102,7 @@ def _start(supervisor: Supervisor, domains: Sequence[Domain], how: How) -> None:
 def _start_broker(supervisor: Supervisor) -> bool:
     if settings().bootstrap_servers != "embedded":
         topics.check(settings().brokers())
-        supervisor.tell(bootstrap_servers=settings().brokers())
+        supervisor.publish(bootstrap_servers=settings().brokers())
         _tick(f"Kafka: {settings().brokers()}")
         return True
     settings().broker_file.unlink(missing_ok=True)
@@ -111,7 +112,7 @@ def _start_broker(supervisor: Supervisor) -> bool:
     if not supervisor.wait(service):
         return False
     broker.announce()
-    supervisor.tell(bootstrap_servers=broker.bootstrap_servers)
+    supervisor.publish(bootstrap_servers=broker.bootstrap_servers)
     _tick(f"Kafka: {broker.bootstrap_servers}{', by TLS and login' if broker.secure else ''}")
     return True
 
@@ -142,18 +143,17 @@ def _start_domain(supervisor: Supervisor, domain: Domain, produce: bool) -> bool
     _tick(f"{domain.title}: data ready")
     stream = Service(
         f"{domain.name}.stream",
-        lambda: _job(f"jobs/{domain.name}/stream.py"),
+        lambda: submit.command(f"jobs/{domain.name}/stream.py"),
         ready=lambda service: _streaming(domain, service),
         timeout=300,  # both queries' first batches, on a machine that may have other work
     )
     supervisor.start(stream)
-    if (
-        domain.produce and produce and not initial_data.is_empty(domain)
-    ):  # beside the stream's start: events wait on the topic
-        supervisor.start(Service(f"{domain.name}.produce", lambda: _job(*domain.produce), once=True, grace=20))
+    if domain.produce and produce and not initial_data.is_empty(domain):
+        producer = Service(f"{domain.name}.produce", lambda: submit.command(*domain.produce), once=True, grace=20)
+        supervisor.start(producer)  # while the stream starts: events wait on the topic
     if not supervisor.wait(stream):
         return False
-    ui = run_state.read_json(run_state.spark_file(domain.name)).get("ui") or "off"
+    ui = run_state.spark_ui(domain.name) or "off"
     _tick(f"{domain.title}: queries {', '.join(domain.queries)} run, Spark UI: {ui}")
     return True
 
@@ -169,28 +169,24 @@ def _prepared(supervisor: Supervisor, domain: Domain, service: Service) -> bool:
 
 
 def _send_your_own(domain: Domain) -> str:
-    """What to do with a domain that began empty: the demo's producer has nothing to send."""
+    """What to do with a domain that began empty, whose demo producer does not run."""
     topic = domain.topics[0]
     return (
         f"  {domain.title} began empty, and no producer runs. Send your own to topic {topic.name} at "
         f"{settings().brokers()}: {topic.about} (README, Your own data).\n"
-        "  What is made of the data, such as a model, comes with `lake nightly` once there is enough of it.\n"
+        "  Once there is enough data, `lake nightly` computes what is derived from it, such as a model.\n"
     )
 
 
 def _once(domain: Domain, job: Sequence[str]) -> Service:
     name = f"{domain.name}.{job[0].rsplit('/', 1)[-1].removesuffix('.py')}"
-    return Service(name, lambda: _job(*job), once=True)
+    return Service(name, lambda: submit.command(*job), once=True)
 
 
 def _archive() -> Service:
-    """Makes the next start of Spark some seconds faster, with what the processors have left."""
+    """Makes the next start of Spark some seconds faster; runs at the lowest priority."""
     command = ["nice", "-n", "19", str(Path(sys.executable).parent / "lake"), "make-archive"]
     return Service("archive", lambda: command, once=True)
-
-
-def _job(script: str, *options: str) -> list[str]:
-    return [sys.executable, "-m", "lakehouse.spark.submit", script, *options]
 
 
 def _streaming(domain: Domain, service: Service) -> bool:
@@ -200,7 +196,7 @@ def _streaming(domain: Domain, service: Service) -> bool:
 
 
 def _dashboard() -> tuple[Service, str, str]:
-    """The dashboard, its address as seen from this machine, and the one to show: with the token when it is new."""
+    """The dashboard, its address on this machine, and the one to print: with the token when that is new."""
     host, port = settings().dashboard_host, free_port(settings().dashboard_port)
     url = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"
     shown = url if net.is_loopback(host) else _with_token(f"http://{socket.gethostname()}:{port}")

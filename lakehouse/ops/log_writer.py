@@ -1,10 +1,10 @@
-"""Writes what a process says into its log, and begins the log anew when it is large; the old one stays as <log>.1.
+"""Writes the output of a process to its log. A large log is renamed to <log>.1, and a new one is started.
 
-`lake up` starts one beside each process, between its output and the file: a log that is cut while others write to it
-loses lines, and one that is only cut at a start grows for as long as the process runs. It imports nothing of ours, so
-that it takes 5 MB, and ends when the last who could write has ended.
+`lake up` starts one beside each process, between its output and the file: a log that is cut while a process writes to
+it loses lines, and one that is only cut at a start grows as long as the process runs. It imports nothing of ours, so
+that it takes 5 MB, and ends when no process can write to it any more.
 
-    python -I -S pump.py LOG [MOST_BYTES]    reads its standard input
+    python -I -S log_writer.py LOG [MOST_BYTES]    reads its standard input
 """
 
 import os
@@ -16,7 +16,7 @@ _CHUNK = 65536
 
 
 class Log:
-    """The file that is written to; what a full disk refuses is dropped, since the process must not wait for it."""
+    """The log file. What does not fit on a full disk is dropped, since the process must not wait for the log."""
 
     def __init__(self, path: str, most: int) -> None:
         self._path, self._most = path, most
@@ -30,11 +30,11 @@ class Log:
             self._file, self._size = -1, 0
 
     def write(self, chunk: bytes) -> None:
-        """Append; where the log is full, after the end of a line in a new one."""
+        """Append. When the log is full, a new one is started after the end of a line."""
         if self._size + len(chunk) > self._most:
             end = chunk.find(b"\n") + 1
             self._append(chunk[:end])
-            if end or self._size > 2 * self._most:  # a line without an end is no reason to grow for ever
+            if end or self._size > 2 * self._most:  # a line without an end must not let it grow for ever
                 self._renew()
                 chunk = chunk[end:]
         self._append(chunk)
@@ -59,8 +59,12 @@ class Log:
 
 
 def main(path: str, most: int = MOST) -> None:
-    """Write until nobody can say anything more."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # whoever is ended by it has last words
+    """Write until no process can write to the pipe any more."""
+    for number in (
+        signal.SIGINT,
+        signal.SIGTERM,
+        signal.SIGHUP,
+    ):  # the process still writes when it ends
         signal.signal(number, signal.SIG_IGN)
     log = Log(path, most)
     while chunk := os.read(0, _CHUNK):

@@ -1,10 +1,7 @@
-"""The nightly run, and its block in the user's crontab (conf/crontab is the template)."""
+"""The nightly run: recompute, train, audit of each domain, then the maintenance of all tables."""
 
 import contextlib
 import os
-import re
-import shlex
-import shutil
 import subprocess
 import sys
 import time
@@ -12,24 +9,20 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from datetime import time as clock
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn
+from typing import BinaryIO, NoReturn
 
 from lakehouse.contract.discovery import domains, used
 from lakehouse.core.locks import exclusive
 from lakehouse.environment import ours
-from lakehouse.errors import DataError, LakeError, UnavailableError, UsageError
-from lakehouse.settings import ROOT, Settings, settings
+from lakehouse.errors import LakeError, UsageError
+from lakehouse.settings import ROOT, settings
+from lakehouse.spark import submit
 
-TEMPLATE = ROOT / "conf/crontab"
 AUDIT = "audit.py"  # what `lake audit` knows of the domain
 JOBS = ("recompute.py", "train.py", AUDIT)  # of each domain that has them, in this order
 MAINTAIN = ROOT / "lakehouse/tables/maintain.py"  # last, once, for the tables of all domains
-# cron starts with an almost empty environment
-HANDED_ON = (*(f"LAKE_{name.upper()}" for name in Settings.model_fields), "JAVA_HOME")
-CRONS_PATH = "/usr/bin:/bin"
 GRACE = 10.0  # seconds between asking a hanging job to end and killing it
-_ANY_TEXT: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape"}  # the user's lines stay byte by byte
-_LARGE = 5_000_000  # bytes; a longer log is begun anew, the old one kept beside it
+_LARGE = 5_000_000  # bytes; a longer log is renamed and a new one started
 
 
 def log_file() -> Path:
@@ -61,13 +54,13 @@ def nightly(scripts: Sequence[Path]) -> None:
         if file.exists() and file.stat().st_size > _LARGE:
             file.replace(file.with_suffix(".log.1"))
         with file.open("ab", buffering=0) as log:
-            failed = [said for script in scripts if (said := _run(script, log))]
+            failed = [failure for script in scripts if (failure := _run(script, log))]
     if failed:
         raise LakeError(f"The nightly run failed: {'; '.join(failed)}.", f"Log: {file}")
 
 
 def every_day(at: clock, scripts: Sequence[Path]) -> NoReturn:
-    """Run the jobs every day at that time, UTC, for ever: a night that fails is told on stderr, the next one comes."""
+    """Run the jobs every day at that time, UTC, for ever. A night that fails is an error on stderr, no more."""
     while True:
         time.sleep(seconds_until(at, datetime.now(UTC)))
         try:
@@ -77,7 +70,7 @@ def every_day(at: clock, scripts: Sequence[Path]) -> NoReturn:
 
 
 def seconds_until(at: clock, now: datetime) -> float:
-    """How long it is from now to the next time that it is `at`; a whole day when it is just now."""
+    """How long it is from now to the next `at`; a whole day if it is `at` just now."""
     today = datetime.combine(now.date(), at, now.tzinfo)
     return ((today if today > now else today + timedelta(days=1)) - now).total_seconds()
 
@@ -122,92 +115,12 @@ def _end(job: "subprocess.Popen[bytes]") -> None:
 def _command(script: Path) -> list[str]:
     if script.name == AUDIT:  # no Spark
         return [str(Path(sys.executable).parent / "lake"), "audit", script.parent.name]
-    return [sys.executable, "-m", "lakehouse.spark.submit", str(script)]
+    return submit.command(str(script))
 
 
 def _last_error(start: int) -> str:
     with log_file().open("rb") as log:
         log.seek(start)
         lines = log.read().decode(errors="replace").splitlines()
-    said = [line.removeprefix("Error: ") for line in lines if line.startswith("Error: ")]
-    return f": {said[-1][:300].rstrip('.')}" if said else ""
-
-
-def block() -> str:
-    """The lines for the crontab, with the paths of this checkout."""
-    handed = [f"{name}={shlex.quote(value)}" for name, value in _handed_on().items()]
-    lake = [shlex.quote(str(Path(sys.executable).parent / "lake")), "nightly"]
-    command = " ".join([f"cd {shlex.quote(str(ROOT))} &&", *handed, *lake])
-    if "\n" in command:
-        raise DataError("A path or setting with a line break cannot go into a crontab.")
-    return TEMPLATE.read_text().format(root=ROOT, command=command.replace("%", r"\%"))  # cron reads % as a line break
-
-
-def _handed_on() -> dict[str, str]:
-    """What the run needs of this environment, with the place of a Java that cron's short PATH would not find."""
-    found = {name: os.environ[name] for name in HANDED_ON if os.environ.get(name)}
-    _refuse_secrets(found.get("LAKE_POSTGRES_DSN", "embedded"))
-    java = shutil.which("java")
-    if java and "JAVA_HOME" not in found and not shutil.which("java", path=CRONS_PATH):
-        found["JAVA_HOME"] = str(Path(java).resolve().parent.parent)
-    return found
-
-
-def _refuse_secrets(dsn: str) -> None:
-    from lakehouse.sinks import postgres_login
-
-    if dsn == "embedded" or not postgres_login.secrets_of(dsn):
-        return
-    shown = postgres_login.public(dsn)
-    raise UsageError(
-        "The password in LAKE_POSTGRES_DSN cannot go into a crontab.",
-        "Put it into a file of mode 600, as the line host:port:database:user:password, and name that: "
-        f'LAKE_POSTGRES_DSN="{shown} passfile=/path/of/the/file".',
-    )
-
-
-def install(remove: bool = False) -> bool:
-    """Put our block into the user's crontab, or take it out; other lines stay. False when nothing had to change."""
-    before = _crontab()
-    after = replaced(before, "" if remove else block())
-    if after == before:
-        return False
-    done = subprocess.run(["crontab", "-"], input=after, capture_output=True, check=False, **_ANY_TEXT)
-    if done.returncode:
-        raise UnavailableError(f"crontab did not take the lines: {_first(done.stderr)}", "`lake schedule print`.")
-    return True
-
-
-def replaced(text: str, new: str) -> str:
-    """The crontab with this checkout's block replaced by the new one. Raises DataError when half a block is there."""
-    begin, end = (f"# lake: {word} {ROOT}" for word in ("begin", "end"))
-    lines = text.split("\n")
-    if (lines.count(begin), lines.count(end)) not in ((0, 0), (1, 1)):
-        raise DataError(
-            "The crontab holds a part of the lake's block, or two of them.",
-            f"Mend the lines from `{begin}` to `{end}` with `crontab -e`.",
-        )
-    if begin not in lines:
-        kept = text if not text or text.endswith("\n") else f"{text}\n"
-        return kept + new if new else text
-    first, last = lines.index(begin), lines.index(end)
-    if last < first:
-        raise DataError(f"The crontab's `{end}` comes before its `{begin}`.", "Mend it with `crontab -e`.")
-    return "\n".join([*lines[:first], *new.split("\n")[:-1], *lines[last + 1 :]])
-
-
-def _crontab() -> str:
-    if not shutil.which("crontab"):
-        raise UnavailableError(
-            "There is no cron on this machine (no program `crontab`).",
-            "Install one, or have another scheduler run what `lake schedule print` shows.",
-        )
-    env = {**os.environ, "LC_ALL": "C"}
-    done = subprocess.run(["crontab", "-l"], capture_output=True, check=False, env=env, **_ANY_TEXT)
-    if done.returncode and not re.search(r"no crontab|No such file", done.stderr):
-        raise UnavailableError(f"crontab does not show its lines: {_first(done.stderr)}", "Nothing was changed.")
-    return "" if done.returncode else done.stdout
-
-
-def _first(text: str) -> str:
-    return next((line.strip() for line in text.splitlines() if line.strip()), "it gave no reason") + "."
+    errors = [line.removeprefix("Error: ") for line in lines if line.startswith("Error: ")]
+    return f": {errors[-1][:300].rstrip('.')}" if errors else ""

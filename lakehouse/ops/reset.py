@@ -1,4 +1,4 @@
-"""What must stand still while `lake reset` deletes files: streams, jobs and upkeep, whoever has started them."""
+"""Makes sure that no stream, job or maintenance runs while `lake reset` deletes files, whoever started it."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -16,10 +16,10 @@ _GENERAL = {"lake": "The lake", "nightly": "The nightly run", "maintain": "The m
 @contextmanager
 def quiet(domains: Sequence[Domain]) -> Iterator[None]:
     """Keep the domains' queries and jobs from starting while the block runs. Raises RefusedError when one runs."""
-    with ExitStack() as held:
+    with ExitStack() as locks:
         for lock, what in [*_locks(domains)]:
             try:
-                held.enter_context(exclusive(lock, what))
+                locks.enter_context(exclusive(lock, what))
             except RefusedError as busy:
                 sentence = busy.what.replace("is already running", "is running").rstrip(".")
                 raise RefusedError(f"{sentence}; its files cannot be deleted under it.", busy.fix) from None

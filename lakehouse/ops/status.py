@@ -3,84 +3,106 @@
 import signal
 import time
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import psutil
 
 from lakehouse.contract.domain import Domain
 from lakehouse.core import processes, run_state
+from lakehouse.core.run_state import LakeRecord, ProcessRecord
+from lakehouse.core.states import ProcessState
 from lakehouse.errors import LakeError
 from lakehouse.kafka import topics
 from lakehouse.settings import settings
 from lakehouse.streaming import checkpoints
 
-
-def running_processes() -> list[dict[str, Any]]:
-    """The processes that the last `lake up` started and that are still alive, each checked against its start time."""
-    listed = run_state.read_json(run_state.processes_file()).get("processes", [])
-    return [process for process in listed if _alive(process)]
+_ENDED = (ProcessState.FINISHED, ProcessState.FAILED, ProcessState.BACKING_OFF)
 
 
-def _alive(process: dict[str, Any]) -> bool:
-    return processes.find(process.get("pid"), process.get("create_time")) is not None
+@dataclass(frozen=True)
+class ProcessView:
+    """A process of `lake up`: its state as the supervisor wrote it, or stopped when it is gone and nobody wrote that.
 
-
-def _supervisor(known: dict[str, Any]) -> psutil.Process | None:
-    """The `lake up` that wrote this, if it still runs."""
-    return processes.find(known.get("supervisor_pid"), known.get("supervisor_create_time"))
-
-
-def status() -> dict[str, Any]:
-    """The platform's state: `running`, `processes` (name, pid, state, memory_mb, restarts), addresses and lake root.
-
-    Memory is the PSS of the process and its children in MB: shared pages are counted once.
+    `memory_mb` is None where it was not measured.
     """
-    known = run_state.read_json(run_state.processes_file())
-    listed = []
-    for process in known.get("processes", []):
-        alive = _alive(process)
-        kept = ("name", "pid", "state", "restarts", "started_at", "last_error")
-        ended = process["state"] if process["state"] in ("finished", "failed", "backing off") else "stopped"
-        entry = {**{name: process[name] for name in kept}, "state": process["state"] if alive else ended}
-        listed.append({**entry, "memory_mb": _memory_mb(process["pid"]) if alive else 0})
-    supervisor = _supervisor(known)
-    running = supervisor is not None and any(entry["memory_mb"] for entry in listed)
+
+    name: str
+    state: ProcessState
+    restarts: int = 0
+    last_error: str = ""
+    pid: int | None = None
+    started_at: str = ""
+    memory_mb: int | None = None
+
+
+@dataclass(frozen=True)
+class LakeStatus:
+    """The platform's state: what `lake status --json` shows. A process that does not run has no memory."""
+
+    running: bool
+    processes: tuple[ProcessView, ...]
+    bootstrap_servers: str | None
+    dashboard_url: str | None
+    spark_ui_urls: dict[str, str]
+    lake_root: str
+    domains: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return asdict(self)
+
+
+def running_processes() -> list[ProcessRecord]:
+    """The processes that the last `lake up` started and that still run."""
+    return [process for process in run_state.read_lake().processes if _find(process)]
+
+
+def _find(process: ProcessRecord) -> psutil.Process | None:
+    return processes.find(process.pid, process.create_time)
+
+
+def _supervisor(lake: LakeRecord) -> psutil.Process | None:
+    """The `lake up` that wrote this, if it still runs."""
+    return processes.find(lake.supervisor_pid, lake.supervisor_create_time)
+
+
+def process_views(lake: LakeRecord | None = None) -> tuple[ProcessView, ...]:
+    """What the last `lake up` started, in its order; none when nothing was started that way."""
+    return tuple(_view(process) for process in (lake or run_state.read_lake()).processes)
+
+
+def _view(process: ProcessRecord) -> ProcessView:
+    ended = process.state if process.state in _ENDED else ProcessState.STOPPED
+    state = process.state if _find(process) else ended
+    return ProcessView(process.name, state, process.restarts, process.last_error, process.pid, process.started_at)
+
+
+def read_status() -> LakeStatus:
+    """The platform's state now, with the memory of each process."""
+    lake = run_state.read_lake()
+    views = tuple(_measured(view, process) for view, process in zip(process_views(lake), lake.processes, strict=True))
+    supervisor = _supervisor(lake)
+    running = supervisor is not None and any(view.memory_mb for view in views)
     if running and supervisor is not None:
-        own = {"name": "lake up", "pid": supervisor.pid, "state": "running", "restarts": 0, "last_error": ""}
-        listed.append(
-            {**own, "started_at": known.get("started_at"), "memory_mb": _memory_mb(supervisor.pid, alone=True)}
-        )
-    return {
-        "running": running,
-        "processes": listed,
-        "bootstrap_servers": known.get("bootstrap_servers"),
-        "dashboard_url": known.get("dashboard_url"),
-        "spark_ui_urls": _spark_ui_urls(known),
-        "lake_root": str(settings().lake),
-        "domains": known.get("domains", []),
-    }
+        memory = processes.memory_mb(supervisor.pid, alone=True)
+        own = ProcessView("lake up", ProcessState.RUNNING, 0, "", supervisor.pid, lake.started_at, memory)
+        views = (*views, own)
+    uis = {domain: run_state.spark_ui(domain) for domain in lake.domains}
+    return LakeStatus(
+        running,
+        views,
+        lake.bootstrap_servers,
+        lake.dashboard_url,
+        {domain: url for domain, url in uis.items() if url},
+        str(settings().lake),
+        lake.domains,
+    )
 
 
-def _spark_ui_urls(known: dict[str, Any]) -> dict[str, str]:
-    files = {domain: run_state.read_json(run_state.spark_file(domain)) for domain in known.get("domains", [])}
-    return {domain: file["ui"] for domain, file in files.items() if file.get("ui")}
-
-
-def _memory_mb(pid: int, alone: bool = False) -> int:
-    try:
-        process = psutil.Process(pid)
-        members = [process] if alone else [process, *process.children(recursive=True)]
-        return int(sum(_pss(member) for member in members) / 1e6)
-    except psutil.NoSuchProcess:
-        return 0
-
-
-def _pss(process: psutil.Process) -> int:
-    try:
-        full = process.memory_full_info()
-        return int(getattr(full, "pss", full.rss))
-    except (psutil.NoSuchProcess, psutil.AccessDenied):
-        return 0
+def _measured(view: ProcessView, process: ProcessRecord) -> ProcessView:
+    found = _find(process)
+    return replace(view, memory_mb=processes.memory_mb(found.pid) if found else 0)
 
 
 def topic_rows(domains: Sequence[Domain]) -> list[dict[str, Any]]:
@@ -113,25 +135,23 @@ def topic_rows(domains: Sequence[Domain]) -> list[dict[str, Any]]:
 def down(timeout: float = 120.0) -> list[str]:
     """Stop what `lake up` started; the names of what ran. Raises LakeError when they do not end in time.
 
-    Signals go only to a process that has the start time noted with its pid: after a crash a pid may be another's.
+    A signal goes only to a process with the start time in the file: after a crash its pid may be another process's.
     """
-    known = run_state.read_json(run_state.processes_file())
+    lake = run_state.read_lake()
     alive = running_processes()
-    supervisor = _supervisor(known)
-    names = [process["name"] for process in alive]
-    if supervisor:
+    names = [process.name for process in alive]
+    if supervisor := _supervisor(lake):
         processes.send(supervisor, signal.SIGTERM)
-    else:  # the supervisor was killed: its children are ours to stop, last started first
+    else:  # the supervisor was killed: its children are stopped here, the last started first
         for process in reversed(alive):
-            if found := processes.find(process["pid"], process["create_time"]):
-                processes.send(found, process.get("stop_signal") or signal.SIGTERM)
+            if found := _find(process):
+                processes.send(found, process.stop_signal)
     until = time.monotonic() + timeout
-    while _supervisor(known) or any(_alive(process) for process in alive):
+    while _supervisor(lake) or any(_find(process) for process in alive):
         if time.monotonic() > until:
-            raise LakeError(
-                f"Not stopped within {timeout:.0f} s: {', '.join(names)}.", "`lake status` shows their pids."
-            )
+            what = f"Not stopped within {timeout:.0f} s: {', '.join(names)}."
+            raise LakeError(what, "`lake status` shows their pids.")
         time.sleep(0.1)
-    if run_state.read_json(run_state.processes_file()).get("supervisor_pid") == known.get("supervisor_pid"):
-        run_state.processes_file().unlink(missing_ok=True)  # left behind by a supervisor that was killed
+    if run_state.read_lake().supervisor_pid == lake.supervisor_pid:
+        run_state.processes_file().unlink(missing_ok=True)  # left by a supervisor that was killed
     return names

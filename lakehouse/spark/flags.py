@@ -10,6 +10,7 @@ from lakehouse.settings import ROOT
 DEFAULTS = ROOT / "conf/spark-defaults.conf"
 ON_A_CLUSTER = ROOT / "conf/cluster-defaults.conf"
 _PROPERTY = re.compile(r"\s*([^\s=:#!][^\s=:]*)\s*[=:]?\s*(.*)")
+MODULE = "-m"  # before the name of a module: not one of Spark's flags
 _CONF = ("--conf", "-c")
 _OWN_FLAGS = {"spark.master": "--master", "spark.submit.deployMode": "--deploy-mode"}
 _WITHOUT_VALUE = {"--supervise", "--verbose", "-v", "--help", "-h", "--version", "--usage-error"}
@@ -57,11 +58,11 @@ def of_a_cluster(given: Sequence[str]) -> list[str]:
 
 
 def script_at(arguments: Sequence[str]) -> int | None:
-    """Where the job stands among the arguments: the first word that is neither a flag nor a flag's value."""
+    """Where the job stands among the arguments: the first word that is neither a flag nor a flag's value, or -m."""
     at = 0
     while at < len(arguments):
         word = arguments[at]
-        if not word.startswith("-"):
+        if not word.startswith("-") or word == MODULE:
             return at
         at += 1 if "=" in word or word in _WITHOUT_VALUE else 2
     return None

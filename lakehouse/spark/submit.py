@@ -1,14 +1,15 @@
 """Runs a job: `./spark-submit.sh [Spark's flags] jobs/<domain>/<job>.py [the job's options]`.
 
-The job's Python process is the one that is started, so signals reach it and its exit code is the caller's; its Spark
-session starts the JVM as a child. Spark's own flags are handed on through PYSPARK_SUBMIT_ARGS. `--deploy-mode cluster`
-goes to the real spark-submit.
+Instead of a script it takes a module: `-m lakehouse.tables.maintain`. The job's Python process is the one that is
+started, so signals go to it and its exit code is the caller's; its Spark session starts the JVM as a child. Spark's own
+flags are passed through PYSPARK_SUBMIT_ARGS. `--deploy-mode cluster` goes to the real spark-submit.
 """
 
 import os
 import shlex
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 from lakehouse import setting_names
 from lakehouse.entry import configure_logging, explain
@@ -16,11 +17,11 @@ from lakehouse.environment import clean, ours
 from lakehouse.errors import LakeError, UsageError
 from lakehouse.settings import ROOT, settings
 from lakehouse.spark import jars, java
-from lakehouse.spark.flags import is_local, of_a_cluster, on_the_cluster, script_at
+from lakehouse.spark.flags import MODULE, is_local, of_a_cluster, on_the_cluster, script_at
 
 ARCHIVE = jars.FOLDER / "spark.jsa"  # class-data-sharing archive: `lake make-archive`
 STREAM = "stream.py"  # the job of a domain that runs for days
-# On a cluster a file system of a jar is wanted before the jar is there, to fetch it with.
+# On a cluster, Spark fetches the jars with a file system, which must not come from one of them.
 _HADOOPS_OWN_FILES = (
     "--conf",
     "spark.hadoop.fs.file.impl=org.apache.hadoop.fs.LocalFileSystem",
@@ -31,16 +32,49 @@ _HADOOPS_OWN_FILES = (
 USAGE = "Usage: ./spark-submit.sh [Spark's flags] jobs/<domain>/<job>.py [the job's options]"
 
 
-def split(arguments: list[str]) -> tuple[list[str], Path, list[str]]:
-    """Spark's flags, the script and the job's own arguments. Raises UsageError when no script is named or found."""
+class Job(NamedTuple):
+    """A job to run: a script, or a module, whose folder is not put on Python's path."""
+
+    script: Path
+    module: str = ""
+
+    def command(self) -> list[str]:
+        """How Python runs it."""
+        return [sys.executable, "-P", "-m", self.module] if self.module else [sys.executable, str(self.script)]
+
+
+def command(*job: str) -> list[str]:
+    """How another process of ours runs a job: what follows ./spark-submit.sh on the command line."""
+    return [sys.executable, "-m", "lakehouse.spark.submit", *job]
+
+
+def split(arguments: list[str]) -> tuple[list[str], Job, list[str]]:
+    """Spark's flags, the job and the job's own arguments. Raises UsageError when no job is named or found."""
     at = script_at(arguments)
     if at is None:
         raise UsageError("No job was named.", USAGE)
+    if arguments[at] == MODULE:
+        name = "".join(arguments[at + 1 : at + 2])
+        return arguments[:at], _of_module(name), arguments[at + 2 :]
     named = arguments[at]
     script = next((path for path in (Path(named), ROOT / named) if path.suffix == ".py" and path.is_file()), None)
     if script is None:
         raise UsageError(f"There is no script {named}.", USAGE)
-    return arguments[:at], script.resolve(), arguments[at + 1 :]
+    return arguments[:at], _of_script(script.resolve()), arguments[at + 1 :]
+
+
+def _of_module(name: str) -> Job:
+    script = ROOT / f"{name.replace('.', '/')}.py"
+    if not script.is_file():
+        raise UsageError(f"There is no module {name!r}.", "For example: -m lakehouse.tables.maintain")
+    return Job(script, name)
+
+
+def _of_script(script: Path) -> Job:
+    """A script of the platform runs as a module: its folder has names that other packages have, too."""
+    if not script.is_relative_to(ROOT / "lakehouse"):
+        return Job(script)
+    return Job(script, ".".join(script.relative_to(ROOT).with_suffix("").parts))
 
 
 def spark_flags(given: list[str], script: Path | None = None) -> list[str]:
@@ -61,18 +95,18 @@ def spark_flags(given: list[str], script: Path | None = None) -> list[str]:
 
 
 def _java_options(script: Path | None) -> str:
-    """JVM flags: a collector that suits two cores, what conf/platform.toml says of streams and of jobs that end, and
-    the class-data-sharing archive where there is one.
+    """JVM flags: a collector that suits two cores, the options in conf/platform.toml for streams or for other jobs, and
+    the class-data-sharing archive if it exists.
 
-    The validity rules make one long generated method; without DontCompileHugeMethods off, the JIT leaves it interpreted
-    (measured: 31,000 instead of 60,000 sales/s).
+    The validity rules become one long generated method, which the JIT compiles only with DontCompileHugeMethods off
+    (measured: 60,000 instead of 31,000 sales/s).
     """
     streams = script is not None and script.name == STREAM
     chosen = settings().stream_java_options if streams else settings().job_java_options
     if making := os.environ.get("LAKE_MAKE_ARCHIVE"):
         shared = f" -XX:ArchiveClassesAtExit={_quoted(making)}"
     else:
-        # What the JVM says of an archive that is not of this machine goes to stderr: a job's output is its answer.
+        # Warnings about an archive of another machine go to stderr: stdout is for the job's own output.
         quiet = "-Xlog:disable -Xlog:all=error:stderr"
         shared = f" -XX:SharedArchiveFile={_quoted(str(ARCHIVE))} -Xshare:auto {quiet}" if ARCHIVE.exists() else ""
     return f"-XX:+UseParallelGC -XX:-UsePerfData -XX:-DontCompileHugeMethods{shared} {chosen}".rstrip()
@@ -103,18 +137,18 @@ def main() -> None:
     try:
         setting_names.check(os.environ)
         clean()
-        flags, script, options = split(sys.argv[1:])
-        env = environment(flags, script)
+        flags, job, options = split(sys.argv[1:])
+        env = environment(flags, job.script)
         if on_the_cluster(flags):
-            command = [
+            words = [
                 str(jars.pyspark_home() / "bin/spark-submit"),
-                *spark_flags(flags, script),
-                str(script),
+                *spark_flags(flags, job.script),
+                str(job.script),
                 *options,
             ]
         else:
-            command = [sys.executable, str(script), *options]
-        os.execve(command[0], command, env)
+            words = [*job.command(), *options]
+        os.execve(words[0], words, env)
     except LakeError as error:
         code, sentence = explain(error)
         sys.stderr.write(f"Error: {sentence}\n")

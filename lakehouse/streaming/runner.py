@@ -19,7 +19,7 @@ from lakehouse.kafka import topics
 from lakehouse.spark.session import stop_jvm
 from lakehouse.streaming import checkpoints, progress_metrics, start_checks
 from lakehouse.streaming.batch import describe_batch
-from lakehouse.streaming.managed_query import Tended
+from lakehouse.streaming.managed_query import ManagedQuery
 from lakehouse.streaming.query import MOST_RECORDS, NO_PAUSE, Query, read_topic
 from lakehouse.streaming.sidecar import Sidecar
 from lakehouse.tables import table_io
@@ -61,9 +61,11 @@ class Runner:
                 locks.enter_context(exclusive(query.checkpoint.with_suffix(".lock"), f"Query {query.full_name}"))
             for query in queries:  # before the first one starts
                 self._check(query)
-            tended = [(query, Tended(query.full_name, functools.partial(self._start, query))) for query in queries]
+            tended = [
+                (query, ManagedQuery(query.full_name, functools.partial(self._start, query))) for query in queries
+            ]
             for query, care in tended:
-                run_state.write_json(run_state.spark_file(query.domain), {"ui": self._spark.sparkContext.uiWebUrl})
+                run_state.write_spark_ui(query.domain, self._spark.sparkContext.uiWebUrl)
                 care.begin()
                 if query is not queries[-1]:
                     self._await_first_batch(care)
@@ -75,7 +77,7 @@ class Runner:
         if failed and not asked:
             raise failed[0]
 
-    def _await_first_batch(self, care: Tended, at_most: float = 30.0) -> None:
+    def _await_first_batch(self, care: ManagedQuery, at_most: float = 30.0) -> None:
         """Let a query warm up alone: two cold queries on few cores both take twice as long to their first batch."""
         until = time.monotonic() + at_most
         while care.active and not self._stop.requested and time.monotonic() < until:
@@ -140,7 +142,7 @@ class Runner:
         finally:
             self._writing.discard(query.full_name)
 
-    def _watch(self, tended: Sequence[tuple[Query, Tended]]) -> None:
+    def _watch(self, tended: Sequence[tuple[Query, ManagedQuery]]) -> None:
         """Tend the queries and report their progress each second, until asked to stop or all have ended."""
         for tick in itertools.count():
             if self._java is not None and self._java.poll() is not None:  # no query can be started again here
@@ -148,13 +150,13 @@ class Runner:
                     "Spark's Java process has ended.", "Start the stream again; under `lake up` that happens by itself."
                 )
             for query, care in tended:
-                if care.tend() or tick % 5 == 0:
+                if care.poll() or tick % 5 == 0:
                     self._report(query, care)
             if self._stop.requested or all(care.ended for _, care in tended):
                 break
             time.sleep(0.2)
 
-    def _report(self, query: Query, care: Tended) -> None:
+    def _report(self, query: Query, care: ManagedQuery) -> None:
         """Tell the last progress to other processes, and add it to the query's history."""
         values: dict[str, Any] = care.progress() | {"trigger": self._trigger_of(query)}
         if "batchId" not in values and not values["last_error"]:
@@ -168,14 +170,14 @@ class Runner:
         recorder = self._recorders.setdefault(query.full_name, progress_metrics.Recorder(query.full_name))
         recorder.record(progress_metrics.of_progress(values))
 
-    def _quiesce(self, tended: Sequence[tuple[Query, Tended]], grace: float = 60.0) -> None:
+    def _quiesce(self, tended: Sequence[tuple[Query, ManagedQuery]], grace: float = 60.0) -> None:
         """Wait until every batch that has written is committed; later ones wait before they write."""
         self._stop.request()
         until = time.monotonic() + grace
         while time.monotonic() < until and not all(self._is_quiet(*each) for each in tended):
             time.sleep(0.02)
 
-    def _is_quiet(self, query: Query, care: Tended) -> bool:
+    def _is_quiet(self, query: Query, care: ManagedQuery) -> bool:
         if not care.active:
             return True
         if query.full_name in self._writing:

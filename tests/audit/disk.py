@@ -52,13 +52,13 @@ def told() -> str:
 
 def fill_for_a_while(running: Platform, folders: Sequence[Path], seconds: float) -> None:
     """Have the disks full until each query or the broker has failed often, then let them go on."""
-    before, restarts = batches(), running.broker.restarts
+    before, restarts = batches(), running.broker.policy.restarts
     wait_until(lambda: progressed(before), seconds, "progress")
     ballast = [fill(folder) for folder in folders]
     if running.site.var in folders:
         wait_until(lambda: FULL in told(), seconds, "a word about the full disk on Health")
     else:
-        wait_until(lambda: running.broker.restarts > restarts, seconds, "the broker's end")
+        wait_until(lambda: running.broker.policy.restarts > restarts, seconds, "the broker's end")
     time.sleep(HELD)
     for file in ballast:
         file.unlink()

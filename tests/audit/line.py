@@ -20,7 +20,8 @@ from lakehouse.embedded.kafka_broker import Broker
 from lakehouse.embedded.postgres_server import Server
 from lakehouse.kafka import topics
 from lakehouse.ops.launch import _job
-from lakehouse.ops.supervisor import Service, Supervisor
+from lakehouse.ops.service import Service
+from lakehouse.ops.supervisor import Supervisor
 from lakehouse.settings import settings
 from lakehouse.streaming import checkpoints
 from tests.audit import line_oracle
@@ -80,7 +81,8 @@ def running(folder: Path, seed: int, say: Say) -> Iterator[Line]:
         "postgres": Service("postgres", server.command, ready=lambda _: answers(dsn), stop_signal=signal.SIGINT),
         "stream": Service("stream", lambda: _job("jobs/production/stream.py")),
     }
-    supervisor = Supervisor(say, {})
+    supervisor = Supervisor(say)
+    supervisor.handle_signals()
     try:
         for name in ("broker", "postgres"):
             supervisor.start(services[name])
@@ -89,7 +91,7 @@ def running(folder: Path, seed: int, say: Say) -> Iterator[Line]:
         place = Platform(broker.bootstrap_servers, folder / "var", dict(os.environ), domain=DOMAIN.name)
         yield Line(place, supervisor, services, seed)
     finally:
-        supervisor._asked_to_stop()
+        supervisor.request_stop()
         supervisor.stop()
         for name in ("LAKE_VAR", "LAKE_POSTGRES_DSN", "LAKE_BOOTSTRAP_SERVERS"):
             os.environ.pop(name)

@@ -15,7 +15,8 @@ import psutil
 from jobs.houses.schema import DOMAIN, SALES
 from lakehouse.embedded.kafka_broker import Broker
 from lakehouse.kafka import topics
-from lakehouse.ops.supervisor import Service, Supervisor
+from lakehouse.ops.service import Service
+from lakehouse.ops.supervisor import Supervisor
 from lakehouse.settings import settings
 from lakehouse.streaming import checkpoints
 from tests.audit import oracle
@@ -76,7 +77,8 @@ def platform(folder: Path, seed: int, say: Callable[[str], None]) -> Iterator[Pl
         Service("stream", lambda: [sys.executable, *streams]),
         Service("producer", lambda: [sys.executable, *sends], once=True, grace=5),
     )
-    supervisor = Supervisor(say, {})
+    supervisor = Supervisor(say)
+    supervisor.handle_signals()
     try:
         supervisor.start(running.broker)
         supervisor.wait(running.broker)
@@ -86,7 +88,7 @@ def platform(folder: Path, seed: int, say: Callable[[str], None]) -> Iterator[Pl
         threading.Thread(target=supervisor.run, daemon=True).start()
         yield running
     finally:
-        supervisor._asked_to_stop()
+        supervisor.request_stop()
         supervisor.stop()
         for name in ("LAKE_VAR", "LAKE_BOOTSTRAP_SERVERS"):
             os.environ.pop(name)

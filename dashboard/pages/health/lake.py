@@ -6,10 +6,11 @@ import pandas as pd
 from dash import html
 from dash.development.base_component import Component
 
-from dashboard.live.health import HealthView, ProcessHealth
+from dashboard.live.health import HealthView
 from dashboard.pages.health.cells import error_row, size, state_word
 from dashboard.ui import formats, tiles
 from dashboard.ui.tiles import TileState
+from lakehouse.ops.status import ProcessView
 from lakehouse.tables.reader import Reading
 
 NO_DEAD_LETTERS = "No dead letters: every event so far was valid."
@@ -125,7 +126,7 @@ def processes_body(view: HealthView) -> list[Component]:
     return [table, html.P(links, className="links")] if links else [table]
 
 
-def _process_rows(process: ProcessHealth, width: int) -> list[Component]:
+def _process_rows(process: ProcessView, width: int) -> list[Component]:
     up = process.state in ("running", "starting")
     tone = _TONES.get(process.state, "warn")
     memory = process.memory_mb if up else None

@@ -8,7 +8,7 @@ from dash.development.base_component import Component
 
 from dashboard.live.broker import TopicView
 from dashboard.live.health import HealthView, lags_of
-from dashboard.live.query_health import PartitionLag, QueryHealth
+from dashboard.live.queries import PartitionLag, QueryHealth
 from dashboard.pages.health.cells import error_row, size, state_word
 from dashboard.ui import formats, tiles
 from dashboard.ui.sparkline import spark

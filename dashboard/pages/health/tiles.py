@@ -6,7 +6,7 @@ import dash_mantine_components as dmc
 from dash import dcc, html
 from dash.development.base_component import Component
 
-from dashboard.live.query_health import FRESH_SECONDS
+from dashboard.live.queries import FRESH_SECONDS
 from dashboard.pages.health import queries
 from dashboard.ui import charts, tiles
 from lakehouse.contract.discovery import load_all

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -19,16 +19,19 @@ DOMAIN = "houses"
 class Pricer:
     """Answers with the live version; a switch is noticed at the next question, at most a second later."""
 
-    def __init__(self, registry: Registry | None = None, seconds: float = 1.0) -> None:
+    def __init__(
+        self, registry: Registry | None = None, seconds: float = 1.0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._registry = registry or Registry(DOMAIN)
         self._seconds = seconds
+        self._clock = clock
         self._looked_at = -math.inf
         self._stamp: tuple[int, ...] = ()
         self._model: Model | None = None
 
     def model(self) -> Model:
         """The live version. Raises UnavailableError when there is none, DataError when it is damaged."""
-        now = time.monotonic()
+        now = self._clock()
         if self._model is None or now - self._looked_at >= self._seconds:
             stamp = self._registry.stamp()
             if self._model is None or stamp != self._stamp:

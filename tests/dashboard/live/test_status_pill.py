@@ -10,12 +10,13 @@ import pytest
 from flask.testing import FlaskClient
 
 from dashboard import app
-from dashboard.live import broker, snapshot, status_pill
+from dashboard.live import snapshot, status_pill
 from dashboard.live.snapshot import Live
 from dashboard.live.status_pill import Pulse, QueryPulse, decide
 from dashboard.pages.houses import live_view
 from lakehouse.core import run_state
-from lakehouse.streaming import checkpoints
+from lakehouse.core.states import QueryState
+from lakehouse.streaming import checkpoints, query_state
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 DEAD_PID = 2**22 + 1  # above the highest that Linux gives
@@ -26,7 +27,7 @@ def ago(seconds: float) -> datetime:
 
 
 def query(**changed: Any) -> QueryPulse:
-    usual = {"name": "houses/averages", "state": "running", "lag": 0, "rate": 20.0, "complete_at": ago(1)}
+    usual = {"name": "houses/averages", "state": QueryState.RUNNING, "lag": 0, "rate": 20.0, "complete_at": ago(1)}
     return QueryPulse(**usual | changed)
 
 
@@ -43,13 +44,16 @@ def test_a_snapshot_that_is_not_renewed_is_stale_since_it_was_taken() -> None:
 
 
 def test_a_stopped_query_is_stale_although_nothing_waits() -> None:
-    found = told(query(), query(name="houses/history", state="stopped", complete_at=ago(40)))
+    found = told(query(), query(name="houses/history", state=QueryState.STOPPED, complete_at=ago(40)))
     assert (found.word, found.since) == ("STALE", ago(40))
     assert "houses/history has stopped" in found.why
 
 
 def test_the_oldest_of_the_stale_parts_is_named() -> None:
-    first, second = query(state="stopped", complete_at=ago(9)), query(trouble="No broker.", complete_at=ago(99))
+    first, second = (
+        query(state=QueryState.STOPPED, complete_at=ago(9)),
+        query(trouble="No broker.", complete_at=ago(99)),
+    )
     assert told(first, second)[1:] == ("STALE", ago(99), "No broker.")
 
 
@@ -72,9 +76,9 @@ def test_a_growing_lag_is_catching_up_before_it_is_large() -> None:
 
 
 def test_nothing_anywhere_is_no_data_and_a_query_that_never_ran_is_stale() -> None:
-    assert told(query(state="never"), filled=False).word == "NO DATA"
-    assert told(query(state="never"), filled=True).word == "STALE"
-    assert told(query(state="never"), query(), filled=False).word == "STALE"
+    assert told(query(state=QueryState.NOT_STARTED), filled=False).word == "NO DATA"
+    assert told(query(state=QueryState.NOT_STARTED), filled=True).word == "STALE"
+    assert told(query(state=QueryState.NOT_STARTED), query(), filled=False).word == "STALE"
 
 
 def test_a_saw_tooth_does_not_grow_and_a_rising_floor_does() -> None:
@@ -87,16 +91,16 @@ def test_a_saw_tooth_does_not_grow_and_a_rising_floor_does() -> None:
 
 def test_a_query_has_ended_when_its_process_is_gone_and_it_is_silent(tmp_path: Path) -> None:
     lock = tmp_path / "averages.lock"
-    assert not broker.ended(tmp_path / "averages", ago(9), NOW)  # no lock: nothing is known
+    assert not query_state.has_ended(tmp_path / "averages", ago(9), NOW)  # no lock: nothing is known
     lock.write_text(str(DEAD_PID))
-    assert broker.ended(tmp_path / "averages", ago(9), NOW)
-    assert not broker.ended(tmp_path / "averages", ago(1), NOW)  # in another container, and alive
+    assert query_state.has_ended(tmp_path / "averages", ago(9), NOW)
+    assert not query_state.has_ended(tmp_path / "averages", ago(1), NOW)  # in another container, and alive
     lock.write_text(str(os.getpid()))
-    assert not broker.ended(tmp_path / "averages", ago(9), NOW)
+    assert not query_state.has_ended(tmp_path / "averages", ago(9), NOW)
 
 
 def test_the_title_names_lags_snapshot_and_newest_event() -> None:
-    queries = [query(lag=1200), query(name="houses/history", state="stopped", lag=None)]
+    queries = [query(lag=1200), query(name="houses/history", state=QueryState.STOPPED, lag=None)]
     lines = status_pill.title(told(*queries), queries, ago(1), ago(3)).splitlines()
     assert lines[1:3] == ["Lag of houses/averages: 1,200 events", "Lag of houses/history: unknown (stopped)"]
     assert lines[3:] == ["Last snapshot: 2026-05-01 11:59:59 UTC", "Last event: 2026-05-01 11:59:57 UTC"]

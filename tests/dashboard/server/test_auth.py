@@ -154,7 +154,7 @@ def test_a_huge_body_is_refused_before_it_is_taken(lake: Path) -> None:
 def test_a_file_without_a_token_is_told(lake: Path, content: str) -> None:
     dashboard_token.token_file().parent.mkdir(parents=True)
     dashboard_token.token_file().write_text(content)
-    with pytest.raises(UsageError, match="holds no token"):
+    with pytest.raises(UsageError, match="has no token"):
         dashboard_token.token()
 
 

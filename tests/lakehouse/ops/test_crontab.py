@@ -12,7 +12,7 @@ import pytest
 
 from lakehouse.core.locks import exclusive
 from lakehouse.errors import DataError
-from lakehouse.ops import nightly
+from lakehouse.ops import crontab as crontab_block
 from lakehouse.settings import ROOT, settings
 
 LAKE = Path(sys.executable).parent / "lake"
@@ -64,7 +64,7 @@ def clock(folder: Path, seconds: int) -> str:
 
 def line() -> tuple[list[str], str]:
     """The five fields of the crontab's line, and its command as cron hands it to sh."""
-    *fields, command = nightly.block().splitlines()[-2].split(" ", 5)
+    *fields, command = crontab_block.block().splitlines()[-2].split(" ", 5)
     return fields, command.replace(r"\%", "%")
 
 
@@ -80,7 +80,7 @@ ZONES = {
 def test_cron_runs_it_at_the_same_instant_in_every_zone_whatever_its_clocks_do(
     lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(nightly, "_handed_on", dict)
+    monkeypatch.setattr(crontab_block, "_environment", dict)
     fields, command = line()
     assert fields[0] == "*/15" and set(fields[1:]) == {"*"}  # cron runs lines with * by the clock as it then is
     due = []
@@ -102,7 +102,7 @@ def test_the_printed_line_runs_as_cron_runs_it(lake: Path, tmp_path: Path, monke
     """In an almost empty environment, through sh, % unescaped; the lock keeps the real jobs from starting."""
     monkeypatch.setenv("LAKE_VAR", f"{lake} 100%")
     settings.cache_clear()
-    assert r"100\%" in nightly.block()
+    assert r"100\%" in crontab_block.block()
     _, command = line()
     env = {"PATH": clock(tmp_path, 9 * 900), "HOME": "/"}
     with exclusive(settings().run / "nightly.lock", "The test"):
@@ -117,17 +117,17 @@ def test_a_java_that_cron_would_not_find_is_named(lake: Path, tmp_path: Path, mo
     java.touch(mode=0o755)
     monkeypatch.delenv("JAVA_HOME", raising=False)
     monkeypatch.setenv("PATH", str(java.parent))
-    monkeypatch.setattr(nightly, "CRONS_PATH", "")
-    assert f" JAVA_HOME={tmp_path / 'jdk'} " in nightly.block()
-    monkeypatch.setattr(nightly, "CRONS_PATH", str(java.parent))
-    assert "JAVA_HOME" not in nightly.block()
+    monkeypatch.setattr(crontab_block, "CRON_PATH", "")
+    assert f" JAVA_HOME={tmp_path / 'jdk'} " in crontab_block.block()
+    monkeypatch.setattr(crontab_block, "CRON_PATH", str(java.parent))
+    assert "JAVA_HOME" not in crontab_block.block()
 
 
 def test_install_adds_once_and_remove_leaves_what_was_there(crontab: Path) -> None:
     crontab.write_text(OTHERS)
     assert run("schedule", "install").stdout == "In your crontab: every night at 02:15 UTC.\n"
     installed = crontab.read_text()
-    assert installed == OTHERS + nightly.block()
+    assert installed == OTHERS + crontab_block.block()
     assert run("schedule", "install").stdout == "The crontab has these lines already.\n"
     assert crontab.read_text() == installed
     assert run("schedule", "install", "--remove").stdout == "Removed from your crontab.\n"
@@ -150,20 +150,20 @@ def test_lines_in_another_encoding_stay_byte_by_byte(
 
 def test_install_into_no_crontab(crontab: Path) -> None:
     assert run("schedule", "install").returncode == 0
-    assert crontab.read_text() == nightly.block()
+    assert crontab.read_text() == crontab_block.block()
 
 
 def test_an_old_block_is_replaced_in_its_place(lake: Path) -> None:
     old = f"# lake: begin {ROOT}\n0 0 * * * old\n# lake: end {ROOT}\n"
     other = "# lake: begin /another\n0 1 * * * other\n# lake: end /another\n"
-    after = nightly.replaced(f"{OTHERS}{old}{other}# last, without a line end", nightly.block())
-    assert after == f"{OTHERS}{nightly.block()}{other}# last, without a line end"
+    after = crontab_block.replaced(f"{OTHERS}{old}{other}# last, without a line end", crontab_block.block())
+    assert after == f"{OTHERS}{crontab_block.block()}{other}# last, without a line end"
 
 
 @pytest.mark.parametrize("text", ["# lake: begin {0}\n1 1 * * * x\n", "# lake: end {0}\n# lake: begin {0}\n"])
 def test_half_a_block_is_left_alone(lake: Path, text: str) -> None:
     with pytest.raises(DataError, match="crontab -e"):
-        nightly.replaced(text.format(ROOT), nightly.block())
+        crontab_block.replaced(text.format(ROOT), crontab_block.block())
 
 
 def test_a_crontab_that_cannot_be_read_or_written_is_not_replaced(crontab: Path, tmp_path: Path) -> None:

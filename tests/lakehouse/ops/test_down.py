@@ -38,7 +38,7 @@ def test_a_pid_that_is_another_programs_by_now_is_left_alone(
 ) -> None:
     pid = stranger.pid
     note({"supervisor_pid": pid, **created}, {"name": "kafka", "pid": pid, "create_time": time.time() - 9999})
-    assert not status.status()["running"]
+    assert not status.read_status().running
     assert status.down(timeout=5) == []
     assert stranger.poll() is None
     assert not run_state.processes_file().exists()

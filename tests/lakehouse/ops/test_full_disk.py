@@ -1,7 +1,6 @@
 """A full disk, a real one of 256 kB: what must be told is told, and what died of it is started again."""
 
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -11,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from lakehouse.core import run_state
-from lakehouse.core.restart_policy import LONGEST, wait_after
-from lakehouse.ops.supervisor import Service, Supervisor
+from lakehouse.core import restart_policy, run_state
+from lakehouse.ops.service import Service
+from lakehouse.ops.supervisor import Supervisor
 from lakehouse.settings import settings
 from tests.audit.disk import fill, small_disk
 
@@ -49,10 +48,9 @@ def test_a_file_that_tells_what_runs_is_written_over_when_there_is_no_space(disk
 
 
 def test_what_died_of_a_full_disk_is_started_until_there_is_space(disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lakehouse.ops.supervisor.MAX_FAILURES", 1)
-    monkeypatch.setattr("lakehouse.ops.supervisor.wait_after", lambda failures: 0.1)
-    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
-    supervisor = Supervisor(lambda line: None, {"domains": []})
+    monkeypatch.setattr(restart_policy, "MAX_FAILURES", 1)
+    monkeypatch.setattr(restart_policy, "wait_after", lambda failures: 0.1)
+    supervisor = Supervisor(lambda line: None)
     asked = [sys.executable, "-c", DIES_OF_IT, str(disk / "wanted")]
 
     def command() -> list[str]:
@@ -60,7 +58,7 @@ def test_what_died_of_a_full_disk_is_started_until_there_is_space(disk: Path, mo
         (disk / "settings").unlink()
         return asked
 
-    service = Service("kafka", lambda: command() if service.restarts % 2 else asked)
+    service = Service("kafka", lambda: command() if service.policy.restarts % 2 else asked)
     settings().log.mkdir(parents=True)
     service.log_file.touch()
     ballast = fill(disk)
@@ -69,19 +67,17 @@ def test_what_died_of_a_full_disk_is_started_until_there_is_space(disk: Path, mo
     watching.start()
     try:
         until = time.monotonic() + 60
-        while service.restarts < 6 and time.monotonic() < until:
+        while service.policy.restarts < 6 and time.monotonic() < until:
             time.sleep(0.05)
-        assert (service.restarts >= 6, service.state != "failed") == (True, True)
+        assert (service.policy.restarts >= 6, service.state != "failed") == (True, True)
         ballast.unlink()
         while not (disk / "wanted").exists() or (disk / "wanted").stat().st_size < 4096:
             assert time.monotonic() < until
             time.sleep(0.05)
     finally:
-        supervisor._asked_to_stop()
+        supervisor.request_stop()
         watching.join()
         supervisor.stop()
-        for number, handler in zip((signal.SIGTERM, signal.SIGINT), before, strict=True):
-            signal.signal(number, handler)
 
 
 def test_log_lines_that_the_disk_refuses_are_dropped() -> None:
@@ -93,4 +89,5 @@ def test_log_lines_that_the_disk_refuses_are_dropped() -> None:
 
 
 def test_the_wait_stays_the_longest_after_a_night_of_failures() -> None:
-    assert [wait_after(failures) for failures in (1, 2, 6, 5000)] == [1, 2, LONGEST, LONGEST]
+    longest = restart_policy.LONGEST
+    assert [restart_policy.wait_after(failures) for failures in (1, 2, 6, 5000)] == [1, 2, longest, longest]

@@ -40,7 +40,7 @@ def test_a_lake_with_the_committed_sales_cannot_begin_empty(lake: Path) -> None:
     done = run(lake, "up", "houses", "--empty")
     assert done.returncode == RefusedError.exit_code
     assert done.stderr.startswith(
-        "Error: House sales cannot begin with --empty: this lake holds data to begin with already, in "
+        "Error: House sales cannot begin with --empty: this lake already has initial data, in "
     )
     assert "LAKE_VAR=<another folder> lake up houses --empty" in done.stderr
     assert [file.name for file in (lake / "data/houses").iterdir()] == ["manifest.json"]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lakehouse.ops import log_writer
-from lakehouse.ops.supervisor import Service
+from lakehouse.ops.service import Service
 
 LINES = 20_000
 TALKS = f"for n in range({LINES}): print('line', n, flush=n % 100 == 0)"
@@ -82,9 +82,9 @@ def test_a_pump_that_is_killed_is_replaced_and_the_process_hears_nothing_of_it(t
     until = time.monotonic() + 20
     while not said(talker) and time.monotonic() < until:
         time.sleep(0.02)
-    assert talker._pump and talker.process
-    talker._pump.send_signal(signal.SIGKILL)
-    talker._pump.wait()
+    assert talker._log_writer and talker.process
+    talker._log_writer.send_signal(signal.SIGKILL)
+    talker._log_writer.wait()
     seen = len(said(talker))
     talker.keep_log()
     while len(said(talker)) <= seen + 5 and time.monotonic() < until:

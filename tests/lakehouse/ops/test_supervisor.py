@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -13,11 +12,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lakehouse.core import run_state
-from lakehouse.core.locks import exclusive
-from lakehouse.errors import LakeError, RefusedError, UnavailableError
+from lakehouse.core import restart_policy, run_state
+from lakehouse.errors import LakeError, UnavailableError
 from lakehouse.ops import status
-from lakehouse.ops.supervisor import Service, Supervisor
+from lakehouse.ops.service import Service
+from lakehouse.ops.supervisor import Supervisor
 
 pytestmark = pytest.mark.usefixtures("lake")
 POLITE = """
@@ -34,12 +33,9 @@ def python(code: str) -> Callable[[], list[str]]:
 
 @pytest.fixture
 def supervisor() -> Iterator[Supervisor]:
-    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
-    supervisor = Supervisor(lambda line: None, {"domains": []})
+    supervisor = Supervisor(lambda line: None)
     yield supervisor
     supervisor.stop()
-    for number, handler in zip((signal.SIGTERM, signal.SIGINT), before, strict=True):
-        signal.signal(number, handler)
 
 
 def up(service: Service) -> bool:
@@ -53,7 +49,7 @@ def run_until(supervisor: Supervisor, condition: Callable[[], bool], seconds: fl
         until = time.monotonic() + seconds
         while not condition() and time.monotonic() < until:
             time.sleep(0.05)
-        supervisor._asked_to_stop()
+        supervisor.request_stop()
 
     threading.Thread(target=end, daemon=True).start()
     supervisor.run()
@@ -66,7 +62,7 @@ def test_it_waits_until_a_service_is_ready_and_tells_others(supervisor: Supervis
     assert supervisor.wait(service)
     told = json.loads(run_state.processes_file().read_text())["processes"]
     assert [(process["name"], process["state"]) for process in told] == [("polite", "running")]
-    assert [process["name"] for process in status.running_processes()] == ["polite"]
+    assert [process.name for process in status.running_processes()] == ["polite"]
 
 
 def test_a_service_that_dies_at_its_start_is_an_error_with_its_own_words(supervisor: Supervisor) -> None:
@@ -91,13 +87,13 @@ def test_a_start_that_was_refused_is_not_tried_again(supervisor: Supervisor) -> 
     service = Service("refused", python("import sys; print('Error: no.'); sys.exit(78)"))
     supervisor.start(service)
     assert run_until(supervisor, lambda: service.state == "failed")
-    assert (service.restarts, service.failures) == (0, 1)
+    assert (service.policy.restarts, service.policy.failures) == (0, 1)
 
 
 def test_a_service_that_lacks_something_is_tried_until_it_is_there(
     supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("lakehouse.ops.supervisor.MAX_FAILURES", 1)
+    monkeypatch.setattr(restart_policy, "MAX_FAILURES", 1)
     there = tmp_path / "there"
     waits = f"import pathlib, sys\nif not pathlib.Path({str(there)!r}).exists(): sys.exit(69)\n"
     service = Service("waits", python(waits + POLITE), ready=up)
@@ -114,17 +110,17 @@ def test_a_service_that_is_killed_is_started_again(supervisor: Supervisor) -> No
     assert supervisor.wait(service)
     assert service.process
     os.kill(service.process.pid, signal.SIGKILL)
-    assert run_until(supervisor, lambda: service.restarts == 1 and service.state == "running")
+    assert run_until(supervisor, lambda: service.policy.restarts == 1 and service.state == "running")
 
 
 def test_a_service_that_fails_again_and_again_is_left_alone(
     supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lakehouse.ops.supervisor.MAX_FAILURES", 2)
+    monkeypatch.setattr(restart_policy, "MAX_FAILURES", 2)
     service = Service("broken", python("import sys; sys.exit('Error: no cheese.')"))
     supervisor.start(service)
     assert run_until(supervisor, lambda: service.state == "failed")
-    assert service.restarts == 1
+    assert service.policy.restarts == 1
     assert "no cheese" in service.last_error
 
 
@@ -132,7 +128,7 @@ def test_work_that_is_done_is_not_started_again(supervisor: Supervisor) -> None:
     service = Service("once", python("pass"), once=True)
     supervisor.start(service)
     assert run_until(supervisor, lambda: service.state == "finished")
-    assert service.restarts == 0
+    assert service.policy.restarts == 0
 
 
 def test_stop_ends_all_and_kills_what_does_not_listen(supervisor: Supervisor) -> None:
@@ -149,24 +145,10 @@ def test_stop_ends_all_and_kills_what_does_not_listen(supervisor: Supervisor) ->
     assert not run_state.processes_file().exists()
 
 
-def test_a_second_holder_of_a_lock_is_refused_with_the_pid_of_the_first(tmp_path: Path) -> None:
-    with exclusive(tmp_path / "x.lock", "The lake"):
-        code = f"""
-from pathlib import Path
-from lakehouse.core.locks import exclusive
-with exclusive(Path({str(tmp_path / "x.lock")!r}), "The lake"): pass
-"""
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-        assert f"The lake is already running (pid {os.getpid()})" in done.stderr
-    with exclusive(tmp_path / "x.lock", "The lake"):
-        pass
-    assert issubclass(RefusedError, LakeError)
-
-
 def test_what_is_to_come_after_others_starts_when_they_are_done_or_have_failed(
     supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lakehouse.ops.supervisor.MAX_FAILURES", 1)
+    monkeypatch.setattr(restart_policy, "MAX_FAILURES", 1)
     done = Service("done", python("import time; time.sleep(1)"), once=True)
     broken = Service("broken", python("raise SystemExit(3)"), once=True)
     last = Service("last", python("print('up')"), once=True)
@@ -181,21 +163,21 @@ def test_what_is_to_come_after_others_starts_when_they_are_done_or_have_failed(
 def test_what_waiting_heals_is_none_of_the_five_failures(
     supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lakehouse.ops.supervisor.MAX_FAILURES", 2)
-    monkeypatch.setattr("lakehouse.ops.supervisor.wait_after", lambda tries: 0.0)
+    monkeypatch.setattr(restart_policy, "MAX_FAILURES", 2)
+    monkeypatch.setattr(restart_policy, "wait_after", lambda tries: 0.0)
     codes = iter([69, 69, 1, 69, 1])
     service = Service("waits", lambda: [sys.executable, "-c", f"import sys; sys.exit({next(codes)})"])
     supervisor.start(service)
     assert run_until(supervisor, lambda: service.state == "failed")
-    assert (service.failures, service.tries, service.restarts) == (2, 5, 4)
+    assert (service.policy.failures, service.policy.tries, service.policy.restarts) == (2, 5, 4)
 
 
 @pytest.mark.parametrize("error", [UnavailableError("PostgreSQL is not installed."), LakeError("No."), ValueError("x")])
 def test_a_command_that_cannot_be_made_takes_nobody_else_along(
     supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    monkeypatch.setattr("lakehouse.ops.supervisor.MAX_FAILURES", 2)
-    monkeypatch.setattr("lakehouse.ops.supervisor.wait_after", lambda tries: 0.0)
+    monkeypatch.setattr(restart_policy, "MAX_FAILURES", 2)
+    monkeypatch.setattr(restart_policy, "wait_after", lambda tries: 0.0)
     first = iter([[sys.executable, "-c", "raise SystemExit(1)"]])
 
     def command() -> list[str]:
@@ -207,7 +189,7 @@ def test_a_command_that_cannot_be_made_takes_nobody_else_along(
     for service in (broken, polite):
         supervisor.start(service)
     heals = isinstance(error, UnavailableError)
-    assert run_until(supervisor, lambda: broken.restarts > 3 if heals else broken.state == "failed")
+    assert run_until(supervisor, lambda: broken.policy.restarts > 3 if heals else broken.state == "failed")
     assert str(error) in broken.last_error
     assert polite.process and polite.process.poll() is None
 
@@ -226,3 +208,17 @@ def test_a_ready_check_that_breaks_ends_nothing(supervisor: Supervisor) -> None:
     supervisor.start(waited)
     with pytest.raises(LakeError, match=r"waited was not ready within 0 s: ValueError: no number\."):
         supervisor.wait(waited)
+
+
+def test_signals_stop_it_only_when_it_is_to_handle_them(supervisor: Supervisor) -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+    service = Service("polite", python(POLITE), ready=lambda _: False)
+    assert signal.getsignal(signal.SIGTERM) != supervisor.request_stop
+    supervisor.handle_signals()
+    try:
+        supervisor.start(service)
+        threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM)).start()
+        assert not supervisor.wait(service)
+    finally:
+        for number, handler in zip((signal.SIGTERM, signal.SIGINT), before, strict=True):
+            signal.signal(number, handler)

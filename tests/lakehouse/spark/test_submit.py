@@ -17,15 +17,17 @@ from lakehouse.spark import jars, java, submit
 
 
 def test_flags_before_the_script_are_sparks_and_those_after_it_the_jobs() -> None:
-    flags, script, options = submit.split(
+    flags, job, options = submit.split(
         ["--conf", "a=b", "--py-files", "x.py", "jobs/houses/stream.py", "--query", "history"]
     )
     assert flags == ["--conf", "a=b", "--py-files", "x.py"]
-    assert script.name == "stream.py"
+    assert (job.script.name, job.command()) == ("stream.py", [sys.executable, str(job.script)])
     assert options == ["--query", "history"]
 
 
-@pytest.mark.parametrize("arguments", [[], ["--master", "local"], ["jobs/houses/no.py"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["--master", "local"], ["jobs/houses/no.py"], ["-m"], ["-m", "lakehouse.no"]]
+)
 def test_no_job_is_a_usage_error(arguments: list[str]) -> None:
     with pytest.raises(UsageError):
         submit.split(arguments)
@@ -94,8 +96,23 @@ def test_a_driver_on_the_cluster_is_seen_however_it_is_asked_for(given: list[str
 
 def test_a_word_that_belongs_to_a_flag_is_no_job() -> None:
     words = ["--conf=spark.submit.pyFiles=a.py", "--archives", "b.py", "--py-files=c.py", "-v", "jobs/houses/train.py"]
-    flags, script, _ = submit.split([*words, "--x.py"])
-    assert (flags, script.name) == (words[:-1], "train.py")
+    flags, job, _ = submit.split([*words, "--x.py"])
+    assert (flags, job.script.name) == (words[:-1], "train.py")
+
+
+@pytest.mark.parametrize("job", [["-m", "lakehouse.tables.maintain"], ["lakehouse/tables/maintain.py"]])
+def test_what_is_the_platforms_runs_as_a_module_that_no_file_beside_it_or_here_can_disturb(
+    root: Path, tmp_path: Path, job: list[str]
+) -> None:
+    flags, found, options = submit.split(["--conf", "a=b", *job, "-m", "x"])
+    assert (flags, found, options) == (
+        ["--conf", "a=b"],
+        (root / "lakehouse/tables/maintain.py", "lakehouse.tables.maintain"),
+        ["-m", "x"],
+    )
+    (tmp_path / "typer.py").write_text("raise SystemExit(3)")
+    done = subprocess.run([*found.command(), "--help"], env=submit.environment([]), cwd=tmp_path, check=False)
+    assert done.returncode == 0
 
 
 def test_a_cluster_has_shuffle_partitions_of_its_own_and_given_ones_beat_them() -> None:

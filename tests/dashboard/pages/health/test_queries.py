@@ -10,12 +10,14 @@ from urllib.parse import unquote
 import pytest
 from dash.development.base_component import Component
 
-from dashboard.live.broker import ProcessView, TopicView
+from dashboard.live.broker import TopicView
 from dashboard.live.health import HealthView
-from dashboard.live.query_health import PartitionLag, QueryHealth, query_health, seconds_of
+from dashboard.live.queries import PartitionLag, QueryHealth, query_health, seconds_of
 from dashboard.pages.health import history, queries
 from dashboard.ui import sparkline
+from lakehouse.core.states import ProcessState, QueryState
 from lakehouse.kafka.peek import Peeked, shown
+from lakehouse.ops.status import ProcessView
 from lakehouse.streaming import checkpoints
 from lakehouse.streaming.progress_metrics import History
 from tests.dashboard.pages.health import health_fakes
@@ -24,8 +26,9 @@ NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 ENDS = ((("houses", 0), 100), (("houses", 1), 50))
 TOPIC = TopicView("houses", 150, 1.0, ENDS, ((("houses", 0), 10), (("houses", 1), 0)))
 PARTS = (PartitionLag("houses", 0, 97, 100, 3), PartitionLag("houses", 1, 50, 50, 0))
-AVERAGES = QueryHealth("houses", "averages", "running", "0 seconds", 9, 20.25, 40.5, 0.45, partitions=PARTS, lag=3)
-HISTORY = QueryHealth("houses", "history", "running", "10 seconds", 4, 20.0, 14.0, 12.0, 10.0, partitions=PARTS, lag=3)
+RUNNING = QueryState.RUNNING
+AVERAGES = QueryHealth("houses", "averages", RUNNING, "0 seconds", 9, 20.25, 40.5, 0.45, partitions=PARTS, lag=3)
+HISTORY = QueryHealth("houses", "history", RUNNING, "10 seconds", 4, 20.0, 14.0, 12.0, 10.0, partitions=PARTS, lag=3)
 UPDATES = TopicView("updates", 7, 0.5, ((("updates", 0), 7),), ((("updates", 0), 2),))
 VIEW = HealthView(NOW, (AVERAGES, HISTORY), {"houses": (TOPIC, UPDATES)})
 
@@ -69,10 +72,10 @@ def test_a_query_from_which_retention_is_about_to_take_records_is_told(
 def test_a_query_is_put_together_from_checkpoint_progress_broker_and_supervisor() -> None:
     health_fakes.checkpoint("averages", watermark_ms=1_777_636_740_000)
     health_fakes.progress("averages", NOW)
-    process = ProcessView("houses.stream", "running", restarts=2, last_error="exit code 1: it hurt")
+    process = ProcessView("houses.stream", ProcessState.RUNNING, restarts=2, last_error="exit code 1: it hurt")
     found = query_health("houses", "averages", TOPIC, process, NOW)
     assert found == QueryHealth(
-        "houses", "averages", "running", "0 seconds", 9, 20.25, 40.5, 0.45, 10.0, PARTS, 3,
+        "houses", "averages", RUNNING, "0 seconds", 9, 20.25, 40.5, 0.45, 10.0, PARTS, 3,
         NOW - timedelta(minutes=1), 24, 9376, (("addBatch", 300), ("triggerExecution", 450)), 2,
         "exit code 1: it hurt", NOW - timedelta(seconds=1),
     )  # fmt: skip
@@ -95,7 +98,7 @@ def test_a_query_is_put_together_from_checkpoint_progress_broker_and_supervisor(
 def test_the_state_of_a_query(seconds: int, supervised: str | None, error: str, state: str) -> None:
     health_fakes.checkpoint("averages")
     health_fakes.progress("averages", NOW - timedelta(seconds=seconds), error=error)
-    process = ProcessView("houses.stream", supervised) if supervised else None
+    process = ProcessView("houses.stream", ProcessState(supervised)) if supervised else None
     found = query_health("houses", "averages", TOPIC, process, NOW)
     assert (found.state, found.last_error) == (state, error)
     assert (found.input_rate is None) == (state != "running")
@@ -103,14 +106,16 @@ def test_the_state_of_a_query(seconds: int, supervised: str | None, error: str, 
 
 @pytest.mark.usefixtures("lake")
 def test_a_query_that_its_own_process_starts_again() -> None:
-    process = ProcessView("houses.stream", "running", restarts=1)
+    process = ProcessView("houses.stream", ProcessState.RUNNING, restarts=1)
     health_fakes.checkpoint("averages")
     told = {"restarts": 2, "last_error": "it hurt"}
     health_fakes.progress("averages", NOW, state="backing off", error="it hurt", **told)
     found = query_health("houses", "averages", TOPIC, process, NOW)
     assert (found.state, found.restarts, found.last_error) == ("restarting", 3, "it hurt")
     assert query_health("houses", "averages", TOPIC, process, NOW + timedelta(minutes=1)).state == "failed"
-    assert query_health("houses", "averages", TOPIC, replace(process, state="stopped"), NOW).state == "failed"
+    assert (
+        query_health("houses", "averages", TOPIC, replace(process, state=ProcessState.STOPPED), NOW).state == "failed"
+    )
     health_fakes.progress("averages", NOW, state="failed", error="it hurt", **told)
     assert query_health("houses", "averages", TOPIC, process, NOW).state == "failed"
     health_fakes.progress("averages", NOW, state="running", **told)
@@ -160,7 +165,7 @@ def test_a_batch_longer_than_its_pace_is_over() -> None:
 
 
 def test_the_last_error_is_shown_as_text_under_its_query() -> None:
-    view = replace(VIEW, queries=(replace(AVERAGES, last_error="<b>it hurt</b>", state="failed"),))
+    view = replace(VIEW, queries=(replace(AVERAGES, last_error="<b>it hurt</b>", state=QueryState.FAILED),))
     told = next(part for part in walk(queries.queries_table(view)) if hasattr(part, "data-error-of"))
     assert "<b>it hurt</b>" in words(told)
 

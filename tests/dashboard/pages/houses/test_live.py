@@ -11,12 +11,13 @@ from dash.development.base_component import Component
 from plotly.utils import PlotlyJSONEncoder
 
 from dashboard.app import pages
-from dashboard.live.broker import ProcessView
 from dashboard.live.snapshot import DomainView, Live
 from dashboard.pages import overview
 from dashboard.pages.houses import live_view, parity
 from dashboard.ui import event_grid, flow
 from jobs.houses import schema
+from lakehouse.core.states import ProcessState
+from lakehouse.ops.status import ProcessView
 
 Write = Callable[..., None]
 Build = Callable[..., dict[str, Any]]
@@ -160,7 +161,9 @@ def test_the_overview_counts_history_and_dead_letters(look: Any, write: Write, s
 
 def test_processes_are_listed_with_their_trouble() -> None:
     shown = as_json(
-        overview.processes([ProcessView("kafka", "running"), ProcessView("stream", "failed", 1, "no disk")])
+        overview.processes(
+            [ProcessView("kafka", ProcessState.RUNNING), ProcessView("stream", ProcessState.FAILED, 1, "no disk")]
+        )
     )
     assert "failed, 1 restart: no disk" in shown
     assert overview.processes([]) == []

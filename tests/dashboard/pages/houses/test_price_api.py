@@ -1,6 +1,5 @@
 """GET /api/houses/<id>/price: the pricer's own answer, or a sentence and the right status."""
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from flask.testing import FlaskClient
 from dashboard import app
 from dashboard.live import snapshot
 from dashboard.live.snapshot import Live
+from dashboard.pages.houses import pricing
 from jobs.houses.price_model.pricer import Pricer
 from lakehouse.models.registry import Registry
 from tests.jobs.houses.price_model import fitting
@@ -89,11 +89,12 @@ def test_a_damaged_model_is_a_sentence(client: FlaskClient, publish: Publish) ->
 def test_the_next_answer_after_a_switch_is_the_new_ones(
     client: FlaskClient, publish: Publish, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    now = [100.0]
+    monkeypatch.setattr(pricing.shared(), "pricer", Pricer(clock=lambda: now[0]))
     publish()
     first = client.get(f"/api/houses/{HOUSE}/price").json
     publish(factor=2.0)
-    later = time.monotonic() + 2  # past the second for which the pricer does not look again
-    monkeypatch.setattr(time, "monotonic", lambda: later)
+    now[0] += 2  # past the second for which the pricer does not look again
     second = client.get(f"/api/houses/{HOUSE}/price").json
     assert (first["version"], second["version"]) == ("v0001", "v0002")
     assert second["price"] == pytest.approx(2 * first["price"])
