@@ -41,7 +41,7 @@ def wanted(ids: list[str], file: Path | None, everything: bool, known: Model) ->
 def predict(published: Model, folder: Path, ids: list[str]) -> pa.Table:
     """id, price, low and high in dollars, one row per known house, as Spark scores them."""
     houses = published.houses(ids)
-    safe_pipelines.check(folder / SPARK, pipeline.CLASSES)  # before Spark is started for nothing
+    safe_pipelines.check_stages(folder / SPARK, pipeline.CLASSES)  # before Spark is started for nothing
     spark = spark_session(f"{DOMAIN.name}-predict")
     scored = pipeline.score(spark, pipeline.load(folder / SPARK), published.fit, houses)
     spark.stop()

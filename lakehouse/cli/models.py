@@ -8,8 +8,7 @@ import typer
 from lakehouse.cli.terminal import console, grid, print_json
 from lakehouse.contract.discovery import domains
 from lakehouse.errors import DataError, UnavailableError, UsageError
-from lakehouse.models import comparison
-from lakehouse.models import registry as models
+from lakehouse.models import comparison, versions
 from lakehouse.models.manifests import best
 from lakehouse.models.registry import Registry
 
@@ -22,7 +21,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
 def _registry(domain: str | None) -> Registry:
     """The registry of the named domain, else of the only one that has models."""
-    known = models.domains()
+    known = versions.domains()
     if domain is not None and domain not in {*known, *domains()}:
         raise UsageError(f"There is no domain {domain!r}.", f"Domains: {', '.join(domains())}.")
     if domain is None and len(known) > 1:

@@ -15,7 +15,7 @@ _PIPELINE = "org.apache.spark.ml.PipelineModel"
 _LONGEST = 1024 * 1024  # of a stage's metadata, in bytes
 
 
-def check(folder: Path, classes: Collection[str] | None = None) -> None:
+def check_stages(folder: Path, classes: Collection[str] | None = None) -> None:
     """Look at every stage's class and every file before Spark loads any. Raises DataError naming the file.
 
     `classes` are all that the model may consist of; without them any stage that is Spark's own passes.

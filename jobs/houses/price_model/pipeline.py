@@ -120,7 +120,7 @@ def as_data(fitted: PipelineModel, basis: Basis, means: house_columns.Floats, sh
 
 def load(folder: Path) -> PipelineModel:
     """A saved pipeline, once each of its stages is one of ours. Raises DataError naming the file that is not."""
-    safe_pipelines.check(folder, CLASSES)
+    safe_pipelines.check_stages(folder, CLASSES)
     return PipelineModel.load(str(folder))
 
 
