@@ -70,7 +70,7 @@ SET = {
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
-def made(
+def process_environment(
     given: Mapping[str, str], keep: Collection[str] = (), own_server: bool = True, local: bool = False
 ) -> dict[str, str]:
     """The environment for a process of ours, from the one that is given.
@@ -101,8 +101,8 @@ def _direct(given: Mapping[str, str]) -> dict[str, str]:
 
 def ours(local: bool = False) -> dict[str, str]:
     """The environment for a process that this one starts."""
-    keep = re.split(r"[,\s]+", settings().keep_environment)
-    return made(os.environ, keep, own_server=settings().postgres_dsn != "embedded", local=local)
+    kept_names = re.split(r"[,\s]+", settings().keep_environment)
+    return process_environment(os.environ, kept_names, own_server=settings().postgres_dsn != "embedded", local=local)
 
 
 def clean() -> None:

@@ -12,14 +12,14 @@ OTHERS = ("DEBUG", "LOG_FORMAT", "PYTHON", "MAKE_ARCHIVE", "FAULT", "POSTGRES_PA
 TESTS = f"{PREFIX}REQUIRE_"
 
 
-def known() -> list[str]:
+def known_names() -> list[str]:
     """The names of all variables that mean something to us."""
     return sorted(f"{PREFIX}{name.upper()}" for name in (*Settings.model_fields, *OTHERS))
 
 
-def check(given: Iterable[str]) -> None:
+def check_names(given: Iterable[str]) -> None:
     """Raises UsageError for a variable with our prefix that means nothing: a mistyped setting is not passed over."""
-    names = known()
+    names = known_names()
     for name in sorted(given):
         if name.startswith(PREFIX) and name not in names and not name.startswith(TESTS):
             near = get_close_matches(name, names, 1, 0.75)

@@ -112,15 +112,15 @@ class Settings(BaseSettings):
 def settings() -> Settings:
     """The settings of this process. Raises UsageError, naming the setting, for one that cannot be used."""
     try:
-        found = Settings()
+        values = Settings()
     except ValidationError as error:
         raise UsageError(*_refusal(error)) from None
-    for folder, fix in ((ROOT, "Move the checkout."), (found.var, "Name another one with LAKE_VAR.")):
+    for folder, fix in ((ROOT, "Move the checkout."), (values.var, "Name another one with LAKE_VAR.")):
         if unfit := _UNFIT.search(str(folder)):
             raise UsageError(
                 f"The path of {str(folder)!r} has {unfit[0]!r} in it, which Kafka, Spark or Delta misread.", fix
             )
-    return found
+    return values
 
 
 def _refusal(error: ValidationError) -> tuple[str, str]:

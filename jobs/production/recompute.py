@@ -46,7 +46,7 @@ def recompute(spark: SparkSession) -> DataFrame:
 def stores(spark: SparkSession) -> tuple[DataFrame, DataFrame]:
     """The totals as Delta and as PostgreSQL hold them after the same batch; a live stream may be between the two."""
     schema = ", ".join(f"{name} {kind}" for name, kind in TOTALS.columns.items())
-    held = postgres.held(TOTALS)
+    held = postgres.read_rows(TOTALS)
     delta = table_io.read(TOTALS).to_pylist()  # after PostgreSQL, which is written first
     rows = [[tuple(row[name] for name in TOTALS.columns) for row in side] for side in (delta, held)]
     return spark.createDataFrame(rows[0], schema), spark.createDataFrame(rows[1], schema)

@@ -33,14 +33,14 @@ def audit(
         print_json(results)
     for result in [] if as_json else results:
         _show(result)
-    if wrong := [told for result in results if not result["clean"] for told in off(result)]:
+    if wrong := [finding for result in results if not result["clean"] for finding in off(result)]:
         raise LakeError(f"The audit found something off. {wrong[0]}", "The whole of it: `lake audit`." * as_json)
 
 
 def _show(result: Result) -> None:
     pace = result["records"] / max(result["seconds"], 0.001)
-    told = f"{result['records']:,} records in {result['seconds']:.1f} s, {pace:,.0f}/s"
-    console().print(f"Audit of {result['domain']}, {result['at'][:19].replace('T', ' ')} UTC: {told}")
+    summary = f"{result['records']:,} records in {result['seconds']:.1f} s, {pace:,.0f}/s"
+    console().print(f"Audit of {result['domain']}, {result['at'][:19].replace('T', ' ')} UTC: {summary}")
     console().print("")
     console().print(_partitions(result))
     console().print("")

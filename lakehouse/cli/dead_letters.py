@@ -35,7 +35,7 @@ def list_dead_letters(
     """Show how many dead letters there are by reason, and the newest of them."""
     from lakehouse.dead_letters.store import newest, reasons
 
-    tables = [found.dead_letters for found in load_all([domain] if domain else [])]
+    tables = [each.dead_letters for each in load_all([domain] if domain else [])]
     counts = {table.domain: reasons(table) for table in tables}
     letters = [letter for table in tables for letter in newest(table, limit)]
     if as_json:
@@ -44,13 +44,13 @@ def list_dead_letters(
     if not any(counts.values()):
         console().print("No dead letters.")
         return
-    most = max(n for found in counts.values() for n in found.values())
-    by_reason = [
-        (name, reason, f"{n:,}", "█" * max(1, round(BAR * n / most)))
-        for name, found in counts.items()
-        for reason, n in found.items()
+    most = max(count for by_reason in counts.values() for count in by_reason.values())
+    rows = [
+        (name, reason, f"{count:,}", "█" * max(1, round(BAR * count / most)))
+        for name, by_reason in counts.items()
+        for reason, count in by_reason.items()
     ]
-    console().print(grid("domain", "reason", "count", "", rows=by_reason), "")
+    console().print(grid("domain", "reason", "count", "", rows=rows), "")
     shown = [
         (
             f"{letter['recorded_at']:%Y-%m-%d %H:%M:%S}",

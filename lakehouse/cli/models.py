@@ -21,15 +21,15 @@ AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
 def _registry(domain: str | None) -> Registry:
     """The registry of the named domain, else of the only one that has models."""
-    known = versions.domains()
-    if domain is not None and domain not in {*known, *domains()}:
+    with_models = versions.domains()
+    if domain is not None and domain not in {*with_models, *domains()}:
         raise UsageError(f"There is no domain {domain!r}.", f"Domains: {', '.join(domains())}.")
-    if domain is None and len(known) > 1:
-        raise UsageError(f"Several domains have models: {', '.join(known)}.", "Name one: --domain NAME.")
-    if not known or (domain is not None and domain not in known):
+    if domain is None and len(with_models) > 1:
+        raise UsageError(f"Several domains have models: {', '.join(with_models)}.", "Name one: --domain NAME.")
+    if not with_models or (domain is not None and domain not in with_models):
         train = f"./spark-submit.sh jobs/{domain or '<domain>'}/train.py"
         raise UnavailableError(f"There is no model{f' of {domain}' if domain else ''} yet.", f"Train one: `{train}`.")
-    return Registry(domain or known[0])
+    return Registry(domain or with_models[0])
 
 
 def _row(manifest: Mapping[str, Any], live: str | None, best_ever: str | None) -> dict[str, Any]:

@@ -23,10 +23,10 @@ def grid(*columns: str, rows: Iterable[Iterable[object]] = ()) -> "Grid":
     """A table without borders."""
     from rich.table import Table as Grid
 
-    made = Grid(*columns, box=None, pad_edge=False)
+    table = Grid(*columns, box=None, pad_edge=False)
     for row in rows:
-        made.add_row(*[str(cell) for cell in row])
-    return made
+        table.add_row(*[str(cell) for cell in row])
+    return table
 
 
 def print_json(value: Any) -> None:

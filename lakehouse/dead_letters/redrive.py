@@ -63,7 +63,7 @@ def plan(
     """What would be sent. A letter that was sent before, or that is itself the result of a sending, only if `again`;
     one of which only the start is kept, only if `mended`.
     """
-    made = Plan()
+    new_plan = Plan()
     cut = set() if mended else set(places(dead_letters, CUT))
     before, results = _record(dead_letters)
     original = _headers_on_topic(bootstrap_servers, dead_letters, wanted)
@@ -71,16 +71,16 @@ def plan(
         headers = original.get(where, [])
         round_trips = max(results.get(where, 0), _count(headers))
         if where in cut:
-            made.left_out[where] = "is not whole: only its start was kept; --patch-file can give it a new value"
+            new_plan.left_out[where] = "is not whole: only its start was kept; --patch-file can give it a new value"
         elif where in before and not again:
-            made.left_out[where] = before[where]
+            new_plan.left_out[where] = before[where]
         elif round_trips and not again:
-            made.left_out[where] = "was sent again before and has come back"
+            new_plan.left_out[where] = "was sent again before and has come back"
         else:
-            made.ready.append(where)
-            made.counts[where] = round_trips + 1
-            made.headers[where] = [header for header in headers if header[0] not in (FROM, COUNT)]
-    return made
+            new_plan.ready.append(where)
+            new_plan.counts[where] = round_trips + 1
+            new_plan.headers[where] = [header for header in headers if header[0] not in (FROM, COUNT)]
+    return new_plan
 
 
 def _record(dead_letters: Table) -> tuple[dict[Place, str], dict[Place, int]]:
@@ -102,14 +102,14 @@ def _record(dead_letters: Table) -> tuple[dict[Place, str], dict[Place, int]]:
 
 def _count(headers: Headers) -> int:
     """How often the event has been sent again, as its own header says."""
-    told = dict(headers).get(COUNT)
-    return int(told) if told and told.isdigit() else int(FROM in dict(headers))
+    count = dict(headers).get(COUNT)
+    return int(count) if count and count.isdigit() else int(FROM in dict(headers))
 
 
 def _headers_on_topic(bootstrap_servers: str, dead_letters: Table, wanted: Sequence[Place]) -> dict[Place, Headers]:
     """Headers of the records that are still on the topic as the dead letters have them."""
-    consumer = Consumer(client.onlooker(bootstrap_servers, "lake-redrive"))
-    found: dict[Place, Headers] = {}
+    consumer = client.assigned_consumer(bootstrap_servers, "lake-redrive")
+    headers_of: dict[Place, Headers] = {}
     following = Place("", 0, 0)
     try:
         for letter in (letter for chunk in in_chunks(dead_letters, sorted(wanted), CHUNK) for letter in chunk):
@@ -120,10 +120,10 @@ def _headers_on_topic(bootstrap_servers: str, dead_letters: Table, wanted: Seque
             following = where._replace(offset=where.offset + 1) if message is not None else Place("", 0, 0)
             if message is not None and (message.key(), message.value()) == (letter.key, letter.value):
                 headers = message.headers() or []
-                found[where] = list(headers.items() if isinstance(headers, dict) else headers)
+                headers_of[where] = list(headers.items() if isinstance(headers, dict) else headers)
     finally:
         consumer.close()
-    return found
+    return headers_of
 
 
 def _at(consumer: Consumer, where: Place) -> Message | None:
@@ -146,11 +146,8 @@ def send(bootstrap_servers: str, dead_letters: Table, planned: Plan, patch: Patc
     """
     run_id = uuid.uuid4().hex
     done: dict[Place, Place] = {}
-    producer = Producer(
-        {"bootstrap.servers": bootstrap_servers, "acks": "all", "enable.idempotence": True, "log_level": 0}
-        | client.security()
-        | {"message.max.bytes": 100_000_000, "delivery.timeout.ms": int(ANSWER_SECONDS * 1000)}
-    )
+    limits = {"message.max.bytes": 100_000_000, "delivery.timeout.ms": int(ANSWER_SECONDS * 1000)}
+    producer = client.producer(bootstrap_servers, limits)
     for chunk in in_chunks(dead_letters, planned.ready, CHUNK):
         values = {letter.place: patch(letter) if patch else letter.value for letter in chunk}
         log = Log(log_of(dead_letters), run_id, planned, values, bool(patch))

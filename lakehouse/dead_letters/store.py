@@ -53,8 +53,8 @@ class Letter:
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: bytes that are no UTF-8 text stand as `key_base64` and `value_base64`."""
-        told = {"at": str(self.place), "reason": self.reason, "recorded_at": self.recorded_at}
-        return told | _as_text("key", self.key) | _as_text("value", self.value)
+        values = {"at": str(self.place), "reason": self.reason, "recorded_at": self.recorded_at}
+        return values | _as_text("key", self.key) | _as_text("value", self.value)
 
 
 def _as_text(name: str, data: bytes | None) -> dict[str, str | None]:
@@ -85,11 +85,11 @@ def newest(table: Table, limit: int) -> list[dict[str, Any]]:
 
 def places(table: Table, reason: str = "", limit: int | None = None) -> list[Place]:
     """Where the dead letters lie whose reason has this text in it, newest first. Their bytes are not read."""
-    found = table_io.read(table, [*COORDINATES, "recorded_at", "reason"])
+    rows = table_io.read(table, [*COORDINATES, "recorded_at", "reason"])
     if reason:
-        found = found.filter(pc.match_substring(found["reason"], reason, ignore_case=True))
+        rows = rows.filter(pc.match_substring(rows["reason"], reason, ignore_case=True))
     order = [("recorded_at", "descending"), ("partition", "ascending"), ("offset", "descending")]
-    rows = found.sort_by(order).slice(0, limit).select(list(COORDINATES)).to_pylist()
+    rows = rows.sort_by(order).slice(0, limit).select(list(COORDINATES)).to_pylist()
     return [Place(**row) for row in rows]
 
 
@@ -98,11 +98,11 @@ def letters(table: Table, wanted: Sequence[Place]) -> list[Letter]:
     if not wanted:
         return []
     offsets = sorted({where.offset for where in wanted})
-    found = {}
+    by_place = {}
     for row in table_io.read(table, filters=[("offset", "in", offsets)]).to_pylist():
         where = Place(*(row[name] for name in COORDINATES))
-        found[where] = Letter(where, row["recorded_at"], row["reason"], row["key"], row["value"])
-    return [found[where] for where in wanted if where in found]
+        by_place[where] = Letter(where, row["recorded_at"], row["reason"], row["key"], row["value"])
+    return [by_place[where] for where in wanted if where in by_place]
 
 
 def in_chunks(table: Table, wanted: Sequence[Place], size: int) -> Iterable[list[Letter]]:

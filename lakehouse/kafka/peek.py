@@ -35,33 +35,33 @@ def last_messages(
         TopicPartition(topic, partition, max(starts.get(partition, 0), end - count))
         for partition, end in ends.items()  # the empty ones too: `ends` is some seconds old
     ]
-    consumer = Consumer(client.onlooker(bootstrap_servers, "lake-peek"))
+    consumer = client.assigned_consumer(bootstrap_servers, "lake-peek")
     try:
         consumer.assign(where)
-        found = _consume(consumer, len(where)) if where else []
+        messages = _consume(consumer, len(where)) if where else []
     except KafkaException:
         raise UnavailableError(f"The messages of {topic} cannot be read.", "Check the broker: `lake status`.") from None
     finally:
         consumer.close()
-    newest = sorted(found, key=lambda message: (message.timestamp()[1], message.offset() or 0), reverse=True)
+    newest = sorted(messages, key=lambda message: (message.timestamp()[1], message.offset() or 0), reverse=True)
     return [_peeked(message) for message in newest[:count]]
 
 
 def _consume(consumer: Consumer, partitions: int, seconds: float = 3.0) -> list[Message]:
     """What comes until every partition has said that this is its end, or the time is over."""
-    found: list[Message] = []
+    messages: list[Message] = []
     at_end: set[int | None] = set()
     until = time.monotonic() + seconds
     while len(at_end) < partitions and (left := until - time.monotonic()) > 0:
         for message in consumer.consume(100, timeout=min(left, 0.2)):
             error = message.error()
             if error is None:
-                found.append(message)
+                messages.append(message)
             elif error.code() == KafkaError._PARTITION_EOF:
                 at_end.add(message.partition())
-    if not found and len(at_end) < partitions:
+    if not messages and len(at_end) < partitions:
         raise UnavailableError("No message came within 3 s.", "Check the broker: `lake status`.")
-    return found
+    return messages
 
 
 def _peeked(message: Message) -> Peeked:

@@ -24,13 +24,13 @@ def compare(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[Line]:
 
 def flat(manifest: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """The manifest's values by dotted name, without its name and checksums."""
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for name, value in manifest.items():
         if isinstance(value, Mapping):
-            found |= flat(value, f"{prefix}{name}.") if prefix or name not in _LEFT_OUT else {}
+            values |= flat(value, f"{prefix}{name}.") if prefix or name not in _LEFT_OUT else {}
         elif prefix or name not in _LEFT_OUT:
-            found[f"{prefix}{name}"] = value
-    return found
+            values[f"{prefix}{name}"] = value
+    return values
 
 
 def text(name: str, value: Any) -> str:

@@ -47,5 +47,5 @@ def _check(archive: zipfile.ZipFile, name: str) -> None:
 def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, "np.dtype[np.generic]"]:
     version = np.lib.format.read_magic(file)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    found: tuple[tuple[int, ...], bool, np.dtype[np.generic]] = read(file)
-    return found
+    header: tuple[tuple[int, ...], bool, np.dtype[np.generic]] = read(file)
+    return header

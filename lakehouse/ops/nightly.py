@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, NoReturn
 from lakehouse.contract.discovery import domains, used
 from lakehouse.core.locks import exclusive
 from lakehouse.environment import ours
-from lakehouse.errors import DataError, LakeError, UnavailableError, UsageError
+from lakehouse.errors import DataError, LakeError, UnavailableError, UsageError, first_line
 from lakehouse.settings import ROOT, Settings, settings
 
 TEMPLATE = ROOT / "conf/crontab"
@@ -210,4 +210,4 @@ def _crontab() -> str:
 
 
 def _first(text: str) -> str:
-    return next((line.strip() for line in text.splitlines() if line.strip()), "it gave no reason") + "."
+    return first_line(text, "it gave no reason") + "."

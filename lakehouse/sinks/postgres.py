@@ -105,11 +105,11 @@ def create(schema: str, tables: Sequence[Table], meanings: Mapping[str, str]) ->
         for role in (WRITER, READER):
             _role(connection, role)
         if embedded():
-            words = dict(line.split(":")[3:] for line in passfile(default_folder()).read_text().split())
+            passwords = dict(line.split(":")[3:] for line in passfile(default_folder()).read_text().split())
             # Hashed here: a statement that fails is written to the server's log.
-            hashed = connection.pgconn.encrypt_password(words[READER].encode(), READER.encode(), b"scram-sha-256")
-            name, word = sql.Identifier(READER), sql.Literal(hashed.decode())
-            connection.execute(sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(name, word))
+            hashed = connection.pgconn.encrypt_password(passwords[READER].encode(), READER.encode(), b"scram-sha-256")
+            name, password = sql.Identifier(READER), sql.Literal(hashed.decode())
+            connection.execute(sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(name, password))
         if connection.execute("SELECT to_regnamespace(%s) AS it", [schema]).fetchone() == {"it": None}:
             connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
         commits = Table(schema, "stream_commits", _COMMITS, ("query", "generation"), "newest batch of each query", {})
@@ -168,20 +168,20 @@ def begin(connection: Connection, batch: Batch) -> str:
     Raises RefusedError for a batch of the past (of a zombie), and when PostgreSQL lacks the batches before it.
     """
     connection.execute("SELECT pg_advisory_xact_lock(hashtext(current_schema() || %s))", [batch.query])
-    found = connection.execute(
+    commits = connection.execute(
         "SELECT generation, batch_id FROM stream_commits WHERE query = %s ORDER BY committed_at", [batch.query]
     ).fetchall()
-    known = {row["generation"]: row["batch_id"] for row in found}
-    last = known.get(batch.generation, -1)
-    newest = found[-1]["generation"] if found else batch.generation
-    if (batch.generation in known and newest != batch.generation) or batch.batch_id < last:
+    last_batches = {row["generation"]: row["batch_id"] for row in commits}
+    last = last_batches.get(batch.generation, -1)
+    newest = commits[-1]["generation"] if commits else batch.generation
+    if (batch.generation in last_batches and newest != batch.generation) or batch.batch_id < last:
         raise RefusedError(f"Batch {batch.batch_id} of query {batch.query} is one of the past.", "Stop that process.")
     if batch.batch_id > last + 1:
         raise RefusedError(
             f"PostgreSQL holds batches of query {batch.query} up to {last}, the next is {batch.batch_id}.",
             f"Put its copy back, or begin anew: `lake rebuild <domain>.{batch.query}`.",
         )
-    return "there" if batch.batch_id == last else "first" if batch.generation not in known else "new"
+    return "there" if batch.batch_id == last else "first" if batch.generation not in last_batches else "new"
 
 
 def note(connection: Connection, batch: Batch) -> None:
@@ -231,7 +231,7 @@ def empty(connection: Connection, tables: Sequence[Table]) -> None:
     connection.execute(sql.SQL("TRUNCATE {}").format(_names([table.name for table in tables])))
 
 
-def held(table: Table) -> list[dict[str, Any]]:
+def read_rows(table: Table) -> list[dict[str, Any]]:
     """All rows of the table; none before a stream has made it. Raises UnavailableError when the server is away."""
     with connect(table.domain, role=None) as connection, answering():
         if connection.execute("SELECT to_regclass(%s)", [table.name]).fetchone() == {"to_regclass": None}:

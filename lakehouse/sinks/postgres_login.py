@@ -21,20 +21,20 @@ Words = dict[str, str]
 def words(dsn: str) -> Words:
     """The DSN's words by name, of libpq's form or of a URL. Raises UsageError, which shows nothing of it."""
     try:
-        found = {name: str(value) for name, value in conninfo_to_dict(dsn).items() if value is not None}
+        values = {name: str(value) for name, value in conninfo_to_dict(dsn).items() if value is not None}
     except psycopg.Error:
-        found = {"port": "?"}
+        values = {"port": "?"}
     # A password with @ or / in it spills over into what comes after it.
-    spilt = any("@" in found.get(name, "") for name in ("host", "port")) or (
-        "://" in dsn and "@" in found.get("dbname", "")
+    spilt = any("@" in values.get(name, "") for name in ("host", "port")) or (
+        "://" in dsn and "@" in values.get("dbname", "")
     )
-    if spilt or not re.fullmatch(r"[0-9,]*", found.get("port", "")):
+    if spilt or not re.fullmatch(r"[0-9,]*", values.get("port", "")):
         raise UsageError(
             "LAKE_POSTGRES_DSN cannot be read (it is not shown: it may hold a password).",
             "In a URL a character such as @ : / or % in a password is written %40 %3A %2F %25; in libpq's words "
             "a value with blanks or quotes stands in '…'.",
         )
-    return found
+    return values
 
 
 def public(dsn: str) -> str:
@@ -67,26 +67,26 @@ def psql(dsn: str, role: str, arguments: Sequence[str]) -> tuple[list[str], dict
 
     Secrets are in the environment, never in the options. Raises UnavailableError when the role is not to be had.
     """
-    known = words(dsn)
-    if kept := [name for name in SECRETS[1:] if name in known]:
+    parts = words(dsn)
+    if unsafe := [name for name in SECRETS[1:] if name in parts]:
         raise UsageError(
-            f"The {kept[0]} in LAKE_POSTGRES_DSN cannot be handed to psql without showing it on a command line.",
+            f"The {unsafe[0]} in LAKE_POSTGRES_DSN cannot be handed to psql without showing it on a command line.",
             "Leave it out: a key file of mode 600 needs none.",
         )
     env = {"PGTZ": "UTC"}
-    if "password" in known:
-        env["PGPASSWORD"] = known.pop("password")
-    given = known.get("options") or os.environ.get("PGOPTIONS", "")
+    if "password" in parts:
+        env["PGPASSWORD"] = parts.pop("password")
+    given = parts.get("options") or os.environ.get("PGOPTIONS", "")
     as_option = f"{given} -c role={role}".strip()
     if _becomes(dsn, role, as_option):  # it outlasts \c
-        return ["-d", make_conninfo("", **{**known, "options": as_option})], env
+        return ["-d", make_conninfo("", **{**parts, "options": as_option})], env
     if any(_SKIPS_RC.fullmatch(argument) for argument in arguments):
         raise UsageError(
             f"This PostgreSQL is behind a pooler that takes no startup options; psql becomes {role} there by a start "
             "file, which -X passes over.",
             "Leave out -X.",
         )
-    return ["-d", make_conninfo("", **known)], {**env, "PSQLRC": str(_start_file(role))}
+    return ["-d", make_conninfo("", **parts)], {**env, "PSQLRC": str(_start_file(role))}
 
 
 def _becomes(dsn: str, role: str, options: str) -> bool:
@@ -104,7 +104,7 @@ def _becomes(dsn: str, role: str, options: str) -> bool:
         raise away(dsn, error) from None
     except psycopg.Error as error:
         raise UnavailableError(
-            f"PostgreSQL does not make this user {role}: {without_secrets(dsn, first_line(error))}.",
+            f"PostgreSQL does not make this user {role}: {without_secrets(dsn, server_message(error))}.",
             "The first start of the stream makes the role (`lake up production`); one that was there before needs "
             f"`GRANT {role} TO <user>`.",
         ) from None
@@ -123,8 +123,8 @@ def _start_file(role: str) -> Path:
 
 def away(dsn: str, error: psycopg.Error) -> UnavailableError:
     """That the server does not answer, in its own words."""
-    said = without_secrets(dsn, first_line(error))
-    return UnavailableError(f"PostgreSQL does not answer: {said}.", "The query goes on when it does.")
+    message = without_secrets(dsn, server_message(error))
+    return UnavailableError(f"PostgreSQL does not answer: {message}.", "The query goes on when it does.")
 
 
 def refused(dsn: str, error: psycopg.Error, roles: Sequence[str]) -> UnavailableError:
@@ -132,13 +132,13 @@ def refused(dsn: str, error: psycopg.Error, roles: Sequence[str]) -> Unavailable
     user = words(dsn).get("user", "<user>")
     grants = "; ".join([*(f"CREATE ROLE {role}" for role in roles), f"GRANT {', '.join(roles)} TO {user}"])
     return UnavailableError(
-        f"PostgreSQL does not let user {user} do this: {first_line(error)}.",
+        f"PostgreSQL does not let user {user} do this: {server_message(error)}.",
         f"Have its administrator run what is missing of: {grants}; GRANT CREATE, TEMPORARY ON DATABASE <name> TO "
         f"{user}. The query goes on then.",
     )
 
 
-def first_line(error: psycopg.Error) -> str:
+def server_message(error: psycopg.Error) -> str:
     """What the server said, as the part of a sentence."""
-    said = (error.diag.message_primary or str(error)).strip()
-    return said.splitlines()[-1][:200].rstrip(".") if said else type(error).__name__
+    message = (error.diag.message_primary or str(error)).strip()
+    return message.splitlines()[-1][:200].rstrip(".") if message else type(error).__name__

@@ -46,7 +46,7 @@ def properties(file: Path) -> dict[str, str]:
         text = file.read_text()
     except OSError as error:
         raise UsageError(f"The properties file {file} cannot be read: {error.strerror}.") from None
-    return {found[1]: found[2].rstrip() for line in text.splitlines() if (found := _PROPERTY.match(line))}
+    return {match[1]: match[2].rstrip() for line in text.splitlines() if (match := _PROPERTY.match(line))}
 
 
 def of_a_cluster(given: Sequence[str]) -> list[str]:

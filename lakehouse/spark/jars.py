@@ -46,8 +46,8 @@ def folder(set_: str) -> Path:
 
     All that is in the folder is on the class path.
     """
-    known = {jar.path.name for jar in locked() if jar.set == set_}
-    if more := sorted(path.name for path in (FOLDER / set_).glob("*.jar") if path.name not in known):
+    named = {jar.path.name for jar in locked() if jar.set == set_}
+    if more := sorted(path.name for path in (FOLDER / set_).glob("*.jar") if path.name not in named):
         raise LakeError(f"{more[0]} is not named in conf/jars.lock.", f"Delete it from {FOLDER / set_}.")
     missing = [jar.path.name for jar in locked() if jar.set == set_ and not jar.path.exists()]
     if missing:
@@ -104,11 +104,11 @@ def _retrieve(java: str, jars: list[Jar], into: Path) -> None:
     command += ["-retrieve", "[conf]/[artifact]-[revision].[ext]"]  # a parenthesis in a longer path would be a pattern
     done = subprocess.run(command, cwd=into, capture_output=True, text=True, check=False)
     if done.returncode:
-        said = [
+        errors = [
             line.strip() for line in (done.stdout + done.stderr).splitlines() if "not found" in line or "ERROR" in line
         ]
         raise UnavailableError(
-            f"The jars could not be fetched: {said[0] if said else 'Ivy ended with an error'}.",
+            f"The jars could not be fetched: {errors[0] if errors else 'Ivy ended with an error'}.",
             "Check the network (Maven Central must answer; https_proxy names a proxy), then run `make setup` again.",
         )
 

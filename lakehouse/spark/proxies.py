@@ -55,8 +55,8 @@ def _proxy(given: Mapping[str, str], kind: str) -> SplitResult | None:
 def _direct(given: Mapping[str, str]) -> list[str]:
     """Hosts that are asked without a proxy, as Java's patterns: a name stands for all that end in it, too."""
     hosts = re.split(r"[,\s]+", given.get("no_proxy") or given.get("NO_PROXY") or "")
-    found: list[str] = []
+    patterns: list[str] = []
     for host in filter(None, hosts):
         bare = host.removeprefix("*").removeprefix(".")
-        found += ["*"] if not bare else [bare, f"*.{bare}"]
-    return list(dict.fromkeys(found))
+        patterns += ["*"] if not bare else [bare, f"*.{bare}"]
+    return list(dict.fromkeys(patterns))

@@ -101,7 +101,7 @@ def main() -> None:
     """Become the job's process."""
     configure_logging()
     try:
-        setting_names.check(os.environ)
+        setting_names.check_names(os.environ)
         clean()
         flags, script, options = split(sys.argv[1:])
         env = environment(flags, script)

@@ -28,19 +28,19 @@ def mend(table: Path) -> list[Path]:
     broken = [file for file, _ in _damaged(table)]
     if any(_version(file) == 0 for file in broken):
         return []
-    kept = []
+    moved = []
     for file in broken:
         aside = file.with_suffix(".json.damaged")
         file.replace(aside)
-        kept.append(aside)
+        moved.append(aside)
         file.with_name(f".{file.name}.crc").unlink(missing_ok=True)  # Hadoop's checksum of the file as it was
-        told = {"timestamp": int(time.time() * 1000), "operation": "REBUILD", "operationParameters": {}}
-        file.write_text(json.dumps({"commitInfo": told}) + "\n")
+        info = {"timestamp": int(time.time() * 1000), "operation": "REBUILD", "operationParameters": {}}
+        file.write_text(json.dumps({"commitInfo": info}) + "\n")
         for checksum in file.parent.glob("*.crc"):  # Delta's own, of the table as it was with the lost rows
             number = checksum.name.strip(".").split(".", 1)[0]
             if number.isdigit() and int(number) >= _version(file) and not checksum.name.endswith(".json.crc"):
                 checksum.unlink()
-    return kept
+    return moved
 
 
 def _damaged(table: Path) -> Iterator[tuple[Path, str]]:

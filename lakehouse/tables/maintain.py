@@ -35,13 +35,13 @@ def maintain(spark: "SparkSession", table: Table) -> str:
     from delta.tables import DeltaTable
 
     delta = DeltaTable.forPath(spark, str(table.path))
-    told = ["metrics.numFilesRemoved", "metrics.numFilesAdded"]
-    (done,) = _retried(lambda: collect(delta.optimize().executeCompaction().select(*told)))
-    there = _files(table)
+    columns = ["metrics.numFilesRemoved", "metrics.numFilesAdded"]
+    (metrics,) = _retried(lambda: collect(delta.optimize().executeCompaction().select(*columns)))
+    before = _files(table)
     _retried(lambda: delta.vacuum(KEEP_HOURS))
     return (
-        f"{table.domain}.{table.name}: {done['numFilesRemoved']:,} files became {done['numFilesAdded']:,}; "
-        f"{there - _files(table):,} that nobody needs are gone, {_files(table):,} are on disk."
+        f"{table.domain}.{table.name}: {metrics['numFilesRemoved']:,} files became {metrics['numFilesAdded']:,}; "
+        f"{before - _files(table):,} that nobody needs are gone, {_files(table):,} are on disk."
     )
 
 
@@ -66,9 +66,9 @@ def main(
 ) -> None:
     """Compact the large tables of the domains, and drop their files that nobody has needed for seven days."""
     with exclusive(settings().run / "maintain.lock", "The maintenance"):
-        kept = [table for found in load_all(domains or []) for table in large_tables(found.tables)]
+        tables = [table for domain in load_all(domains or []) for table in large_tables(domain.tables)]
         spark = spark_session("maintain")
-        for table in kept:
+        for table in tables:
             typer.echo(maintain(spark, table))
         spark.stop()
 

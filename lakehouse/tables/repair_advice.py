@@ -22,17 +22,17 @@ def repair(table: Table, error: BaseException) -> str:
 
 
 def _repair(table: Table, error: BaseException) -> str:
-    said = str(error)
-    if isinstance(error, PermissionError) or "ermission denied" in said:
+    message = str(error)
+    if isinstance(error, PermissionError) or "ermission denied" in message:
         return f"Give the user who reads it the right to: {table.path}."
-    if "it has no column" in said:
+    if "it has no column" in message:
         return "Another version of the code wrote it: run that one, or bring the table to this one's columns."
-    if _NEWER.search(said) and not commit_files.damage(table.path):
+    if _NEWER.search(message) and not commit_files.damage(table.path):
         newer = "Another program has given it a newer protocol; nothing is lost."
         return f"{newer} Read it with that program, or take the feature off there: ALTER TABLE … DROP FEATURE."
     if broken := commit_files.damage(table.path):
         return f"{broken}. {_way_back(table)}"
-    if isinstance(error, FileNotFoundError | ArrowInvalid) or "No such file" in said or "not found" in said:
+    if isinstance(error, FileNotFoundError | ArrowInvalid) or "No such file" in message or "not found" in message:
         return f"A file of it is lost or damaged. {_way_back(table)}"
     return f"If it stays so: `lake audit {table.domain}` says what is whole."
 
@@ -47,10 +47,10 @@ def _way_back(table: Table) -> str:
 
 def _query(table: Table) -> str:
     """The streaming query that writes the table, as <domain>.<query>; empty when none does."""
-    found = (
+    queries = (
         f"{domain.name}.{name}"
         for domain in load_all()
         for name, stores in domain.stores.items()
         if (table.domain, table.name) in {(other.domain, other.name) for other in stores.tables}
     )
-    return next(found, "")
+    return next(queries, "")

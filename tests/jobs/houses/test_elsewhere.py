@@ -11,8 +11,7 @@ from pyspark.ml import PipelineModel
 from pyspark.sql import SparkSession
 
 from jobs.houses import build_datasets, train
-from jobs.houses.price_model import export
-from jobs.houses.price_model import pipeline as model
+from jobs.houses.price_model import export, pipeline
 from jobs.houses.price_model.pricer import Pricer
 from jobs.houses.price_model.published import Model
 from jobs.houses.schema import PRICES
@@ -85,8 +84,8 @@ def test_zip_codes_of_some_houses_only(spark: SparkSession, trained: Registry) -
 
 def test_spark_and_export_agree(spark: SparkSession, trained: Registry) -> None:
     published = Model(trained, "v0001")
-    pipeline = PipelineModel.load(str(trained.path("v0001") / export.SPARK))
+    loaded = PipelineModel.load(str(trained.path("v0001") / export.SPARK))
     houses = published.known.houses
-    scored = model.score(spark, pipeline, published.fit, houses)
+    scored = pipeline.score(spark, loaded, published.fit, houses)
     prices = dict(zip(scored["id"].to_pylist(), scored["price"].to_pylist(), strict=True))
     assert np.allclose([prices[house] for house in houses.ids], published.fit.prices(houses), rtol=1e-6)
