@@ -1,4 +1,4 @@
-"""`lake models`: the versions of a model, which is live and why, and the way back."""
+"""`lake models`: the versions of a model, which one is live and why, and the rollback."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -80,7 +80,7 @@ def list_versions(domain: Domain = None, as_json: AsJson = False) -> None:
 
 @app.command()
 def show(version: Version, domain: Domain = None, as_json: AsJson = False) -> None:
-    """Show all that is known of a version: metrics, rows, features, its files, and when it went live."""
+    """Show a version: metrics, rows, features, files, and when it went live."""
     registry = _registry(domain)
     manifest = registry.manifest(version)
     switches = [switch._asdict() for switch in registry.switches() if switch.version == version]
@@ -91,8 +91,8 @@ def show(version: Version, domain: Domain = None, as_json: AsJson = False) -> No
         return
     facts = comparison.flat(manifest)
     console().print(grid("", version, rows=[(name, comparison.text(name, value)) for name, value in facts.items()]))
-    sound = f"All {len(manifest['checksums'])} files are as they were written."
-    console().print(f"\n{damage or sound}")
+    intact = f"All {len(manifest['checksums'])} files match their checksums."
+    console().print(f"\n{damage or intact}")
     if not switches:
         console().print("It never went live.")
         return
@@ -131,11 +131,11 @@ def compare(
 
 @app.command()
 def rollback(
-    reason: Annotated[str, typer.Option(help="Why; kept with the switch.")],
-    to: Annotated[str | None, typer.Option(help="The version to go live; the one live before when not given.")] = None,
+    reason: Annotated[str, typer.Option(help="The reason; stored with the switch.")],
+    to: Annotated[str | None, typer.Option(help="The version; default: the one that was live before.")] = None,
     domain: Domain = None,
 ) -> None:
-    """Let an earlier version go live. Running services take it up within seconds."""
+    """Let an earlier version go live. Running services load it within seconds."""
     registry = _registry(domain)
     try:
         before = registry.live()

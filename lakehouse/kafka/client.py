@@ -1,4 +1,4 @@
-"""How clients reach Kafka: in plain text, or by TLS with a login whose password stands in a file and nowhere else."""
+"""Clients of Kafka: in plain text, or by TLS with a login whose password is kept in one file only."""
 
 import socket
 import ssl
@@ -17,7 +17,7 @@ SECURE = "sasl_ssl"
 
 
 class Login(NamedTuple):
-    """Who logs in, by which mechanism, with the password in which file; `ca` vouches for the broker's certificate."""
+    """A user, the mechanism, and the files of the password and of the authority behind the broker's certificate."""
 
     user: str
     mechanism: str
@@ -25,26 +25,26 @@ class Login(NamedTuple):
     ca: Path
 
     def password(self) -> str:
-        """The file's one line. Raises UsageError when it cannot be one."""
+        """The password: the one line of the file. Raises UsageError when the file is something else."""
         try:
             password = self.password_file.read_text().rstrip("\r\n")
         except (OSError, ValueError):
             password = ""
         if not password.isprintable() or not password:
             raise UsageError(
-                f"The file of Kafka's password, {self.password_file}, cannot be read or is not one line of text.",
+                f"Kafka's password file {self.password_file} cannot be read or is not one line of text.",
                 "Name it with LAKE_KAFKA_PASSWORD_FILE.",
             )
         return password
 
 
 def credentials() -> Path:
-    """Where the embedded broker's password and certificate are."""
+    """The folder of the embedded broker's password and certificate."""
     return settings().var / "kafka/credentials"
 
 
 def login() -> Login | None:
-    """The login that is asked for; None when Kafka is spoken to in plain text. Raises UsageError without its files."""
+    """The login of the settings; None for plain text. Raises UsageError when its files are not named."""
     config = settings()
     is_embedded = config.bootstrap_servers == "embedded"
     if config.kafka_security != SECURE and not (
@@ -52,18 +52,18 @@ def login() -> Login | None:
     ):
         return None
     password, ca = config.kafka_password_file, config.kafka_ca_file
-    if is_embedded:  # its files are where it has made them
+    if is_embedded:  # the broker has written its files there
         password, ca = credentials() / f"{config.kafka_user}.password", credentials() / "ca.pem"
     if password is None or ca is None:
         raise UsageError(
-            "kafka_security is sasl_ssl, but the files of password or certificate authority are not named.",
+            "kafka_security is sasl_ssl, but the password file or the CA file is not named.",
             "Set LAKE_KAFKA_PASSWORD_FILE and LAKE_KAFKA_CA_FILE.",
         )
     return Login(config.kafka_user, "PLAIN" if is_embedded else config.kafka_mechanism, password, ca)
 
 
 def security() -> dict[str, str]:
-    """What a client of confluent-kafka needs besides the address; it keeps the password in its memory only."""
+    """The options of confluent-kafka for the login; the client keeps the password in memory only."""
     if (user_login := login()) is None:
         return {}
     return {
@@ -99,9 +99,9 @@ def assigned_consumer(bootstrap_servers: str, name: str, options: Mapping[str, A
 
 
 def spark_options() -> dict[str, str]:
-    """What Spark's Kafka source needs besides the address.
+    """The options of Spark's Kafka source for the login.
 
-    Options show up in plans, logs and event logs, so they name a file of mode 600 that Kafka's own client reads.
+    Options appear in plans and logs, so they name a file of mode 600 that Kafka's own client reads.
     """
     if (user_login := login()) is None:
         return {}
@@ -119,7 +119,7 @@ def spark_options() -> dict[str, str]:
 
 
 def jaas(of: Login, users: bool = False) -> str:
-    """The login as Kafka's Java code takes it; `users`: for a broker that lets this user in."""
+    """The login as Kafka's Java code reads it; `users`: for a broker that accepts this user."""
     kind = "plain.Plain" if of.mechanism == "PLAIN" else "scram.Scram"
     password = of.password().replace("\\", "\\\\").replace('"', '\\"')
     more = f' user_{of.user}="{password}"' if users else ""
@@ -129,7 +129,7 @@ def jaas(of: Login, users: bool = False) -> str:
 
 
 def in_properties(value: str) -> str:
-    """A value as Java's properties files hold it: in ASCII, the rest as UTF-16, blanks at its begin kept."""
+    """A value as Java's properties files write it: in ASCII, the rest as UTF-16; a leading blank is kept."""
     escaped = value.replace("\\", "\\\\")
     units = escaped.encode("utf-16-be")
     codes = [int.from_bytes(units[at : at + 2], "big") for at in range(0, len(units), 2)]
@@ -138,7 +138,7 @@ def in_properties(value: str) -> str:
 
 
 def no_answer(bootstrap_servers: str, errors: Iterable["KafkaError"], waited: float) -> UnavailableError:
-    """Why the broker is of no use, as far as the client's errors tell."""
+    """The error for a broker that does not answer, with the cause that the client's errors show."""
     from confluent_kafka import KafkaError
 
     codes = {error.code(): error.str() for error in errors}
@@ -150,12 +150,12 @@ def no_answer(bootstrap_servers: str, errors: Iterable["KafkaError"], waited: fl
         )
     if user_login and (KafkaError._SSL in codes or _speaks_tls(bootstrap_servers) is False):
         return UnavailableError(
-            f"Kafka at {bootstrap_servers} does not speak TLS with a certificate that {user_login.ca} vouches for.",
+            f"Kafka at {bootstrap_servers} does not use TLS with a certificate signed by {user_login.ca}.",
             "Check LAKE_KAFKA_CA_FILE and the port; a broker without TLS needs LAKE_KAFKA_SECURITY=plaintext.",
         )
     if user_login is None and _speaks_tls(bootstrap_servers):
         return UnavailableError(
-            f"Kafka at {bootstrap_servers} asks for TLS and a login.",
+            f"Kafka at {bootstrap_servers} requires TLS and a login.",
             "Set LAKE_KAFKA_SECURITY=sasl_ssl, LAKE_KAFKA_USER, LAKE_KAFKA_PASSWORD_FILE and LAKE_KAFKA_CA_FILE.",
         )
     return UnavailableError(
@@ -168,7 +168,7 @@ def _speaks_tls(bootstrap_servers: str) -> bool | None:
     """Whether the first of the addresses answers by TLS; None when nothing listens there."""
     host, _, port = bootstrap_servers.split(",", maxsplit=1)[0].rpartition(":")
     context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # a question, nothing is sent
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # nothing is sent
     try:
         plain = socket.create_connection((host, int(port)), 2)
     except (OSError, ValueError):

@@ -12,7 +12,7 @@ NAME = "manifest.json"
 
 
 def seal(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """The manifest as JSON keeps it, its own checksum added to `checksums`. NaN and infinity become null."""
+    """The manifest as plain JSON values, with its own checksum in `checksums`. NaN and infinity become null."""
     plain: dict[str, Any] = _plain(manifest)
     plain["checksums"] = {**plain.get("checksums", {}), NAME: _sha256(plain)}
     return plain

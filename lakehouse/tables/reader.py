@@ -1,4 +1,4 @@
-"""Reading the lake for a page, without a JVM: the served rows, and tables that are read again only when they changed.
+"""Reading the lake for a page, without a JVM; a table is read again only when it has changed.
 
 A reader never raises: a missing table is `empty`; a damaged one is `error` with a sentence and keeps its last rows.
 """

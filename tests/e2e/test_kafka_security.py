@@ -85,7 +85,7 @@ def test_another_user_is_refused(secured: str, elsewhere: pytest.MonkeyPatch) ->
 
 def test_plain_text_to_the_tls_port_is_told(secured: str, elsewhere: pytest.MonkeyPatch) -> None:
     elsewhere.setenv("LAKE_KAFKA_SECURITY", "plaintext")
-    assert refusal(secured).startswith(f"Kafka at {secured} asks for TLS and a login. Set LAKE_KAFKA_SECURITY=sasl_ssl")
+    assert refusal(secured).startswith(f"Kafka at {secured} requires TLS and a login. Set LAKE_KAFKA_SECURITY=sasl_ssl")
 
 
 def test_a_certificate_of_somebody_else_is_refused(secured: str, elsewhere: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -72,8 +72,8 @@ def test_what_would_delete_records_is_left_to_others() -> None:
 
 
 def test_replicas_are_for_those_who_run_the_cluster() -> None:
-    assert "nobody who waits" in told({"min.insync.replicas": "2"})["min.insync.replicas"][0]
-    assert "while that broker is away" in told({}, brokers=3)["replicas"][0]
+    assert "cannot send anything" in told({"min.insync.replicas": "2"})["min.insync.replicas"][0]
+    assert "while that broker is down" in told({}, brokers=3)["replicas"][0]
     cost, left = told({}, replicas=3, brokers=3)["min.insync.replicas"]
     assert "lost with it" in cost and left
     assert told({"min.insync.replicas": "2"}, replicas=3, brokers=3) == {}

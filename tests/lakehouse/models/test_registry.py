@@ -185,7 +185,7 @@ def test_only_a_version_that_is_there_has_a_path(registry: Registry, name: str) 
 
 @pytest.mark.parametrize("name", ["..", "../x", "", "Houses", "a/b"])
 def test_a_domain_cannot_lead_out_of_the_folder(lake: Path, name: str) -> None:
-    with pytest.raises(UsageError, match="not a domain"):
+    with pytest.raises(UsageError, match="not the name of a domain"):
         Registry(name)
 
 
