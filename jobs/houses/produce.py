@@ -41,7 +41,7 @@ def read(source: Source) -> list[Sale]:
     else:
         rows, prices = datasets.read_sets(datasets.FOR_SALE, datasets.FOR_SALE_PRICES)
         rows = rows.append_column("price", prices["price"])  # one row for each, in the same order
-    if not rows.num_rows and datasets.begun_empty():
+    if not rows.num_rows and datasets.is_empty():
         fix = f"Send your own to the topic {SALES.name}, or start over with the committed ones in another LAKE_VAR."
         raise DataError("The lake was begun empty: there are no sales to send.", fix)
     if lacking := pc.sum(datasets.incomplete(rows)).as_py():

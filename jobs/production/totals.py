@@ -137,7 +137,7 @@ class TotalsWriter:
             if state != "there":
                 connection.execute(STAGE)
                 if state == "first":
-                    _begin_anew(connection)
+                    _load_history(connection)
                 postgres.copy(connection, "events", events)
                 _apply(connection, batch, self._statements)
                 postgres.note(connection, batch)
@@ -150,7 +150,7 @@ class TotalsWriter:
             table_io.upsert(table_io.create(table), data, table.keys, batch.app_id, batch.batch_id, bound)
 
 
-def _begin_anew(connection: postgres.Connection) -> None:
+def _load_history(connection: postgres.Connection) -> None:
     """Empty tables, then all of the history: the topic may have lost its oldest records since."""
     postgres.empty(connection, (PASSES, DEFECTS, FACTS, *SERVING))
     if table_io.exists(HISTORY):

@@ -98,7 +98,7 @@ def test_a_second_run_sends_nothing_unless_asked_to(broker: str, letters: list[P
     repeated = command("--reason", "null", "--yes")
     assert (repeated.exit_code, "0 to send; 1 left out" in repeated.output) == (0, True)
     refused = command(str(letters[2]), "--yes")
-    assert str(refused.exception).startswith("Nothing was sent: some of these cannot be.")
+    assert str(refused.exception).startswith("Nothing was sent: some of these cannot be sent.")
     assert len(records(broker)) == after
     assert command(str(letters[2]), "--yes", "--again").exit_code == 0
     assert len(records(broker)) == after + 1

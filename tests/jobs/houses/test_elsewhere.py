@@ -35,7 +35,7 @@ def trained(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> It
         train.main(if_none=True)  # as `lake up` calls it; it starts no Spark and is no failure
         elsewhere.stream(elsewhere.perth())
         with pytest.raises(train.TooFewError):
-            train.check_stored()
+            train.check_stored_sales()
         with pytest.raises(DataError, match="Too few sales to train on: 40 different ones"):
             train.train(spark, registry)
         elsewhere.stream(elsewhere.county())
@@ -51,7 +51,7 @@ def test_the_model_is_of_the_houses_sent(trained: Registry) -> None:
     assert told["metrics"]["r2"] > 0.7
     assert told["cut_off"] == "2026-05-04", "the day of the newest sale, as none has a day of listing"
     assert table_io.read(PRICES).num_rows == 0
-    train.check_stored()
+    train.check_stored_sales()
 
 
 def test_facts_that_no_sale_has_are_unknown_and_explain_nothing(trained: Registry) -> None:

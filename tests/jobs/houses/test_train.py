@@ -154,7 +154,7 @@ def _rows(prices: list[float]) -> pa.Table:
 )
 def test_sales_that_teach_nothing_are_refused(prices: list[float], words: str) -> None:
     with pytest.raises(DataError, match=words):
-        train.check(_rows(prices))
+        train.check_sales(_rows(prices))
 
 
 def test_known_houses_take_the_latest_listing(lake: Path) -> None:
@@ -178,6 +178,6 @@ def test_too_few_sales_and_no_model_yet_end_well_with_a_sentence(
     assert said.endswith("There is no model yet; the next `lake nightly` or `lake up` tries again.\n")
     monkeypatch.setattr(Registry, "live", lambda _: "v0001")
     monkeypatch.setattr(train, "spark_session", lambda _: None)
-    monkeypatch.setattr(train, "train", lambda *_: train.check(_rows([])))
+    monkeypatch.setattr(train, "train", lambda *_: train.check_sales(_rows([])))
     with pytest.raises(DataError, match="The live model stays"):
         train.main(if_none=False)
