@@ -1,4 +1,4 @@
-"""The query that every domain has: each record of the topic once, in the history or in the dead letters."""
+"""The history query, which every domain has: writes each record of the topic once, to history or dead letters."""
 
 from collections.abc import Callable
 
@@ -19,7 +19,7 @@ FEW = 100_000  # records that go into one file
 def history_query(
     domain: str, stores: Stores, parse: Rule, valid: Rule, dead: Rule, is_valid: Column, pace: str
 ) -> Query:
-    """`parse` makes rows of records, of which `valid` and `dead` take theirs; `stores.records` are the two tables."""
+    """`parse` turns records into rows, `valid` and `dead` select from them; `stores.records` are the two tables."""
     history, letters = stores.records
 
     def write(parsed: DataFrame, batch: Batch) -> None:
@@ -28,11 +28,11 @@ def history_query(
         good = without_held(valid(observed), batch, stores.records)
         is_new = table_io.append_batch(_one_file(good, batch), history, batch.app_id, batch.batch_id)
         kill_points.point(f"{batch.query}.appended", batch.batch_id)
-        if not is_new or seen.get["invalid"]:  # of a batch that was skipped, nothing has been seen
+        if not is_new or seen.get["invalid"]:  # a skipped batch observes nothing
             bad = without_held(dead(parsed), batch, stores.records)
             table_io.append_batch(_one_file(bad, batch), letters, batch.app_id, batch.batch_id)
 
-    # Parsed in the streaming plan, which is built and analysed once; in `write` it cost half a second a batch.
+    # Parsed in the streaming plan, which Spark analyses once; in `write` it cost half a second a batch.
     return Query(domain, "history", parse, write, "append", stores, pace=pace)
 
 

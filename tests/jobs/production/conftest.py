@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from jobs.production.plant import read_plant
 from lakehouse.settings import ROOT, settings
 from tests.postgres import running_postgres
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from jobs.production import produce, recompute, stream
-from jobs.production.plant import plant
+from jobs.production.plant import plant, read_plant
 from jobs.production.versions import Versions, keep_versions, of_lake
 from lakehouse.errors import LakeError, UsageError
 from lakehouse.ops import launch

@@ -11,6 +11,7 @@ import pytest
 
 from dashboard.pages.production import board_charts, board_view
 from dashboard.ui import charts
+from jobs.production.plant import read_plant
 from jobs.production.schema import TOTAL_COLUMNS
 from lakehouse.settings import ROOT, settings
 
