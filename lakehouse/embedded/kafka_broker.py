@@ -190,9 +190,7 @@ class Broker:
         until = time.monotonic() + timeout
         while not self.ready():
             if self.process.poll() is not None or time.monotonic() > until:
-                raise UnavailableError(
-                    "The embedded Kafka broker did not start.", "The reason is in `lake logs kafka`."
-                )
+                raise UnavailableError("The embedded Kafka broker did not start.", "See `lake logs kafka`.")
             time.sleep(0.1)
 
     def stop(self) -> None:

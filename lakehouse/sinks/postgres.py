@@ -181,7 +181,7 @@ def begin(connection: Connection, batch: Batch) -> str:
         )
     if batch.batch_id > last + 1:
         raise RefusedError(
-            f"PostgreSQL has batches of query {batch.query} up to {last}, the next one is {batch.batch_id}: some are missing.",
+            f"PostgreSQL has batches of query {batch.query} up to {last}, not up to {batch.batch_id - 1}.",
             f"Restore PostgreSQL from a newer backup, or rebuild: `lake rebuild <domain>.{batch.query}`.",
         )
     return "written" if batch.batch_id == last else "first" if batch.generation not in last_batches else "new"
