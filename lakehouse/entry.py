@@ -11,9 +11,9 @@ from typing import Any, NoReturn, TextIO
 import typer
 
 from lakehouse import setting_names
-from lakehouse.errors import LakeError
+from lakehouse.errors import LakeError, first_line
 
-# What a library says -> what the user needs to know. The first match speaks.
+# Pattern in a library's message -> what to tell the user. The first match counts.
 _KNOWN = (
     (r"No space left on device|ENOSPC", "The disk is full.", "Free some space."),
     (
@@ -44,22 +44,22 @@ def run(main: Callable[..., Any]) -> NoReturn:
 def run_app(app: typer.Typer, logs: bool = True) -> NoReturn:
     """Run a typer application the same way; `--debug` anywhere (or LAKE_DEBUG=1) shows the stack trace of an error.
 
-    An application that writes no log lines goes without them (`logs`): setting them up takes 0.2 s.
+    `logs` is False for an application that writes no log lines: setting them up takes 0.2 s.
     """
     ending: list[int] = []
-    atexit.register(_leave, ending)  # first in, so last of all that Python does at its end
+    atexit.register(_leave, ending)  # registered first, so it runs last
     ending.append(_exit_code(app, logs))
     sys.exit(ending[0])
 
 
 def _exit_code(app: typer.Typer, logs: bool) -> int:
-    """Run the application, say what went wrong if anything did, and return the code to end with."""
+    """Run the application, print its error if there is one, and return the exit code."""
     arguments = sys.argv[1:]
     debug = "--debug" in arguments or os.environ.get("LAKE_DEBUG") == "1"
     if logs:
         configure_logging(debug)
     try:
-        setting_names.check(os.environ)
+        setting_names.check_names(os.environ)
         app([argument for argument in arguments if argument != "--debug"], standalone_mode=True)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
@@ -78,30 +78,30 @@ def _exit_code(app: typer.Typer, logs: bool) -> int:
 def _leave(ending: list[int]) -> None:
     """End the process before its C++ libraries clean up after themselves.
 
-    Arrow's threads are ended there in no order, and on a busy machine one run in twenty died of it after its work was
-    done: "terminate called without an active exception", SIGABRT.
+    They end Arrow's threads in no order: on a busy machine one run in twenty died after its work was done, with
+    "terminate called without an active exception" (SIGABRT).
     """
-    with suppress(OSError, ValueError):  # who reads has gone, or the file is closed
+    with suppress(OSError, ValueError):  # the reader has gone, or the file is closed
         sys.stdout.flush()
         sys.stderr.flush()
-    if ending:  # none after an error whose stack trace Python shows
+    if ending:  # empty after an error whose stack trace Python shows
         os._exit(ending[0])
 
 
 def explain(error: BaseException) -> tuple[int, str]:
-    """Exit code and sentence for an error: a LakeError's own, a known cause's, else the first line of its message."""
+    """Exit code and sentence for an error: those of a LakeError or of a known cause, else 1 and its first line."""
     if isinstance(error, LakeError):
         return error.exit_code, str(error)
     text = str(error)
     for pattern, what, fix in _KNOWN:
         if re.search(pattern, text, re.DOTALL):
             return 69, f"{what} {fix}"
-    first = next((line.strip() for line in text.splitlines() if line.strip()), "no message")
-    return 1, f"{type(error).__name__}: {first[:400]} (run again with --debug for the stack trace)"
+    first = first_line(text, "no message")[:400]
+    return 1, f"{type(error).__name__}: {first} (run again with --debug for the stack trace)"
 
 
-class _Patient:
-    """Where log lines go: one that the disk refuses is dropped, since a full disk must not end what logs."""
+class _DroppingFile:
+    """A file for log lines that drops what the disk refuses: a full disk must not end the process that logs."""
 
     def __init__(self, file: TextIO) -> None:
         self._file = file
@@ -133,6 +133,6 @@ def configure_logging(debug: bool = False) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(10 if debug else 20),
-        logger_factory=structlog.PrintLoggerFactory(_Patient(sys.stderr)),  # type: ignore[arg-type]
+        logger_factory=structlog.PrintLoggerFactory(_DroppingFile(sys.stderr)),  # type: ignore[arg-type]
         cache_logger_on_first_use=False,
     )

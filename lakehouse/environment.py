@@ -1,6 +1,6 @@
-"""The environment of our processes: what of the user's own is kept, what is left out, and what is set.
+"""The environment of our processes: which variables are kept, left out, and set.
 
-Each of our commands puts it in force for itself when it begins (`clean`); what it starts inherits it.
+Each command applies it to itself at its start (`clean`); its children inherit it.
 docs/environment.md shows the rules.
 """
 
@@ -12,22 +12,22 @@ from typing import NamedTuple
 
 from lakehouse.settings import ROOT, settings
 
-KEPT, CLUSTER, SERVER, DROPPED = "kept", "kept for a cluster", "kept for a server of one's own", "left out"
+KEPT, CLUSTER, SERVER, DROPPED = "kept", "kept for a cluster", "kept for your own server", "left out"
 
 
 class Rule(NamedTuple):
-    """Names of variables (* stands for anything, case does not count), what is done with them, and why."""
+    """Names of variables (with *, in any case), what is done with them, and why."""
 
     names: str
     decision: str
     why: str
 
     def covers(self, name: str) -> bool:
-        """Whether it speaks of this variable."""
+        """Whether the rule is for this variable."""
         return any(fnmatchcase(name.upper(), pattern) for pattern in self.names.split())
 
 
-# The first rule that covers a variable decides; one that none covers is kept.
+# The first rule that covers a variable decides; a variable without a rule is kept.
 RULES = (
     Rule(
         "SPARK_LOCAL_IP SPARK_LOCAL_HOSTNAME SPARK_PUBLIC_DNS",
@@ -52,7 +52,9 @@ RULES = (
     Rule("CLASSPATH", DROPPED, "other programs' classes"),
     Rule("KAFKA_* LOG4J_* CONNECT_* SCHEMA_REGISTRY_*", DROPPED, "of Kafka's own scripts; LOG4J_* beats log settings"),
     Rule("PGCLIENTENCODING PGDATESTYLE PGGEQO PGTZ PGDATA", DROPPED, "other texts and times than we read"),
-    Rule("PG*", SERVER, "libpq's words for LAKE_POSTGRES_DSN; the embedded server would be sought elsewhere"),
+    Rule(
+        "PG*", SERVER, "libpq's parameters for LAKE_POSTGRES_DSN; clients would look for the embedded server elsewhere"
+    ),
     Rule("PYTHONUNBUFFERED PYTHONDONTWRITEBYTECODE PYTHONFAULTHANDLER", KEPT, "do not change what runs"),
     Rule("PYTHON?*", DROPPED, "other modules, warnings as errors, no assertions, another encoding"),
     Rule("VIRTUAL_ENV CONDA_* __PYVENV_LAUNCHER__", DROPPED, "another Python's environment; ours is .venv"),
@@ -70,12 +72,12 @@ SET = {
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
-def made(
+def process_environment(
     given: Mapping[str, str], keep: Collection[str] = (), own_server: bool = True, local: bool = False
 ) -> dict[str, str]:
-    """The environment for a process of ours, from the one that is given.
+    """The environment for a process of ours, from the given one.
 
-    `keep`: names that are kept whatever the rules say. `own_server`: PostgreSQL is not the embedded one. `local`: Spark
+    `keep`: names that are kept in spite of the rules. `own_server`: PostgreSQL is not the embedded one. `local`: Spark
     runs on this machine alone.
     """
     left_out = {DROPPED} | ({CLUSTER} if local else set()) | (set() if own_server else {SERVER})
@@ -85,12 +87,12 @@ def made(
 
 
 def decision(name: str) -> str:
-    """What is done with a variable of this name."""
+    """The decision of the rules about a variable of this name."""
     return next((rule.decision for rule in RULES if rule.covers(name)), KEPT)
 
 
 def _direct(given: Mapping[str, str]) -> dict[str, str]:
-    """Where there is a proxy: who is asked without it, the user's own list and this machine."""
+    """With a proxy: the hosts that are connected to directly, the user's list and this machine."""
     if not any(name.lower().endswith("_proxy") for name in given):
         return {}
     listed = given.get("no_proxy") or given.get("NO_PROXY") or ""
@@ -100,13 +102,13 @@ def _direct(given: Mapping[str, str]) -> dict[str, str]:
 
 
 def ours(local: bool = False) -> dict[str, str]:
-    """The environment for a process that this one starts."""
-    keep = re.split(r"[,\s]+", settings().keep_environment)
-    return made(os.environ, keep, own_server=settings().postgres_dsn != "embedded", local=local)
+    """The environment for a child process."""
+    kept_names = re.split(r"[,\s]+", settings().keep_environment)
+    return process_environment(os.environ, kept_names, own_server=settings().postgres_dsn != "embedded", local=local)
 
 
 def clean() -> None:
-    """Put it in force for this process: for the libraries within it and for all that it starts."""
+    """Apply it to this process, its libraries and its children."""
     wanted = ours()
     for name in set(os.environ) - set(wanted):
         del os.environ[name]

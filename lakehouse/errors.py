@@ -8,6 +8,11 @@ LakeError
 """
 
 
+def first_line(text: str, otherwise: str) -> str:
+    """The first line of a library's message that is not blank; `otherwise` when there is none."""
+    return next((line.strip() for line in text.splitlines() if line.strip()), otherwise)
+
+
 class LakeError(Exception):
     """A failure with a sentence for the user; `fix` says what to do next."""
 

@@ -1,4 +1,4 @@
-"""Which LAKE_… variables there are. One that we do not know would be passed over, and the default be used instead."""
+"""The names of the LAKE_… variables. An unknown one is an error: ignoring it would silently use the default."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -7,19 +7,19 @@ from lakehouse.errors import UsageError
 from lakehouse.settings import Settings
 
 PREFIX = "LAKE_"
-# What is no setting: for one run, for tests, for compose, for a domain's own file.
+# Variables that are not settings: for one run, for tests, for compose, for a domain's file.
 OTHERS = ("DEBUG", "LOG_FORMAT", "PYTHON", "MAKE_ARCHIVE", "FAULT", "POSTGRES_PASSWORD", "DOMAIN_CONF")
 TESTS = f"{PREFIX}REQUIRE_"
 
 
-def known() -> list[str]:
-    """The names of all variables that mean something to us."""
+def known_names() -> list[str]:
+    """The names of all our variables."""
     return sorted(f"{PREFIX}{name.upper()}" for name in (*Settings.model_fields, *OTHERS))
 
 
-def check(given: Iterable[str]) -> None:
-    """Raises UsageError for a variable with our prefix that means nothing: a mistyped setting is not passed over."""
-    names = known()
+def check_names(given: Iterable[str]) -> None:
+    """Raises UsageError for an unknown variable with our prefix, such as a mistyped setting."""
+    names = known_names()
     for name in sorted(given):
         if name.startswith(PREFIX) and name not in names and not name.startswith(TESTS):
             near = get_close_matches(name, names, 1, 0.75)

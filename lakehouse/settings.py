@@ -18,7 +18,7 @@ from pydantic_settings import (
 from lakehouse.errors import UnavailableError, UsageError
 
 ROOT = Path(__file__).resolve().parent.parent
-# A comma or colon ends a path in lists, Spark takes the others for patterns, and Delta reads %20 as a blank.
+# A comma or colon ends a path in a list, Spark reads the others as patterns, and Delta reads %20 as a blank.
 _UNFIT = re.compile(r"[,:*?\[\]{}\\\x00-\x1f\x7f]|%[0-9A-Fa-f]{2}")
 
 
@@ -39,7 +39,7 @@ class Settings(BaseSettings):
     kafka_mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"] = "SCRAM-SHA-512"
     kafka_password_file: Path | None = None
     kafka_ca_file: Path | None = None
-    postgres_dsn: str = Field(default="embedded", repr=False)  # it may hold a password
+    postgres_dsn: str = Field(default="embedded", repr=False)  # it may contain a password
     postgres_port: int = 5432
     dashboard_host: str = "127.0.0.1"
     dashboard_port: int = 8050
@@ -48,7 +48,7 @@ class Settings(BaseSettings):
     stream_java_options: str = ""
     nightly_limit_minutes: float = Field(default=60.0, gt=0)
     keep_environment: str = ""
-    domain_conf: Path = Path("conf")  # holds <domain>.toml of each domain that has settings of its own
+    domain_conf: Path = Path("conf")  # the folder of <domain>.toml, for domains that have settings
 
     @field_validator("var", "domain_conf", "kafka_password_file", "kafka_ca_file", "dashboard_token_file")
     @classmethod
@@ -89,13 +89,13 @@ class Settings(BaseSettings):
 
     @property
     def broker_file(self) -> Path:
-        """Where the embedded broker says how to reach it."""
+        """The file with the embedded broker's address."""
         return self.run / "broker.json"
 
     def brokers(self) -> str:
-        """Bootstrap servers in force: the configured ones or the running embedded broker's.
+        """The bootstrap servers: the configured ones or the running embedded broker's.
 
-        Raises UnavailableError when the broker is the embedded one and it does not run.
+        Raises UnavailableError when the embedded broker is configured and does not run.
         """
         if self.bootstrap_servers != "embedded":
             return self.bootstrap_servers
@@ -112,19 +112,19 @@ class Settings(BaseSettings):
 def settings() -> Settings:
     """The settings of this process. Raises UsageError, naming the setting, for one that cannot be used."""
     try:
-        found = Settings()
+        values = Settings()
     except ValidationError as error:
         raise UsageError(*_refusal(error)) from None
-    for folder, fix in ((ROOT, "Move the checkout."), (found.var, "Name another one with LAKE_VAR.")):
+    for folder, fix in ((ROOT, "Move the checkout."), (values.var, "Name another one with LAKE_VAR.")):
         if unfit := _UNFIT.search(str(folder)):
             raise UsageError(
-                f"The path of {str(folder)!r} has {unfit[0]!r} in it, which Kafka, Spark or Delta misread.", fix
+                f"The path of {str(folder)!r} has {unfit[0]!r} in it, which Kafka, Spark or Delta would misread.", fix
             )
-    return found
+    return values
 
 
 def _refusal(error: ValidationError) -> tuple[str, str]:
-    """The first thing that is wrong with a setting, as what and how to mend it."""
+    """The first error of the settings: what is wrong and what to do."""
     first = error.errors()[0]
     name = str(first["loc"][0])
     if first["type"] == "extra_forbidden":

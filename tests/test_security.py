@@ -103,15 +103,15 @@ def test_sql_put_together_from_data_is_noticed(source: str, wrong: bool) -> None
 
 
 def test_every_kafka_client_logs_in_as_the_settings_say() -> None:
-    """A client that is made without `client.security()` works until the broker asks for a login; `onlooker` has it."""
+    """A client that is made without `client.security()` works until the broker asks for a login."""
     for file in CODE:
         tree = ast.parse(file.read_text())
         made = [
             node for node in ast.walk(tree)
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in CLIENTS
         ]  # fmt: skip
-        assert not made or re.search(r"\b(security|onlooker)\(", file.read_text()), file.relative_to(ROOT)
-    assert "security()" in inspect.getsource(client.onlooker)
+        assert not made or re.search(r"\bsecurity\(", file.read_text()), file.relative_to(ROOT)
+    assert all("security()" in inspect.getsource(make) for make in (client.producer, client.assigned_consumer))
 
 
 @pytest.mark.parametrize("name", discovery.domains())

@@ -50,9 +50,9 @@ def main(
     if empty:
         begin_empty(source, load)
         return
-    if keep and (datasets.folder() / datasets.MANIFEST).exists():
+    if keep and (datasets.data_folder() / datasets.MANIFEST).exists():
         [history] = datasets.read_sets(datasets.INITIAL)
-        typer.echo(f"Kept the data sets in {datasets.folder()}.")
+        typer.echo(f"Kept the data sets in {datasets.data_folder()}.")
     else:
         history = build(source, seed, fractions(initial, stream, for_sale), load)
     if load:
@@ -75,7 +75,7 @@ def begin_empty(source: Path, load: bool) -> None:
     written = publish(withheld(dict.fromkeys((datasets.INITIAL, datasets.TO_STREAM, datasets.FOR_SALE), nothing)), {})
     if load:
         table_io.create(HISTORY)
-    typer.echo(f"No sales to begin with: {'written to' if written else 'already in'} {datasets.folder()}.")
+    typer.echo(f"No sales to begin with: {'written to' if written else 'already in'} {datasets.data_folder()}.")
 
 
 def fractions(initial: float, stream: float, for_sale: float) -> dict[str, float]:
@@ -94,34 +94,34 @@ def build(source: Path, seed: int, shares: Mapping[str, float], load: bool) -> p
 
     Raises RefusedError when it is to be loaded over another one.
     """
-    found = datasets.read_file(source)
-    first = pc.indices_nonzero(datasets.incomplete(found.rows)).to_pylist()
-    sets = datasets.split(found.rows, shares, seed, first)
+    file_sales = datasets.read_file(source)
+    first = pc.indices_nonzero(datasets.incomplete(file_sales.rows)).to_pylist()
+    sets = datasets.split(file_sales.rows, shares, seed, first)
     if load:
         refuse_another(sets[datasets.INITIAL])  # before anything is written
     digest = hashlib.sha256(source.read_bytes()).hexdigest()
     about = {"input": source.name, "input_sha256": digest, "seed": seed, "fractions": dict(shares)}
     written = publish(withheld(sets), about)
     rows = ", ".join(f"{part.num_rows:,} {name.replace('_', ' ')}" for name, part in sets.items())
-    typer.echo("".join(f"{line}\n" for line in notes(found)), nl=False)
-    typer.echo(f"{found.rows.num_rows:,} sales, seed {seed}: {rows}.")
-    typer.echo(f"{'Written to' if written else 'Already in'} {datasets.folder()}.")
+    typer.echo("".join(f"{line}\n" for line in notes(file_sales)), nl=False)
+    typer.echo(f"{file_sales.rows.num_rows:,} sales, seed {seed}: {rows}.")
+    typer.echo(f"{'Written to' if written else 'Already in'} {datasets.data_folder()}.")
     return sets[datasets.INITIAL]
 
 
-def notes(found: Sales) -> list[str]:
+def notes(file_sales: Sales) -> list[str]:
     """What a reader of the file should know: doubles, unknown facts, and what columns that are missing cost."""
     lines = []
-    if found.doubles:
-        lines.append(f"{found.doubles:,} rows were the double of another one: each sale is kept once.")
-    if found.unknown:
-        counted = ", ".join(f"{name} of {count:,}" for name, count in found.unknown.items())
+    if file_sales.doubles:
+        lines.append(f"{file_sales.doubles:,} rows were the double of another one: each sale is kept once.")
+    if file_sales.unknown:
+        counted = ", ".join(f"{name} of {count:,}" for name, count in file_sales.unknown.items())
         lines.append(f"Unknown facts, by number of sales: {counted}.")
-    if found.absent:
-        lines.append(f"The file has no {', '.join(found.absent)}: unknown of every sale.")
-    if {"lat", "long"} & {*found.absent}:
+    if file_sales.absent:
+        lines.append(f"The file has no {', '.join(file_sales.absent)}: unknown of every sale.")
+    if {"lat", "long"} & {*file_sales.absent}:
         lines.append("Without lat and long no house is on the map, and prices know of no location.")
-    if "date" in found.absent:
+    if "date" in file_sales.absent:
         lines.append("Without date no sale counts as earlier than another, so prices have no comparable sales.")
     return lines
 
@@ -145,7 +145,7 @@ def publish(sets: Mapping[str, pa.Table], about: Mapping[str, Any]) -> bool:
     }
     contents = {f"{name}.parquet": content for name, content in files.items()}
     contents[datasets.MANIFEST] = (json.dumps({**about, "sets": described}, indent=2) + "\n").encode()
-    folder = datasets.folder()
+    folder = datasets.data_folder()
     if all((folder / name).is_file() and (folder / name).read_bytes() == data for name, data in contents.items()):
         return False
     folder.mkdir(parents=True, exist_ok=True)
@@ -169,11 +169,11 @@ def _parquet(rows: pa.Table) -> bytes:
 def loaded(initial: pa.Table) -> Loaded:
     """Whether the history holds this initial history, another one, or none yet."""
     names = SALE_SCHEMA.names
-    held = table_io.read(HISTORY, names, filters=[("source", "=", "initial")])
-    if not held.num_rows:
+    stored = table_io.read(HISTORY, names, filters=[("source", "=", "initial")])
+    if not stored.num_rows:
         return Loaded.NONE
     order = [(name, "ascending") for name in ("id", "listed_at", *names)]
-    same = held.select(names).cast(SALE_SCHEMA).sort_by(order).equals(initial.select(names).sort_by(order))
+    same = stored.select(names).cast(SALE_SCHEMA).sort_by(order).equals(initial.select(names).sort_by(order))
     return Loaded.THIS if same else Loaded.ANOTHER
 
 

@@ -26,7 +26,7 @@ def read_file(path: Path) -> Sales:
 
     Raises UsageError for a file of another kind, DataError when it lacks a column or holds what cannot be read.
     """
-    return values.check(forms.read(path))
+    return values.convert_sales(forms.read_columns(path))
 
 
 def read_sales(path: Path) -> pa.Table:
@@ -80,15 +80,15 @@ def _sizes(rows: int, fractions: Mapping[str, float]) -> dict[str, int]:
     return sizes
 
 
-def folder() -> Path:
+def data_folder() -> Path:
     """Where the sets are."""
     return settings().var / "data/houses"
 
 
-def begun_empty() -> bool:
+def is_empty() -> bool:
     """Whether the sets there are hold no sale, as `build_datasets.py --empty` makes them."""
     try:
-        sets = json.loads((folder() / MANIFEST).read_text())["sets"]
+        sets = json.loads((data_folder() / MANIFEST).read_text())["sets"]
     except (OSError, ValueError):
         return False
     return not any(part["rows"] for part in sets.values())
@@ -98,11 +98,11 @@ def read_sets(*names: str) -> list[pa.Table]:
     """The named sets of one build. Raises DataError when there are none or they are of two builds."""
     fix = "Build them with `./spark-submit.sh jobs/houses/build_datasets.py`."
     try:
-        manifest = json.loads((folder() / MANIFEST).read_text())
-        contents = {name: (folder() / f"{name}.parquet").read_bytes() for name in names}
+        manifest = json.loads((data_folder() / MANIFEST).read_text())
+        contents = {name: (data_folder() / f"{name}.parquet").read_bytes() for name in names}
     except (OSError, ValueError):
-        raise DataError(f"The data sets of the houses are not in {folder()}.", fix) from None
+        raise DataError(f"The data sets of the houses are not in {data_folder()}.", fix) from None
     for name, content in contents.items():
         if hashlib.sha256(content).hexdigest() != manifest["sets"][name]["sha256"]:
-            raise DataError(f"{folder() / name}.parquet is not of the same build as {MANIFEST}.", fix)
+            raise DataError(f"{data_folder() / name}.parquet is not of the same build as {MANIFEST}.", fix)
     return [pq.read_table(io.BytesIO(content)) for content in contents.values()]

@@ -32,16 +32,16 @@ def wanted(ids: list[str], file: Path | None, everything: bool, known: Model) ->
     if file and not file.is_file():
         raise UsageError(f"There is no file {file}.", "--file takes a text file with one house id per line.")
     listed = [line.strip() for line in file.read_text().splitlines()] if file else []
-    found = list(dict.fromkeys([*ids, *(line for line in listed if line and not line.startswith("#"))]))
-    if not found:
+    ids_wanted = list(dict.fromkeys([*ids, *(line for line in listed if line and not line.startswith("#"))]))
+    if not ids_wanted:
         raise UsageError("No house was named.", "Give ids, --file with one id per line, or --all.")
-    return found
+    return ids_wanted
 
 
 def predict(published: Model, folder: Path, ids: list[str]) -> pa.Table:
     """id, price, low and high in dollars, one row per known house, as Spark scores them."""
     houses = published.houses(ids)
-    safe_pipelines.check(folder / SPARK, pipeline.CLASSES)  # before Spark is started for nothing
+    safe_pipelines.check_stages(folder / SPARK, pipeline.CLASSES)  # before Spark is started for nothing
     spark = spark_session(f"{DOMAIN.name}-predict")
     scored = pipeline.score(spark, pipeline.load(folder / SPARK), published.fit, houses)
     spark.stop()
@@ -79,12 +79,12 @@ def main(
     registry = Registry(DOMAIN.name)
     published = Pricer(registry).model()
     registry.verify(published.version)
-    asked = wanted(ids or [], file, everything, published)
-    known = set(published.houses(asked).ids.tolist())
-    unknown = [UnknownHouseError(house, published.nearest(house)) for house in asked if house not in known]
+    ids_wanted = wanted(ids or [], file, everything, published)
+    known = set(published.houses(ids_wanted).ids.tolist())
+    unknown = [UnknownHouseError(house, published.nearest(house)) for house in ids_wanted if house not in known]
     if known:
-        prices = predict(published, registry.path(published.version), asked)
-        order = {house: at for at, house in enumerate(asked)}
+        prices = predict(published, registry.path(published.version), ids_wanted)
+        order = {house: at for at, house in enumerate(ids_wanted)}
         rows = sorted(prices.to_pylist(), key=lambda row: order[row["id"]])
         show(pa.Table.from_pylist(rows), published, csv or len(rows) > SHOWN)
     for error in unknown:

@@ -37,7 +37,7 @@ def read(source: Source) -> list[Sale]:
     else:
         rows, prices = datasets.read_sets(datasets.FOR_SALE, datasets.FOR_SALE_PRICES)
         rows = rows.append_column("price", prices["price"])  # both sets have the same order
-    if not rows.num_rows and datasets.begun_empty():
+    if not rows.num_rows and datasets.is_empty():
         fix = f"Send sales to the topic {SALES.name}, or use another LAKE_VAR, which starts with the committed ones."
         raise DataError("The lake was started empty: there are no sales to send.", fix)
     if incomplete := pc.sum(datasets.incomplete(rows)).as_py():

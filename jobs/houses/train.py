@@ -31,7 +31,7 @@ class TooFewError(DataError):
     """So few sales that no model can be trained and judged."""
 
 
-def check(rows: pa.Table) -> None:
+def check_sales(rows: pa.Table) -> None:
     """Refuse sales that no sound model comes of. Raises DataError; the live model stays."""
     prices = rows["price"].to_numpy()
     held_out = sum(house_columns.is_hold_out(house) for house in rows["id"].to_pylist())
@@ -48,11 +48,11 @@ def check(rows: pa.Table) -> None:
         raise DataError(f"All sales have the same price, {prices[0]:,.2f}: there is nothing to learn.", stays)
 
 
-def check_stored() -> None:
+def check_stored_sales() -> None:
     """Refuse so few sales before Spark is started for them, resends counted. Raises TooFewError."""
     rows = table_io.read(HISTORY, ["id", "price"])
     if rows.num_rows < FEWEST_SALES:
-        check(rows)
+        check_sales(rows)
 
 
 def judged_metrics(fit: Fit, rows: pa.Table) -> tuple[evaluation.Metrics, dict[str, float]]:
@@ -83,7 +83,7 @@ def train(spark: SparkSession, registry: Registry) -> str:
     delta_version = DeltaTable(HISTORY.path).version()
     history = table_io.read_version(spark, HISTORY, delta_version)
     sales, rows = training_rows(transforms.distinct_sales(history))
-    check(rows)
+    check_sales(rows)
     houses = catalogue.known_houses(catalogue.sold_houses(rows))
     _, judged = pipeline.fit(sales.where(~pipeline.is_hold_out()), house_columns.fit_basis(houses.judged()))
     metrics, interval = judged_metrics(judged, rows)
@@ -164,14 +164,14 @@ def record_prices(prices: pa.Table, version: str, interval: dict[str, float]) ->
 
 
 def _counts(rows: pa.Table) -> dict[str, int]:
-    held = [house_columns.is_hold_out(house) for house in rows["id"].to_pylist()]
+    is_held_out = [house_columns.is_hold_out(house) for house in rows["id"].to_pylist()]
     sales = rows["sales"].to_numpy()
-    of_held = int(sales[np.array(held)].sum())
+    held_out_sales = int(sales[np.array(is_held_out)].sum())
     return {
         "sales": int(sales.sum()),
         "distinct": rows.num_rows,
-        "training": int(sales.sum()) - of_held,
-        "hold_out": of_held,
+        "training": int(sales.sum()) - held_out_sales,
+        "hold_out": held_out_sales,
     }
 
 
@@ -200,7 +200,7 @@ def main(
         table_io.create(HISTORY)
         try:
             if registry.live() is None:
-                check_stored()
+                check_stored_sales()
             spark = spark_session(f"{DOMAIN.name}-train")
             version = train(spark, registry)
         except TooFewError as few:
@@ -209,9 +209,9 @@ def main(
             typer.echo(f"{few.what} There is no model yet; the next `lake nightly` or `lake up` tries again.")
             return
         spark.stop()
-    told = registry.manifest(version)
-    typer.echo(f"{version} {told['outcome']}: {told['reason']}")
-    distinct, missing = told["rows"]["distinct"], told["imputed"]
+    manifest = registry.manifest(version)
+    typer.echo(f"{version} {manifest['outcome']}: {manifest['reason']}")
+    distinct, missing = manifest["rows"]["distinct"], manifest["imputed"]
     if unknown := [name for name, count in missing.items() if count == distinct]:
         typer.echo(f"Not known of any sale, so no part of the price: {', '.join(unknown)}.")
     if filled := [f"{name} in {count:,}" for name, count in missing.items() if count < distinct]:

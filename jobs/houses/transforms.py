@@ -16,7 +16,7 @@ _ID = r"^[A-Za-z0-9_-]{1,64}\z"
 TWICE = "a field is there twice, once of a wrong type"  # what is left when each field by itself is right
 IDS = ("id", "event_id")
 _NUMERIC = ("INT", "DOUBLE", PRICE)
-FOUND = {"STRING": "a text", "BOOLEAN": "true or false", "ARRAY": "an array", "OBJECT": "an object"}
+NAMES_OF_KINDS = {"STRING": "a text", "BOOLEAN": "true or false", "ARRAY": "an array", "OBJECT": "an object"}
 WANTED = {
     "INT": "a whole number",
     "TIMESTAMP": "a time (ISO 8601 or epoch milliseconds)",
@@ -128,7 +128,7 @@ def _reason() -> Column:
         *_time_rules(),
     ]
     reason = F.coalesce(*[F.when(broken, reason) for broken, reason in rules], F.lit(TWICE))
-    return json_reasons.let(F.split(reason, "\n"), _with_found)
+    return json_reasons.let(F.split(reason, "\n"), _with_kind_sent)
 
 
 def _field_reasons(field: Field) -> list[json_values.Rule]:
@@ -150,19 +150,19 @@ def _missing(name: str) -> Column:
     return F.when(F.array_contains("alike", json_values.bare(name)), alike).otherwise(f"{name}: missing")
 
 
-def _with_found(parts: Column) -> Column:
+def _with_kind_sent(parts: Column) -> Column:
     """The reason for a field that could not be read, of its name, what is wanted, and what to say of a number."""
     sent = F.from_json(json_reasons.text_of_value(), "map<string,variant>")[parts[0]]
     number = F.try_variant_get(sent, "$", "double")
-    names = F.create_map(*[F.lit(text) for pair in FOUND.items() for text in pair])
-    found = F.coalesce(
+    names = F.create_map(*[F.lit(text) for pair in NAMES_OF_KINDS.items() for text in pair])
+    kind = F.coalesce(
         F.when(F.try_variant_get(sent, "$", "string") == "", "an empty text"),
         F.try_element_at(names, F.regexp_extract(F.schema_of_variant(sent), "^[A-Z]+", 0)),
         F.when((F.abs(number) < 1e15) & (number != F.floor(number)), "a number with a fraction"),
         F.when(parts[1].startswith("a time"), "a number"),
     )
-    told = F.concat(parts[0], F.lit(": "), found, F.lit(", not "), parts[1])
-    return F.when(F.size(parts) == 3, F.coalesce(told, parts[2])).otherwise(json_reasons.explained(parts[0]))
+    sentence = F.concat(parts[0], F.lit(": "), kind, F.lit(", not "), parts[1])
+    return F.when(F.size(parts) == 3, F.coalesce(sentence, parts[2])).otherwise(json_reasons.explained(parts[0]))
 
 
 def with_decade(sales: DataFrame) -> DataFrame:

@@ -1,4 +1,4 @@
-"""Updated windows as messages on a topic, in the form in which the KSQL table of houses.ksql publishes them."""
+"""Updated windows as messages on a topic, in the form that the KSQL table of houses.ksql publishes."""
 
 import json
 import struct
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from confluent_kafka import KafkaError, Message, Producer
+from confluent_kafka import KafkaError, Message
 
 from lakehouse.errors import UnavailableError
 from lakehouse.kafka import client
@@ -40,16 +40,7 @@ def publisher(bootstrap_servers: str, topic: str) -> Callable[[Sequence[Mapping[
 
     The waiting one raises UnavailableError when the broker does not acknowledge them.
     """
-    producer = Producer(
-        {
-            "bootstrap.servers": bootstrap_servers,
-            "acks": "all",
-            "enable.idempotence": True,
-            "linger.ms": 0,
-            "log_level": 0,
-            **client.security(),
-        }
-    )
+    producer = client.producer(bootstrap_servers, {"linger.ms": 0})
 
     def publish(rows: Sequence[Mapping[str, Any]]) -> Callable[[], None]:
         failed: list[KafkaError] = []
@@ -60,7 +51,7 @@ def publisher(bootstrap_servers: str, topic: str) -> Callable[[Sequence[Mapping[
 
         for row in rows:
             key, value = update_message(row)
-            # Which batch said so, for whoever traces a number.
+            # The batch that wrote the number, for whoever traces it.
             headers: dict[str, str | bytes | None] = {"batch_id": str(row["batch_id"])}
             producer.produce(topic, value, key, on_delivery=delivered, headers=headers)
         producer.poll(0)
@@ -69,7 +60,7 @@ def publisher(bootstrap_servers: str, topic: str) -> Callable[[Sequence[Mapping[
             left = producer.flush(FLUSH_SECONDS)
             if left or failed:
                 why = failed[0].str() if failed else f"no answer in {FLUSH_SECONDS:.0f} s"
-                raise UnavailableError(f"{left + len(failed)} window updates did not reach topic {topic}: {why}.")
+                raise UnavailableError(f"{left + len(failed)} window updates did not get to topic {topic}: {why}.")
 
         return acknowledged
 

@@ -167,7 +167,7 @@ class Totals:
         born = checkpoints.generation(checkpoint) if checkpoints.exists(checkpoint) else ""
         self._batch = self._delta.last(born)
         self._ends = {} if self._batch is None else checkpoints.plan(checkpoint, self._batch).ends
-        self._stored = _by_key(postgres.held(TOTALS)) if self._rows else {}  # after Delta: it is never behind
+        self._stored = _by_key(postgres.read_rows(TOTALS)) if self._rows else {}  # after Delta: it is never behind
         self._first: dict[tuple[str, str], datetime] = {}
         self._last: dict[str, datetime] = {}
         self._defects: set[tuple[str, ...]] = set()

@@ -137,18 +137,18 @@ def spellings(name: str) -> list[bytes]:
     return list(dict.fromkeys(text.encode() for text in (name, json.dumps(name), json.dumps(name, ensure_ascii=False))))
 
 
-def file() -> Path:
+def plant_file() -> Path:
     """Where the plant is described."""
     return settings().domain_conf / "production.toml"
 
 
 def plant() -> Plant:
     """The plant of this process's file, read once. Raises UsageError, which names the file and what is wrong in it."""
-    return read(file())
+    return read_plant(plant_file())
 
 
 @functools.cache
-def read(path: Path) -> Plant:
+def read_plant(path: Path) -> Plant:
     """The plant that a file describes. Raises UsageError when there is none, or when it says what cannot be."""
     try:
         return Plant.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
@@ -158,7 +158,7 @@ def read(path: Path) -> Plant:
         raise UsageError(f"{path} is not TOML: {str(error).rstrip('.')}.", _FIX) from None
     except ValidationError as error:
         raise UsageError(
-            f"{path} does not describe a plant: {'; '.join(map(_said, error.errors()[:3]))}.", _FIX
+            f"{path} does not describe a plant: {'; '.join(map(_complaint, error.errors()[:3]))}.", _FIX
         ) from None
 
 
@@ -167,7 +167,7 @@ _FIX = (
 )
 
 
-def _said(error: Any) -> str:
+def _complaint(error: Any) -> str:
     """One thing that is wrong: where, the rule, what was got."""
     where = ".".join(str(part) for part in error["loc"] if part != "[key]")
     rule = error["msg"].removeprefix("Value error, ").rstrip(".")

@@ -30,7 +30,7 @@ def recompute(spark: SparkSession) -> DataFrame:
 def speed_totals(spark: SparkSession) -> tuple[DataFrame, DataFrame]:
     """The totals in Delta and in PostgreSQL; a running stream may write a batch between the two reads."""
     schema = ", ".join(f"{name} {kind}" for name, kind in TOTALS.columns.items())
-    stored = postgres.held(TOTALS)
+    stored = postgres.read_rows(TOTALS)
     delta = table_io.read(TOTALS).to_pylist()  # after PostgreSQL, which is written first
     rows = [[tuple(row[name] for name in TOTALS.columns) for row in side] for side in (delta, stored)]
     return spark.createDataFrame(rows[0], schema), spark.createDataFrame(rows[1], schema)

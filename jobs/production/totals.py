@@ -1,7 +1,7 @@
 """The totals query: events -> facts and totals in PostgreSQL, in one transaction, and the same rows in Delta.
 
-A batch's events are staged; the facts of its units are made anew from all that is known of them; the hours that so
-changed are counted anew, and the days of those. Whatever comes twice, late or in another order ends in the same rows.
+A batch's events are staged; the facts of its units are derived again from all their events; then the changed hours and
+their days are counted again. Events that come twice, late or in another order give the same rows.
 """
 
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ _COLUMNS = ", ".join(DEFECTS.columns)
 STAGE = "CREATE TEMP TABLE events (kind text, {}, event_at timestamptz) ON COMMIT DROP".format(
     ", ".join(f"{name} text" for name in EVENTS[1:-1])
 )
-# The events, each once, over what is known already.
+# Merges the events, each once, into the stored ones.
 KEEP = (
     """INSERT INTO passes AS known
     SELECT unit_id, zone_id, min(event_at), max(event_at) FROM events WHERE kind = 'pass' GROUP BY unit_id, zone_id
@@ -56,15 +56,15 @@ _CHANGED = metrics.FACTS.format(passes=_OF_UNITS.format("passes"), defects=_OF_U
 
 @dataclass(frozen=True)
 class Statements:
-    """What is run for a batch of a plant: `change` finds the facts that differ from before and the hours that they have
-    left or come to, `count` counts these for each table."""
+    """The statements for a batch: `change` finds the facts that differ from before and the hours that they left or
+    entered, `count` counts these hours for each table."""
 
     change: tuple[str, ...]
     count: dict[str, str]
 
 
 def statements(of: Plant) -> Statements:
-    """The statements of a plant: they cut the days as its clock does."""
+    """The statements of a plant; its clock says when a day begins."""
     origin = "%(generation)s, %(batch_id)s, clock_timestamp()"
     changed = f"""CREATE TEMP TABLE changed ON COMMIT DROP AS
     SELECT now.*, before.counted_at AS was_at FROM ({_CHANGED}) AS now LEFT JOIN unit_facts AS before
@@ -74,14 +74,14 @@ def statements(of: Plant) -> Statements:
     cells = f"""CREATE TEMP TABLE cells ON COMMIT DROP AS
     SELECT DISTINCT zone_id, {clock.hour("moment", of)} AS hour_start, {clock.day("moment", of)} AS day
     FROM changed, LATERAL (VALUES (counted_at), (was_at)) AS moments (moment) WHERE moment IS NOT NULL"""
-    # The range finds them; an hour that its day's end has cut off needs the other condition.
+    # The range uses the index; the other condition is for an hour that the end of a day cuts.
     in_cells = f"""(SELECT unit_facts.* FROM unit_facts JOIN cells USING (zone_id)
     WHERE counted_at >= hour_start AND counted_at < hour_start + INTERVAL '1 hour'
         AND {clock.hour("counted_at", of)} = hour_start)"""
     hours = metrics.on_clock(metrics.HOURS, of).format(facts=in_cells)
     concerns = metrics.on_clock(metrics.CONCERNS, of).format(facts=in_cells, defects="defects")
     days = "(SELECT hours.* FROM hours JOIN (SELECT DISTINCT zone_id, day FROM cells) AS days USING (zone_id, day))"
-    # A cell that has lost its last unit is counted as zeros.
+    # A cell that lost its last unit is written as zeros.
     count = {
         "hours": f"""SELECT hour_start, zone_id, cells.day, coalesce(units, 0), coalesce(defects_found, 0),
         coalesce(defects_charged, 0), coalesce(defective_units, 0), newest_at, {origin}
@@ -97,7 +97,7 @@ def statements(of: Plant) -> Statements:
 
 
 class TotalsWriter:
-    """The one writer of the totals: first PostgreSQL, then, from its rows, Delta."""
+    """The one writer of the totals: first to PostgreSQL, then its rows to Delta."""
 
     def __init__(self, console: bool = False) -> None:
         self._console = console
@@ -105,7 +105,7 @@ class TotalsWriter:
         self._connection: postgres.Connection | None = None
 
     def write(self, frame: "DataFrame", batch: Batch) -> None:
-        """Count a batch. Raises UnavailableError while PostgreSQL is away: nothing has been written then."""
+        """Count a batch. Raises UnavailableError when PostgreSQL does not answer; nothing is written then."""
         events = frame.select(*EVENTS).toArrow()
         try:
             with postgres.answering():
@@ -127,20 +127,20 @@ class TotalsWriter:
                 table_io.maintain(table_io.create(table))
 
     def _count(self, events: pa.Table, batch: Batch) -> dict[str, list[dict[str, Any]]]:
-        """The rows of each serving table that the batch changed, as they are in PostgreSQL after its transaction."""
+        """Write the batch to PostgreSQL in one transaction; returns the rows it changed, by serving table."""
         if self._connection is None or self._connection.closed:
             postgres.create(DOMAIN.name, (PASSES, DEFECTS, FACTS, *SERVING), _meanings())
             self._connection = postgres.connect(DOMAIN.name)
         connection = self._connection
         with connection.transaction():
             state = postgres.begin(connection, batch)
-            if state != "there":
+            if state != "written":
                 connection.execute(STAGE)
                 if state == "first":
-                    _begin_anew(connection)
-                postgres.copy(connection, "events", events)
+                    _load_history(connection)
+                postgres.copy_rows(connection, "events", events)
                 _apply(connection, batch, self._statements)
-                postgres.note(connection, batch)
+                postgres.record_commit(connection, batch)
             return {table.name: postgres.written_by(connection, table, batch) for table in SERVING}
 
     def _serve(self, table: table_io.Table, rows: Sequence[dict[str, Any]], batch: Batch) -> None:
@@ -150,12 +150,12 @@ class TotalsWriter:
             table_io.upsert(table_io.create(table), data, table.keys, batch.app_id, batch.batch_id, bound)
 
 
-def _begin_anew(connection: postgres.Connection) -> None:
-    """Empty tables, then all of the history: the topic may have lost its oldest records since."""
-    postgres.empty(connection, (PASSES, DEFECTS, FACTS, *SERVING))
+def _load_history(connection: postgres.Connection) -> None:
+    """Empty the tables and stage all of the history: the topic may have lost its oldest records."""
+    postgres.truncate(connection, (PASSES, DEFECTS, FACTS, *SERVING))
     if table_io.exists(HISTORY):
         for part in DeltaTable(HISTORY.path).to_pyarrow_dataset().to_batches(columns=EVENTS):
-            postgres.copy(connection, "events", pa.Table.from_batches([part]))
+            postgres.copy_rows(connection, "events", pa.Table.from_batches([part]))
 
 
 def _meanings() -> dict[str, str]:
@@ -166,7 +166,7 @@ def _apply(connection: postgres.Connection, batch: Batch, run: Statements) -> No
     for statement in (*KEEP, *run.change):
         connection.execute(statement)
     postgres.upsert(connection, FACTS, "SELECT unit_id, zone_id, counted_at, found, charged FROM changed")
-    for table in SERVING:  # a day's total is made of its hours
+    for table in SERVING:  # hours first: a day's total is their sum
         origin = {"generation": batch.generation, "batch_id": batch.batch_id}
         postgres.upsert(connection, table, run.count[table.name], origin)
 

@@ -52,14 +52,14 @@ def parse_events(records: DataFrame, rules: Versions) -> DataFrame:
     return typed.withColumn("reason", reason).select(*HISTORY.columns, "key", "value", "reason")
 
 
-def _of_version(versions: Versions, made: Callable[[Rules], Column]) -> Column:
+def _of_version(versions: Versions, rule: Callable[[Rules], Column]) -> Column:
     """What the rules that hold for the record make of it."""
     first, *later = versions.known
-    found = made(first.rules)
+    column = rule(first.rules)
     for one in later:
         since = F.coalesce(F.try_element_at(_map(one.since, "int", "bigint"), F.col("partition")), F.lit(0))
-        found = F.when(F.col("offset") >= since, made(one.rules)).otherwise(found)
-    return found
+        column = F.when(F.col("offset") >= since, rule(one.rules)).otherwise(column)
+    return column
 
 
 def _map(pairs: Mapping[Any, Any], key: str, value: str) -> Column:
@@ -102,24 +102,24 @@ def _has_half(value: Column) -> Column:
     return value.contains("\\u") & rest.rlike(_HALF)
 
 
-def _asked(name: str) -> tuple[Column, str]:
+def _requirement(name: str) -> tuple[Column, str]:
     """Whether a field must be there, and of what."""
     return (F.col("kind") == "defect", " of a defect") if name in _OF_DEFECTS else (F.lit(True), "")
 
 
 def _id_rules(name: str, column: str) -> list[json_values.Rule]:
-    value, (asked, of) = F.col(column), _asked(name)
+    value, (required, of) = F.col(column), _requirement(name)
     return [
-        (asked & value.isNull(), f"{name}{of}: missing"),
+        (required & value.isNull(), f"{name}{of}: missing"),
         *json_values.id_rules(name, value),
         (~value.rlike(PRINTABLE), f"{name}: not 1 to {LONGEST} printable characters"),
     ]
 
 
 def _zone_rules(name: str, versions: Versions) -> list[json_values.Rule]:
-    value, (asked, of) = F.col(name), _asked(name)
+    value, (required, of) = F.col(name), _requirement(name)
     known = _of_version(versions, lambda one: value.isin(*one.zones))
-    missing: list[json_values.Rule] = [(asked & value.isNull(), f"{name}{of}: missing")]
+    missing: list[json_values.Rule] = [(required & value.isNull(), f"{name}{of}: missing")]
     if name == "zone_id":
         lost = (F.col("kind") == "defect") & value.isNull()
         missing.insert(0, (lost, f"{name}: missing, and the collection point is in no zone or in several"))
@@ -145,8 +145,8 @@ def passes(valid: DataFrame) -> DataFrame:
 
 def defects(valid: DataFrame) -> DataFrame:
     """Each defect once, however often it was sent: a resend is the same in all that it says."""
-    told = ("unit_id", "collection_point_id", "zone_id", "concern_id", "zone_charged_id", "event_at")
-    return valid.where("kind = 'defect'").select(*told).distinct()
+    columns = ("unit_id", "collection_point_id", "zone_id", "concern_id", "zone_charged_id", "event_at")
+    return valid.where("kind = 'defect'").select(*columns).distinct()
 
 
 def totals(valid: DataFrame, plant: Plant) -> DataFrame:

@@ -43,7 +43,7 @@ class Versions(BaseModel):
         return next(one.rules for one in reversed(self.known) if one.since.get(partition, 0) <= offset)
 
 
-def file() -> Path:
+def versions_file() -> Path:
     """Where they are kept; they go with the tables."""
     return settings().lake / DOMAIN.name / "_plants.json"
 
@@ -54,13 +54,13 @@ def of_lake() -> Versions:
     Raises LakeError when the file cannot be read.
     """
     try:
-        return Versions.model_validate_json(file().read_bytes())
+        return Versions.model_validate_json(versions_file().read_bytes())
     except FileNotFoundError:
         return Versions(topic_id="", known=(Version(rules=plant().rules),))
     except (OSError, ValidationError) as error:
         first = str(error).splitlines()[0]
         raise LakeError(
-            f"{file()} cannot be read: {first}.",
+            f"{versions_file()} cannot be read: {first}.",
             "It says which zones were known when each message was read: bring it back from a backup.",
         ) from None
 
@@ -70,23 +70,23 @@ def settle(bootstrap_servers: str) -> Versions:
 
     Raises UnavailableError when the broker has no such topic.
     """
-    found = topics.state(bootstrap_servers, EVENTS.name)
-    if found is None:
+    state = topics.state(bootstrap_servers, EVENTS.name)
+    if state is None:
         raise UnavailableError(f"The broker has no topic {EVENTS.name}.", "Start the stream again: it makes the topic.")
-    return keep(found.topic_id)
+    return keep_versions(state.topic_id)
 
 
-def keep(topic_id: str) -> Versions:
+def keep_versions(topic_id: str) -> Versions:
     """The same for a topic whose id is known."""
-    known, rules = of_lake(), plant().rules
-    if known.topic_id not in ("", topic_id):  # made again: its offsets mean other records
-        known = Versions(topic_id=topic_id, known=(Version(rules=rules),))
-    elif known.known[-1].rules.differs_from(rules) and not _damaged():
-        known = Versions(topic_id=topic_id, known=(*known.known, Version(rules=rules, since=_read())))
-    known = known.model_copy(update={"topic_id": topic_id})
-    file().parent.mkdir(parents=True, exist_ok=True)
-    files.replace_json(file(), known.model_dump(mode="json", by_alias=True))
-    return known
+    versions, rules = of_lake(), plant().rules
+    if versions.topic_id not in ("", topic_id):  # made again: its offsets mean other records
+        versions = Versions(topic_id=topic_id, known=(Version(rules=rules),))
+    elif versions.known[-1].rules.differs_from(rules) and not _damaged():
+        versions = Versions(topic_id=topic_id, known=(*versions.known, Version(rules=rules, since=_read_ends())))
+    versions = versions.model_copy(update={"topic_id": topic_id})
+    versions_file().parent.mkdir(parents=True, exist_ok=True)
+    files.replace_json(versions_file(), versions.model_dump(mode="json", by_alias=True))
+    return versions
 
 
 def _damaged() -> bool:
@@ -94,16 +94,16 @@ def _damaged() -> bool:
     return any(checkpoints.damage(checkpoints.path(DOMAIN.name, query)) for query in DOMAIN.queries)
 
 
-def _read() -> dict[int, int]:
+def _read_ends() -> dict[int, int]:
     """The first offset of each partition that no query has begun to read."""
-    found: Counter[int] = Counter()
+    ends: Counter[int] = Counter()
     for query in DOMAIN.queries:
         checkpoint = checkpoints.path(DOMAIN.name, query)
         if planned := checkpoints.last_planned(checkpoint):
-            found |= Counter({part: end for (topic, part), end in planned.ends.items() if topic == EVENTS.name})
-        if begun := sidecar.read(checkpoint):  # of a checkpoint that a rebuild is to make
-            found |= Counter(begun.starts) | Counter(begun.held_until)
-    return dict(found)
+            ends |= Counter({part: end for (topic, part), end in planned.ends.items() if topic == EVENTS.name})
+        if start := sidecar.read(checkpoint):  # of a checkpoint that a rebuild is to make
+            ends |= Counter(start.starts) | Counter(start.held_until)
+    return dict(ends)
 
 
 def day_starts() -> str:

@@ -1,4 +1,4 @@
-"""`lake audit`: shows that nothing on the topics is lost or doubled, and that averages are what their events make."""
+"""`lake audit`: proves that no record of the topics is lost or doubled and that averages match their events."""
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,28 +19,28 @@ Result = Mapping[str, Any]
 
 
 def audit(
-    domain: Annotated[str | None, typer.Argument(help="Only this domain; when none, all that this lake uses.")] = None,
+    domain: Annotated[str | None, typer.Argument(help="Only this domain; default: all that this lake uses.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
-    """Hold history, dead letters and averages against the topic, beside the running streams. Exit code 1 when off."""
+    """Compare history, dead letters and averages with the topic while streams run. Exits 1 on a mismatch."""
     names = [domain] if domain else [name for name in contract.audited() if name in discovery.used()]
     for name in names:
         contract.audit(name)
-    from lakehouse.audit import run as auditing
+    from lakehouse.audit import run
 
-    results = [auditing.audit(name, settings().brokers()) for name in names]
+    results = [run.audit(name, settings().brokers()) for name in names]
     if as_json:
         print_json(results)
     for result in [] if as_json else results:
         _show(result)
-    if wrong := [told for result in results if not result["clean"] for told in off(result)]:
-        raise LakeError(f"The audit found something off. {wrong[0]}", "The whole of it: `lake audit`." * as_json)
+    if wrong := [finding for result in results if not result["clean"] for finding in off(result)]:
+        raise LakeError(f"The audit found a mismatch. {wrong[0]}", "All of them: `lake audit`." * as_json)
 
 
 def _show(result: Result) -> None:
     pace = result["records"] / max(result["seconds"], 0.001)
-    told = f"{result['records']:,} records in {result['seconds']:.1f} s, {pace:,.0f}/s"
-    console().print(f"Audit of {result['domain']}, {result['at'][:19].replace('T', ' ')} UTC: {told}")
+    summary = f"{result['records']:,} records in {result['seconds']:.1f} s, {pace:,.0f}/s"
+    console().print(f"Audit of {result['domain']}, {result['at'][:19].replace('T', ' ')} UTC: {summary}")
     console().print("")
     console().print(_partitions(result))
     console().print("")
@@ -73,23 +73,23 @@ def _views(result: Result) -> "Grid":
 
 
 def word(part: Result) -> str:
-    """clean, off, or why there is nothing to say."""
+    """clean, OFF, or why there is no result."""
     return "OFF" if part["findings"] else part.get("note") or "clean"
 
 
 def _notes(result: Result) -> Iterator[str]:
-    """What the result rests on besides this look."""
+    """What the result rests on besides this audit."""
     for part in result["partitions"]:
         where = f"{result['topic']} {part['partition']}"
         for one in part["rests_on"]:
             found = "" if one["clean"] else ", which was not clean"
             at = one["at"][:19].replace("T", " ")
-            gone = f"{where}: offsets {_span(one['from'], one['to'])} are gone by retention"
+            gone = f"{where}: offsets {_span(one['from'], one['to'])} were deleted by retention"
             yield f"{gone}; they rest on the audit of {at} UTC{found}."
         for start, end in part["not_covered"]:
-            yield f"{where}: offsets {_span(start, end)} are gone by retention, and no audit covers them."
+            yield f"{where}: offsets {_span(start, end)} were deleted by retention, and no audit covers them."
         if part["without_record"]:
-            yield f"{where}: {part['without_record']:,} offsets hold no record (aborted, or a transaction's own marks)."
+            yield f"{where}: {part['without_record']:,} offsets have no record (aborted, or transaction markers)."
 
 
 def _span(start: int, end: int) -> str:

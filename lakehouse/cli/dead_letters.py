@@ -1,4 +1,4 @@
-"""`lake dead-letters`: what was no valid event, why, and sending it to its topic again."""
+"""`lake dead-letters`: invalid events, the reasons, and sending them to their topic again."""
 
 import base64
 import json
@@ -14,28 +14,28 @@ from lakehouse.errors import DataError, LakeError, RefusedError, UsageError
 from lakehouse.settings import settings
 
 if TYPE_CHECKING:
-    from lakehouse.dead_letters.redrive import Patch, Plan
+    from lakehouse.dead_letters.redrive import Patch, RedrivePlan
     from lakehouse.dead_letters.store import Letter, Place
     from lakehouse.tables.table_io import Table
 
-app = typer.Typer(no_args_is_help=True, help="Events that were no valid ones, with their bytes and the reason.")
+app = typer.Typer(no_args_is_help=True, help="Invalid events, with their bytes and the reason.")
 BAR = 24  # characters of the longest bar
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 Places = Annotated[list[str] | None, typer.Argument(help="Places: <topic>/<partition>/<offset>.")]
-Reason = Annotated[str, typer.Option(help="Those whose reason has this text in it.")]
-Domain = Annotated[str | None, typer.Option(help="Only this domain's; those of all when not given.")]
+Reason = Annotated[str, typer.Option(help="Those whose reason contains this text.")]
+Domain = Annotated[str | None, typer.Option(help="Only this domain's; default: all.")]
 
 
 @app.command("list")
 def list_dead_letters(
-    domain: Annotated[str | None, typer.Argument(help="A domain; all of them when none is named.")] = None,
+    domain: Annotated[str | None, typer.Argument(help="A domain; default: all.")] = None,
     limit: Annotated[int, typer.Option(help="How many of the newest to show.")] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """Show how many dead letters there are by reason, and the newest of them."""
+    """Show the number of dead letters by reason, and the newest of them."""
     from lakehouse.dead_letters.store import newest, reasons
 
-    tables = [found.dead_letters for found in load_all([domain] if domain else [])]
+    tables = [each.dead_letters for each in load_all([domain] if domain else [])]
     counts = {table.domain: reasons(table) for table in tables}
     letters = [letter for table in tables for letter in newest(table, limit)]
     if as_json:
@@ -44,13 +44,13 @@ def list_dead_letters(
     if not any(counts.values()):
         console().print("No dead letters.")
         return
-    most = max(n for found in counts.values() for n in found.values())
-    by_reason = [
-        (name, reason, f"{n:,}", "█" * max(1, round(BAR * n / most)))
-        for name, found in counts.items()
-        for reason, n in found.items()
+    most = max(count for by_reason in counts.values() for count in by_reason.values())
+    rows = [
+        (name, reason, f"{count:,}", "█" * max(1, round(BAR * count / most)))
+        for name, by_reason in counts.items()
+        for reason, count in by_reason.items()
     ]
-    console().print(grid("domain", "reason", "count", "", rows=by_reason), "")
+    console().print(grid("domain", "reason", "count", "", rows=rows), "")
     shown = [
         (
             f"{letter['recorded_at']:%Y-%m-%d %H:%M:%S}",
@@ -67,11 +67,11 @@ def list_dead_letters(
 def show(
     places: Places = None,
     reason: Reason = "",
-    limit: Annotated[int, typer.Option(help="At most so many, the newest.")] = 5,
+    limit: Annotated[int, typer.Option(help="How many of the newest to show.")] = 5,
     domain: Domain = None,
-    as_json: Annotated[bool, typer.Option("--json", help="A line of JSON each, as --patch-file takes it.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="A line of JSON each, as --patch-file reads it.")] = False,
 ) -> None:
-    """Show dead letters whole: the text of the value, or its bytes when it is not text."""
+    """Show whole dead letters: the text of the value, or its bytes when it is not text."""
     from lakehouse.dead_letters.store import letters
 
     for table, wanted in _wanted(places or [], reason, domain, limit):
@@ -96,13 +96,13 @@ def _show(letter: "Letter") -> None:
 
 
 def _wanted(places: list[str], reason: str, domain: str | None, limit: int | None) -> "list[tuple[Table, list[Place]]]":
-    """Dead-letter tables with the places asked for. Raises UsageError when a named place has no dead letter."""
+    """Dead-letter tables with the places to read. Raises UsageError when a place has no dead letter."""
     from lakehouse.dead_letters import store
 
     domains = load_all([domain] if domain else [])
     if not places:
         return [(found.dead_letters, store.places(found.dead_letters, reason, limit)) for found in domains]
-    named = [store.place(text) for text in places]
+    named = [store.parse_place(text) for text in places]
     found = [(each.dead_letters, [where for where in named if _is_of(each.name, where)]) for each in domains]
     known = {letter.place for table, wanted in found for letter in store.letters(table, wanted)}
     if missing := [where for where in named if where not in known]:
@@ -119,51 +119,52 @@ def redrive(
     places: Places = None,
     reason: Reason = "",
     patch: Annotated[
-        list[str] | None, typer.Option("--patch", help="Set a field of the event: field=value; may be given twice.")
+        list[str] | None, typer.Option("--patch", help="Set a field of the event: field=value; may be repeated.")
     ] = None,
     patch_file: Annotated[
         Path | None,
         typer.Option(help="New values, lines of JSON as `show --json` prints them; only these are sent."),
     ] = None,
-    again: Annotated[bool, typer.Option("--again", help="Also those that were sent again before.")] = False,
-    send: Annotated[
-        bool, typer.Option("--yes/--dry-run", help="Send them; else only show what would be sent.")
-    ] = False,
+    again: Annotated[bool, typer.Option("--again", help="Include those that were sent again before.")] = False,
+    send: Annotated[bool, typer.Option("--yes/--dry-run", help="Send them, or only show what would be sent.")] = False,
     domain: Domain = None,
 ) -> None:
-    """Send dead letters to their topic again, as they came or mended. Shows what it would send; --yes sends it."""
+    """Send dead letters to their topic again, unchanged or patched. Shows what it would send; --yes sends it."""
     if sum(map(bool, (places, reason, patch_file))) != 1:
-        raise UsageError("Say which dead letters: places, or --reason, or --patch-file.", "One of the three.")
+        raise UsageError("Which dead letters? Give places, --reason or --patch-file.", "Exactly one of the three.")
     from lakehouse.core import locks
     from lakehouse.dead_letters import redrive
     from lakehouse.kafka import topics
 
-    mend: Patch | None = redrive.with_fields(dict(map(_change, patch))) if patch else None
+    change: Patch | None = redrive.with_fields(dict(map(_field_change, patch))) if patch else None
     if patch_file:
         values = _new_values(patch_file)
-        places, mend = list(values), redrive.with_values({_place(text): value for text, value in values.items()})
+        places, change = list(values), redrive.with_values({_place(text): value for text, value in values.items()})
     bootstrap_servers = settings().brokers()
     topics.check(bootstrap_servers)
     for table, wanted in _wanted(places or [], reason, domain, None):
         with locks.exclusive(settings().run / f"{table.domain}.redrive.lock", "A redrive of dead letters"):
-            planned = redrive.plan(bootstrap_servers, table, wanted, again, mended=mend is not None)
-            _show_plan(table, planned, mend)
+            planned = redrive.plan_redrive(bootstrap_servers, table, wanted, again, patched=change is not None)
+            _show_plan(table, planned, change)
             if places and planned.left_out:
-                raise RefusedError("Nothing was sent: not all of these can be.", "Those sent before: --again.")
+                raise RefusedError(
+                    "Nothing was sent: some of these cannot be sent.",
+                    "Give --again to send those that were sent before.",
+                )
             if send and planned.ready:
-                done = redrive.send(bootstrap_servers, table, planned, mend)
-                console().print(f"Sent {len(done):,}. `lake dead-letters list` tells whether they are valid now.")
+                done = redrive.send(bootstrap_servers, table, planned, change)
+                console().print(f"Sent {len(done):,}. `lake dead-letters list` shows those that are still invalid.")
             elif planned.ready:
                 console().print("Nothing was sent; --yes sends them.")
 
 
-def _show_plan(table: "Table", planned: "Plan", mend: "Patch | None") -> None:
+def _show_plan(table: "Table", planned: "RedrivePlan", patch: "Patch | None") -> None:
     from lakehouse.dead_letters.redrive import keeps_time
     from lakehouse.dead_letters.store import in_chunks
 
-    how, rows = "as it came" if mend is None else "mended", []
+    how, rows = "unchanged" if patch is None else "patched", []
     for letter in (letter for chunk in in_chunks(table, planned.ready, 20) for letter in chunk):
-        value = mend(letter) if mend else letter.value
+        value = patch(letter) if patch else letter.value
         start = "null" if value is None else escaped(value[:60].decode("utf-8", "backslashreplace"))
         time = "its own" if keeps_time(letter) else "now"
         rows.append((letter.place, letter.reason, how, time, f"{len(value or b''):,}", start.replace("\n", "\\n")))
@@ -175,7 +176,7 @@ def _show_plan(table: "Table", planned: "Plan", mend: "Patch | None") -> None:
     console().print(f"{table.domain}: {len(planned.ready):,} to send{kept_back}.")
 
 
-def _change(text: str) -> tuple[str, Any]:
+def _field_change(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not name or not equals:
         raise UsageError(f"--patch takes field=value; got {text!r}.", "For example --patch price=221900.")
@@ -186,9 +187,9 @@ def _change(text: str) -> tuple[str, Any]:
 
 
 def _place(text: str) -> "Place":
-    from lakehouse.dead_letters.store import place
+    from lakehouse.dead_letters.store import parse_place
 
-    return place(text)
+    return parse_place(text)
 
 
 def _bytes(value: Any) -> bytes | None:
@@ -198,7 +199,7 @@ def _bytes(value: Any) -> bytes | None:
 
 
 def _new_values(file: Path) -> dict[str, bytes | None]:
-    """Values by place, of lines such as {"at": "houses/0/12", "value": …}; an object or a text, or `value_base64`."""
+    """Values by place, from lines such as {"at": "houses/0/12", "value": …}: an object, a text, or `value_base64`."""
     values: dict[str, bytes | None] = {}
     try:
         lines = file.read_text("utf-8-sig").splitlines()
@@ -212,9 +213,9 @@ def _new_values(file: Path) -> dict[str, bytes | None]:
             values[str(_place(given["at"]))] = value
         except (ValueError, KeyError, TypeError, AttributeError, LakeError):
             raise DataError(
-                f"Line {number} of {file} is no new value.",
+                f"Line {number} of {file} is not a new value.",
                 'A line is {"at": "houses/0/12", "value": {…}}; `lake dead-letters show --json` prints such lines.',
             ) from None
     if not values:
-        raise DataError(f"{file} holds no new values.", "A line of JSON for each.")
+        raise DataError(f"{file} has no new values.", "Give one line of JSON for each.")
     return values

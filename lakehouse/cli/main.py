@@ -206,12 +206,12 @@ def reset(
 
 def _forget(domains: Sequence[Domain], everything: bool) -> None:
     """Delete what the domains have in PostgreSQL, before their files: it may not answer."""
-    from lakehouse.embedded.postgres_server import forget
+    from lakehouse.embedded.postgres_server import delete_schema
     from lakehouse.sinks import postgres
 
     for domain in domains:
         if domain.postgres and not (everything and postgres.embedded()):  # that one goes with var
-            forget(domain.name)
+            delete_schema(domain.name)
 
 
 @app.command()

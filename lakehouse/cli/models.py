@@ -1,4 +1,4 @@
-"""`lake models`: the versions of a model, which is live and why, and the way back."""
+"""`lake models`: the versions of a model, which one is live and why, and the rollback."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -8,8 +8,7 @@ import typer
 from lakehouse.cli.terminal import console, grid, print_json
 from lakehouse.contract.discovery import domains
 from lakehouse.errors import DataError, UnavailableError, UsageError
-from lakehouse.models import comparison
-from lakehouse.models import registry as models
+from lakehouse.models import comparison, versions
 from lakehouse.models.manifests import best
 from lakehouse.models.registry import Registry
 
@@ -22,15 +21,15 @@ AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
 def _registry(domain: str | None) -> Registry:
     """The registry of the named domain, else of the only one that has models."""
-    known = models.domains()
-    if domain is not None and domain not in {*known, *domains()}:
+    with_models = versions.domains()
+    if domain is not None and domain not in {*with_models, *domains()}:
         raise UsageError(f"There is no domain {domain!r}.", f"Domains: {', '.join(domains())}.")
-    if domain is None and len(known) > 1:
-        raise UsageError(f"Several domains have models: {', '.join(known)}.", "Name one: --domain NAME.")
-    if not known or (domain is not None and domain not in known):
+    if domain is None and len(with_models) > 1:
+        raise UsageError(f"Several domains have models: {', '.join(with_models)}.", "Name one: --domain NAME.")
+    if not with_models or (domain is not None and domain not in with_models):
         train = f"./spark-submit.sh jobs/{domain or '<domain>'}/train.py"
         raise UnavailableError(f"There is no model{f' of {domain}' if domain else ''} yet.", f"Train one: `{train}`.")
-    return Registry(domain or known[0])
+    return Registry(domain or with_models[0])
 
 
 def _row(manifest: Mapping[str, Any], live: str | None, best_ever: str | None) -> dict[str, Any]:
@@ -81,7 +80,7 @@ def list_versions(domain: Domain = None, as_json: AsJson = False) -> None:
 
 @app.command()
 def show(version: Version, domain: Domain = None, as_json: AsJson = False) -> None:
-    """Show all that is known of a version: metrics, rows, features, its files, and when it went live."""
+    """Show a version: metrics, rows, features, files, and when it went live."""
     registry = _registry(domain)
     manifest = registry.manifest(version)
     switches = [switch._asdict() for switch in registry.switches() if switch.version == version]
@@ -92,8 +91,8 @@ def show(version: Version, domain: Domain = None, as_json: AsJson = False) -> No
         return
     facts = comparison.flat(manifest)
     console().print(grid("", version, rows=[(name, comparison.text(name, value)) for name, value in facts.items()]))
-    sound = f"All {len(manifest['checksums'])} files are as they were written."
-    console().print(f"\n{damage or sound}")
+    intact = f"All {len(manifest['checksums'])} files match their checksums."
+    console().print(f"\n{damage or intact}")
     if not switches:
         console().print("It never went live.")
         return
@@ -132,11 +131,11 @@ def compare(
 
 @app.command()
 def rollback(
-    reason: Annotated[str, typer.Option(help="Why; kept with the switch.")],
-    to: Annotated[str | None, typer.Option(help="The version to go live; the one live before when not given.")] = None,
+    reason: Annotated[str, typer.Option(help="The reason; stored with the switch.")],
+    to: Annotated[str | None, typer.Option(help="The version; default: the one that was live before.")] = None,
     domain: Domain = None,
 ) -> None:
-    """Let an earlier version go live. Running services take it up within seconds."""
+    """Let an earlier version go live. Running services load it within seconds."""
     registry = _registry(domain)
     try:
         before = registry.live()

@@ -1,4 +1,4 @@
-"""What commands print: sentences, tables, JSON. Rich is imported when something is printed: `lake` starts fast."""
+"""The output of commands: sentences, tables, JSON. Rich is imported on first use, so that `lake` starts fast."""
 
 import functools
 import json
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @functools.cache
 def console() -> "Console":
-    """Where sentences and tables go."""
+    """The console for sentences and tables."""
     from rich.console import Console
 
     return Console(highlight=False, soft_wrap=True, markup=False, emoji=False)  # a reason may hold [brackets]
@@ -23,26 +23,26 @@ def grid(*columns: str, rows: Iterable[Iterable[object]] = ()) -> "Grid":
     """A table without borders."""
     from rich.table import Table as Grid
 
-    made = Grid(*columns, box=None, pad_edge=False)
+    table = Grid(*columns, box=None, pad_edge=False)
     for row in rows:
-        made.add_row(*[str(cell) for cell in row])
-    return made
+        table.add_row(*[str(cell) for cell in row])
+    return table
 
 
 def print_json(value: Any) -> None:
-    """The value as JSON; what JSON does not know as text."""
+    """Print the value as JSON; other types as text."""
     sys.stdout.write(json.dumps(value, indent=1, default=str) + "\n")
 
 
 def escaped(text: str) -> str:
-    """The text with what a terminal would act on, or would not show, as escapes; line ends stay."""
+    """The text with control and unprintable characters as escapes; line ends stay."""
     return "".join(
         char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode() for char in text
     )
 
 
 def hex_dump(data: bytes) -> list[str]:
-    """Lines of 16 bytes: offset, bytes, and what of them is ASCII."""
+    """Lines of 16 bytes: offset, bytes in hex, and ASCII."""
     return [
         f"{at:08x}  {data[at : at + 16].hex(' '):47}  "
         + "".join(chr(byte) if 32 <= byte < 127 else "." for byte in data[at : at + 16])

@@ -1,1 +1,1 @@
-"""Dead letters: looked up, shown, and sent again."""
+"""Dead letters: listing, showing, and sending again."""

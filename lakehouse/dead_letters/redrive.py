@@ -1,8 +1,8 @@
-"""Dead letters sent to their topic again: as they came or mended, none twice unless asked for, each sending on record.
+"""Sends dead letters to their topic again: unchanged or patched, none twice without --again, each one logged.
 
-A letter's record says `sending` before it goes out and `sent` once the broker has it. A crash in between leaves
-`sending`: the letter may or may not be on the topic. It is not sent again by itself; if asked for, an event that
-carries an event_id counts once in the recomputation.
+The log says `sending` before a letter is sent and `sent` once the broker has it. A crash in between leaves `sending`:
+the letter may or may not be on the topic. Only --again sends it again; an event with an event_id counts once in the
+recomputation.
 """
 
 import hashlib
@@ -23,17 +23,17 @@ from lakehouse.streaming.batch import CUT
 from lakehouse.tables import table_io
 from lakehouse.tables.table_io import HISTORY_PROPERTIES, Table
 
-FROM, COUNT = "redriven-from", "redrive-count"  # headers of what is sent again
+FROM, COUNT = "redriven-from", "redrive-count"  # headers of a letter that is sent again
 CHUNK = 20  # letters in memory at a time: a value may have megabytes
-READ_ON = 20_000  # records between two wanted ones that are read over rather than sought past
+READ_ON = 20_000  # up to so many records between two wanted ones are read; beyond that the consumer seeks
 ANSWER_SECONDS = 30.0
-KEEPS_TIME = timedelta(hours=12)  # retention goes by a record's time: an old one would be deleted again, perhaps unread
+KEEPS_TIME = timedelta(hours=12)  # retention counts from a record's time: an old one might be deleted unread
 Headers = list[tuple[str, str | bytes | None]]
 Patch = Callable[[Letter], bytes | None]
 
 
 def log_of(dead_letters: Table) -> Table:
-    """The table of what was sent again: two rows per sending, `sending` and then `sent` or `failed`."""
+    """The log of redrives: two rows per letter sent, `sending` and then `sent` or `failed`."""
     columns = {"run_id": "STRING", "topic": "STRING", "partition": "INT", "offset": "BIGINT", "state": "STRING"}
     columns |= {"sent_offset": "BIGINT", "redrive_count": "INT", "is_patched": "BOOLEAN", "value_sha256": "STRING"}
     return Table(
@@ -48,43 +48,43 @@ def log_of(dead_letters: Table) -> Table:
 
 
 @dataclass
-class Plan:
-    """Which letters would be sent, and of which why not: place to the sentence."""
+class RedrivePlan:
+    """The letters to send, and those left out: place to the reason, as a phrase."""
 
     ready: list[Place] = field(default_factory=list)
     left_out: dict[Place, str] = field(default_factory=dict)
-    counts: dict[Place, int] = field(default_factory=dict)  # how often the event will have been sent again
+    counts: dict[Place, int] = field(default_factory=dict)  # how often each event was sent again, this time included
     headers: dict[Place, Headers] = field(default_factory=dict)
 
 
-def plan(
-    bootstrap_servers: str, dead_letters: Table, wanted: Sequence[Place], again: bool = False, mended: bool = False
-) -> Plan:
-    """What would be sent. A letter that was sent before, or that is itself the result of a sending, only if `again`;
-    one of which only the start is kept, only if `mended`.
+def plan_redrive(
+    bootstrap_servers: str, dead_letters: Table, wanted: Sequence[Place], again: bool = False, patched: bool = False
+) -> RedrivePlan:
+    """The letters that would be sent. A letter that was sent before, or came back from a redrive, only if `again`;
+    one of which only the start was stored, only if `patched`.
     """
-    made = Plan()
-    cut = set() if mended else set(places(dead_letters, CUT))
-    before, results = _record(dead_letters)
+    plan = RedrivePlan()
+    cut = set() if patched else set(places(dead_letters, CUT))
+    before, results = _read_log(dead_letters)
     original = _headers_on_topic(bootstrap_servers, dead_letters, wanted)
     for where in wanted:
         headers = original.get(where, [])
         round_trips = max(results.get(where, 0), _count(headers))
         if where in cut:
-            made.left_out[where] = "is not whole: only its start was kept; --patch-file can give it a new value"
+            plan.left_out[where] = "is cut off: only its start was stored; --patch-file can give it a new value"
         elif where in before and not again:
-            made.left_out[where] = before[where]
+            plan.left_out[where] = before[where]
         elif round_trips and not again:
-            made.left_out[where] = "was sent again before and has come back"
+            plan.left_out[where] = "was sent again before and has come back"
         else:
-            made.ready.append(where)
-            made.counts[where] = round_trips + 1
-            made.headers[where] = [header for header in headers if header[0] not in (FROM, COUNT)]
-    return made
+            plan.ready.append(where)
+            plan.counts[where] = round_trips + 1
+            plan.headers[where] = [header for header in headers if header[0] not in (FROM, COUNT)]
+    return plan
 
 
-def _record(dead_letters: Table) -> tuple[dict[Place, str], dict[Place, int]]:
-    """What became of letters sent before, and the places where they landed with how often they had been sent."""
+def _read_log(dead_letters: Table) -> tuple[dict[Place, str], dict[Place, int]]:
+    """Phrases about letters sent before, by place; and how often the records they became had been sent, by place."""
     before, results = {}, {}
     for row in table_io.read(log_of(dead_letters)).sort_by("at").to_pylist():
         where = Place(row["topic"], row["partition"], row["offset"])
@@ -94,22 +94,22 @@ def _record(dead_letters: Table) -> tuple[dict[Place, str], dict[Place, int]]:
             before[where] = f"was sent again on {at} as {landed}"
             results[landed] = row["redrive_count"]
         elif row["state"] == "sending":
-            before[where] = f"was being sent again on {at} when the run broke off: it may be on the topic or not"
+            before[where] = f"was being sent again on {at} when the run ended: it may or may not be on the topic"
         else:
             before.pop(where, None)
     return before, results
 
 
 def _count(headers: Headers) -> int:
-    """How often the event has been sent again, as its own header says."""
-    told = dict(headers).get(COUNT)
-    return int(told) if told and told.isdigit() else int(FROM in dict(headers))
+    """How often the event was sent again, from its own header."""
+    count = dict(headers).get(COUNT)
+    return int(count) if count and count.isdigit() else int(FROM in dict(headers))
 
 
 def _headers_on_topic(bootstrap_servers: str, dead_letters: Table, wanted: Sequence[Place]) -> dict[Place, Headers]:
-    """Headers of the records that are still on the topic as the dead letters have them."""
-    consumer = Consumer(client.onlooker(bootstrap_servers, "lake-redrive"))
-    found: dict[Place, Headers] = {}
+    """Headers of the letters' records, by place, where the topic still has the same key and value."""
+    consumer = client.assigned_consumer(bootstrap_servers, "lake-redrive")
+    headers_of: dict[Place, Headers] = {}
     following = Place("", 0, 0)
     try:
         for letter in (letter for chunk in in_chunks(dead_letters, sorted(wanted), CHUNK) for letter in chunk):
@@ -120,14 +120,14 @@ def _headers_on_topic(bootstrap_servers: str, dead_letters: Table, wanted: Seque
             following = where._replace(offset=where.offset + 1) if message is not None else Place("", 0, 0)
             if message is not None and (message.key(), message.value()) == (letter.key, letter.value):
                 headers = message.headers() or []
-                found[where] = list(headers.items() if isinstance(headers, dict) else headers)
+                headers_of[where] = list(headers.items() if isinstance(headers, dict) else headers)
     finally:
         consumer.close()
-    return found
+    return headers_of
 
 
 def _at(consumer: Consumer, where: Place) -> Message | None:
-    """The record at that place; None when the topic has it no more. Raises UnavailableError when nothing is heard."""
+    """The record at that place; None when it is gone. Raises UnavailableError when the broker does not answer."""
     while (message := consumer.poll(ANSWER_SECONDS)) is not None:
         if message.error() is not None:
             return None  # the end of the partition, or no such partition
@@ -138,19 +138,18 @@ def _at(consumer: Consumer, where: Place) -> Message | None:
     )
 
 
-def send(bootstrap_servers: str, dead_letters: Table, planned: Plan, patch: Patch | None = None) -> dict[Place, Place]:
-    """Send what is ready to its topic and partition, with its key and headers; from where to where.
+def send(
+    bootstrap_servers: str, dead_letters: Table, planned: RedrivePlan, patch: Patch | None = None
+) -> dict[Place, Place]:
+    """Send the planned letters to their topic and partition, with key and headers; old place to new place.
 
-    Its time stays, since it is the event time of an event that carries none; but not that of an old record. Raises
-    UnavailableError when the broker did not take them all; what it took is on record.
+    A record keeps its time, the event time of an event without its own, unless it is old. Raises UnavailableError
+    when the broker did not accept all; those that it accepted are logged.
     """
     run_id = uuid.uuid4().hex
     done: dict[Place, Place] = {}
-    producer = Producer(
-        {"bootstrap.servers": bootstrap_servers, "acks": "all", "enable.idempotence": True, "log_level": 0}
-        | client.security()
-        | {"message.max.bytes": 100_000_000, "delivery.timeout.ms": int(ANSWER_SECONDS * 1000)}
-    )
+    limits = {"message.max.bytes": 100_000_000, "delivery.timeout.ms": int(ANSWER_SECONDS * 1000)}
+    producer = client.producer(bootstrap_servers, limits)
     for chunk in in_chunks(dead_letters, planned.ready, CHUNK):
         values = {letter.place: patch(letter) if patch else letter.value for letter in chunk}
         log = Log(log_of(dead_letters), run_id, planned, values, bool(patch))
@@ -159,20 +158,20 @@ def send(bootstrap_servers: str, dead_letters: Table, planned: Plan, patch: Patc
         log.write(outcome)
         done |= {where: where._replace(offset=at) for where, (_state, at) in outcome.items() if at is not None}
         if len(outcome) < len(chunk) or any(state != "sent" for state, _at in outcome.values()):
-            what = f"{len(done)} of {len(planned.ready)} dead letters were sent; the broker did not take the others."
-            raise UnavailableError(what, "Check it (`lake status`) and run the same command again.")
+            what = f"{len(done)} of {len(planned.ready)} dead letters were sent; the broker did not accept the others."
+            raise UnavailableError(what, "Check the broker (`lake status`) and run the same command again.")
     return done
 
 
 def keeps_time(letter: Letter) -> bool:
-    """Whether the record is young enough to be sent with the time it had."""
+    """Whether the record is young enough to keep its time when it is sent again."""
     return datetime.now(UTC) - letter.recorded_at < KEEPS_TIME
 
 
 def deliver(
-    producer: Producer, chunk: Iterable[Letter], values: Mapping[Place, bytes | None], planned: Plan
+    producer: Producer, chunk: Iterable[Letter], values: Mapping[Place, bytes | None], planned: RedrivePlan
 ) -> dict[Place, tuple[str, int | None]]:
-    """Produce the letters and wait for the broker's word: place to `sent` and its offset, or `failed`."""
+    """Produce the letters and wait for the delivery reports: place to `sent` and its offset, or `failed`."""
     outcome: dict[Place, tuple[str, int | None]] = {}
 
     def reported(where: Place) -> Callable[[Any, Message], None]:
@@ -199,11 +198,11 @@ def deliver(
 
 @dataclass
 class Log:
-    """Writes what happens to a chunk of letters."""
+    """Logs the states of a chunk of letters."""
 
     table: Table
     run_id: str
-    planned: Plan
+    planned: RedrivePlan
     values: Mapping[Place, bytes | None]
     is_patched: bool
 
@@ -226,7 +225,7 @@ class Log:
 
 
 def with_fields(changes: Mapping[str, Any]) -> Patch:
-    """A patch that sets fields of a JSON object. It raises DataError for a letter that is none."""
+    """A patch that sets fields of a JSON object; it raises DataError for another value."""
 
     def patch(letter: Letter) -> bytes:
         try:
@@ -235,7 +234,7 @@ def with_fields(changes: Mapping[str, Any]) -> Patch:
             event = None
         if not isinstance(event, dict):
             raise DataError(
-                f"The dead letter {letter.place} is no JSON object; its fields cannot be set.",
+                f"The dead letter {letter.place} is not a JSON object: its fields cannot be set.",
                 "Give it a new value with --patch-file.",
             )
         return json.dumps({**event, **changes}, ensure_ascii=False, separators=(",", ":")).encode()
@@ -244,5 +243,5 @@ def with_fields(changes: Mapping[str, Any]) -> Patch:
 
 
 def with_values(values: Mapping[Place, bytes | None]) -> Patch:
-    """A patch that gives each letter the value named for its place."""
+    """A patch that gives each letter the value listed for its place."""
     return lambda letter: values[letter.place]

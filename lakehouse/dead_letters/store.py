@@ -1,4 +1,4 @@
-"""Reading the dead letters of a domain."""
+"""Reads the dead letters of a domain."""
 
 import base64
 from collections.abc import Iterable, Sequence
@@ -23,7 +23,7 @@ COORDINATES = ("topic", "partition", "offset")
 
 
 class Place(NamedTuple):
-    """Where an event lies: topic, partition, offset; written houses/0/12."""
+    """The place of a record: topic, partition, offset; written houses/0/12."""
 
     topic: str
     partition: int
@@ -33,8 +33,8 @@ class Place(NamedTuple):
         return f"{self.topic}/{self.partition}/{self.offset}"
 
 
-def place(text: str) -> Place:
-    """The place that the text names. Raises UsageError when it names none."""
+def parse_place(text: str) -> Place:
+    """The place written in the text. Raises UsageError for another text."""
     topic, *numbers = text.rsplit("/", 2)
     if not topic or len(numbers) != 2 or not all(number.isascii() and number.isdigit() for number in numbers):
         raise UsageError(f"A place is <topic>/<partition>/<offset>; got {text!r}.", "For example houses/0/12.")
@@ -43,7 +43,7 @@ def place(text: str) -> Place:
 
 @dataclass(frozen=True)
 class Letter:
-    """A dead letter as a whole; key and value are the bytes as they came, None for null."""
+    """A whole dead letter; key and value are the bytes of the record, None for null."""
 
     place: Place
     recorded_at: datetime
@@ -52,9 +52,9 @@ class Letter:
     value: bytes | None
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON: bytes that are no UTF-8 text stand as `key_base64` and `value_base64`."""
-        told = {"at": str(self.place), "reason": self.reason, "recorded_at": self.recorded_at}
-        return told | _as_text("key", self.key) | _as_text("value", self.value)
+        """For JSON: bytes that are not UTF-8 are `key_base64` and `value_base64`."""
+        values = {"at": str(self.place), "reason": self.reason, "recorded_at": self.recorded_at}
+        return values | _as_text("key", self.key) | _as_text("value", self.value)
 
 
 def _as_text(name: str, data: bytes | None) -> dict[str, str | None]:
@@ -65,7 +65,7 @@ def _as_text(name: str, data: bytes | None) -> dict[str, str | None]:
 
 
 def reasons(table: Table) -> dict[str, int]:
-    """How many dead letters there are for each reason, most frequent first."""
+    """The number of dead letters by reason, most frequent first."""
     counted = pc.value_counts(table_io.read(table, ["reason"])["reason"]).to_pylist()
     return {entry["values"]: entry["counts"] for entry in sorted(counted, key=lambda entry: -entry["counts"])}
 
@@ -84,12 +84,12 @@ def newest(table: Table, limit: int) -> list[dict[str, Any]]:
 
 
 def places(table: Table, reason: str = "", limit: int | None = None) -> list[Place]:
-    """Where the dead letters lie whose reason has this text in it, newest first. Their bytes are not read."""
-    found = table_io.read(table, [*COORDINATES, "recorded_at", "reason"])
+    """The places of the dead letters whose reason contains this text, newest first. Their bytes are not read."""
+    rows = table_io.read(table, [*COORDINATES, "recorded_at", "reason"])
     if reason:
-        found = found.filter(pc.match_substring(found["reason"], reason, ignore_case=True))
+        rows = rows.filter(pc.match_substring(rows["reason"], reason, ignore_case=True))
     order = [("recorded_at", "descending"), ("partition", "ascending"), ("offset", "descending")]
-    rows = found.sort_by(order).slice(0, limit).select(list(COORDINATES)).to_pylist()
+    rows = rows.sort_by(order).slice(0, limit).select(list(COORDINATES)).to_pylist()
     return [Place(**row) for row in rows]
 
 
@@ -98,15 +98,15 @@ def letters(table: Table, wanted: Sequence[Place]) -> list[Letter]:
     if not wanted:
         return []
     offsets = sorted({where.offset for where in wanted})
-    found = {}
+    by_place = {}
     for row in table_io.read(table, filters=[("offset", "in", offsets)]).to_pylist():
         where = Place(*(row[name] for name in COORDINATES))
-        found[where] = Letter(where, row["recorded_at"], row["reason"], row["key"], row["value"])
-    return [found[where] for where in wanted if where in found]
+        by_place[where] = Letter(where, row["recorded_at"], row["reason"], row["key"], row["value"])
+    return [by_place[where] for where in wanted if where in by_place]
 
 
 def in_chunks(table: Table, wanted: Sequence[Place], size: int) -> Iterable[list[Letter]]:
-    """The dead letters at these places, some at a time: their bytes need not all fit into memory."""
+    """The dead letters at these places, `size` at a time: all their bytes may not fit into memory."""
     for first in range(0, len(wanted), size):
         yield letters(table, wanted[first : first + size])
 
@@ -120,7 +120,7 @@ def _start_of(value: bytes | None) -> dict[str, Any]:
 class ByReason:
     """Loads a row per reason, most frequent first: how many, and coordinates and start of the newest one's value.
 
-    Dead letters are only ever added, so that only new files are read; after a compaction all that is left.
+    Dead letters are only added, so it reads only new files; after a compaction all of them.
     """
 
     COLUMNS = ("reason", "recorded_at", "partition", "offset", "topic")

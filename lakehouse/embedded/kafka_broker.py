@@ -40,8 +40,8 @@ log.retention.bytes={retention}
 log.segment.bytes={segment}
 """
 _GIGA = 1_000_000_000
-_LEAST, _LARGEST = 64_000_000, 1_073_741_824  # bytes: kept of a partition however small the limit; a segment's most
-# Clients log in; the controller, which clients could reach too, lets in only who holds the broker's own key.
+_LEAST, _LARGEST = 64_000_000, 1_073_741_824  # bytes: the least a partition keeps; the largest segment
+# Clients log in; the controller, which clients could connect to, accepts only the broker's own key.
 _SECURITY = """listener.security.protocol.map=SASL_SSL:SASL_SSL,CONTROLLER:SSL
 inter.broker.listener.name=SASL_SSL
 sasl.enabled.mechanisms=PLAIN
@@ -65,9 +65,9 @@ appender.out.layout.pattern = %d{yyyy-MM-dd'T'HH:mm:ss.SSS'Z'}{UTC} %p %c{1} %m%
 
 
 def limit_per_partition(folder: Path) -> int:
-    """How many bytes a partition keeps: kafka_limit_gb, or else half of the disk, shared by all topics' partitions.
+    """The bytes that a partition keeps: kafka_limit_gb, or half of the disk, divided by the number of partitions.
 
-    Of the disk's size, not of what is free: a disk that others fill must not make Kafka drop what is yet to be read.
+    Half of the disk's size, not of its free space: when others fill the disk, Kafka must not delete unread records.
     """
     limit = settings().kafka_limit_gb
     total = shutil.disk_usage(folder).total // 2 if limit is None else int(limit * _GIGA)
@@ -86,13 +86,13 @@ def _certificate(keystore: Path, password: Path, ca: Path) -> None:
         done = subprocess.run([*tool, *step], capture_output=True, text=True, check=False)
         if done.returncode:
             raise LakeError(
-                f"The broker's certificate could not be made: {(done.stdout + done.stderr).strip()[-300:]}."
+                f"The broker's certificate could not be created: {(done.stdout + done.stderr).strip()[-300:]}."
             )
     keystore.chmod(0o600)
 
 
 class Broker:
-    """A Kafka broker of our own; `start` returns when it answers and is known to be ours."""
+    """The embedded Kafka broker; `start` returns when it answers and its cluster id is ours."""
 
     def __init__(self, folder: Path | None = None, port: int | None = None) -> None:
         self.folder = folder or settings().var / "kafka"
@@ -102,11 +102,11 @@ class Broker:
 
     @property
     def bootstrap_servers(self) -> str:
-        """Where clients reach the broker."""
+        """The broker's address for clients."""
         return f"127.0.0.1:{self.port}"
 
     def command(self) -> list[str]:
-        """The broker's command line; its folder is made and formatted when that has not been done."""
+        """The broker's command line; creates and formats its folder at the first start."""
         program = java.find()
         class_path = f"{jars.folder('broker')}/*"
         properties = self._configure()
@@ -130,14 +130,14 @@ class Broker:
             "data": client.in_properties(str(self.folder / "data")),
         }
         keep = limit_per_partition(self.folder)
-        values |= {"retention": keep, "segment": min(_LARGEST, keep // 4)}  # only whole segments are dropped
+        values |= {"retention": keep, "segment": min(_LARGEST, keep // 4)}  # Kafka deletes whole segments only
         text = _PROPERTIES.format(**values, protocol="SASL_SSL" if self.secure else "PLAINTEXT")
         write_private(properties, text + self._security() if self.secure else text)
         (self.folder / "log4j2.properties").write_text(_LOGGING)
         return properties
 
     def _security(self) -> str:
-        """The lines for TLS and login; certificate and passwords are made when they are not there yet."""
+        """The properties for TLS and login; creates certificate and passwords at the first start."""
         folder, login = client.credentials(), client.login()
         assert login is not None
         keystore, keystore_password = folder / "broker.p12", folder / "broker.password"
@@ -178,7 +178,7 @@ class Broker:
         return True
 
     def announce(self) -> None:
-        """Tell other processes where the broker is."""
+        """Write down where the broker is, for other processes."""
         security = client.SECURE if self.secure else "plaintext"
         run_state.write_json(
             settings().broker_file, {"bootstrap_servers": self.bootstrap_servers, "security": security}
@@ -190,7 +190,7 @@ class Broker:
         until = time.monotonic() + timeout
         while not self.ready():
             if self.process.poll() is not None or time.monotonic() > until:
-                raise UnavailableError("The embedded Kafka broker did not start.", "`lake logs kafka` says why.")
+                raise UnavailableError("The embedded Kafka broker did not start.", "See `lake logs kafka`.")
             time.sleep(0.1)
 
     def stop(self) -> None:

@@ -16,7 +16,16 @@ from lakehouse.core import files, run_state
 from lakehouse.core.net import free_port
 from lakehouse.errors import LakeError, UnavailableError
 from lakehouse.settings import settings
-from lakehouse.sinks.postgres import OWNER, READER, address_file, connect, default_folder, drop, embedded, passfile
+from lakehouse.sinks.postgres import (
+    OWNER,
+    READER,
+    address_file,
+    connect,
+    default_folder,
+    drop_schema,
+    embedded,
+    passfile,
+)
 
 _UNPRIVILEGED = 65534  # nobody: PostgreSQL refuses to run as root
 
@@ -37,7 +46,7 @@ class Server:
         self.port = free_port(settings().postgres_port if port is None else port)
 
     def command(self) -> list[str]:
-        """The server's command line; its cluster is made when there is none yet."""
+        """The server's command line; creates its cluster when there is none yet."""
         data = self.folder / "data"
         if not (data / "PG_VERSION").exists():
             self._make(data)
@@ -47,14 +56,14 @@ class Server:
             "unix_socket_directories": "",
             "shared_buffers": "32MB",
             "max_connections": 20,
-            "timezone": "UTC",  # not the zone of the machine on which the cluster was made, for whoever connects
+            "timezone": "UTC",  # for every client; the default is the zone of the machine that created the cluster
             "log_timezone": "UTC",
         }
         set_ = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
         return [*unprivileged(data), str(program("postgres")), "-D", str(data), *set_]
 
     def _make(self, data: Path) -> None:
-        """A new cluster with a password for the owner and one for readers; nothing is left when it fails."""
+        """Create a cluster with a password for the owner and one for readers; a failure leaves no folder."""
         passwords = {name: secrets.token_urlsafe(24) for name in (OWNER, READER)}
         lines = "".join(f"*:*:*:{name}:{word}\n" for name, word in passwords.items())
         files.write_private(passfile(self.folder), lines)
@@ -70,14 +79,14 @@ class Server:
         once.unlink()
         if done.returncode:
             shutil.rmtree(data, ignore_errors=True)
-            raise LakeError(f"PostgreSQL's folder {data} could not be made: {done.stderr.strip()[-300:]}.")
+            raise LakeError(f"PostgreSQL's folder {data} could not be created: {done.stderr.strip()[-300:]}.")
 
     def announce(self) -> None:
-        """Tell other processes where the server is."""
+        """Write down where the server is, for other processes."""
         run_state.write_json(address_file(), {"port": self.port})
 
     def ready(self) -> bool:
-        """Whether the server answers, with its own password."""
+        """Whether the server answers and accepts its password."""
         self.announce()
         try:
             with connect(role=None):
@@ -95,7 +104,7 @@ def started(server: Server, seconds: float = 60) -> Iterator[None]:
         until = time.monotonic() + seconds
         while not server.ready():
             if process.poll() is not None or time.monotonic() > until:
-                raise UnavailableError("PostgreSQL does not start.", f"{server.folder / 'log'} says why.")
+                raise UnavailableError("PostgreSQL does not start.", f"The reason is in {server.folder / 'log'}.")
             time.sleep(0.1)
         yield
     finally:
@@ -104,20 +113,20 @@ def started(server: Server, seconds: float = 60) -> Iterator[None]:
         address_file().unlink(missing_ok=True)
 
 
-def forget(schema: str) -> None:
-    """Delete a domain's schema; the embedded server is started for it. Raises UnavailableError when none answers."""
+def delete_schema(schema: str) -> None:
+    """Delete a domain's schema; starts the embedded server for it. Raises UnavailableError when none answers."""
     if not embedded():
-        drop(schema)
+        drop_schema(schema)
     elif (default_folder() / "data/PG_VERSION").exists():
         with started(Server()):
-            drop(schema)
+            drop_schema(schema)
 
 
 def unprivileged(data: Path) -> list[str]:
-    """As root: what makes a command run as another user, with that user's rights over files alone.
+    """As root: the words that run a command as another user, with that user's rights only.
 
-    Where that user may not pass through the folders above (a checkout under /root), it also may look into all: it
-    reads, but never writes, what is not its own.
+    Where that user may not enter a folder above (a checkout under /root), it gets the right to read all files, but
+    not to write them.
     """
     if os.geteuid():
         return []

@@ -1,23 +1,23 @@
-"""How clients reach Kafka: in plain text, or by TLS with a login whose password stands in a file and nowhere else."""
+"""Clients of Kafka: in plain text, or by TLS with a login whose password is kept in one file only."""
 
 import socket
 import ssl
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lakehouse.core import files, run_state
 from lakehouse.errors import UnavailableError, UsageError
 from lakehouse.settings import settings
 
 if TYPE_CHECKING:
-    from confluent_kafka import KafkaError
+    from confluent_kafka import Consumer, KafkaError, Producer
 
 SECURE = "sasl_ssl"
 
 
 class Login(NamedTuple):
-    """Who logs in, by which mechanism, with the password in which file; `ca` vouches for the broker's certificate."""
+    """A user, the mechanism, and the files of the password and of the authority behind the broker's certificate."""
 
     user: str
     mechanism: str
@@ -25,83 +25,93 @@ class Login(NamedTuple):
     ca: Path
 
     def password(self) -> str:
-        """The file's one line. Raises UsageError when it cannot be one."""
+        """The password: the one line of the file. Raises UsageError when the file is something else."""
         try:
-            found = self.password_file.read_text().rstrip("\r\n")
+            password = self.password_file.read_text().rstrip("\r\n")
         except (OSError, ValueError):
-            found = ""
-        if not found.isprintable() or not found:
+            password = ""
+        if not password.isprintable() or not password:
             raise UsageError(
-                f"The file of Kafka's password, {self.password_file}, cannot be read or is not one line of text.",
+                f"Kafka's password file {self.password_file} cannot be read or is not one line of text.",
                 "Name it with LAKE_KAFKA_PASSWORD_FILE.",
             )
-        return found
+        return password
 
 
 def credentials() -> Path:
-    """Where the embedded broker's password and certificate are."""
+    """The folder of the embedded broker's password and certificate."""
     return settings().var / "kafka/credentials"
 
 
 def login() -> Login | None:
-    """The login that is asked for; None when Kafka is spoken to in plain text. Raises UsageError without its files."""
-    found = settings()
-    ours = found.bootstrap_servers == "embedded"
-    if found.kafka_security != SECURE and not (
-        ours and run_state.read_json(found.broker_file).get("security") == SECURE
+    """The login of the settings; None for plain text. Raises UsageError when its files are not named."""
+    config = settings()
+    is_embedded = config.bootstrap_servers == "embedded"
+    if config.kafka_security != SECURE and not (
+        is_embedded and run_state.read_json(config.broker_file).get("security") == SECURE
     ):
         return None
-    password, ca = found.kafka_password_file, found.kafka_ca_file
-    if ours:  # its files are where it has made them
-        password, ca = credentials() / f"{found.kafka_user}.password", credentials() / "ca.pem"
+    password, ca = config.kafka_password_file, config.kafka_ca_file
+    if is_embedded:  # the broker has written its files there
+        password, ca = credentials() / f"{config.kafka_user}.password", credentials() / "ca.pem"
     if password is None or ca is None:
         raise UsageError(
-            "kafka_security is sasl_ssl, but the files of password or certificate authority are not named.",
+            "kafka_security is sasl_ssl, but the password file or the CA file is not named.",
             "Set LAKE_KAFKA_PASSWORD_FILE and LAKE_KAFKA_CA_FILE.",
         )
-    return Login(found.kafka_user, "PLAIN" if ours else found.kafka_mechanism, password, ca)
+    return Login(config.kafka_user, "PLAIN" if is_embedded else config.kafka_mechanism, password, ca)
 
 
 def security() -> dict[str, str]:
-    """What a client of confluent-kafka needs besides the address; it keeps the password in its memory only."""
-    if (found := login()) is None:
+    """The options of confluent-kafka for the login; the client keeps the password in memory only."""
+    if (user_login := login()) is None:
         return {}
     return {
         "security.protocol": "SASL_SSL",
-        "sasl.mechanism": found.mechanism,
-        "sasl.username": found.user,
-        "sasl.password": found.password(),
-        "ssl.ca.location": str(found.ca),
+        "sasl.mechanism": user_login.mechanism,
+        "sasl.username": user_login.user,
+        "sasl.password": user_login.password(),
+        "ssl.ca.location": str(user_login.ca),
     }
 
 
-def onlooker(bootstrap_servers: str, name: str) -> dict[str, str | int | bool]:
-    """Options of a consumer that looks at places it names itself: no group, nothing committed, ends told."""
-    return {
+def producer(bootstrap_servers: str, options: Mapping[str, Any]) -> "Producer":
+    """A producer that neither loses nor doubles an acknowledged message, with these options besides."""
+    from confluent_kafka import Producer
+
+    safe = {"bootstrap.servers": bootstrap_servers, "acks": "all", "enable.idempotence": True, "log_level": 0}
+    return Producer({**safe, **security(), **options})
+
+
+def assigned_consumer(bootstrap_servers: str, name: str, options: Mapping[str, Any] | None = None) -> "Consumer":
+    """A consumer for partitions that are assigned to it: it joins no group, commits nothing, reports partition ends."""
+    from confluent_kafka import Consumer
+
+    quiet: dict[str, Any] = {
         "bootstrap.servers": bootstrap_servers,
-        "group.id": name,  # asked for by the client; with assign and no commits the broker never hears it
+        "group.id": name,  # the client asks for one; with assign and no commits it never gets to the broker
         "enable.auto.commit": False,
         "enable.partition.eof": True,
-        "auto.offset.reset": "earliest",  # where retention was quicker than we are
+        "auto.offset.reset": "earliest",  # where retention has already deleted the offset asked for
         "log_level": 0,
-        **security(),
     }
+    return Consumer({**quiet, **security(), **(options or {})})
 
 
 def spark_options() -> dict[str, str]:
-    """What Spark's Kafka source needs besides the address.
+    """The options of Spark's Kafka source for the login.
 
-    Options show up in plans, logs and event logs, so they name a file of mode 600 that Kafka's own client reads.
+    Options appear in plans and logs, so they name a file of mode 600 that Kafka's own client reads.
     """
-    if (found := login()) is None:
+    if (user_login := login()) is None:
         return {}
     file = settings().run / "kafka-login.properties"
-    files.write_private(file, f"jaas={in_properties(jaas(found))}\n")
+    files.write_private(file, f"jaas={in_properties(jaas(user_login))}\n")
     return {
         "kafka.security.protocol": "SASL_SSL",
-        "kafka.sasl.mechanism": found.mechanism,
+        "kafka.sasl.mechanism": user_login.mechanism,
         "kafka.ssl.truststore.type": "PEM",
-        "kafka.ssl.truststore.location": str(found.ca),
+        "kafka.ssl.truststore.location": str(user_login.ca),
         "kafka.config.providers": "file",
         "kafka.config.providers.file.class": "org.apache.kafka.common.config.provider.FileConfigProvider",
         "kafka.sasl.jaas.config": f"${{file:{file}:jaas}}",
@@ -109,7 +119,7 @@ def spark_options() -> dict[str, str]:
 
 
 def jaas(of: Login, users: bool = False) -> str:
-    """The login as Kafka's Java code takes it; `users`: for a broker that lets this user in."""
+    """The login as Kafka's Java code reads it; `users`: for a broker that accepts this user."""
     kind = "plain.Plain" if of.mechanism == "PLAIN" else "scram.Scram"
     password = of.password().replace("\\", "\\\\").replace('"', '\\"')
     more = f' user_{of.user}="{password}"' if users else ""
@@ -119,7 +129,7 @@ def jaas(of: Login, users: bool = False) -> str:
 
 
 def in_properties(value: str) -> str:
-    """A value as Java's properties files hold it: in ASCII, the rest as UTF-16, blanks at its begin kept."""
+    """A value as Java's properties files write it: in ASCII, the rest as UTF-16; a leading blank is kept."""
     escaped = value.replace("\\", "\\\\")
     units = escaped.encode("utf-16-be")
     codes = [int.from_bytes(units[at : at + 2], "big") for at in range(0, len(units), 2)]
@@ -128,24 +138,24 @@ def in_properties(value: str) -> str:
 
 
 def no_answer(bootstrap_servers: str, errors: Iterable["KafkaError"], waited: float) -> UnavailableError:
-    """Why the broker is of no use, as far as the client's errors tell."""
+    """The error for a broker that does not answer, with the cause that the client's errors show."""
     from confluent_kafka import KafkaError
 
     codes = {error.code(): error.str() for error in errors}
-    known = login()
-    if known and KafkaError._AUTHENTICATION in codes:
+    user_login = login()
+    if user_login and KafkaError._AUTHENTICATION in codes:
         return UnavailableError(
-            f"Kafka at {bootstrap_servers} refused the login of user {known.user!r}.",
-            f"Check LAKE_KAFKA_USER and the password in {known.password_file}.",
+            f"Kafka at {bootstrap_servers} refused the login of user {user_login.user!r}.",
+            f"Check LAKE_KAFKA_USER and the password in {user_login.password_file}.",
         )
-    if known and (KafkaError._SSL in codes or _speaks_tls(bootstrap_servers) is False):
+    if user_login and (KafkaError._SSL in codes or _speaks_tls(bootstrap_servers) is False):
         return UnavailableError(
-            f"Kafka at {bootstrap_servers} does not speak TLS with a certificate that {known.ca} vouches for.",
+            f"Kafka at {bootstrap_servers} does not use TLS with a certificate signed by {user_login.ca}.",
             "Check LAKE_KAFKA_CA_FILE and the port; a broker without TLS needs LAKE_KAFKA_SECURITY=plaintext.",
         )
-    if known is None and _speaks_tls(bootstrap_servers):
+    if user_login is None and _speaks_tls(bootstrap_servers):
         return UnavailableError(
-            f"Kafka at {bootstrap_servers} asks for TLS and a login.",
+            f"Kafka at {bootstrap_servers} requires TLS and a login.",
             "Set LAKE_KAFKA_SECURITY=sasl_ssl, LAKE_KAFKA_USER, LAKE_KAFKA_PASSWORD_FILE and LAKE_KAFKA_CA_FILE.",
         )
     return UnavailableError(
@@ -158,7 +168,7 @@ def _speaks_tls(bootstrap_servers: str) -> bool | None:
     """Whether the first of the addresses answers by TLS; None when nothing listens there."""
     host, _, port = bootstrap_servers.split(",", maxsplit=1)[0].rpartition(":")
     context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # a question, nothing is sent
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # nothing is sent
     try:
         plain = socket.create_connection((host, int(port)), 2)
     except (OSError, ValueError):

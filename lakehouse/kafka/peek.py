@@ -1,4 +1,4 @@
-"""A look at the last messages of a topic, by assignment: no consumer group is joined and nothing is committed."""
+"""The last messages of a topic, read by assignment: no consumer group, nothing committed."""
 
 import contextlib
 import json
@@ -30,38 +30,38 @@ class Peeked:
 def last_messages(
     bootstrap_servers: str, topic: str, ends: Mapping[int, int], starts: Mapping[int, int], count: int = 20
 ) -> list[Peeked]:
-    """The newest messages, newest first, found within 3 s. Raises UnavailableError when the broker is silent."""
+    """The newest messages, newest first, read within 3 s. Raises UnavailableError when the broker does not answer."""
     where = [
         TopicPartition(topic, partition, max(starts.get(partition, 0), end - count))
-        for partition, end in ends.items()  # the empty ones too: `ends` is some seconds old
+        for partition, end in ends.items()  # empty partitions too: `ends` is some seconds old
     ]
-    consumer = Consumer(client.onlooker(bootstrap_servers, "lake-peek"))
+    consumer = client.assigned_consumer(bootstrap_servers, "lake-peek")
     try:
         consumer.assign(where)
-        found = _consume(consumer, len(where)) if where else []
+        messages = _consume(consumer, len(where)) if where else []
     except KafkaException:
         raise UnavailableError(f"The messages of {topic} cannot be read.", "Check the broker: `lake status`.") from None
     finally:
         consumer.close()
-    newest = sorted(found, key=lambda message: (message.timestamp()[1], message.offset() or 0), reverse=True)
+    newest = sorted(messages, key=lambda message: (message.timestamp()[1], message.offset() or 0), reverse=True)
     return [_peeked(message) for message in newest[:count]]
 
 
 def _consume(consumer: Consumer, partitions: int, seconds: float = 3.0) -> list[Message]:
-    """What comes until every partition has said that this is its end, or the time is over."""
-    found: list[Message] = []
+    """The messages up to the end of every partition, or until the time is over."""
+    messages: list[Message] = []
     at_end: set[int | None] = set()
     until = time.monotonic() + seconds
     while len(at_end) < partitions and (left := until - time.monotonic()) > 0:
         for message in consumer.consume(100, timeout=min(left, 0.2)):
             error = message.error()
             if error is None:
-                found.append(message)
+                messages.append(message)
             elif error.code() == KafkaError._PARTITION_EOF:
                 at_end.add(message.partition())
-    if not found and len(at_end) < partitions:
+    if not messages and len(at_end) < partitions:
         raise UnavailableError("No message came within 3 s.", "Check the broker: `lake status`.")
-    return found
+    return messages
 
 
 def _peeked(message: Message) -> Peeked:
@@ -78,7 +78,7 @@ def _peeked(message: Message) -> Peeked:
 
 
 def shown(value: bytes) -> str:
-    """At most 2 KB of the value as text, JSON set out over lines when it is JSON."""
+    """At most 2 KB of the value as text; JSON is indented."""
     if len(value) <= 16 * SHOWN_BYTES:
         with contextlib.suppress(ValueError, RecursionError):
             value = json.dumps(json.loads(value), indent=1, ensure_ascii=False).encode("utf-8", "backslashreplace")

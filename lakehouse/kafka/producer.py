@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Message
 from rich.console import Console
 from rich.live import Live
 
@@ -123,19 +123,8 @@ class Sender(ABC, Generic[Event]):
         self.topic, self.stop, self.clock = topic, stop, clock
         self.pace, self.progress = Pace(rate, clock()), Progress(clock)
         self.flush_seconds = delivery_timeout + 5
-        self.producer = Producer(
-            {
-                "bootstrap.servers": bootstrap_servers,
-                "acks": "all",
-                "enable.idempotence": True,
-                "linger.ms": 5,
-                "compression.type": "lz4",
-                "delivery.timeout.ms": int(delivery_timeout * 1000),
-                "log_level": 0,
-                **client.security(),
-                "error_cb": self.progress.on_error,
-            }
-        )
+        options = {"linger.ms": 5, "compression.type": "lz4", "delivery.timeout.ms": int(delivery_timeout * 1000)}
+        self.producer = client.producer(bootstrap_servers, {**options, "error_cb": self.progress.on_error})
 
     @abstractmethod
     def message(self, event: Event, number: int) -> Outgoing:

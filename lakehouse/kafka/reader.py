@@ -1,11 +1,11 @@
-"""Reading a topic as it is, with a plain consumer: no Spark, no group, nothing committed."""
+"""Reads a topic with a plain consumer: no Spark, no group, nothing committed."""
 
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from lakehouse.errors import UnavailableError
 from lakehouse.kafka import client
@@ -26,7 +26,7 @@ Range = tuple[int, int]  # of offsets, end exclusive
 
 
 def slices(ranges: Mapping[int, Range], size: int) -> Iterator[dict[int, Range]]:
-    """The ranges in steps of about `size` offsets in all; partitions go forward together, as they were written."""
+    """The ranges in steps of about `size` offsets in all; partitions advance together, as they were written."""
     total = sum(end - start for start, end in ranges.values())
     steps = max(1, -(-total // size))
     for step in range(steps):
@@ -42,53 +42,53 @@ class TopicReader:
     def __init__(self, bootstrap_servers: str, topic: str) -> None:
         self._topic = topic
         more = {"isolation.level": "read_committed", "check.crcs": True, "queued.max.messages.kbytes": 32768}
-        self._consumer = Consumer({**client.onlooker(bootstrap_servers, "lake-audit"), **more})
+        self._consumer = client.assigned_consumer(bootstrap_servers, "lake-audit", more)
 
     def close(self) -> None:
-        """Let the broker go."""
+        """Close the connection."""
         self._consumer.close()
 
     def read(self, ranges: Mapping[int, Range]) -> Iterator[tuple[int, list[Record]]]:
         """The records of the ranges as (partition, records in order), some thousand at a time.
 
-        Raises UnavailableError when the broker falls silent.
+        Raises UnavailableError when the broker does not answer for 30 s.
         """
         left = {partition: end for partition, (start, end) in ranges.items() if start < end}
         places = [TopicPartition(self._topic, at, ranges[at][0]) for at in left]
         self._consumer.assign(places)
-        self._consumer.resume(places)  # a partition paused by the range before stays so
-        heard = time.monotonic()
+        self._consumer.resume(places)  # a partition paused by the range before stays paused
+        answered_at = time.monotonic()
         while left:
             try:
                 messages = self._consumer.consume(BATCH, timeout=0.1)
                 yield from self._sorted(messages, left)
             except KafkaException:
                 raise _silent(self._topic) from None
-            heard = time.monotonic() if messages else heard  # after the caller is done with them
-            if time.monotonic() - heard > SILENT_SECONDS:
+            answered_at = time.monotonic() if messages else answered_at  # after the caller is done with them
+            if time.monotonic() - answered_at > SILENT_SECONDS:
                 raise _silent(self._topic)
 
     def _sorted(self, messages: list[Message], left: dict[int, int]) -> Iterator[tuple[int, list[Record]]]:
-        """The messages by partition; partitions that have come to their end leave `left`."""
-        found: dict[int, list[Record]] = defaultdict(list)
+        """The records by partition; partitions read to their end are removed from `left`."""
+        records: dict[int, list[Record]] = defaultdict(list)
         ended = set()
         for message in messages:
             partition, offset = message.partition(), message.offset()
             if message.error() is not None:
-                _heed(message)
+                _raise_unless_end(message)
                 ended.add(partition)
             elif partition is not None and offset is not None and partition in left:
                 if offset < left[partition]:
-                    found[partition].append(Record(offset, message.timestamp()[1], message.key(), message.value()))
+                    records[partition].append(Record(offset, message.timestamp()[1], message.key(), message.value()))
                 if offset >= left[partition] - 1:
                     ended.add(partition)
-        yield from found.items()
+        yield from records.items()
         for number in set(left) & ended:
             del left[number]
             self._consumer.pause([TopicPartition(self._topic, number)])
 
 
-def _heed(message: Message) -> None:
+def _raise_unless_end(message: Message) -> None:
     error = message.error()
     if error is not None and error.code() != KafkaError._PARTITION_EOF:
         raise KafkaException(error)

@@ -1,4 +1,4 @@
-"""Kafka topics seen from outside Spark: make them, and read their offsets and ids."""
+"""Kafka topics from outside Spark: creates them, reads their offsets and ids."""
 
 import functools
 import socket
@@ -12,18 +12,17 @@ from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec  # type: ign
 
 from lakehouse.contract.topics import Topic
 from lakehouse.errors import UnavailableError
-from lakehouse.kafka import client as kafka
-from lakehouse.kafka.client import no_answer
+from lakehouse.kafka.client import no_answer, security
 
 TIMEOUT = 10.0
-# A topic just made, a broker just started again: soon over.
+# Passes soon: a topic was just created, a broker just restarted.
 _LEADER_MOVES = (
     KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.NOT_LEADER_FOR_PARTITION,
     KafkaError.FENCED_LEADER_EPOCH,
     KafkaError.UNKNOWN_LEADER_EPOCH,
 )
-# The broker will not make a topic, or not with these settings: asking again is of no use.
+# The broker refuses to create a topic, or these settings: a retry does not help.
 _REFUSALS = (
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
     KafkaError.CLUSTER_AUTHORIZATION_FAILED,
@@ -45,38 +44,38 @@ class TopicState:
 
 
 def admin(bootstrap_servers: str) -> AdminClient:
-    """An admin client (kept, since its futures die with it); its own log lines are silenced."""
-    return _admin(bootstrap_servers, tuple(kafka.security().items()))[0]
+    """An admin client (kept, since its futures die with it); it logs nothing."""
+    return _admin(bootstrap_servers, tuple(security().items()))[0]
 
 
 @functools.lru_cache(maxsize=4)
-def _admin(bootstrap_servers: str, security: tuple[tuple[str, str], ...]) -> tuple[AdminClient, list[KafkaError]]:
+def _admin(bootstrap_servers: str, login: tuple[tuple[str, str], ...]) -> tuple[AdminClient, list[KafkaError]]:
     errors: list[KafkaError] = []
-    options: dict[str, Any] = {"bootstrap.servers": bootstrap_servers, **dict(security), "error_cb": errors.append}
-    waits = {"socket.timeout.ms": 10_000, "reconnect.backoff.max.ms": 1_000}  # soon back once the broker is
+    options: dict[str, Any] = {"bootstrap.servers": bootstrap_servers, **dict(login), "error_cb": errors.append}
+    waits = {"socket.timeout.ms": 10_000, "reconnect.backoff.max.ms": 1_000}  # reconnects soon after the broker is back
     return AdminClient({**options, "log_level": 0, **waits}), errors
 
 
 def check(bootstrap_servers: str, timeout: float = TIMEOUT) -> str:
-    """The cluster id of the broker that answers. Raises UnavailableError when none does."""
-    client, errors = _admin(bootstrap_servers, tuple(kafka.security().items()))
+    """The cluster id of the broker. Raises UnavailableError when none answers."""
+    client, errors = _admin(bootstrap_servers, tuple(security().items()))
     errors.clear()
     try:
         metadata = client.list_topics(timeout=timeout)
     except KafkaException:
-        client.poll(0)  # lets the client tell its errors
+        client.poll(0)  # calls error_cb
         raise no_answer(bootstrap_servers, errors, timeout) from None
     return str(metadata.cluster_id)
 
 
 def ensure(bootstrap_servers: str, topics: Iterable[Topic]) -> None:
-    """Make the topics that are not there yet, with as many replicas as the cluster gives by default.
+    """Create the topics that do not exist yet, with the cluster's default number of replicas.
 
-    Raises UnavailableError when the broker does not let us, with what is to be made.
+    Raises UnavailableError, which says what to create, when the broker does not let us.
     """
     client = admin(bootstrap_servers)
-    there = client.list_topics(timeout=TIMEOUT).topics
-    wanted = {topic.name: topic for topic in topics if topic.name not in there}
+    existing = client.list_topics(timeout=TIMEOUT).topics
+    wanted = {topic.name: topic for topic in topics if topic.name not in existing}
     new = [
         NewTopic(topic.name, topic.partitions, replication_factor=-1, config=dict(topic.config))
         for topic in wanted.values()
@@ -86,25 +85,25 @@ def ensure(bootstrap_servers: str, topics: Iterable[Topic]) -> None:
             future.result(TIMEOUT)
         except KafkaException as error:
             if error.args[0].code() in _REFUSALS:
-                raise _not_made(wanted[name], error.args[0]) from None
-            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:  # another process made it just now
+                raise _cannot_create(wanted[name], error.args[0]) from None
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:  # another process just created it
                 raise
 
 
-def _not_made(topic: Topic, error: KafkaError) -> UnavailableError:
+def _cannot_create(topic: Topic, error: KafkaError) -> UnavailableError:
     values = ", ".join(f"{name}={value}" for name, value in topic.config)
     return UnavailableError(
-        f"Topic {topic.name} is not there, or not ours to see, and the broker does not let us make it: "
+        f"Topic {topic.name} does not exist, or we may not see it, and the broker does not let us create it: "
         f"{error.str().rstrip('.')}.",
-        f"Have it made with {topic.partitions} partitions{' and ' + values if values else ''}; "
-        "a start tells which settings differ.",
+        f"Have it created with {topic.partitions} partitions{' and ' + values if values else ''}; "
+        "a start lists settings that differ.",
     )
 
 
 def state(bootstrap_servers: str, topic: str) -> TopicState | None:
     """Id and offsets of a topic; None when the broker has no such topic."""
     client = admin(bootstrap_servers)
-    # Of all topics: asked for by its name, one that is not there is made by a broker that makes topics by itself.
+    # Of all topics: a broker with auto.create.topics.enable would create a missing one that is asked for by name.
     metadata = client.list_topics(timeout=TIMEOUT).topics.get(topic)
     if metadata is None or metadata.error is not None:
         return None
@@ -114,12 +113,12 @@ def state(bootstrap_servers: str, topic: str) -> TopicState | None:
 
 
 def partitions(bootstrap_servers: str, topic: str, wait: float = TIMEOUT) -> int:
-    """How many partitions the topic has; one just made is waited for. Raises UnavailableError when there is none."""
+    """The number of partitions of a topic; waits for a topic just created. Raises UnavailableError without one."""
     until = time.monotonic() + wait
     while True:
-        found = admin(bootstrap_servers).list_topics(timeout=TIMEOUT).topics.get(topic)
-        if found is not None and found.partitions:
-            return len(found.partitions)
+        metadata = admin(bootstrap_servers).list_topics(timeout=TIMEOUT).topics.get(topic)
+        if metadata is not None and metadata.partitions:
+            return len(metadata.partitions)
         if time.monotonic() > until:
             raise UnavailableError(f"The broker has no topic {topic}.", "Start the lake: `lake up`.")
         time.sleep(0.1)
@@ -128,7 +127,7 @@ def partitions(bootstrap_servers: str, topic: str, wait: float = TIMEOUT) -> int
 def end_offsets(
     bootstrap_servers: str, topic: str, partitions: Iterable[int], timeout: float = TIMEOUT
 ) -> dict[int, int]:
-    """The next offset of each partition: how many events it has ever been given. Raises TimeoutError."""
+    """The next offset of each partition: how many records it ever got. Raises TimeoutError."""
     latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
     return _offsets(admin(bootstrap_servers), topic, list(partitions), latest, timeout)
 
@@ -164,16 +163,16 @@ def _offsets(
     timeout: float = TIMEOUT,
     isolation: IsolationLevel = IsolationLevel.READ_UNCOMMITTED,
 ) -> dict[int, int]:
-    asked = {TopicPartition(topic, partition): spec for partition in partitions}
+    specs = {TopicPartition(topic, partition): spec for partition in partitions}
     until = time.monotonic() + timeout
     while True:
-        futures = client.list_offsets(asked, isolation_level=isolation) if asked else {}
+        futures = client.list_offsets(specs, isolation_level=isolation) if specs else {}
         try:
             return {where.partition: future.result(timeout).offset for where, future in sorted(futures.items())}
         except KafkaException as error:
             if error.args[0].code() not in _LEADER_MOVES or time.monotonic() > until:
                 raise
-        client.list_topics(timeout=timeout)  # the client asks those whom it knows as leaders
+        client.list_topics(timeout=timeout)  # the client learns the new leaders
         time.sleep(0.1)
 
 

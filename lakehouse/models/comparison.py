@@ -1,4 +1,4 @@
-"""Two manifests side by side: a line per value, and what lies between them."""
+"""Two manifests side by side: a line per value, with the difference."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -8,7 +8,7 @@ _LEFT_OUT = ("version", "domain", "checksums")
 
 
 class Line(NamedTuple):
-    """A value of both versions; `difference` is the second less the first, or what only one of them has."""
+    """A value of two versions; `difference` is the second minus the first, or the list items only one of them has."""
 
     name: str
     values: tuple[Any, Any]
@@ -17,20 +17,20 @@ class Line(NamedTuple):
 
 
 def compare(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[Line]:
-    """A line per value that either manifest has, in their order."""
+    """A line per value that either manifest has, in the order of the manifests."""
     one, other = flat(first), flat(second)
     return [_line(name, one.get(name), other.get(name)) for name in {**one, **other}]
 
 
 def flat(manifest: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The manifest's values by dotted name, without its name and checksums."""
-    found: dict[str, Any] = {}
+    """The manifest's values by dotted name, without version, domain and checksums."""
+    values: dict[str, Any] = {}
     for name, value in manifest.items():
         if isinstance(value, Mapping):
-            found |= flat(value, f"{prefix}{name}.") if prefix or name not in _LEFT_OUT else {}
+            values |= flat(value, f"{prefix}{name}.") if prefix or name not in _LEFT_OUT else {}
         elif prefix or name not in _LEFT_OUT:
-            found[f"{prefix}{name}"] = value
-    return found
+            values[f"{prefix}{name}"] = value
+    return values
 
 
 def text(name: str, value: Any) -> str:

@@ -1,4 +1,4 @@
-"""What a version of a model says of itself, as JSON with a checksum of its own."""
+"""The manifest of a model version: JSON that holds its own checksum."""
 
 import hashlib
 import json
@@ -12,17 +12,17 @@ NAME = "manifest.json"
 
 
 def seal(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """The manifest as JSON keeps it, its own checksum added to `checksums`. A number that is none becomes null."""
+    """The manifest as plain JSON values, with its own checksum in `checksums`. NaN and infinity become null."""
     plain: dict[str, Any] = _plain(manifest)
     plain["checksums"] = {**plain.get("checksums", {}), NAME: _sha256(plain)}
     return plain
 
 
-def read(file: Path) -> dict[str, Any] | None:
+def read_manifest(file: Path) -> dict[str, Any] | None:
     """The manifest in the file; None when it is damaged. Raises FileNotFoundError when there is none."""
     try:
-        found: dict[str, Any] = json.loads(file.read_bytes())
-        return found if found["checksums"][NAME] == _sha256(found) else None
+        manifest: dict[str, Any] = json.loads(file.read_bytes())
+        return manifest if manifest["checksums"][NAME] == _sha256(manifest) else None
     except (ValueError, LookupError, TypeError, AttributeError):
         return None
 

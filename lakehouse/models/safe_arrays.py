@@ -14,38 +14,42 @@ MOST_BYTES = 512 * 1024 * 1024  # unpacked, all arrays of a file together
 
 
 def load(data: bytes, name: str) -> dict[str, "np.ndarray[tuple[int, ...], np.dtype[np.generic]]"]:
-    """The arrays of a file by their names. Raises DataError, before anything is unpacked, when it is no such file."""
+    """The arrays of a file by their names. Raises DataError before it unpacks another kind of file."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             _check(archive, name)
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             return {key: arrays[key] for key in arrays.files}
-    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, RuntimeError) as error:  # Runtime: a locked member
-        raise DataError(f"{name} is no file of arrays: {str(error)[:200]}.") from None
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        ValueError,
+        EOFError,
+        RuntimeError,
+    ) as error:  # Runtime: encrypted
+        raise DataError(f"{name} is not a readable .npz file: {str(error)[:200]}.") from None
 
 
 def _check(archive: zipfile.ZipFile, name: str) -> None:
-    """Hold what the list of contents and each array's own header promise to each other, and to the limit."""
+    """Compare the sizes in the list of contents with those in each array's header, and with the limit."""
     members = archive.infolist()
     total = sum(member.file_size for member in members)
     if total > MOST_BYTES:
-        raise DataError(f"{name} would unpack to {total:,} bytes; at most {MOST_BYTES:,} are taken.")
+        raise DataError(f"{name} would unpack to {total:,} bytes; at most {MOST_BYTES:,} are allowed.")
     for member in members:
         with archive.open(member) as file:
             shape, _, kind = _header(file)
             promised = file.tell() + math.prod(shape) * kind.itemsize
         if kind.hasobject:
-            raise DataError(
-                f"{name} holds Python objects in {member.filename[:80]}; a model is plain numbers and text."
-            )
+            raise DataError(f"{name} has Python objects in {member.filename[:80]}; a model is plain numbers and text.")
         if promised != member.file_size:
             raise DataError(
-                f"{name} promises {promised:,} bytes in {member.filename[:80]} and has {member.file_size:,}."
+                f"{name} has {member.file_size:,} bytes in {member.filename[:80]}; its header says {promised:,}."
             )
 
 
 def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, "np.dtype[np.generic]"]:
     version = np.lib.format.read_magic(file)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    found: tuple[tuple[int, ...], bool, np.dtype[np.generic]] = read(file)
-    return found
+    header: tuple[tuple[int, ...], bool, np.dtype[np.generic]] = read(file)
+    return header

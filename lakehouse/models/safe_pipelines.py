@@ -1,4 +1,4 @@
-"""What may be in a model's folder: data, and stages of Spark's own. A saved stage names the class that Spark makes."""
+"""Allows only data and Spark's own stages in a model's folder: Spark instantiates the class that a stage names."""
 
 import json
 from collections.abc import Collection
@@ -15,20 +15,20 @@ _PIPELINE = "org.apache.spark.ml.PipelineModel"
 _LONGEST = 1024 * 1024  # of a stage's metadata, in bytes
 
 
-def check(folder: Path, classes: Collection[str] | None = None) -> None:
-    """Look at every stage's class and every file before Spark loads any. Raises DataError naming the file.
+def check_stages(folder: Path, classes: Collection[str] | None = None) -> None:
+    """Check every stage's class and every file before Spark loads any. Raises DataError, which names the file.
 
-    `classes` are all that the model may consist of; without them any stage that is Spark's own passes.
+    `classes` are the classes that the model may have; without them every stage of Spark is allowed.
     """
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
         if file.parent.name == "metadata" and file.name.startswith("part-"):
             named = _class(file)
             allowed = named in classes if classes is not None else named == _PIPELINE or named.startswith(_PACKAGES)
             if not allowed:
-                raise DataError(f"{file} names the class {named[:120]!r}, which no model here consists of.")
+                raise DataError(f"{file} names the class {named[:120]!r}, which no model of ours has.")
         with file.open("rb") as content:
             if content.read(2) in _PICKLES:
-                raise DataError(f"{file} is a pickle, which runs code when it is read; a model is data.")
+                raise DataError(f"{file} is a pickle, which runs code when it is read; a model must be data.")
 
 
 def _class(file: Path) -> str:

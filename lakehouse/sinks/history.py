@@ -1,4 +1,4 @@
-"""The query that every domain has: each record of the topic once, in the history or in the dead letters."""
+"""The history query, which every domain has: writes each record of the topic once, to history or dead letters."""
 
 from collections.abc import Callable
 

@@ -1,6 +1,6 @@
 """PostgreSQL as a sink that writes each micro-batch once, in one transaction.
 
-The server is the one that `lake up` starts (postgres_server.py), or the one that LAKE_POSTGRES_DSN names.
+The server is the embedded one that `lake up` starts, or the one that LAKE_POSTGRES_DSN names.
 """
 
 import re
@@ -41,25 +41,25 @@ def embedded() -> bool:
 
 
 def default_folder() -> Path:
-    """Where the embedded server lives."""
+    """The folder of the embedded server."""
     return settings().var / "postgres"
 
 
 def passfile(folder: Path) -> Path:
-    """The embedded server's passwords, as libpq reads them."""
+    """The file of the embedded server's passwords, in libpq's format."""
     return folder / "credentials/passwords"
 
 
 def address_file() -> Path:
-    """Says on which port the embedded server listens."""
+    """The file that says on which port the embedded server listens."""
     return settings().run / "postgres.json"
 
 
 def dsn(user: str = OWNER) -> str:
-    """How to connect: to the embedded server with its password in a file, to another as LAKE_POSTGRES_DSN says.
+    """The DSN of the embedded server, which names its password file, or that of LAKE_POSTGRES_DSN.
 
-    That one may hold a password, so it is for connecting alone. Raises UnavailableError when no server is known,
-    UsageError when the DSN cannot be read.
+    It may contain a password: use it to connect, never show it. Raises UnavailableError when the embedded server does
+    not run, UsageError when the DSN cannot be read.
     """
     if not embedded():
         postgres_login.words(settings().postgres_dsn)
@@ -67,7 +67,7 @@ def dsn(user: str = OWNER) -> str:
     port = run_state.read_json(address_file()).get("port")
     if port is None:
         raise UnavailableError(
-            "No PostgreSQL is known: the embedded one is not running.",
+            "There is no PostgreSQL: the embedded server is not running.",
             "Start it with `lake up`, or set LAKE_POSTGRES_DSN.",
         )
     where = {"host": "127.0.0.1", "port": port, "dbname": "postgres", "user": user}
@@ -76,7 +76,7 @@ def dsn(user: str = OWNER) -> str:
 
 @contextmanager
 def answering() -> Iterator[None]:
-    """Within it a server that is away, or that does not let us, raises UnavailableError."""
+    """A block in which a server that does not answer or refuses a right raises UnavailableError."""
     try:
         yield
     except psycopg.OperationalError as error:
@@ -86,7 +86,7 @@ def answering() -> Iterator[None]:
 
 
 def connect(schema: str = "public", role: str | None = WRITER) -> Connection:
-    """A connection in UTC with the rights of a role. Raises UnavailableError when the server is away."""
+    """A connection in UTC with the rights of a role. Raises UnavailableError when the server does not answer."""
     with answering():
         connection = psycopg.connect(dsn(), autocommit=True, connect_timeout=5, row_factory=dict_row)
         try:
@@ -94,22 +94,22 @@ def connect(schema: str = "public", role: str | None = WRITER) -> Connection:
         except BaseException:
             connection.close()
             raise
-    connection.autocommit = False  # a rollback takes back what was set in its transaction
+    connection.autocommit = False  # set before: a rollback would undo these settings
     return connection
 
 
 def create(schema: str, tables: Sequence[Table], meanings: Mapping[str, str]) -> None:
-    """Make roles, schema and tables that are not there yet: types, keys and comments as the tables declare them."""
+    """Create missing roles, schema and tables, with the types, keys and comments that the tables declare."""
     with connect(role=None) as connection, answering():
         connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [schema])
         for role in (WRITER, READER):
             _role(connection, role)
         if embedded():
-            words = dict(line.split(":")[3:] for line in passfile(default_folder()).read_text().split())
-            # Hashed here: a statement that fails is written to the server's log.
-            hashed = connection.pgconn.encrypt_password(words[READER].encode(), READER.encode(), b"scram-sha-256")
-            name, word = sql.Identifier(READER), sql.Literal(hashed.decode())
-            connection.execute(sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(name, word))
+            passwords = dict(line.split(":")[3:] for line in passfile(default_folder()).read_text().split())
+            # Hashed here: the server logs a statement that fails.
+            hashed = connection.pgconn.encrypt_password(passwords[READER].encode(), READER.encode(), b"scram-sha-256")
+            name, password = sql.Identifier(READER), sql.Literal(hashed.decode())
+            connection.execute(sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(name, password))
         if connection.execute("SELECT to_regnamespace(%s) AS it", [schema]).fetchone() == {"it": None}:
             connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
         commits = Table(schema, "stream_commits", _COMMITS, ("query", "generation"), "newest batch of each query", {})
@@ -121,7 +121,7 @@ def create(schema: str, tables: Sequence[Table], meanings: Mapping[str, str]) ->
 
 
 def _role(connection: Connection, role: str) -> None:
-    """Make the role if it is not there, and the user one who may become it: since PostgreSQL 16 its maker may not."""
+    """Create the role if it is missing and let the user become it: since PostgreSQL 16 its creator may not."""
     if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role]).fetchone():
         connection.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(role)))
     may = "SET" if connection.info.server_version >= 160_000 else "MEMBER"
@@ -163,29 +163,32 @@ def _names(names: Sequence[str]) -> sql.Composable:
 
 
 def begin(connection: Connection, batch: Batch) -> str:
-    """Whether the batch is `new`, the `first` of its checkpoint, or one that is `there` already; others wait meanwhile.
+    """Whether the batch is `new`, the `first` of its checkpoint, or `written` already. Locks out other writers.
 
-    Raises RefusedError for a batch of the past (of a zombie), and when PostgreSQL lacks the batches before it.
+    Raises RefusedError for an old batch (of a process that lives on), and when PostgreSQL lacks earlier batches.
     """
     connection.execute("SELECT pg_advisory_xact_lock(hashtext(current_schema() || %s))", [batch.query])
-    found = connection.execute(
+    commits = connection.execute(
         "SELECT generation, batch_id FROM stream_commits WHERE query = %s ORDER BY committed_at", [batch.query]
     ).fetchall()
-    known = {row["generation"]: row["batch_id"] for row in found}
-    last = known.get(batch.generation, -1)
-    newest = found[-1]["generation"] if found else batch.generation
-    if (batch.generation in known and newest != batch.generation) or batch.batch_id < last:
-        raise RefusedError(f"Batch {batch.batch_id} of query {batch.query} is one of the past.", "Stop that process.")
+    last_batches = {row["generation"]: row["batch_id"] for row in commits}
+    last = last_batches.get(batch.generation, -1)
+    newest = commits[-1]["generation"] if commits else batch.generation
+    if (batch.generation in last_batches and newest != batch.generation) or batch.batch_id < last:
+        raise RefusedError(
+            f"Batch {batch.batch_id} of query {batch.query} is older than what PostgreSQL has.",
+            "Stop the process that wrote it.",
+        )
     if batch.batch_id > last + 1:
         raise RefusedError(
-            f"PostgreSQL holds batches of query {batch.query} up to {last}, the next is {batch.batch_id}.",
-            f"Put its copy back, or begin anew: `lake rebuild <domain>.{batch.query}`.",
+            f"PostgreSQL has batches of query {batch.query} up to {last}, not up to {batch.batch_id - 1}.",
+            f"Restore PostgreSQL from a newer backup, or rebuild: `lake rebuild <domain>.{batch.query}`.",
         )
-    return "there" if batch.batch_id == last else "first" if batch.generation not in known else "new"
+    return "written" if batch.batch_id == last else "first" if batch.generation not in last_batches else "new"
 
 
-def note(connection: Connection, batch: Batch) -> None:
-    """Note the batch as committed; the last statement of its transaction."""
+def record_commit(connection: Connection, batch: Batch) -> None:
+    """Record the batch as committed; the last statement of its transaction."""
     connection.execute(
         "INSERT INTO stream_commits VALUES (%s, %s, %s, clock_timestamp()) ON CONFLICT (query, generation) DO UPDATE "
         "SET batch_id = excluded.batch_id, committed_at = excluded.committed_at "
@@ -195,9 +198,9 @@ def note(connection: Connection, batch: Batch) -> None:
 
 
 def upsert(connection: Connection, table: Table, select: str, values: Mapping[str, Any] | None = None) -> None:
-    """Write the rows of a fixed query and its values: absolute, with all columns of the table, over those with the key.
+    """Insert the rows of a fixed query, or replace those with the same key; values are absolute, columns the table's.
 
-    A row that a later batch of the same checkpoint has written stays.
+    A row of a later batch of the same checkpoint stays.
     """
     others = [name for name in table.columns if name not in table.keys]
     sets = sql.SQL(", ").join(sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in others)
@@ -218,7 +221,7 @@ def upsert(connection: Connection, table: Table, select: str, values: Mapping[st
 _GUARD = "WHERE target.generation <> excluded.generation OR target.batch_id <= excluded.batch_id"
 
 
-def copy(connection: Connection, table: str, rows: pa.Table) -> None:
+def copy_rows(connection: Connection, table: str, rows: pa.Table) -> None:
     """Append rows to a table."""
     statement = sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(table), _names(rows.column_names))
     with connection.cursor().copy(statement) as out:
@@ -226,13 +229,13 @@ def copy(connection: Connection, table: str, rows: pa.Table) -> None:
             out.write_row(row)
 
 
-def empty(connection: Connection, tables: Sequence[Table]) -> None:
-    """Take all rows out of the tables, in the open transaction."""
+def truncate(connection: Connection, tables: Sequence[Table]) -> None:
+    """Delete all rows of the tables, in the open transaction."""
     connection.execute(sql.SQL("TRUNCATE {}").format(_names([table.name for table in tables])))
 
 
-def held(table: Table) -> list[dict[str, Any]]:
-    """All rows of the table; none before a stream has made it. Raises UnavailableError when the server is away."""
+def read_rows(table: Table) -> list[dict[str, Any]]:
+    """All rows of the table; none before a stream has created it. Raises UnavailableError without an answer."""
     with connect(table.domain, role=None) as connection, answering():
         if connection.execute("SELECT to_regclass(%s)", [table.name]).fetchone() == {"to_regclass": None}:
             return []
@@ -240,14 +243,14 @@ def held(table: Table) -> list[dict[str, Any]]:
         return connection.execute(statement).fetchall()
 
 
-def drop(schema: str) -> None:
-    """Delete the schema with all that is in it. Raises UnavailableError when the server is away."""
+def drop_schema(schema: str) -> None:
+    """Delete the schema and all its tables. Raises UnavailableError when the server does not answer."""
     with connect(role=None) as connection, answering():
         connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(schema)))
 
 
 def written_by(connection: Connection, table: Table, batch: Batch) -> list[dict[str, Any]]:
-    """The table's rows that this batch was the last to change."""
+    """The rows of the table that this batch changed last."""
     statement = sql.SQL("SELECT {} FROM {} WHERE generation = %s AND batch_id = %s")
     filled = statement.format(_names(list(table.columns)), sql.Identifier(table.name))
     return connection.execute(filled, [batch.generation, batch.batch_id]).fetchall()

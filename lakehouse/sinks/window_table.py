@@ -20,7 +20,7 @@ MAINTAIN_EVERY = 500  # batches; some minutes, so that small files stay few
 class WindowWriter:
     """The one writer of a table of windows and of its batch log.
 
-    `publish` sends the updated rows elsewhere (a topic); it returns what waits until they are acknowledged.
+    `publish` sends the updated rows elsewhere (a topic) and returns a function that waits for the acknowledgement.
     """
 
     def __init__(
@@ -31,16 +31,16 @@ class WindowWriter:
         self._publish = publish
         self._is_known = False
 
-    def _look(self) -> None:
-        """Take the tables as they are on disk: after a failure, what is known of them may be less than they hold."""
+    def _open_tables(self) -> None:
+        """Read the tables from disk: after a failure they may have more than this writer knows of."""
         self._delta, self._log = table_io.create(self._table), table_io.create(self._log_table)
         self._open = self._read_open()
         self._is_known = True
 
     def write(self, frame: "DataFrame", batch: Batch) -> None:
-        """Upsert a batch's updated windows, mark those that closed as final, and note the batch in the log."""
+        """Upsert a batch's updated windows, mark closed ones as final, and append the batch to the log."""
         if not self._is_known:
-            self._look()
+            self._open_tables()
         self._is_known = False
         updated = [self._stamp(row, batch) for row in collect(frame)]
         acknowledged = self._publish(updated) if self._publish and updated else None
@@ -58,8 +58,8 @@ class WindowWriter:
             table_io.maintain(self._log)
 
     def _closed(self) -> list[tuple[str, str, Any]] | None:
-        """Where the table is cut by is_final, its final rows: in one file with the others they'd be written again."""
-        cut = "is_final" in self._delta.metadata().partition_columns  # a table made before may not be
+        """The partition of the final rows, to be compacted alone: together with open rows they would be rewritten."""
+        cut = "is_final" in self._delta.metadata().partition_columns  # an older table is not partitioned
         return [("is_final", "=", "true")] if cut else None
 
     def _upsert(self, changed: Sequence[Row], batch: Batch) -> None:
@@ -71,7 +71,7 @@ class WindowWriter:
                 self._open.pop(self._key(row), None)
                 if not row["is_final"]:
                     self._open[self._key(row)] = row
-        else:  # a replayed batch: the table already has it, and perhaps what we do not know
+        else:  # a replayed batch: the table has it already, and perhaps later rows
             self._open = self._read_open()
 
     def _stamp(self, row: Row, batch: Batch) -> Row:

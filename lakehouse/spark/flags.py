@@ -1,4 +1,4 @@
-"""Spark's own flags as spark-submit reads them: in one word or two, by their short names, in files of properties."""
+"""Spark's flags as spark-submit reads them: as one word or two, by short names, from a properties file."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -24,7 +24,7 @@ def is_local(given: Sequence[str]) -> bool:
 
 
 def on_the_cluster(given: Sequence[str]) -> bool:
-    """Whether the driver, too, is to run on one of the cluster's machines."""
+    """Whether the driver, too, runs on the cluster."""
     return wanted(given, "spark.submit.deployMode") == "cluster"
 
 
@@ -37,7 +37,7 @@ def wanted(given: Sequence[str], name: str) -> str | None:
 
 
 def file_of(given: Sequence[str]) -> Path:
-    """The properties file in force: the last one given, else ours."""
+    """The properties file: the last one given, else ours."""
     return Path(([value for flag, value in _pairs(given) if flag == "--properties-file"] or [str(DEFAULTS)])[-1])
 
 
@@ -47,18 +47,18 @@ def properties(file: Path) -> dict[str, str]:
         text = file.read_text()
     except OSError as error:
         raise UsageError(f"The properties file {file} cannot be read: {error.strerror}.") from None
-    return {found[1]: found[2].rstrip() for line in text.splitlines() if (found := _PROPERTY.match(line))}
+    return {match[1]: match[2].rstrip() for line in text.splitlines() if (match := _PROPERTY.match(line))}
 
 
 def of_a_cluster(given: Sequence[str]) -> list[str]:
-    """What a cluster has otherwise than one machine, as flags; none where a properties file of one's own says it."""
+    """The settings that differ on a cluster, as flags; none when the user gives a properties file."""
     if file_of(given) != DEFAULTS:
         return []
     return [word for pair in properties(ON_A_CLUSTER).items() for word in ("--conf", "=".join(pair))]
 
 
 def script_at(arguments: Sequence[str]) -> int | None:
-    """Where the job stands among the arguments: the first word that is neither a flag nor a flag's value, or -m."""
+    """The position of the job in the arguments: the first word that is neither a flag nor a flag's value, or -m."""
     at = 0
     while at < len(arguments):
         word = arguments[at]

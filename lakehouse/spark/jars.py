@@ -1,4 +1,4 @@
-"""The jars that pyspark does not bring: fetched once by coordinates, each held to its checksum in conf/jars.lock."""
+"""The jars that pyspark lacks: downloaded once, each verified against its checksum in conf/jars.lock."""
 
 import hashlib
 import os
@@ -30,7 +30,7 @@ class Jar:
 
     @property
     def path(self) -> Path:
-        """Where the jar lies once fetched."""
+        """The file of the jar once it is downloaded."""
         return FOLDER / self.set / f"{self.artifact}-{self.version}.jar"
 
 
@@ -42,12 +42,11 @@ def locked() -> list[Jar]:
 
 
 def folder(set_: str) -> Path:
-    """The folder of a set of jars. Raises UnavailableError when one is missing, LakeError when there is another one.
-
-    All that is in the folder is on the class path.
+    """The folder of a set of jars. Raises UnavailableError when one is missing, LakeError when there is an unknown one:
+    all jars of the folder are on the class path.
     """
-    known = {jar.path.name for jar in locked() if jar.set == set_}
-    if more := sorted(path.name for path in (FOLDER / set_).glob("*.jar") if path.name not in known):
+    named = {jar.path.name for jar in locked() if jar.set == set_}
+    if more := sorted(path.name for path in (FOLDER / set_).glob("*.jar") if path.name not in named):
         raise LakeError(f"{more[0]} is not named in conf/jars.lock.", f"Delete it from {FOLDER / set_}.")
     missing = [jar.path.name for jar in locked() if jar.set == set_ and not jar.path.exists()]
     if missing:
@@ -56,7 +55,7 @@ def folder(set_: str) -> Path:
 
 
 def fetch(java: str) -> int:
-    """Fetch what is missing or damaged; the number of jars fetched. Raises LakeError on a wrong checksum."""
+    """Download missing and damaged jars; returns their number. Raises LakeError on a wrong checksum."""
     wanted = [jar for jar in locked() if not (jar.path.exists() and _sha256(jar.path) == jar.sha256)]
     if not wanted:
         return 0
@@ -76,7 +75,7 @@ def fetch(java: str) -> int:
 
 
 def _retrieve(java: str, jars: list[Jar], into: Path) -> None:
-    """Let Ivy, which pyspark brings along, download the jars, without what they depend on."""
+    """Download the jars with Ivy, which is part of pyspark, without their dependencies."""
     into.mkdir()
     confs = "".join(f'<conf name="{name}"/>' for name in ("spark", "broker"))
     wanted = "".join(
@@ -104,23 +103,23 @@ def _retrieve(java: str, jars: list[Jar], into: Path) -> None:
     command += ["-retrieve", "[conf]/[artifact]-[revision].[ext]"]  # a parenthesis in a longer path would be a pattern
     done = subprocess.run(command, cwd=into, capture_output=True, text=True, check=False)
     if done.returncode:
-        said = [
+        errors = [
             line.strip() for line in (done.stdout + done.stderr).splitlines() if "not found" in line or "ERROR" in line
         ]
         raise UnavailableError(
-            f"The jars could not be fetched: {said[0] if said else 'Ivy ended with an error'}.",
+            f"The jars could not be downloaded: {errors[0] if errors else 'Ivy ended with an error'}.",
             "Check the network (Maven Central must answer; https_proxy names a proxy), then run `make setup` again.",
         )
 
 
 def _admit(jar: Jar, fetched: Path) -> None:
     if not fetched.exists():
-        raise UnavailableError(f"{jar.path.name} was not fetched.", "Run `make setup` again.")
+        raise UnavailableError(f"{jar.path.name} was not downloaded.", "Run `make setup` again.")
     got = _sha256(fetched)
     if got != jar.sha256:
         raise LakeError(
             f"{jar.path.name} has checksum {got[:12]}…, conf/jars.lock says {jar.sha256[:12]}….",
-            "Do not use it: find out where it came from.",
+            "Do not use it; find out where it came from.",
         )
     jar.path.parent.mkdir(exist_ok=True)
     shutil.move(fetched, jar.path)

@@ -14,7 +14,7 @@ SUPPORTED = (17, 21)
 def find() -> str:
     """Path of the java program: $JAVA_HOME's, else the one on the PATH.
 
-    Raises UnavailableError when there is none or it is no version that Spark supports.
+    Raises UnavailableError when there is none, or Spark does not support its version.
     """
     home = os.environ.get("JAVA_HOME")
     java = str(Path(home) / "bin/java") if home else shutil.which("java")

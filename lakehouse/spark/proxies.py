@@ -1,4 +1,4 @@
-"""The way to a proxy, for Java: it does not read http_proxy, https_proxy, all_proxy and no_proxy, as others do."""
+"""Proxy settings for Java, which does not read http_proxy, https_proxy, all_proxy and no_proxy."""
 
 import re
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from lakehouse.errors import UsageError
 def java_options(given: Mapping[str, str]) -> list[str]:
     """Java's options for the proxies that the environment names. Raises UsageError for one that cannot be read.
 
-    They may hold a password: hand them to Java in a file, not on its command line.
+    They may contain a password: give them to Java in a file, not on its command line.
     """
     options: list[str] = []
     for kind in ("http", "https"):
@@ -20,10 +20,10 @@ def java_options(given: Mapping[str, str]) -> list[str]:
             options += [f"-DsocksProxyHost={proxy.hostname}", f"-DsocksProxyPort={proxy.port or 1080}"]
             continue
         options += [f"-D{kind}.proxyHost={proxy.hostname}", f"-D{kind}.proxyPort={proxy.port or 80}"]
-        if proxy.username:  # Ivy hands on these two, of whichever kind the proxy is
+        if proxy.username:  # Ivy passes these two on, for both kinds of proxy
             options += [f"-Dhttp.proxyUser={unquote(proxy.username)}"]
             options += [f"-Dhttp.proxyPassword={unquote(proxy.password or '')}"]
-            options += ["-Djdk.http.auth.tunneling.disabledSchemes="]  # Java would not log in for https else
+            options += ["-Djdk.http.auth.tunneling.disabledSchemes="]  # without it Java does not log in for https
     if options and (hosts := _direct(given)):
         options.append(f"-Dhttp.nonProxyHosts={'|'.join(hosts)}")
     return list(dict.fromkeys(options))
@@ -36,7 +36,7 @@ def argument_file(options: list[str]) -> str:
 
 
 def _proxy(given: Mapping[str, str], kind: str) -> SplitResult | None:
-    """The proxy for http or https; the names in small letters come first, as for curl."""
+    """The proxy for http or https; lower-case names come first, as for curl."""
     names = [f"{kind}_proxy", f"{kind}_proxy".upper(), "all_proxy", "ALL_PROXY"]
     name = next((name for name in names if given.get(name)), None)
     if name is None:
@@ -48,15 +48,15 @@ def _proxy(given: Mapping[str, str], kind: str) -> SplitResult | None:
     except ValueError:
         port_is_one = False
     if not parts.hostname or not port_is_one:
-        raise UsageError(f"{name} does not name a proxy.", "It has to be like http://proxy.example.org:3128.")
+        raise UsageError(f"{name} does not name a proxy.", "Write it like http://proxy.example.org:3128.")
     return parts
 
 
 def _direct(given: Mapping[str, str]) -> list[str]:
-    """Hosts that are asked without a proxy, as Java's patterns: a name stands for all that end in it, too."""
+    """Hosts to connect to without a proxy, as Java's patterns: a name also covers its subdomains."""
     hosts = re.split(r"[,\s]+", given.get("no_proxy") or given.get("NO_PROXY") or "")
-    found: list[str] = []
+    patterns: list[str] = []
     for host in filter(None, hosts):
         bare = host.removeprefix("*").removeprefix(".")
-        found += ["*"] if not bare else [bare, f"*.{bare}"]
-    return list(dict.fromkeys(found))
+        patterns += ["*"] if not bare else [bare, f"*.{bare}"]
+    return list(dict.fromkeys(patterns))

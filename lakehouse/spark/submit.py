@@ -135,7 +135,7 @@ def main() -> None:
     """Become the job's process."""
     configure_logging()
     try:
-        setting_names.check(os.environ)
+        setting_names.check_names(os.environ)
         clean()
         flags, job, options = split(sys.argv[1:])
         env = environment(flags, job.script)

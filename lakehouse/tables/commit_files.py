@@ -1,7 +1,6 @@
-"""The commit files of a Delta table, looked at before a reader trusts them.
+"""Damaged commit files of a Delta table: finding them before a reader trusts them, and replacing them.
 
-Delta takes a commit file of zero bytes, as a power loss leaves one, for an empty commit: its rows are gone
-without a word.
+Delta reads a commit file of zero bytes, as a power loss leaves it, as an empty commit: its rows are lost silently.
 """
 
 import json
@@ -11,7 +10,7 @@ from pathlib import Path
 
 
 def damage(table: Path) -> str:
-    """What is wrong with the table's commit files, as a phrase that names the file; empty when nothing is."""
+    """The damage of the table's commit files, as a phrase that names the file; empty when there is none."""
     for file, what in _damaged(table):
         return f"{file} {what}"
     versions = sorted(_version(file) for file in _commits(table))
@@ -21,26 +20,27 @@ def damage(table: Path) -> str:
 
 
 def mend(table: Path) -> list[Path]:
-    """Put damaged commit files aside and an empty commit in the place of each; the table is then without their rows.
+    """Replace each damaged commit file by an empty commit; the table then lacks its rows.
 
-    Returns the files put aside. The first commit holds the table's columns: where it is damaged, nothing is done.
+    Returns the damaged files, renamed to *.damaged. The first commit has the table's columns: when it is damaged,
+    nothing is done.
     """
     broken = [file for file, _ in _damaged(table)]
     if any(_version(file) == 0 for file in broken):
         return []
-    kept = []
+    moved = []
     for file in broken:
         aside = file.with_suffix(".json.damaged")
         file.replace(aside)
-        kept.append(aside)
-        file.with_name(f".{file.name}.crc").unlink(missing_ok=True)  # Hadoop's checksum of the file as it was
-        told = {"timestamp": int(time.time() * 1000), "operation": "REBUILD", "operationParameters": {}}
-        file.write_text(json.dumps({"commitInfo": told}) + "\n")
-        for checksum in file.parent.glob("*.crc"):  # Delta's own, of the table as it was with the lost rows
+        moved.append(aside)
+        file.with_name(f".{file.name}.crc").unlink(missing_ok=True)  # Hadoop's checksum of the damaged file
+        info = {"timestamp": int(time.time() * 1000), "operation": "REBUILD", "operationParameters": {}}
+        file.write_text(json.dumps({"commitInfo": info}) + "\n")
+        for checksum in file.parent.glob("*.crc"):  # Delta's checksums of the table with the lost rows
             number = checksum.name.strip(".").split(".", 1)[0]
             if number.isdigit() and int(number) >= _version(file) and not checksum.name.endswith(".json.crc"):
                 checksum.unlink()
-    return kept
+    return moved
 
 
 def _damaged(table: Path) -> Iterator[tuple[Path, str]]:
@@ -49,7 +49,7 @@ def _damaged(table: Path) -> Iterator[tuple[Path, str]]:
         if file.stat().st_size == 0:
             yield file, "has no bytes"
         elif _version(file) > since and not _whole(file):
-            yield file, "is cut off or is no JSON"
+            yield file, "is cut off or is not JSON"
 
 
 def _commits(table: Path) -> list[Path]:
@@ -69,7 +69,7 @@ def _whole(file: Path) -> bool:
 
 
 def _checkpoint(table: Path) -> int:
-    """The version that the newest checkpoint holds; -1 when there is none."""
+    """The version of the newest checkpoint; -1 when there is none."""
     try:
         return int(json.loads((table / "_delta_log/_last_checkpoint").read_text())["version"])
     except (OSError, ValueError, KeyError, TypeError):

@@ -1,4 +1,4 @@
-"""The data files of a Delta table that are lost or damaged: looked for, and taken out so that the table is readable."""
+"""Lost or damaged data files of a Delta table: finds them and removes them from the table, so that it can be read."""
 
 from pathlib import Path
 from urllib.parse import unquote
@@ -11,9 +11,9 @@ from lakehouse.tables.table_io import Table
 
 
 def take_out(table: Table) -> list[str]:
-    """Take files that are lost or cannot be read out of the table; what was done, as sentences.
+    """Remove files that are lost or cannot be read from the table; returns sentences about it.
 
-    The version before still names them; one that is damaged is kept beside itself as <file>.damaged.
+    The version before still names them; a damaged file is renamed to <file>.damaged.
     """
     delta = DeltaTable(table.path)
     broken = [file for uri in delta.file_uris() if not _whole(file := Path(unquote(uri.removeprefix("file://"))))]
@@ -26,10 +26,10 @@ def take_out(table: Table) -> list[str]:
     version = delta.version()
     delta.repair()
     names = ", ".join(file.name for file in broken)
-    done = [f"Taken out of {table.name}: {names}. Its rows are read from the topic again; version {version} names it."]
+    done = [f"Removed from {table.name}: {names}. Its rows are read from the topic again; version {version} names it."]
     if without:
         done.append(
-            f"{without:,} rows in it were never on a topic (an initial load): only a copy of the file has them."
+            f"{without:,} of its rows were never on a topic (an initial load): only a copy of the file has them."
         )
     return done
 

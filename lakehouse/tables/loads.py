@@ -1,4 +1,4 @@
-"""What a page loads of a Delta table, without a JVM: the newest rows, those of a time span, those that match."""
+"""Loads rows of a Delta table for a page, without a JVM: the newest, those of a time span, those that match."""
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
@@ -20,7 +20,7 @@ _PARQUET = ds.ParquetFileFormat(read_options=ds.ParquetReadOptions(coerce_int96_
 
 
 def recent(column: str, span: timedelta) -> Loader:
-    """Loads the rows whose `column` lies within `span` of the table's newest; idle tables so keep their last rows."""
+    """Loads the rows whose `column` is within `span` of the table's newest; an idle table keeps its last rows."""
 
     def load(_table: Table, delta: DeltaTable, files: pd.DataFrame) -> pa.Table:
         newest_at = highest(files, column)
@@ -30,7 +30,7 @@ def recent(column: str, span: timedelta) -> Loader:
 
 
 def recent_columns(column: str, span: timedelta, columns: Sequence[str]) -> Loader:
-    """As `recent`, but only `columns`, and with only those data files opened that can hold such rows."""
+    """As `recent`, but only `columns`; opens only data files that can have such rows."""
 
     def load(table: Table, _delta: DeltaTable, files: pd.DataFrame) -> pa.Table:
         newest_at = highest(files, column)
@@ -38,8 +38,8 @@ def recent_columns(column: str, span: timedelta, columns: Sequence[str]) -> Load
             return table.arrow_schema.empty_table().select(list(columns))
         holding = files[pd.to_datetime(files[f"max.{column}"], utc=True) >= newest_at - span]
         paths = [str(table.path / unquote(str(path))) for path in holding["path"]]
-        found = ds.dataset(paths, schema=table.arrow_schema, format=_PARQUET)
-        return found.to_table(columns=list(columns), filter=pc.field(column) >= newest_at - span)
+        dataset = ds.dataset(paths, schema=table.arrow_schema, format=_PARQUET)
+        return dataset.to_table(columns=list(columns), filter=pc.field(column) >= newest_at - span)
 
     return load
 
@@ -54,25 +54,25 @@ def matching(condition: pc.Expression, limit: int) -> Loader:
 
 
 def found_once(condition: pc.Expression, limit: int) -> Loader:
-    """As `matching`, for a table that only grows: a data file is searched once, and again only after a compaction."""
+    """As `matching`, for a table that only grows: searches a data file once, and again only after a compaction."""
     searched: set[str] = set()
-    found: list[pa.Table] = []
+    matches: list[pa.Table] = []
 
     def load(table: Table, _delta: DeltaTable, files: pd.DataFrame) -> pa.Table:
         paths = {str(table.path / unquote(str(path))) for path in files["path"]}
         if not searched <= paths:
             searched.clear()
-            found.clear()
+            matches.clear()
         new = sorted(paths - searched)
-        found[:] = [pa.concat_tables([table.arrow_schema.empty_table(), *found, *_matches(table, new, condition)])]
+        matches[:] = [pa.concat_tables([table.arrow_schema.empty_table(), *matches, *_matches(table, new, condition)])]
         searched.update(new)
-        return found[0].slice(0, limit)
+        return matches[0].slice(0, limit)
 
     return load
 
 
 def _matches(table: Table, paths: Sequence[str], condition: pc.Expression) -> Iterator[pa.Table]:
-    """The rows of those files for which `condition` holds. All columns are read only of row groups that have some."""
+    """The rows of those files for which `condition` holds. Reads all columns only of row groups that have some."""
     for fragment in ds.dataset(list(paths), schema=table.arrow_schema, format=_PARQUET).get_fragments():
         for group in fragment.split_by_row_group():
             if group.scanner(schema=table.arrow_schema, filter=condition).count_rows():
@@ -80,19 +80,19 @@ def _matches(table: Table, paths: Sequence[str], condition: pc.Expression) -> It
 
 
 def newest(limit: int, columns: Sequence[str], order: str = "recorded_at") -> Loader:
-    """Loads the `limit` rows with the highest `order`, newest first, opening only the files that can hold them.
+    """Loads the `limit` rows with the highest `order`, newest first; opens only the files that can have them.
 
     Rows without a value in `order` (they never were on a topic) are left out. `columns` must have the coordinates.
     """
 
     def load(table: Table, _delta: DeltaTable, files: pd.DataFrame) -> pa.Table:
-        found = table.arrow_schema.empty_table().select(list(columns))
+        rows = table.arrow_schema.empty_table().select(list(columns))
         for file in _by_newest(files, order).itertuples():
-            if found.num_rows >= limit and file.bound < found[order][-1].as_py():
+            if rows.num_rows >= limit and file.bound < rows[order][-1].as_py():
                 break
             more = _last_rows(table, table.path / unquote(str(file.path)), columns, order, limit)
-            found = pa.concat_tables([found, more]).sort_by(_sort_keys(order)).slice(0, limit).combine_chunks()
-        return found
+            rows = pa.concat_tables([rows, more]).sort_by(_sort_keys(order)).slice(0, limit).combine_chunks()
+        return rows
 
     return load
 
@@ -102,32 +102,34 @@ def _sort_keys(order: str) -> list[tuple[str, str]]:
 
 
 def _last_rows(table: Table, path: Path, columns: Sequence[str], order: str, limit: int) -> pa.Table:
-    """The rows of a file with the highest `order`, a row group at a time: a compacted file is large and in no order."""
-    found = table.arrow_schema.empty_table().select(list(columns))
+    """The rows of a file with the highest `order`, one row group at a time: a compacted file is large and unsorted."""
+    rows = table.arrow_schema.empty_table().select(list(columns))
     for fragment in ds.dataset(str(path), schema=table.arrow_schema, format=_PARQUET).get_fragments():
         for group in reversed(fragment.split_by_row_group()):
-            rows = group.to_table(schema=table.arrow_schema, columns=list(columns), filter=pc.field(order).is_valid())
-            found = pa.concat_tables([found, rows]).sort_by(_sort_keys(order)).slice(0, limit)
-    return found
+            group_rows = group.to_table(
+                schema=table.arrow_schema, columns=list(columns), filter=pc.field(order).is_valid()
+            )
+            rows = pa.concat_tables([rows, group_rows]).sort_by(_sort_keys(order)).slice(0, limit)
+    return rows
 
 
 def read_file(table: Table, path: Path, columns: Sequence[str]) -> pa.Table:
     """Columns of one data file of the table, in the table's types, whichever library wrote it."""
-    found = ds.dataset(str(path), schema=table.arrow_schema, format=_PARQUET)
-    return found.to_table(columns=list(columns))
+    dataset = ds.dataset(str(path), schema=table.arrow_schema, format=_PARQUET)
+    return dataset.to_table(columns=list(columns))
 
 
 def _by_newest(files: pd.DataFrame, order: str) -> pd.DataFrame:
-    """Files with rows from a topic, newest first by the highest `order` they can hold: never above its writing."""
+    """Files with rows from a topic, newest first by the highest `order` they can have (at most their writing)."""
     written = pd.to_datetime(files["modification_time"], unit="ms", utc=True)
-    told = files.get(f"max.{order}", pd.Series(pd.NaT, files.index))
-    bounded = files.assign(bound=pd.to_datetime(told, utc=True).fillna(written))
+    highest_values = files.get(f"max.{order}", pd.Series(pd.NaT, files.index))
+    bounded = files.assign(bound=pd.to_datetime(highest_values, utc=True).fillna(written))
     without = files["num_records"] == files.get("null_count.offset", -1)
     return bounded[~without].sort_values("bound", ascending=False)
 
 
 def highest(files: pd.DataFrame, column: str) -> datetime | None:
-    """The highest value of a column of times that the files' statistics tell."""
+    """The highest value of a column of times, from the files' statistics; None when they have none."""
     if f"max.{column}" not in files:
         return None
     value = pd.to_datetime(files[f"max.{column}"], utc=True).max()
@@ -137,6 +139,6 @@ def highest(files: pd.DataFrame, column: str) -> datetime | None:
 def shape(_table: Table, delta: DeltaTable, files: pd.DataFrame) -> pa.Table:
     """One row: files, bytes and the operation of the newest commit."""
     last = delta.history(1)
-    told = str(last[0].get("operation") or "") if last else ""
+    operation = str(last[0].get("operation") or "") if last else ""
     sizes = files["size_bytes"] if "size_bytes" in files else pd.Series(dtype="int64")
-    return pa.table({"files": [len(files)], "bytes": [int(sizes.sum())], "operation": [told]})
+    return pa.table({"files": [len(files)], "bytes": [int(sizes.sum())], "operation": [operation]})

@@ -1,6 +1,6 @@
-"""Keeps the large tables readable: many small files become few, files that nobody needs go. A Spark job.
+"""Maintenance of the large tables, a Spark job: compacts small files and deletes unused ones.
 
-It may run beside the streams: appending and compacting do not conflict. Serving tables are kept by their own writer.
+It may run beside the streams: appending and compacting do not conflict. Serving tables are maintained by their writer.
 """
 
 import random
@@ -26,22 +26,22 @@ TRIES = 5
 
 
 def large_tables(of: Sequence[Table]) -> list[Table]:
-    """The tables among them that are there and are Spark's to keep."""
+    """The tables among them that exist and that Spark writes."""
     return [table for table in of if table.writer == "spark" and table_io.exists(table)]
 
 
 def maintain(spark: "SparkSession", table: Table) -> str:
-    """Compact the table and drop files unused for seven days; a sentence that tells by how much."""
+    """Compact the table and delete files unused for seven days; returns a sentence with the numbers of files."""
     from delta.tables import DeltaTable
 
     delta = DeltaTable.forPath(spark, str(table.path))
-    told = ["metrics.numFilesRemoved", "metrics.numFilesAdded"]
-    (done,) = _retried(lambda: collect(delta.optimize().executeCompaction().select(*told)))
-    there = _files(table)
+    columns = ["metrics.numFilesRemoved", "metrics.numFilesAdded"]
+    (metrics,) = _retried(lambda: collect(delta.optimize().executeCompaction().select(*columns)))
+    before = _files(table)
     _retried(lambda: delta.vacuum(KEEP_HOURS))
     return (
-        f"{table.domain}.{table.name}: {done['numFilesRemoved']:,} files became {done['numFilesAdded']:,}; "
-        f"{there - _files(table):,} that nobody needs are gone, {_files(table):,} are on disk."
+        f"{table.domain}.{table.name}: {metrics['numFilesRemoved']:,} files became {metrics['numFilesAdded']:,}; "
+        f"{before - _files(table):,} unused files were deleted, {_files(table):,} are on disk."
     )
 
 
@@ -50,7 +50,7 @@ def _files(table: Table) -> int:
 
 
 def _retried(action: Callable[[], Any]) -> Any:
-    """Run it again when another writer came in between; the last failure is raised."""
+    """Run it again when another writer was faster; the last error is raised."""
     for attempt in range(1, TRIES + 1):
         try:
             return action()
@@ -62,13 +62,13 @@ def _retried(action: Callable[[], Any]) -> Any:
 
 
 def main(
-    domains: Annotated[list[str] | None, typer.Argument(help="Domains; all of them when none is named.")] = None,
+    domains: Annotated[list[str] | None, typer.Argument(help="Domains; default: all.")] = None,
 ) -> None:
-    """Compact the large tables of the domains, and drop their files that nobody has needed for seven days."""
+    """Compact the large tables of the domains and delete files unused for seven days."""
     with exclusive(settings().run / "maintain.lock", "The maintenance"):
-        kept = [table for found in load_all(domains or []) for table in large_tables(found.tables)]
+        tables = [table for domain in load_all(domains or []) for table in large_tables(domain.tables)]
         spark = spark_session("maintain")
-        for table in kept:
+        for table in tables:
             typer.echo(maintain(spark, table))
         spark.stop()
 

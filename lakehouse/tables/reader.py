@@ -1,4 +1,4 @@
-"""Reading the lake for a page, without a JVM: the served rows, and tables that are read again only when they changed.
+"""Reading the lake for a page, without a JVM; a table is read again only when it has changed.
 
 A reader never raises: a missing table is `empty`; a damaged one is `error` with a sentence and keeps its last rows.
 """
@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 from deltalake import DeltaTable
 
+from lakehouse.errors import first_line
 from lakehouse.tables import repair_advice, table_io
 from lakehouse.tables.loads import Loader, highest
 from lakehouse.tables.table_io import Table
@@ -18,7 +19,7 @@ from lakehouse.tables.table_io import Table
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """What a table said last; two readings are the same only if they are one object.
+    """What was last read of a table; two readings are equal only if they are one object.
 
     `total` and `streamed` (rows with a Kafka offset) count the whole table, `frame` holds the rows that were loaded.
     """
@@ -34,7 +35,7 @@ class Reading:
 
 
 class TableReader:
-    """Reads a table through `load` when its Delta version has changed, else answers with the same Reading again."""
+    """Reads a table through `load` when its Delta version has changed, else returns the same Reading again."""
 
     def __init__(self, table: Table, load: Loader) -> None:
         self.table = table
@@ -49,9 +50,9 @@ class TableReader:
             self._last = self._read()
         except (KeyboardInterrupt, SystemExit):
             raise
-        except BaseException as error:  # whatever a damaged table makes a library raise, Rust's panic too: we live on
+        except BaseException as error:  # of a damaged table, even a panic of Rust: the page goes on
             self._delta = None
-            sentence = f"The table {self.table.domain}.{self.table.name} cannot be read: {_first_line(error)} "
+            sentence = f"The table {self.table.domain}.{self.table.name} cannot be read: {_sentence(error)} "
             sentence += repair_advice.repair(self.table, error)
             if self._last.error != sentence:
                 self._last = replace(self._last, state="error", error=sentence)
@@ -60,7 +61,7 @@ class TableReader:
     def _read(self) -> Reading:
         log = self.table.path / "_delta_log"
         if self._delta is not None and self._stamp != _stamp(log, self._delta.version()):
-            self._delta = None  # deleted or made anew: what is held is not its past
+            self._delta = None  # deleted or created again: its log is another one
         if self._delta is not None:
             if not _commit(log, self._delta.version() + 1).exists():
                 return self._last
@@ -95,7 +96,7 @@ def _commit(log: Path, version: int) -> Path:
 
 
 def _stamp(log: Path, version: int) -> tuple[int, ...] | None:
-    """What tells this commit from one of a table made anew; an old commit may be left as a checkpoint only."""
+    """Differs when the table was created again; of an old commit only the checkpoint may be left."""
     for file in (_commit(log, version), log / f"{version:020}.checkpoint.parquet"):
         if file.exists():
             status = file.stat()
@@ -108,6 +109,5 @@ def _no_rows(table: Table) -> pd.DataFrame:
     return frame
 
 
-def _first_line(error: BaseException) -> str:
-    line = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-    return line[:200].rstrip(".") + "."
+def _sentence(error: BaseException) -> str:
+    return first_line(str(error), type(error).__name__)[:200].rstrip(".") + "."

@@ -8,10 +8,10 @@ import pandas as pd
 def served(speed: pd.DataFrame, batch: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
     """The served rows, one per key: the batch row where there is one, else the speed row.
 
-    A speed row that a newer averages batch changed after the batch row's last covered one is served instead, so that a
-    batch row taken while its window was open does not freeze the page. Against a speed layer that was begun anew since,
-    a batch row stands unless its window was open then, or had another length. `layer` says which one it is. A batch row
-    whose window the speed layer does not have is final.
+    The speed row is served instead when a speed batch changed it after the last one that the batch row covers, so that
+    a batch row of an open window does not freeze the page. When the speed layer was rebuilt since, the batch row is
+    served unless its window was open then or had another length. `layer` says which one it is. A batch row whose window
+    the speed layer does not have is final.
     """
     values = [column for column in speed.columns if column in batch.columns and column not in keys]
     both = batch.merge(speed, on=list(keys), how="outer", suffixes=("_batch", "_speed"), indicator="where")

@@ -1,4 +1,4 @@
-"""Delta tables: what they hold, and reading and writing the small ones without a JVM.
+"""Reading and writing Delta tables: the small ones without a JVM.
 
 One table has one writer and one library. History is Spark's (`append_batch`); the small serving tables are written
 with `deltalake` from the driver (`append`, `upsert`), 30 ms where a Spark MERGE takes 1.3 s.
@@ -17,13 +17,13 @@ from lakehouse.contract.tables import HISTORY_PROPERTIES, SERVING_PROPERTIES, Ta
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-# Declared in domain.py, which a schema can import without Arrow; handed on to those who read and write tables.
+# Declared where a schema can import them without Arrow; re-exported for those who read and write tables.
 __all__ = ["HISTORY_PROPERTIES", "SERVING_PROPERTIES", "Table"]
-COMPACTED_BYTES = 16 * 1024 * 1024  # a serving table's file of this size is left alone: no compaction takes for ever
+COMPACTED_BYTES = 16 * 1024 * 1024  # larger files of a serving table are not compacted, so that it takes bounded time
 
 
 def create(table: Table) -> DeltaTable:
-    """The table, made empty when it is not there yet."""
+    """The table, created empty when it does not exist yet."""
     table.path.mkdir(parents=True, exist_ok=True)
     return DeltaTable.create(
         table.path,
@@ -37,7 +37,7 @@ def create(table: Table) -> DeltaTable:
 
 
 def exists(table: Table) -> bool:
-    """Whether the table has been made."""
+    """Whether the table exists."""
     return (table.path / "_delta_log").is_dir() and DeltaTable.is_deltatable(str(table.path))
 
 
@@ -61,7 +61,7 @@ def committed(delta: DeltaTable, app_id: str, version: int) -> bool:
 
 
 def append(delta: DeltaTable, data: pa.Table, app_id: str, version: int) -> bool:
-    """Append once per (app_id, version); False when that version is already in the table."""
+    """Append once per (app_id, version); False when the table already has that version."""
     if committed(delta, app_id, version):
         return False
     write_deltalake(delta, data, mode="append", commit_properties=_transaction(app_id, version))
@@ -69,9 +69,9 @@ def append(delta: DeltaTable, data: pa.Table, app_id: str, version: int) -> bool
 
 
 def upsert(delta: DeltaTable, data: pa.Table, keys: Sequence[str], app_id: str, version: int, bound: str = "") -> bool:
-    """Merge rows by their keys, once per (app_id, version); False when that version is already in the table.
+    """Merge rows by their keys, once per (app_id, version); False when the table already has that version.
 
-    `bound` is a predicate on `target` that lets the merge leave old files alone.
+    `bound` is a predicate on `target` that lets the merge skip old files.
     """
     if committed(delta, app_id, version):
         return False
@@ -90,22 +90,22 @@ def _transaction(app_id: str, version: int) -> CommitProperties:
 def maintain(
     delta: DeltaTable, only: Sequence[tuple[str, str, Any]] | None = None, keep: timedelta = timedelta(hours=1)
 ) -> None:
-    """Compact a serving table's small files and drop those unused for longer than `keep`; for its one writer only.
+    """Compact a serving table's small files and delete those unused for longer than `keep`; for its one writer only.
 
-    `only` names the partitions that are compacted.
+    `only` names the partitions to compact.
     """
     delta.optimize.compact(partition_filters=list(only) if only else None, target_size=COMPACTED_BYTES)
-    # `full`: what the table keeps for `keep` and no longer is forgotten by its log in the moment it may go.
+    # `full`: the log, too, forgets files after `keep`; a vacuum by the log alone would miss them.
     delta.vacuum(int(keep.total_seconds() // 3600), dry_run=False, enforce_retention_duration=False, full=True)
     delta.create_checkpoint()
     delta.cleanup_metadata()
 
 
 def append_batch(frame: "DataFrame", table: Table, app_id: str, batch_id: int) -> bool:
-    """Append a micro-batch with Spark, once per (app_id, batch_id); False when that batch is already in the table."""
+    """Append a micro-batch with Spark, once per (app_id, batch_id); False when the table already has it."""
     if committed(DeltaTable(table.path), app_id, batch_id):
         return False
-    # Delta itself skips the write, too, should another process have just made it.
+    # Delta also skips the write when another process has just made it.
     writer = frame.select(*table.columns).write.format("delta").mode("append")
     writer.option("txnAppId", app_id).option("txnVersion", batch_id).save(str(table.path))
     return True

@@ -12,10 +12,9 @@ from confluent_kafka import Producer
 
 from jobs.houses.schema import DEAD_LETTERS, DOMAIN
 from lakehouse.contract.topics import Topic
-from lakehouse.core import files as durable
+from lakehouse.core import files
 from lakehouse.errors import UnavailableError, UsageError
-from lakehouse.kafka import client as kafka
-from lakehouse.kafka import peek, topics
+from lakehouse.kafka import client, peek, topics
 from lakehouse.settings import ROOT, settings
 from lakehouse.tables import table_io
 from tests.conftest import running_broker
@@ -39,21 +38,21 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def client(secured: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+def elsewhere(secured: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     """The settings of a client elsewhere, to which the broker is one of somebody else's."""
-    files = kafka.credentials()
+    folder = client.credentials()
     monkeypatch.setenv("LAKE_BOOTSTRAP_SERVERS", secured)
     monkeypatch.setenv("LAKE_KAFKA_MECHANISM", "PLAIN")
-    monkeypatch.setenv("LAKE_KAFKA_PASSWORD_FILE", str(files / "lake.password"))
-    monkeypatch.setenv("LAKE_KAFKA_CA_FILE", str(files / "ca.pem"))
+    monkeypatch.setenv("LAKE_KAFKA_PASSWORD_FILE", str(folder / "lake.password"))
+    monkeypatch.setenv("LAKE_KAFKA_CA_FILE", str(folder / "ca.pem"))
     settings.cache_clear()
     yield monkeypatch
     monkeypatch.undo()
     settings.cache_clear()
 
 
-def test_the_right_login_sends_and_reads(secured: str, client: pytest.MonkeyPatch) -> None:
-    producer = Producer({"bootstrap.servers": secured, **kafka.security()})
+def test_the_right_login_sends_and_reads(secured: str, elsewhere: pytest.MonkeyPatch) -> None:
+    producer = Producer({"bootstrap.servers": secured, **client.security()})
     producer.produce(TOPIC.name, b"for your eyes only")
     assert producer.flush(20) == 0
     found = topics.state(secured, TOPIC.name)
@@ -70,40 +69,40 @@ def refusal(bootstrap_servers: str) -> str:
     return str(error.value)
 
 
-def test_a_wrong_password_is_refused(secured: str, client: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_wrong_password_is_refused(secured: str, elsewhere: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "password").write_text("guessed\n")
-    client.setenv("LAKE_KAFKA_PASSWORD_FILE", str(tmp_path / "password"))
+    elsewhere.setenv("LAKE_KAFKA_PASSWORD_FILE", str(tmp_path / "password"))
     assert refusal(secured) == (
         f"Kafka at {secured} refused the login of user 'lake'. "
         f"Check LAKE_KAFKA_USER and the password in {tmp_path / 'password'}."
     )
 
 
-def test_another_user_is_refused(secured: str, client: pytest.MonkeyPatch) -> None:
-    client.setenv("LAKE_KAFKA_USER", "root")
+def test_another_user_is_refused(secured: str, elsewhere: pytest.MonkeyPatch) -> None:
+    elsewhere.setenv("LAKE_KAFKA_USER", "root")
     assert refusal(secured).startswith(f"Kafka at {secured} refused the login of user 'root'.")
 
 
-def test_plain_text_to_the_tls_port_is_told(secured: str, client: pytest.MonkeyPatch) -> None:
-    client.setenv("LAKE_KAFKA_SECURITY", "plaintext")
-    assert refusal(secured).startswith(f"Kafka at {secured} asks for TLS and a login. Set LAKE_KAFKA_SECURITY=sasl_ssl")
+def test_plain_text_to_the_tls_port_is_told(secured: str, elsewhere: pytest.MonkeyPatch) -> None:
+    elsewhere.setenv("LAKE_KAFKA_SECURITY", "plaintext")
+    assert refusal(secured).startswith(f"Kafka at {secured} requires TLS and a login. Set LAKE_KAFKA_SECURITY=sasl_ssl")
 
 
-def test_a_certificate_of_somebody_else_is_refused(secured: str, client: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_certificate_of_somebody_else_is_refused(secured: str, elsewhere: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Another broker's certificate, of the very same names."""
     from lakehouse.embedded.kafka_broker import _certificate
 
-    durable.write_private(tmp_path / "password", "x" * 12)
+    files.write_private(tmp_path / "password", "x" * 12)
     _certificate(tmp_path / "other.p12", tmp_path / "password", tmp_path / "other.pem")
-    client.setenv("LAKE_KAFKA_CA_FILE", str(tmp_path / "other.pem"))
+    elsewhere.setenv("LAKE_KAFKA_CA_FILE", str(tmp_path / "other.pem"))
     assert "does not speak TLS with a certificate that" in refusal(secured)
 
 
-def test_tls_to_a_plain_broker_is_told(client: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    client.setenv("LAKE_KAFKA_SECURITY", "plaintext")
+def test_tls_to_a_plain_broker_is_told(elsewhere: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    elsewhere.setenv("LAKE_KAFKA_SECURITY", "plaintext")
     settings.cache_clear()
     with running_broker(tmp_path) as plain:
-        client.setenv("LAKE_KAFKA_SECURITY", "sasl_ssl")
+        elsewhere.setenv("LAKE_KAFKA_SECURITY", "sasl_ssl")
         assert refusal(plain).startswith(f"Kafka at {plain} does not speak TLS")
 
 
@@ -111,7 +110,7 @@ def test_the_controller_lets_no_client_in(secured: str) -> None:
     """It would take commands from anyone on this machine."""
     lines = (settings().var / "kafka/server.properties").read_text().splitlines()
     [controller] = [line.rsplit("CONTROLLER://", 1)[1] for line in lines if line.startswith("listeners=")]
-    ca, password = kafka.credentials() / "ca.pem", kafka.credentials() / "lake.password"
+    ca, password = client.credentials() / "ca.pem", client.credentials() / "lake.password"
     assert ca.exists() and password.exists()
     code = f"""
 from confluent_kafka.admin import AdminClient
@@ -129,10 +128,10 @@ except Exception:
 
 
 def test_no_password_is_readable_by_others_or_on_a_command_line(secured: str) -> None:
-    folder = kafka.credentials()
+    folder = client.credentials()
     passwords = [(folder / name).read_text() for name in ("lake.password", "broker.password")]
     assert len({*passwords}) == 2
-    kafka.spark_options()
+    client.spark_options()
     holders = [
         file
         for file in settings().var.rglob("*")
@@ -147,23 +146,23 @@ def test_no_password_is_readable_by_others_or_on_a_command_line(secured: str) ->
 
 
 @pytest.mark.parametrize("content", [None, "", "\n", "two\nlines"])
-def test_a_password_file_that_is_none(client: pytest.MonkeyPatch, tmp_path: Path, content: str | None) -> None:
+def test_a_password_file_that_is_none(elsewhere: pytest.MonkeyPatch, tmp_path: Path, content: str | None) -> None:
     file = tmp_path / "password"
     if content is not None:
         file.write_text(content)
-    client.setenv("LAKE_KAFKA_PASSWORD_FILE", str(file))
+    elsewhere.setenv("LAKE_KAFKA_PASSWORD_FILE", str(file))
     settings.cache_clear()
     with pytest.raises(UsageError, match="LAKE_KAFKA_PASSWORD_FILE"):
-        kafka.security()
+        client.security()
 
 
 def test_spark_logs_in_and_its_event_log_does_not_tell(
-    secured: str, client: pytest.MonkeyPatch, tmp_path: Path
+    secured: str, elsewhere: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     log = tmp_path / "events"
     log.mkdir()
     topics.ensure(secured, DOMAIN.topics)
-    producer = Producer({"bootstrap.servers": secured, **kafka.security()})
+    producer = Producer({"bootstrap.servers": secured, **client.security()})
     producer.produce("houses", b"no sale", b"k", partition=0)
     assert producer.flush(20) == 0
     command = [str(ROOT / "spark-submit.sh"), "--conf", "spark.eventLog.enabled=true"]
@@ -174,12 +173,12 @@ def test_spark_logs_in_and_its_event_log_does_not_tell(
     assert [row["value"] for row in table_io.read(DEAD_LETTERS).to_pylist()] == [b"no sale"]
     events = "".join(file.read_text() for file in log.rglob("*") if file.is_file())
     assert "SparkListenerApplicationEnd" in events
-    password = (kafka.credentials() / "lake.password").read_text()
+    password = (client.credentials() / "lake.password").read_text()
     assert password not in events + done.stdout + done.stderr
     assert not [
         f for f in (settings().var / "checkpoints").rglob("*") if f.is_file() and password in f.read_text("latin1")
     ]
-    client.setenv("LAKE_KAFKA_PASSWORD_FILE", str(tmp_path / "guess"))
+    elsewhere.setenv("LAKE_KAFKA_PASSWORD_FILE", str(tmp_path / "guess"))
     (tmp_path / "guess").write_text("guessed")
     refused = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (refused.returncode, refused.stdout) == (69, "")

@@ -1,4 +1,4 @@
-"""Dead letters sent to a real topic again: byte for byte, mended, never twice by mistake."""
+"""Dead letters sent to a real topic again: byte for byte, patched, never twice by mistake."""
 
 import json
 import time
@@ -98,7 +98,7 @@ def test_a_second_run_sends_nothing_unless_asked_to(broker: str, letters: list[P
     repeated = command("--reason", "null", "--yes")
     assert (repeated.exit_code, "0 to send; 1 left out" in repeated.output) == (0, True)
     refused = command(str(letters[2]), "--yes")
-    assert str(refused.exception).startswith("Nothing was sent: not all of these can be.")
+    assert str(refused.exception).startswith("Nothing was sent: some of these cannot be sent.")
     assert len(records(broker)) == after
     assert command(str(letters[2]), "--yes", "--again").exit_code == 0
     assert len(records(broker)) == after + 1
@@ -121,7 +121,7 @@ def test_fields_are_set_and_the_rest_stays(broker: str, letters: list[Place]) ->
     assert command(str(letters[1]), "--patch", "price=221900", "--patch", "id=72", "--yes").exit_code == 0
     assert json.loads(records(broker)[-1].value()) == {"id": 72, "event_id": "e", "price": 221900}
     done = command(str(letters[0]), "--patch", "price=1", "--yes")
-    assert str(done.exception).startswith(f"The dead letter {letters[0]} is no JSON object")
+    assert str(done.exception).startswith(f"The dead letter {letters[0]} is not a JSON object")
 
 
 def test_a_file_gives_each_its_new_value(broker: str, letters: list[Place], tmp_path: Path) -> None:
@@ -140,7 +140,7 @@ def test_a_letter_that_is_not_whole_is_only_sent_with_a_new_value(
     keep(broker, letters[0].offset, batch.CUT)
     table_io.create(DEAD_LETTERS).delete("reason = 'invalid UTF-8'")
     before = len(records(broker))
-    assert "is not whole" in command("--reason", "only its start", "--yes").output
+    assert "is cut off" in command("--reason", "only its start", "--yes").output
     assert len(records(broker)) == before
     (tmp_path / "new.jsonl").write_text(json.dumps({"at": str(letters[0]), "value": "whole"}))
     assert command("--patch-file", str(tmp_path / "new.jsonl"), "--yes").exit_code == 0
@@ -149,12 +149,12 @@ def test_a_letter_that_is_not_whole_is_only_sent_with_a_new_value(
 
 def test_a_crash_between_sending_and_its_record_is_told(broker: str, letters: list[Place]) -> None:
     """The state that a kill at that moment leaves: `sending` is on record, the event is on the topic."""
-    planned = redrive.plan(broker, DEAD_LETTERS, letters[:1])
+    planned = redrive.plan_redrive(broker, DEAD_LETTERS, letters[:1])
     [letter] = store.letters(DEAD_LETTERS, letters[:1])
     values = {letter.place: letter.value}
     redrive.Log(redrive.log_of(DEAD_LETTERS), "r", planned, values, False).write({letter.place: ("sending", None)})
     redrive.deliver(Producer({"bootstrap.servers": broker}), [letter], values, planned)
     after = len(records(broker))
     done = command("--reason", "UTF-8", "--yes")
-    assert "when the run broke off: it may be on the topic or not" in done.output
+    assert "when the run ended: it may or may not be on the topic" in done.output
     assert len(records(broker)) == after

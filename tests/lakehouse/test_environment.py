@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lakehouse import environment, settings
-from lakehouse.environment import CLUSTER, DROPPED, KEPT, RULES, SERVER, SET, made
+from lakehouse.environment import CLUSTER, DROPPED, KEPT, RULES, SERVER, SET, process_environment
 from lakehouse.errors import UsageError
 from lakehouse.settings import ROOT
 
@@ -43,38 +43,38 @@ NAMES = {
 @pytest.mark.parametrize("name", NAMES[DROPPED].split())
 def test_what_is_set_for_other_programs_is_left_out(name: str) -> None:
     assert environment.decision(name) == DROPPED
-    assert made({name: "elsewhere"}).get(name) == SET.get(name)
+    assert process_environment({name: "elsewhere"}).get(name) == SET.get(name)
 
 
 @pytest.mark.parametrize("name", SET)
 def test_what_our_processes_need_is_set_whatever_was_there(name: str) -> None:
-    assert made({})[name] == made({name: "elsewhere"})[name] == SET[name]
-    assert made({name: "mine"}, keep=[name])[name] == "mine"
+    assert process_environment({})[name] == process_environment({name: "elsewhere"})[name] == SET[name]
+    assert process_environment({name: "mine"}, keep=[name])[name] == "mine"
 
 
 @pytest.mark.parametrize("name", NAMES[KEPT].split())
 def test_what_a_machine_or_site_needs_stays(name: str) -> None:
-    assert made({name: "mine"}, own_server=False, local=True)[name] == "mine"
+    assert process_environment({name: "mine"}, own_server=False, local=True)[name] == "mine"
 
 
 @pytest.mark.parametrize("name", NAMES[SERVER].split())
 def test_words_of_libpq_are_for_a_server_of_ones_own(name: str) -> None:
     assert environment.decision(name) == SERVER
-    assert made({name: "mine"})[name] == "mine"
-    assert name not in made({name: "mine"}, own_server=False)
+    assert process_environment({name: "mine"})[name] == "mine"
+    assert name not in process_environment({name: "mine"}, own_server=False)
 
 
 @pytest.mark.parametrize("name", NAMES[CLUSTER].split())
 def test_a_cluster_is_not_known_to_a_local_spark(name: str) -> None:
     assert environment.decision(name) == CLUSTER
-    assert made({name: "mine"})[name] == "mine"
-    assert name not in made({name: "mine"}, local=True)
+    assert process_environment({name: "mine"})[name] == "mine"
+    assert name not in process_environment({name: "mine"}, local=True)
 
 
 def test_what_is_named_is_kept_all_the_same() -> None:
-    assert made({"SPARK_LOCAL_DIRS": "/scratch", "SPARK_HOME": "/x"}, keep=["SPARK_LOCAL_DIRS"]).items() >= {
-        ("SPARK_LOCAL_DIRS", "/scratch")
-    }
+    assert process_environment(
+        {"SPARK_LOCAL_DIRS": "/scratch", "SPARK_HOME": "/x"}, keep=["SPARK_LOCAL_DIRS"]
+    ).items() >= {("SPARK_LOCAL_DIRS", "/scratch")}
 
 
 @pytest.mark.parametrize(
@@ -87,15 +87,15 @@ def test_what_is_named_is_kept_all_the_same() -> None:
     ],
 )
 def test_this_machine_is_asked_without_a_proxy(given: dict[str, str], direct: str | None) -> None:
-    environ = made(given)
+    environ = process_environment(given)
     assert environ.get("no_proxy") == environ.get("NO_PROXY") == direct
 
 
 def test_it_is_made_of_itself_without_a_change() -> None:
     """What `lake up` starts makes it once more."""
-    once = made({"http_proxy": "p", "no_proxy": "a b", "LANG": "de_DE", "PATH": "/bin"})
-    assert made(once) == once
-    assert made({})["PATH"]  # systemd may give none
+    once = process_environment({"http_proxy": "p", "no_proxy": "a b", "LANG": "de_DE", "PATH": "/bin"})
+    assert process_environment(once) == once
+    assert process_environment({})["PATH"]  # systemd may give none
 
 
 def test_the_document_shows_every_rule() -> None:

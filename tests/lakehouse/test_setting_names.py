@@ -23,8 +23,8 @@ from lakehouse.settings import ROOT, settings
 )
 def test_a_name_that_means_nothing_is_refused_with_the_nearest(given: str, said: str) -> None:
     with pytest.raises(UsageError, match=f"no setting {given}, .*{re.escape(said)}"):
-        setting_names.check(["PATH", "LAKE_VAR", given])
-    setting_names.check(["PATH", "SALT_LAKE_CITY", *setting_names.known(), "LAKE_REQUIRE_BROWSER"])
+        setting_names.check_names(["PATH", "LAKE_VAR", given])
+    setting_names.check_names(["PATH", "SALT_LAKE_CITY", *setting_names.known_names(), "LAKE_REQUIRE_BROWSER"])
 
 
 def test_each_name_that_stands_anywhere_is_known() -> None:
@@ -34,7 +34,7 @@ def test_each_name_that_stands_anywhere_is_known() -> None:
     for file in ours:
         if file.suffix in (".py", ".sh", ".md", ".toml", ".yaml", "") and file.is_file():
             found = re.findall(r"\bLAKE_[A-Z_]*[A-Z]\b", file.read_text(errors="replace"))
-            setting_names.check(found)
+            setting_names.check_names(found)
 
 
 @pytest.mark.parametrize(

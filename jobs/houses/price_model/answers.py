@@ -89,10 +89,10 @@ class Answer:
 
     def as_dict(self) -> dict[str, Any]:
         """The answer as JSON takes it."""
-        told = asdict(self)
-        told["contributions"] = [part._asdict() for part in self.contributions]
-        told["comparables"] = [sale._asdict() for sale in self.comparables]
-        return told
+        values = asdict(self)
+        values["contributions"] = [part._asdict() for part in self.contributions]
+        values["comparables"] = [sale._asdict() for sale in self.comparables]
+        return values
 
 
 def answer(model: "Model", house_id: str, changes: Mapping[str, float]) -> Answer:
@@ -130,7 +130,7 @@ def answer(model: "Model", house_id: str, changes: Mapping[str, float]) -> Answe
 
 
 def _changed(changes: Mapping[str, float]) -> dict[str, house_columns.Floats]:
-    return {name: np.array([what_if.check(name, float(value))]) for name, value in changes.items()}
+    return {name: np.array([what_if.checked_fact(name, float(value))]) for name, value in changes.items()}
 
 
 def contributions(
@@ -146,10 +146,10 @@ def contributions(
     logs: dict[str, float] = {LOCATION: zip_part - fit.zip_mean}
     for (_, fact), part in zip(features.feature_names(fit.basis), numbers - fit.means * fit.coefficients, strict=True):
         logs[fact] = logs.get(fact, 0.0) + float(part)
-    found = [
+    parts = [
         Contribution(name, LABELS[name], _value(fit, name, facts, lacking), log * mean) for name, log in logs.items()
     ]
-    return sorted(found, key=lambda part: -abs(part.dollars))
+    return sorted(parts, key=lambda part: -abs(part.dollars))
 
 
 def _value(fit: Fit, name: str, facts: Mapping[str, Any], lacking: Sequence[str]) -> str:
@@ -179,11 +179,11 @@ def _comparables(fit: Fit, ids: Any, facts: Mapping[str, Any], nowhere: bool = F
     """The comparable sales that weigh most for the house (the first of `ids`), which may stand `nowhere` known."""
     near, sold = comparables.neighbours(ids, facts, fit.basis), fit.basis.sold
     best = [at for at in np.argsort(-near.weights[0])[:SHOWN_COMPARABLES] if near.weights[0][at] > 0]
-    found = []
+    sales = []
     for place in best:
         row = int(near.rows[0][place])
         fact = {name: float(column[row]) for name, column in sold.facts.items()}
-        found.append(
+        sales.append(
             Comparable(
                 id=str(sold.ids[row]),
                 price=float(sold.prices[row]),
@@ -194,7 +194,7 @@ def _comparables(fit: Fit, ids: Any, facts: Mapping[str, Any], nowhere: bool = F
                 weight=float(near.weights[0][place]),
             )
         )
-    return found
+    return sales
 
 
 def nearest(houses: Houses, house_id: str, lat: float | None, long: float | None) -> list[Near]:
@@ -209,8 +209,8 @@ def nearest(houses: Houses, house_id: str, lat: float | None, long: float | None
 
 
 def _near(houses: Houses, at: int, km: float) -> Near:
-    told = [float(houses.facts[name][at]) for name in ("sqft_living", "grade", "yr_built")]
-    sqft, grade, built = (None if np.isnan(value) else value for value in told)
+    facts = [float(houses.facts[name][at]) for name in ("sqft_living", "grade", "yr_built")]
+    sqft, grade, built = (None if np.isnan(value) else value for value in facts)
     return Near(str(houses.ids[at]), km, float(houses.prices[at]), sqft, grade, built)
 
 

@@ -39,8 +39,8 @@ def _latest(houses: Houses) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     days: Floats = np.nan_to_num(houses.facts["listed_day"], nan=-1)
     order = np.lexsort((np.nan_to_num(houses.prices, nan=-1), days, houses.ids))
     last = np.append(houses.ids[order][1:] != houses.ids[order][:-1], True) if len(order) else np.zeros(0, bool)
-    found: np.ndarray[tuple[int], np.dtype[np.int64]] = order[last]
-    return found
+    rows: np.ndarray[tuple[int], np.dtype[np.int64]] = order[last]
+    return rows
 
 
 def unsold_houses(name: str) -> Houses:

@@ -35,23 +35,23 @@ def terms(ids: Texts, facts: Columns, basis: Basis) -> Floats:
     """The features named TERMS, one row per house: weighted mean log price of its neighbours, how they differ from it,
     and whether there are none.
     """
-    found = neighbours(ids, facts, basis)
-    none = found.weights.sum(axis=1) == 0
+    nearest = neighbours(ids, facts, basis)
+    none = nearest.weights.sum(axis=1) == 0
     theirs, ours = _alike(basis.sold.facts), _alike(facts)
-    prices = (found.weights * np.log(basis.sold.prices)[found.rows]).sum(axis=1) if len(basis.sold) else 0.0 * none
-    differences = np.einsum("nk,nkc->nc", found.weights, theirs[found.rows] - ours[:, None, :])
+    prices = (nearest.weights * np.log(basis.sold.prices)[nearest.rows]).sum(axis=1) if len(basis.sold) else 0.0 * none
+    differences = np.einsum("nk,nkc->nc", nearest.weights, theirs[nearest.rows] - ours[:, None, :])
     return np.column_stack([prices, np.where(none[:, None], 0.0, differences), none.astype(float)])
 
 
 def _alike(facts: Columns) -> Floats:
-    made = {**facts, "age": np.minimum(age(facts), 100), "outlook": facts["view"] + 2 * facts["waterfront"]}
-    return np.column_stack([log(made[name]) if is_log else made[name] for name, _, is_log in ALIKE])
+    traits = {**facts, "age": np.minimum(age(facts), 100), "outlook": facts["view"] + 2 * facts["waterfront"]}
+    return np.column_stack([log(traits[name]) if is_log else traits[name] for name, _, is_log in ALIKE])
 
 
 def neighbours(ids: Texts, facts: Columns, basis: Basis) -> Neighbours:
     """The nearest sales of other houses listed before each house, weighted by nearness and likeness."""
     sold, count = basis.sold, min(NEIGHBOURS, len(basis.sold))
-    found = Neighbours(np.zeros((len(ids), count), int), np.zeros((len(ids), count)), np.zeros((len(ids), count)))
+    result = Neighbours(np.zeros((len(ids), count), int), np.zeros((len(ids), count)), np.zeros((len(ids), count)))
     own = np.searchsorted(sold.ids, ids).clip(max=len(sold) - 1)
     own = np.where(sold.ids[own] == ids, own, -1)
     northward = np.argsort(sold.facts["lat"], kind="stable")
@@ -61,9 +61,9 @@ def neighbours(ids: Texts, facts: Columns, basis: Basis) -> Neighbours:
         far = km.max(axis=1) > BAND_KM  # one outside the band might be nearer
         if far.any():
             rows[far], km[far] = _nearest(part[far], own, facts, basis, northward, count)
-        found.rows[part], found.km[part] = rows, km
-        found.weights[part] = _weights(traits[0][rows], traits[1][part], km)
-    return found
+        result.rows[part], result.km[part] = rows, km
+        result.weights[part] = _weights(traits[0][rows], traits[1][part], km)
+    return result
 
 
 def _band(latitudes: Floats, basis: Basis, northward: Any) -> Any:

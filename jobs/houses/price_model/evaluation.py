@@ -34,14 +34,14 @@ def metrics(fit: Fit, houses: Houses, sales: Floats) -> tuple[Metrics, dict[str,
     spread = np.average((houses.prices - mean) ** 2, weights=sales)
     ratios = np.log(houses.prices / predicted)
     low, high = interval(ratios, sales)
-    found = {
+    errors = {
         "r2": 1 - unexplained / spread if spread else float("nan"),
         "mape": np.average(apart, weights=sales),
         "median_ape": quantile(apart, sales, 0.5),
         "rmse": np.sqrt(unexplained),
         "coverage": coverage(ratios, sales, houses.ids),
     }
-    return {name: float(value) for name, value in found.items()}, {"low": np.exp(low), "high": np.exp(high)}
+    return {name: float(value) for name, value in errors.items()}, {"low": np.exp(low), "high": np.exp(high)}
 
 
 def quantile(values: Floats, weights: Floats, share: float) -> float:

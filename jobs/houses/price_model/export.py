@@ -77,17 +77,17 @@ class Fit:
 
 def from_json(text: str, sold: Houses) -> Fit:
     """A fit as `as_json` wrote it, with the sold houses it compares with. Raises DataError for another format."""
-    told: Mapping[str, Any] = json.loads(text)
-    if told.get("format") != FORMAT:
+    data: Mapping[str, Any] = json.loads(text)
+    if data.get("format") != FORMAT:
         raise DataError(
-            f"The model's export has format {told.get('format')}; this program reads {FORMAT}.", "Train again."
+            f"The model's export has format {data.get('format')}; this program reads {FORMAT}.", "Train again."
         )
-    zips = told["zips"]
+    zips = data["zips"]
     basis = Basis(
-        told["fills"],
+        data["fills"],
         np.array(list(zips), dtype=np.str_),
         np.array([(entry["lat"], entry["long"]) for entry in zips.values()]).reshape(-1, 2),
-        (told["days"][0], told["days"][1]),
+        (data["days"][0], data["days"][1]),
         sold,
     )
     filled = Basis(
@@ -99,14 +99,14 @@ def from_json(text: str, sold: Houses) -> Fit:
     )
     fit = Fit(
         filled,
-        told["intercept"],
-        np.array([entry["coefficient"] for entry in told["features"]]),
+        data["intercept"],
+        np.array([entry["coefficient"] for entry in data["features"]]),
         np.array([entry["coefficient"] for entry in zips.values()]),
-        np.array([entry["mean"] for entry in told["features"]]),
-        told["zip_mean"],
+        np.array([entry["mean"] for entry in data["features"]]),
+        data["zip_mean"],
     )
     expected = [name for name, _ in features.feature_names(filled)]
-    if [entry["name"] for entry in told["features"]] != expected:
+    if [entry["name"] for entry in data["features"]] != expected:
         raise DataError(
             "The model was trained with other features than this program makes.",
             "Train again: `./spark-submit.sh jobs/houses/train.py`.",
@@ -145,8 +145,8 @@ class KnownHouses:
 
 def load_houses(data: bytes, name: str = HOUSES) -> KnownHouses:
     """The houses of a version, from the bytes of its file. Raises DataError when they are something else."""
-    found: dict[str, Any] = safe_arrays.load(data, name)
-    if missing := sorted({"ids", "facts", "prices", "for_sale"} - {*found}):
+    arrays: dict[str, Any] = safe_arrays.load(data, name)
+    if missing := sorted({"ids", "facts", "prices", "for_sale"} - {*arrays}):
         raise DataError(f"{name} has no {missing[0]}.", "Train again: `./spark-submit.sh jobs/houses/train.py`.")
-    facts = dict(zip(FACTS, found["facts"], strict=True))
-    return KnownHouses(Houses(found["ids"], facts, found["prices"]), found["for_sale"])
+    facts = dict(zip(FACTS, arrays["facts"], strict=True))
+    return KnownHouses(Houses(arrays["ids"], facts, arrays["prices"]), arrays["for_sale"])

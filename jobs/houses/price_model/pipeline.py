@@ -60,10 +60,10 @@ def with_features(rows: DataFrame, basis: Basis) -> DataFrame:
 
     priced = rows if "price" in rows.columns else rows.withColumn("price", F.lit(None).cast("double"))
     counted = priced if "sales" in rows.columns else priced.withColumn("sales", F.lit(1.0))
-    made = counted.select("id", "price", "sales", *FACTS).mapInArrow(
+    rows_with_features = counted.select("id", "price", "sales", *FACTS).mapInArrow(
         functools.partial(featured, basis=basis), spark_features.SCHEMA
     )
-    return made.withColumn("numbers", array_to_vector(F.col("numbers")))
+    return rows_with_features.withColumn("numbers", array_to_vector(F.col("numbers")))
 
 
 def pipeline(zips: bool = True) -> Pipeline:
@@ -89,14 +89,14 @@ def pipeline(zips: bool = True) -> Pipeline:
 
 def fit(rows: DataFrame, basis: Basis) -> tuple[PipelineModel, Fit]:
     """The pipeline fitted to training rows, and the same model as data. Raises DataError when nothing was learnt."""
-    made = with_features(rows, basis).persist()
+    training = with_features(rows, basis).persist()
     try:
-        fitted = pipeline(zips=len(basis.zips) > 0).fit(made)
+        fitted = pipeline(zips=len(basis.zips) > 0).fit(training)
         mean = Summarizer.mean(F.col("numbers"), F.col("sales"))
         summed = F.sum("sales").alias("sales"), vector_to_array(mean).alias("mean")
-        by_zip = collect(made.groupBy("zip").agg(*summed))
+        by_zip = collect(training.groupBy("zip").agg(*summed))
     finally:
-        made.unpersist()
+        training.unpersist()
     shares = {row["zip"]: row["sales"] for row in by_zip}  # None for houses without a zip code
     means = np.average([row["mean"] for row in by_zip], axis=0, weights=list(shares.values()))
     return fitted, as_data(fitted, basis, means, shares)
@@ -120,16 +120,16 @@ def as_data(fitted: PipelineModel, basis: Basis, means: house_columns.Floats, sh
 
 def load(folder: Path) -> PipelineModel:
     """A saved pipeline, once each of its stages is one of ours. Raises DataError naming the file that is not."""
-    safe_pipelines.check(folder, CLASSES)
+    safe_pipelines.check_stages(folder, CLASSES)
     return PipelineModel.load(str(folder))
 
 
 def score(spark: SparkSession, pipeline: PipelineModel, fit: Fit, houses: Houses) -> pa.Table:
     """id and price in dollars of each house, by the pipeline in Spark."""
     rows = spark.createDataFrame(catalogue.as_rows(houses))
-    made = with_features(rows, fit.basis).persist()
+    scored_rows = with_features(rows, fit.basis).persist()
     try:
-        found = pipeline.transform(made).select("id", "prediction").toArrow()
+        predictions = pipeline.transform(scored_rows).select("id", "prediction").toArrow()
     finally:
-        made.unpersist()
-    return pa.table({"id": found["id"], "price": np.exp(found["prediction"].to_numpy())})
+        scored_rows.unpersist()
+    return pa.table({"id": predictions["id"], "price": np.exp(predictions["prediction"].to_numpy())})

@@ -21,11 +21,11 @@ def parse(given: Mapping[str, str | Sequence[str]]) -> dict[str, float]:
             number = float(value)
         except ValueError:
             number = math.nan
-        changes[name] = check(name, number, value)
+        changes[name] = checked_fact(name, number, value)
     return changes
 
 
-def check(name: str, number: float, given: object = None) -> float:
+def checked_fact(name: str, number: float, given: object = None) -> float:
     """The number when the fact may have it. Raises UsageError."""
     if name not in FACTS:
         raise UsageError(f"{name[:40]} is no fact of a house.", f"A price can be asked for other {', '.join(FACTS)}.")
@@ -33,6 +33,6 @@ def check(name: str, number: float, given: object = None) -> float:
     assert low is not None
     assert high is not None
     if not low <= number <= high:
-        told = number if given is None else str(given)[:40]
-        raise UsageError(f"{name} must be a number from {low:.10g} to {high:.10g}; got {told!r}.")
+        got = number if given is None else str(given)[:40]
+        raise UsageError(f"{name} must be a number from {low:.10g} to {high:.10g}; got {got!r}.")
     return number

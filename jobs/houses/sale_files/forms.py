@@ -55,7 +55,7 @@ class Raw:
     width: int = 0
 
 
-def read(path: Path) -> Raw:
+def read_columns(path: Path) -> Raw:
     """The columns of sales in a file. Raises UsageError for a file that is none, DataError for one of another kind."""
     name = path.name.lower()
     if not name.endswith(ENDINGS):
@@ -113,13 +113,13 @@ def _decoded(path: Path) -> str:
 def _separator(text: str) -> str:
     """What stands between the fields: the sign that makes the most known columns of the header."""
     first = next((line for line in io.StringIO(text, newline=None) if line.strip()), "")
-    if told := re.match(r"sep=(.)\s*$", first, re.IGNORECASE):
-        return told[1]
+    if named := re.match(r"sep=(.)\s*$", first, re.IGNORECASE):
+        return named[1]
 
-    def known(sign: str) -> int:
+    def count_known(sign: str) -> int:
         return sum(_column(name) in COLUMNS for name in next(csv.reader([first], delimiter=sign), []))
 
-    return max(",;\t|", key=known)
+    return max(",;\t|", key=count_known)
 
 
 def _records(text: str, separator: str) -> Iterator[tuple[int, list[str]]]:

@@ -27,21 +27,21 @@ _DATES = (
 
 def refusal(raw: Raw, bad: Mapping[str, Sequence[int]]) -> DataError:
     """The error for a file with these bad rows by column."""
-    found: dict[tuple[str, str], list[str]] = {}
+    by_reason: dict[tuple[str, str], list[str]] = {}
     fixes = []
     for name, rows in bad.items():
         for row in rows:
             value = raw.text[name][row].as_py()
             reason, fix = _reason(COLUMNS[name], value)
             shown = "nothing" if value is None else repr(value[:60])
-            found.setdefault((f"column {name}", reason), []).append(f"{raw.unit} {raw.places[row]}: {shown}")
+            by_reason.setdefault((f"column {name}", reason), []).append(f"{raw.unit} {raw.places[row]}: {shown}")
             fixes.append(fix)
     if raw.misshapen:
         fields = [f"{raw.unit} {place}: {got}" for place, got in raw.misshapen]
-        found["fields", f"must be {raw.width} as in the header"] = fields
+        by_reason["fields", f"must be {raw.width} as in the header"] = fields
         fixes.append(_AGAIN)
     total = len(raw.places) + len(raw.misshapen)
-    lines = [_line(*what, total, places) for what, places in found.items()]
+    lines = [_line(*what, total, places) for what, places in by_reason.items()]
     advice = " ".join(dict.fromkeys(sorted(fixes, key=lambda fix: fix == _AGAIN)))
     return DataError(f"{raw.name} holds values that cannot be read:{''.join(lines)}.", advice)
 

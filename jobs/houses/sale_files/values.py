@@ -36,7 +36,7 @@ class Sales:
     absent: tuple[str, ...]
 
 
-def check(raw: Raw) -> Sales:
+def convert_sales(raw: Raw) -> Sales:
     """The sales in the types of the history, in an order that depends on their values only.
 
     Raises DataError that says by column what cannot be read, how often, and where first.
@@ -67,19 +67,19 @@ def is_needed(field: Field) -> bool:
 
 def _decimal_sign(raw: Raw) -> str:
     """Point or comma. Raises DataError when the file has both, as nobody knows then what 1,234 is."""
-    found: dict[str, str] = {}
+    places: dict[str, str] = {}
     for name in NUMBERS:
         plain = _without_currency(raw.text[name])
         for sign, pattern in ((".", _POINT), (",", _COMMA)):
             row = pc.index(pc.match_substring_regex(plain, pattern), True).as_py()
-            if row >= 0 and sign not in found:
-                found[sign] = f"{raw.unit} {raw.places[row]}, column {name}: {raw.text[name][row].as_py()[:60]!r}"
-    if len(found) > 1:
+            if row >= 0 and sign not in places:
+                places[sign] = f"{raw.unit} {raw.places[row]}, column {name}: {raw.text[name][row].as_py()[:60]!r}"
+    if len(places) > 1:
         raise DataError(
-            f"{raw.name} has decimal points and decimal commas: {found['.']}; {found[',']}.",
+            f"{raw.name} has decimal points and decimal commas: {places['.']}; {places[',']}.",
             "Export it again with a point in every number.",
         )
-    return next(iter(found), ".")
+    return next(iter(places), ".")
 
 
 def _convert(text: pa.Array, field: Field, sign: str) -> tuple[pa.Array, pa.Array]:

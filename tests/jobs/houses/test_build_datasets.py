@@ -47,16 +47,16 @@ class TestPublishing:
 
     def test_the_same_seed_and_input_leave_the_files_alone(self, capsys: pytest.CaptureFixture[str]) -> None:
         build()
-        before = {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in datasets.folder().iterdir()}
+        before = {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in datasets.data_folder().iterdir()}
         build()
-        after = {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in datasets.folder().iterdir()}
+        after = {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in datasets.data_folder().iterdir()}
         assert before == after
         assert len(after) == 5
         assert "Already in" in capsys.readouterr().out
 
     def test_a_damaged_set_is_refused_by_its_reader_and_written_again(self) -> None:
         build()
-        path = datasets.folder() / "initial.parquet"
+        path = datasets.data_folder() / "initial.parquet"
         path.write_bytes(path.read_bytes()[:-1] + b"!")
         with pytest.raises(DataError, match=r"not of the same build .*build_datasets\.py"):
             datasets.read_sets(datasets.INITIAL)
@@ -69,9 +69,9 @@ class TestPublishing:
 
     def test_keep_leaves_sets_of_another_seed(self) -> None:
         build(seed=7)
-        manifest = (datasets.folder() / datasets.MANIFEST).read_text()
+        manifest = (datasets.data_folder() / datasets.MANIFEST).read_text()
         build(keep=True)
-        assert (datasets.folder() / datasets.MANIFEST).read_text() == manifest
+        assert (datasets.data_folder() / datasets.MANIFEST).read_text() == manifest
 
 
 class TestLoading:
@@ -89,10 +89,10 @@ class TestLoading:
 
     def test_another_initial_history_is_refused_before_anything_is_written(self) -> None:
         build(load=True)
-        manifest = (datasets.folder() / datasets.MANIFEST).read_text()
+        manifest = (datasets.data_folder() / datasets.MANIFEST).read_text()
         with pytest.raises(RefusedError, match="options it was built with, or load this one into a lake of its own"):
             build(seed=7, load=True)
-        assert (datasets.folder() / datasets.MANIFEST).read_text() == manifest
+        assert (datasets.data_folder() / datasets.MANIFEST).read_text() == manifest
         assert table_io.read(HISTORY, ["id"]).num_rows == 8645
 
     def test_sets_of_another_seed_are_not_loaded_over_it_either(self) -> None:
@@ -151,7 +151,7 @@ class TestEmpty:
             build_datasets.main(load=True, keep=True, empty=True)
         build_datasets.main(load=True, keep=True)  # a later start without the option goes on with them
         assert [part.num_rows for part in datasets.read_sets(*NAMES)] == [0, 0, 0, 0]
-        assert (datasets.begun_empty(), table_io.exists(HISTORY), table_io.read(HISTORY, ["id"]).num_rows) == (
+        assert (datasets.is_empty(), table_io.exists(HISTORY), table_io.read(HISTORY, ["id"]).num_rows) == (
             True,
             True,
             0,
@@ -161,7 +161,7 @@ class TestEmpty:
     def test_they_take_the_place_of_sets_that_were_not_loaded(self) -> None:
         build()
         build_datasets.main(load=True, empty=True)
-        assert datasets.begun_empty()
+        assert datasets.is_empty()
 
     def test_a_lake_with_an_initial_history_cannot_begin_empty(self) -> None:
         build(load=True)

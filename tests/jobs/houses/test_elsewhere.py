@@ -11,8 +11,7 @@ from pyspark.ml import PipelineModel
 from pyspark.sql import SparkSession
 
 from jobs.houses import build_datasets, train
-from jobs.houses.price_model import export
-from jobs.houses.price_model import pipeline as model
+from jobs.houses.price_model import export, pipeline
 from jobs.houses.price_model.pricer import Pricer
 from jobs.houses.price_model.published import Model
 from jobs.houses.schema import PRICES
@@ -36,7 +35,7 @@ def trained(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> It
         train.main(if_none=True)  # as `lake up` calls it; it starts no Spark and is no failure
         elsewhere.stream(elsewhere.perth())
         with pytest.raises(train.TooFewError):
-            train.check_stored()
+            train.check_stored_sales()
         with pytest.raises(DataError, match="Too few sales to train on: 40 different ones"):
             train.train(spark, registry)
         elsewhere.stream(elsewhere.county())
@@ -52,7 +51,7 @@ def test_the_model_is_of_the_houses_sent(trained: Registry) -> None:
     assert told["metrics"]["r2"] > 0.7
     assert told["cut_off"] == "2026-05-04", "the day of the newest sale, as none has a day of listing"
     assert table_io.read(PRICES).num_rows == 0
-    train.check_stored()
+    train.check_stored_sales()
 
 
 def test_facts_that_no_sale_has_are_unknown_and_explain_nothing(trained: Registry) -> None:
@@ -85,8 +84,8 @@ def test_zip_codes_of_some_houses_only(spark: SparkSession, trained: Registry) -
 
 def test_spark_and_export_agree(spark: SparkSession, trained: Registry) -> None:
     published = Model(trained, "v0001")
-    pipeline = PipelineModel.load(str(trained.path("v0001") / export.SPARK))
+    loaded = PipelineModel.load(str(trained.path("v0001") / export.SPARK))
     houses = published.known.houses
-    scored = model.score(spark, pipeline, published.fit, houses)
+    scored = pipeline.score(spark, loaded, published.fit, houses)
     prices = dict(zip(scored["id"].to_pylist(), scored["price"].to_pylist(), strict=True))
     assert np.allclose([prices[house] for house in houses.ids], published.fit.prices(houses), rtol=1e-6)

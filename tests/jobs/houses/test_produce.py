@@ -20,8 +20,8 @@ from jobs.houses import build_datasets, datasets, produce
 from jobs.houses.schema import FIELDS
 from lakehouse.core.stop_signal import StopSignal
 from lakehouse.errors import DataError, LakeError
-from lakehouse.kafka import producer as sending
 from lakehouse.kafka import topics
+from lakehouse.kafka.producer import LONGEST_PAUSE, SHOWN_ERRORS, SLICE, Pace, Progress
 from lakehouse.settings import ROOT, settings
 
 ROW = {
@@ -177,10 +177,10 @@ class TestPace:
         assert len(producer.sent_at) == int(rate * 4)
         for number, sent_at in enumerate(producer.sent_at):
             # Never early, and late by no more than a pause: no bursts.
-            assert -1e-6 <= sent_at - start - number / rate <= sending.LONGEST_PAUSE + 0.001
+            assert -1e-6 <= sent_at - start - number / rate <= LONGEST_PAUSE + 0.001
 
     def test_a_long_stall_is_not_made_up_for_in_one_burst(self) -> None:
-        pace = sending.Pace(100, start=0)
+        pace = Pace(100, start=0)
         assert pace.due(0, now=60) <= 101
         assert pace.due(101, now=60) == 0
 
@@ -199,8 +199,8 @@ class TestPace:
     def test_an_error_that_ends_the_producer_ends_the_run(self, clock: SimpleNamespace) -> None:
         error = KafkaException(KafkaError(KafkaError._FATAL, "fenced", fatal=True))
         run = sender(FakeProducer(clock, error=error))
-        run.run(islice(produce.draw(SALES, 1, repeats=True), 3 * sending.SLICE))
-        assert 0 < run.progress.failed == run.progress.sent <= sending.SLICE
+        run.run(islice(produce.draw(SALES, 1, repeats=True), 3 * SLICE))
+        assert 0 < run.progress.failed == run.progress.sent <= SLICE
         assert "fenced" in run.progress.first_error
 
 
@@ -217,11 +217,11 @@ class TestFailure:
         assert error.value.exit_code == 1
         shown = capfd.readouterr()
         assert "sent 20  acknowledged 0  failed 20" in shown.out
-        assert shown.err.count("Not delivered: partition") == sending.SHOWN_ERRORS
+        assert shown.err.count("Not delivered: partition") == SHOWN_ERRORS
         assert "%3|" not in shown.err  # librdkafka's own lines
 
     def test_an_outage_is_reported_once_and_so_is_the_next_one(self, capsys: pytest.CaptureFixture[str]) -> None:
-        progress = sending.Progress()
+        progress = Progress()
         away = KafkaError(KafkaError._ALL_BROKERS_DOWN)
         for _ in range(3):
             progress.on_error(away)
@@ -231,7 +231,7 @@ class TestFailure:
         assert capsys.readouterr().err.count("No broker answers") == 1
 
     def test_a_report_that_stays_out_is_a_failure(self, closed_port: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(sending, "STOP_FLUSH", 0.3)
+        monkeypatch.setattr("lakehouse.kafka.producer.STOP_FLUSH", 0.3)
         run = produce.Sender(closed_port, 0, 30, StopSignal())
         run.offer(SALES[0])
         run.stop.request()

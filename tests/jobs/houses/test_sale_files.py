@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.houses import build_datasets, datasets
-from jobs.houses.sale_files import values as sale_values
 from jobs.houses.sale_files.forms import COLUMNS, Raw
+from jobs.houses.sale_files.values import Sales, convert_sales
 from lakehouse.errors import DataError
 
 CASES = Path(__file__).parents[2] / "cases"
@@ -37,7 +37,7 @@ def originals(path: Path) -> list[dict[str, Any]]:
         return list(csv.DictReader(file))
 
 
-def read(path: Path, data: str | bytes) -> sale_values.Sales:
+def read(path: Path, data: str | bytes) -> Sales:
     """What a file of this content is read as."""
     path.write_bytes(data if isinstance(data, bytes) else data.encode())
     return datasets.read_file(path)
@@ -213,11 +213,11 @@ def test_what_is_told_of_a_column_adds_up(values: list[str]) -> None:
     raw = Raw("kc.csv", {**columns, "id": ids, "bedrooms": bedrooms}, range(2, len(values) + 2), "line")
     bad = [at for at, value in enumerate(values, 2) if value in ("x", "-1", "1e9", "2.5", "$")]
     if not bad:
-        found = sale_values.check(raw)
+        found = convert_sales(raw)
         assert found.rows.num_rows == len(values)
         assert found.rows["bedrooms"].null_count == found.unknown.get("bedrooms", 0) == bedrooms.null_count
         return
     with pytest.raises(DataError) as error:
-        sale_values.check(raw)
+        convert_sales(raw)
     assert f"column bedrooms: {len(bad)} of {len(values)} must be" in str(error.value)
     assert [int(line) for line in re.findall(r"line (\d+)", str(error.value))] == bad[:3]

@@ -17,8 +17,7 @@ from pyspark.sql import SparkSession
 
 from jobs.houses import build_datasets, train
 from jobs.houses.build_datasets import COMMITTED
-from jobs.houses.price_model import catalogue, export, house_columns
-from jobs.houses.price_model import pipeline as model
+from jobs.houses.price_model import catalogue, export, house_columns, pipeline
 from jobs.houses.price_model.house_columns import FACTS
 from jobs.houses.price_model.published import Model
 from jobs.houses.schema import HISTORY, PRICES
@@ -58,8 +57,8 @@ def test_the_model_is_as_good_as_promised(trained: Registry) -> None:
 def test_spark_and_export_agree_on_every_house_for_sale(spark: SparkSession, trained: Registry) -> None:
     published = Model(trained, "v0001")
     offered = published.known.houses.take(published.known.for_sale)
-    pipeline = PipelineModel.load(str(trained.path("v0001") / export.SPARK))
-    scored = model.score(spark, pipeline, published.fit, offered)
+    loaded = PipelineModel.load(str(trained.path("v0001") / export.SPARK))
+    scored = pipeline.score(spark, loaded, published.fit, offered)
     ours = dict(zip(offered.ids.tolist(), published.fit.prices(offered).tolist(), strict=True))
     assert scored.num_rows == len(offered) > 2000
     for house, price in zip(scored["id"].to_pylist(), scored["price"].to_pylist(), strict=True):
@@ -80,7 +79,7 @@ def test_the_judged_fit_has_seen_no_hold_out_house(trained: Registry) -> None:
 
 
 def test_a_worse_model_is_refused_and_kept(spark: SparkSession, trained: Registry, monkeypatch: Any) -> None:
-    monkeypatch.setattr(model, "REGULARISATION", 5.0)  # a fit that has learnt next to nothing
+    monkeypatch.setattr(pipeline, "REGULARISATION", 5.0)  # a fit that has learnt next to nothing
     version = train.train(spark, trained)
     told = trained.manifest(version)
     assert told["outcome"] == "refused"
@@ -123,7 +122,7 @@ def test_a_sale_without_some_facts_is_trained_on_and_counted(spark: SparkSession
 def test_sales_are_counted_once_each_and_sold_at_is_no_feature(spark: SparkSession) -> None:
     sale = dict.fromkeys(HISTORY.columns) | {"id": "1", "price": 100, "sqft_living": 10}
     sales = [sale, {**sale, "sold_at": datetime(2026, 1, 1)}, {**sale, "price": 200}]  # noqa: DTZ001
-    rows = model.sale_rows(
+    rows = pipeline.sale_rows(
         spark.createDataFrame([tuple(s.values()) for s in sales], HISTORY.ddl.replace("DECIMAL(12,2)", "INT"))
     )
     assert sorted((row["price"], row["sales"]) for row in rows.collect()) == [(100.0, 2.0), (200.0, 1.0)]
@@ -133,7 +132,7 @@ def test_sales_are_counted_once_each_and_sold_at_is_no_feature(spark: SparkSessi
 def test_the_hold_out_rule_is_the_same_in_spark(spark: SparkSession) -> None:
     ids = [str(number) for number in range(1_000_000_000, 1_000_002_000)]
     rows = spark.createDataFrame([(house,) for house in ids], "id string")
-    theirs = {row["id"] for row in rows.where(model.is_hold_out()).collect()}
+    theirs = {row["id"] for row in rows.where(pipeline.is_hold_out()).collect()}
     assert theirs == {house for house in ids if house_columns.is_hold_out(house)}
 
 
@@ -155,7 +154,7 @@ def _rows(prices: list[float]) -> pa.Table:
 )
 def test_sales_that_teach_nothing_are_refused(prices: list[float], words: str) -> None:
     with pytest.raises(DataError, match=words):
-        train.check(_rows(prices))
+        train.check_sales(_rows(prices))
 
 
 def test_known_houses_take_the_latest_listing(lake: Path) -> None:
@@ -179,6 +178,6 @@ def test_too_few_sales_and_no_model_yet_end_well_with_a_sentence(
     assert said.endswith("There is no model yet; the next `lake nightly` or `lake up` tries again.\n")
     monkeypatch.setattr(Registry, "live", lambda _: "v0001")
     monkeypatch.setattr(train, "spark_session", lambda _: None)
-    monkeypatch.setattr(train, "train", lambda *_: train.check(_rows([])))
+    monkeypatch.setattr(train, "train", lambda *_: train.check_sales(_rows([])))
     with pytest.raises(DataError, match="The live model stays"):
         train.main(if_none=False)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from jobs.production import produce, recompute, stream
-from jobs.production.plant import plant, read
-from jobs.production.versions import Versions, keep, of_lake
+from jobs.production.plant import plant, read_plant
+from jobs.production.versions import Versions, keep_versions, of_lake
 from lakehouse.errors import LakeError, UsageError
 from lakehouse.ops import launch
 from lakehouse.settings import ROOT, settings
@@ -87,8 +87,8 @@ def changed(conf: Path, **replaced: str) -> Versions:
     """What a start reads with after the file has changed."""
     for old, new in replaced.items():
         conf.write_text(conf.read_text().replace(old, new))
-    read.cache_clear()
-    return keep("a topic")
+    read_plant.cache_clear()
+    return keep_versions("a topic")
 
 
 def reads_to(query: str, ends: dict[int, int]) -> None:
@@ -120,7 +120,7 @@ def test_a_topic_that_was_made_again_is_read_with_the_plant_of_today(conf: Path)
     changed(conf)
     reads_to("history", {0: 10})
     changed(conf, TEST="REST")
-    again = keep("another topic")
+    again = keep_versions("another topic")
     assert "REST" in again.at(0, 0).zones
     assert len(again.known) == 1
 

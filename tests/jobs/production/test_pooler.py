@@ -6,7 +6,7 @@ import pytest
 
 from lakehouse.errors import UnavailableError
 from lakehouse.settings import settings
-from lakehouse.sinks import postgres as pg
+from lakehouse.sinks.postgres import answering
 from tests.jobs.production.line import count, counted, defect, passed
 from tests.jobs.production.test_totals import batch, rows_of, staged, write
 from tests.postgres import running_pooler
@@ -21,7 +21,7 @@ def test_totals_through_a_pooler(postgres: str, tmp_path: Path, monkeypatch: pyt
         settings.cache_clear()
         writer = write([[event] for event in ONE], generation="pooled")  # so many that statements are prepared
         assert counted(rows_of(postgres, "totals")) == count(ONE)
-    with pytest.raises(UnavailableError, match="PostgreSQL does not answer"), pg.answering():
+    with pytest.raises(UnavailableError, match="PostgreSQL does not answer"), answering():
         writer._count(staged(TWO), batch(3, "pooled"))
     with running_pooler(tmp_path, postgres) as through:
         monkeypatch.setenv("LAKE_POSTGRES_DSN", through)

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from jobs.production import audit, transforms
-from jobs.production.plant import Plant, plant, read
+from jobs.production.plant import Plant, plant, read_plant
 from jobs.production.schema import EVENT_COLUMNS
 from jobs.production.totals import TotalsWriter
 from jobs.production.versions import Version, Versions
@@ -143,5 +143,5 @@ def test_records_keep_the_rules_under_which_they_were_read(spark: Any, theirs: P
 
 
 def plant_of(file: Path) -> Plant:
-    read.cache_clear()
-    return read(file)
+    read_plant.cache_clear()
+    return read_plant(file)

@@ -72,7 +72,7 @@ def test_letters_come_whole_in_the_order_asked_for_and_equal_offsets_are_told_ap
 @pytest.mark.parametrize("text", ["houses", "houses/0", "houses/a/1", "houses/0/-1", "/0/1", "houses/0/１"])
 def test_a_place_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="A place is <topic>/<partition>/<offset>"):
-        store.place(text)
+        store.parse_place(text)
 
 
 @pytest.mark.usefixtures("lake")
@@ -114,8 +114,8 @@ def test_a_place_without_a_dead_letter_is_named() -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ((), "Say which dead letters"),
-        (("houses/0/0", "--reason", "x"), "Say which dead letters"),
+        ((), "Which dead letters"),
+        (("houses/0/0", "--reason", "x"), "Which dead letters"),
         (("--reason", "x", "--patch", "price"), "--patch takes field=value"),
         (("--patch-file", "nowhere.jsonl"), "nowhere.jsonl cannot be read"),
         (("--reason", "x"), "No Kafka broker is known"),
@@ -133,7 +133,7 @@ def test_a_line_of_new_values_that_is_none_is_named(tmp_path: Path) -> None:
     file = tmp_path / "new.jsonl"
     file.write_text('{"at": "houses/0/0", "value": {"price": 1}}\n{"at": "houses/0/1"}\n')
     done = command("redrive", "--patch-file", str(file))
-    assert str(done.exception).startswith(f"Line 2 of {file} is no new value.")
+    assert str(done.exception).startswith(f"Line 2 of {file} is not a new value.")
 
 
 def test_text_and_bytes_for_a_terminal() -> None:

@@ -19,7 +19,7 @@ from confluent_kafka.admin import (
 from jobs.houses.schema import DOMAIN, SALES
 from lakehouse.contract.discovery import load_all
 from lakehouse.contract.topics import Topic
-from lakehouse.embedded import kafka_broker as brokers
+from lakehouse.embedded import kafka_broker
 from lakehouse.embedded.kafka_broker import Broker, limit_per_partition
 from lakehouse.errors import UnavailableError
 from lakehouse.kafka import topic_settings, topics
@@ -83,8 +83,8 @@ def theirs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("theirs")
     with pytest.MonkeyPatch.context() as patch:
         taken = ("auto.create", "num.partitions")
-        lines = [line for line in brokers._PROPERTIES.splitlines() if not line.startswith(taken)]
-        patch.setattr(brokers, "_PROPERTIES", "\n".join(lines) + THEIRS)
+        lines = [line for line in kafka_broker._PROPERTIES.splitlines() if not line.startswith(taken)]
+        patch.setattr(kafka_broker, "_PROPERTIES", "\n".join(lines) + THEIRS)
         broker = Broker(folder / "kafka", port=0)
         with (folder / "kafka.log").open("wb") as log:
             broker.start(log)
@@ -133,10 +133,10 @@ def test_settings_are_told_and_set_and_nothing_is_lost(theirs: str, lake: Path) 
     assert any("cleanup.policy is compact, not delete" in line and "events are lost" in line for line in told)
     assert told[-1] == "The start goes on with the topics as they are; `--fix-topics` sets them."
     done = topic_settings.settle(theirs, DOMAIN.topics, fix=True)
-    assert any(line.startswith("Topic houses: partitions set to 4 (there were 1). What a key has") for line in done)
+    assert any(line.startswith("Topic houses: partitions set to 4 (there were 1). Later events") for line in done)
     assert "Topic houses: cleanup.policy set to delete." in done  # it has no records
     assert topic_settings.settle(theirs, DOMAIN.topics) == []
-    found = topic_settings.read(theirs, [SALES])[SALES.name]
+    found = topic_settings.read_settings(theirs, [SALES])[SALES.name]
     assert found.partitions == 4
     assert OURS.items() <= dict(found.config or {}).items()
 
@@ -151,7 +151,7 @@ def test_a_compacted_topic_with_records_stays_compacted(theirs: str) -> None:
     producer.produce(kept.name, b"1", b"key")
     assert producer.flush(20) == 0
     (told,) = topic_settings.settle(theirs, [kept], fix=True)
-    assert told.endswith("--fix-topics leaves it: it would have the broker delete the records older than retention.ms.")
+    assert told.endswith("--fix-topics does not set it: the broker would delete the records older than retention.ms.")
 
 
 @pytest.mark.e2e
@@ -171,10 +171,10 @@ def test_what_the_broker_does_not_let_us_do_is_a_sentence(theirs: str) -> None:
         told[0] == "Topic closed: partitions could not be set (Broker: Topic authorization failed) to 2 (there were 1)."
     )
     assert told[1] == "Topic closed: retention.ms could not be set (Topic authorization failed) to 604800000."
-    assert any("is gone" in line for line in told)
+    assert any("a stream loses what it has not read" in line for line in told)
     assert topic_settings.settle(theirs, [hidden])[-2:] == [
         "Topic hidden: the broker does not let us see its settings; they are not compared.",
         "The start goes on with the topics as they are; `--fix-topics` sets them.",
     ]
-    with pytest.raises(UnavailableError, match=r"Topic not-ours is not there.*Have it made with 2 partitions"):
+    with pytest.raises(UnavailableError, match=r"Topic not-ours does not exist.*Have it created with 2 partitions"):
         topics.ensure(theirs, [not_ours])

@@ -16,8 +16,7 @@ from typing import Any
 import pytest
 
 from lakehouse.errors import DataError, RefusedError, UsageError
-from lakehouse.models import manifests
-from lakehouse.models import registry as models
+from lakehouse.models import manifests, versions
 from lakehouse.models.registry import Registry
 
 
@@ -186,7 +185,7 @@ def test_only_a_version_that_is_there_has_a_path(registry: Registry, name: str) 
 
 @pytest.mark.parametrize("name", ["..", "../x", "", "Houses", "a/b"])
 def test_a_domain_cannot_lead_out_of_the_folder(lake: Path, name: str) -> None:
-    with pytest.raises(UsageError, match="no name of a domain"):
+    with pytest.raises(UsageError, match="not the name of a domain"):
         Registry(name)
 
 
@@ -299,8 +298,8 @@ def test_the_best_is_the_published_one_with_the_lowest_error() -> None:
 
 
 def test_domains_with_models_are_found(registry: Registry) -> None:
-    assert models.domains() == []
+    assert versions.domains() == []
     version(registry)
     version(Registry("flights"))
     Registry("empty").folder.mkdir()
-    assert models.domains() == ["flights", "houses"]
+    assert versions.domains() == ["flights", "houses"]

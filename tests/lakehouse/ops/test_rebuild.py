@@ -189,7 +189,7 @@ def test_the_rows_of_a_data_file_that_cannot_be_read_are_read_again(what: str) -
         file.write_bytes(file.read_bytes()[: 40 if what == "cut off" else 0])
     done = rebuild.rebuild("line.events", False)
     assert (begun().starts[0], begun().held_until[0]) == (2, 4)
-    assert done[0].startswith(f"Taken out of events: {file.name}. Its rows are read from the topic again; version 4")
+    assert done[0].startswith(f"Removed from events: {file.name}. Its rows are read from the topic again; version 4")
     assert file.with_name(f"{file.name}.damaged").exists() is (what != "lost")
     assert sorted(table_io.read(EVENTS)["offset"].to_pylist()) == [0, 1, 3]
 

@@ -73,7 +73,7 @@ def test_the_jars_are_asked_for_through_the_proxy_with_its_login(
         monkeypatch.delenv(name)
     with proxy() as (port, asked):
         monkeypatch.setenv("https_proxy", f"http://me:word@127.0.0.1:{port}")
-        with pytest.raises(UnavailableError, match="could not be fetched"):
+        with pytest.raises(UnavailableError, match="could not be downloaded"):
             jars._retrieve(java.find(), jars.locked()[:1], tmp_path / "Lagoš (1)")
     login = base64.b64encode(b"me:word").decode()
     assert any(line.startswith("CONNECT repo1.maven.org:443") and login in line for line in asked), asked

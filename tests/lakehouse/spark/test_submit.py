@@ -12,8 +12,8 @@ import pytest
 from lakehouse.errors import LakeError, UnavailableError, UsageError
 from lakehouse.kafka import client
 from lakehouse.settings import settings
-from lakehouse.spark import flags as sparkflags
 from lakehouse.spark import jars, java, submit
+from lakehouse.spark.flags import on_the_cluster
 
 
 def test_flags_before_the_script_are_sparks_and_those_after_it_the_jobs() -> None:
@@ -91,7 +91,7 @@ def test_the_master_of_a_properties_file_counts_and_a_cluster_has_what_that_file
     ],
 )
 def test_a_driver_on_the_cluster_is_seen_however_it_is_asked_for(given: list[str], there: bool) -> None:
-    assert sparkflags.on_the_cluster(given) is there
+    assert on_the_cluster(given) is there
 
 
 def test_a_word_that_belongs_to_a_flag_is_no_job() -> None:

@@ -232,7 +232,7 @@ def test_a_table_without_a_column_says_which() -> None:
     others = {name: kind for name, kind in EVENTS.columns.items() if name != "note"}
     table_io.create(replace(EVENTS, columns=others))
     reading = TableReader(EVENTS, loads.newest(5, COLUMNS)).read()
-    fix = "Another version of the code wrote it: run that one, or bring the table to this one's columns."
+    fix = "Another version of the code wrote it: run that version, or give the table this version's columns."
     assert reading.error == f"The table demo.events cannot be read: it has no column note. {fix}"
 
 

@@ -16,7 +16,7 @@ from lakehouse.tables import loads, table_io
 from lakehouse.tables.reader import TableReader
 from lakehouse.tables.table_io import Table
 
-HISTORYS = "Put the file back from a copy; without one, `lake rebuild houses.history` reads its rows from the topic"
+HISTORYS = "Restore the file from a copy; without one, `lake rebuild houses.history` reads its rows from the topic"
 COORDINATES = ("topic", "partition", "offset")
 
 
@@ -43,7 +43,7 @@ def commit(table: Path, version: int) -> Path:
 FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "a data file is lost": (lambda table: next(table.glob("*.parquet")).unlink(), HISTORYS),
     "a data file is cut off": (lambda table: [f.write_bytes(b"PAR1") for f in table.glob("*.parquet")], HISTORYS),
-    "a commit is torn": (lambda table: commit(table, 2).write_text("{ torn"), f"is cut off or is no JSON. {HISTORYS}"),
+    "a commit is torn": (lambda table: commit(table, 2).write_text("{ torn"), f"is cut off or is not JSON. {HISTORYS}"),
     "a commit is lost": (lambda table: commit(table, 2).unlink(), f"{2:020}.json is missing. {HISTORYS}"),
 }
 
@@ -91,7 +91,7 @@ print(TableReader(HISTORY, loads.newest(5, COORDINATES)).read().error)
     nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", sys.executable, "-B", "-c", code]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(nobody, cwd=ROOT, env=env, capture_output=True, text=True, check=True)
-    assert f"Give the user who reads it the right to: {history}." in done.stdout
+    assert f"Give the user who reads it the rights to {history}." in done.stdout
 
 
 def test_nothing_in_code_advises_what_deletes() -> None:

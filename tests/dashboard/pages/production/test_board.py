@@ -11,7 +11,7 @@ import pytest
 
 from dashboard.pages.production import board_charts, board_view
 from dashboard.ui import charts
-from jobs.production.plant import read
+from jobs.production.plant import read_plant
 from jobs.production.schema import TOTAL_COLUMNS
 from lakehouse.settings import ROOT, settings
 
@@ -30,7 +30,7 @@ def plant_file(tmp_path: Path, lake: Path, monkeypatch: pytest.MonkeyPatch) -> C
     def change(**words: str) -> None:
         for old, new in words.items():
             file.write_text(file.read_text().replace(f'"{old}"', f'"{new}"'))
-        read.cache_clear()
+        read_plant.cache_clear()
 
     change()
     return change

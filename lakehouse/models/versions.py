@@ -1,0 +1,173 @@
+"""The versions of a domain's model: numbered folders under var/models/<domain>/, each with its manifest.
+
+A version is written aside, then renamed; it never changes again.
+"""
+
+import hashlib
+import json
+import re
+import shutil
+import time
+import uuid
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from lakehouse.core import files, kill_points, locks
+from lakehouse.core.files import sha256, sync, sync_tree
+from lakehouse.errors import DataError, UsageError
+from lakehouse.models import manifests, safe_pipelines
+from lakehouse.settings import settings
+
+OUTCOMES = ("published", "refused")
+NAME = re.compile(r"v\d{4,9}")
+_LARGEST = 256 * 1024 * 1024  # of a file that is read whole, in bytes
+_DAY = 86_400  # an aside folder untouched for this many seconds belongs to no living run
+
+
+class Versions:
+    """The versions of one domain's model."""
+
+    def __init__(self, domain: str) -> None:
+        if not re.fullmatch(r"[a-z][a-z0-9_]{0,60}", domain):
+            raise UsageError(
+                f"{domain[:80]!r} is not the name of a domain.", f"Domains with models: {listed(domains())}."
+            )
+        self.domain = domain
+        self.folder = settings().var / "models" / domain
+
+    @contextmanager
+    def aside(self) -> Iterator[Path]:
+        """A folder to write a version into; removed at the end unless it was kept, as are leftovers of dead runs."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for leftover in self.folder.glob(".tmp-*"):
+            if _age(leftover) > _DAY:
+                shutil.rmtree(leftover, ignore_errors=True)
+        path = self.folder / f".tmp-{uuid.uuid4().hex}"
+        path.mkdir()
+        try:
+            yield path
+        finally:
+            shutil.rmtree(path, ignore_errors=True)
+
+    def keep(self, aside: Path, manifest: Mapping[str, Any]) -> str:
+        """Make the folder the next version, with its manifest; returns the version. It is not live yet."""
+        if manifest.get("outcome") not in OUTCOMES:
+            raise DataError(f"The outcome of a version is published or refused, not {manifest.get('outcome')!r}.")
+        checksums = {name: sha256(aside / name) for name in files.files(aside) if name != manifests.NAME}
+        with self._locked():
+            version = f"v{1 + max((number(name) for name in self._taken()), default=0):04d}"
+            added = {"version": version, "domain": self.domain, "created_at": datetime.now(UTC).isoformat()}
+            whole = manifests.seal({**manifest, **added, "checksums": checksums})
+            kill_points.point("model.summed", number(version))
+            (aside / manifests.NAME).write_text(json.dumps(whole, indent=1))
+            kill_points.point("model.sealed", number(version))
+            sync_tree(aside)
+            aside.rename(self.folder / version)
+            kill_points.point("model.named", number(version))
+            sync(self.folder)
+        kill_points.point("model.kept", number(version))
+        return version
+
+    def _taken(self) -> set[str]:
+        """The versions in the folder: a number is given once."""
+        return {path.name for path in self.folder.glob("v*") if NAME.fullmatch(path.name)}
+
+    def path(self, version: str) -> Path:
+        """The folder of a version. Raises UsageError when there is none."""
+        if not NAME.fullmatch(version) or not (self.folder / version).is_dir():
+            raise UsageError(
+                f"There is no version {version[:80]!r} of {self.domain}.", f"Versions: {listed(self.names())}."
+            )
+        return self.folder / version
+
+    def manifest(self, version: str) -> dict[str, Any]:
+        """The manifest of a version. Raises DataError when it is missing or damaged."""
+        file = self.path(version) / manifests.NAME
+        try:
+            manifest = manifests.read_manifest(file)
+        except FileNotFoundError:
+            raise self._damaged(file, "is missing") from None
+        if manifest is None or manifest.get("version") != version:
+            raise self._damaged(file, "is damaged")
+        return manifest
+
+    def versions(self) -> list[dict[str, Any]]:
+        """The manifests of all versions, oldest first; of a damaged one version, outcome "damaged" and reason only."""
+        rows = []
+        for name in self.names():
+            try:
+                rows.append(self.manifest(name))
+            except DataError as error:
+                rows.append({"version": name, "outcome": "damaged", "reason": error.what})
+        return rows
+
+    def verify(self, version: str, only: Collection[str] | None = None) -> None:
+        """Compare all files, or `only` these, with their checksums. Raises DataError naming the first that differs."""
+        folder = self.path(version)
+        checksums = {name: sha for name, sha in self.manifest(version)["checksums"].items() if name != manifests.NAME}
+        for name in sorted(checksums if only is None else only):
+            if name not in checksums or not (folder / name).is_file():
+                raise self._damaged(folder / name, "is missing")
+            if sha256(folder / name) != checksums[name]:
+                raise self._damaged(folder / name, "has changed since it was written")
+        if only is None and (more := sorted({*files.files(folder)} - {*checksums, manifests.NAME})):
+            raise self._damaged(folder / more[0], "was added after the version was written")
+        if only is None:
+            safe_pipelines.check_stages(folder)
+
+    def content(self, version: str, name: str) -> bytes:
+        """A file's bytes, compared with their checksum. Raises DataError, which names the file, when they differ."""
+        file = self.path(version) / name
+        expected = self.manifest(version)["checksums"].get(name)
+        if expected is None or not file.is_file():
+            raise self._damaged(self.path(version) / name[:80], "is missing")
+        if file.stat().st_size > _LARGEST:
+            raise self._damaged(file, f"is larger than the {_LARGEST:,} bytes that are read")
+        data = file.read_bytes()
+        if hashlib.sha256(data).hexdigest() != expected:
+            raise self._damaged(file, "has changed since it was written")
+        return data
+
+    def names(self) -> list[str]:
+        """The versions there are, oldest first."""
+        folders = (path.name for path in self.folder.glob("v*") if NAME.fullmatch(path.name) and path.is_dir())
+        return sorted(folders, key=number)
+
+    def _damaged(self, file: Path, what: str) -> DataError:
+        return DataError(f"{file} {what}.", f"Let another version go live: {rollback_command(self.domain)}.")
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with locks.waiting(self.folder / ".lock"):
+            yield
+
+
+def domains() -> list[str]:
+    """The domains that have a version of a model."""
+    return sorted({path.parent.name for path in (settings().var / "models").glob("*/v*") if NAME.fullmatch(path.name)})
+
+
+def number(version: str) -> int:
+    """The number in a version's name."""
+    return int(version[1:])
+
+
+def _age(path: Path) -> float:
+    try:
+        return time.time() - path.stat().st_mtime
+    except OSError:  # another run removed it
+        return 0.0
+
+
+def rollback_command(domain: str, to: str = "") -> str:
+    """The command that lets an earlier version go live, for a sentence."""
+    return f"`lake models rollback --domain {domain}{to} --reason TEXT`"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names for a sentence."""
+    return ", ".join(names) or "none"
