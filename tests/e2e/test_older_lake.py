@@ -15,6 +15,7 @@ from confluent_kafka import TopicPartition
 from jobs.houses.schema import SALES
 from lakehouse.kafka import topics
 from lakehouse.settings import ROOT
+from lakehouse.streaming import sidecar
 from tests.conftest import running_broker
 from tests.e2e.running import Platform, read_topic, rows_of
 
@@ -55,7 +56,18 @@ def averages(rows: list[dict[str, Any]]) -> dict[Any, tuple[int, int]]:
     return {(row["window_start"], row["decade"]): (row["sales"], row["sum_cents"]) for row in rows}
 
 
+def checkpoints(var: Path) -> dict[str, tuple[str, list[int]]]:
+    """What the files beside the checkpoints say by today's code: the checkpoint's id and where its reading began."""
+    found = {name: sidecar.read(var / "checkpoints/houses" / name) for name in ("history", "averages")}
+    return {name: (one.generation, [*one.starts.values()]) for name, one in found.items() if one is not None}
+
+
 def test_an_older_lake_goes_on(older: Platform) -> None:
+    before = checkpoints(older.var)
+    assert before == {
+        "history": ("05e4fec6-99e6-4728-bdb4-508af46952a5", [0, 0, 0, 0]),
+        "averages": ("ab0251a6-389f-4447-b20f-13455086d584", [0, 0, 0, 0]),
+    }
     history, letters, speed = (rows_of(older, name) for name in ("history", "dead_letters", "averages"))
     begun = {row["generation"] for row in rows_of(older, "averages_batches")}
     assert (len(history), len(letters), len(speed), len(begun)) == (900, 3, 12, 1)
@@ -70,6 +82,7 @@ def test_an_older_lake_goes_on(older: Platform) -> None:
     assert places(now) == places(history) | {(message.partition(), message.offset()) for message in sent}
     assert rows_of(older, "dead_letters") == letters
     assert {row["generation"] for row in rows_of(older, "averages_batches")} == begun  # the same checkpoint goes on
+    assert checkpoints(older.var) == before
     live = rows_of(older, "averages")
     assert averages(speed).items() <= averages(live).items()
     assert sum(row["sales"] for row in live) == 360
@@ -81,6 +94,7 @@ def test_an_older_lake_goes_on(older: Platform) -> None:
 
     [audited] = json.loads(lake(older, "audit", "houses", "--json"))
     assert audited["clean"], audited
+    assert {part["partition"] for part in audited["partitions"] if part["rests_on"]} >= {0, 1}  # on the older audit
 
     known = rows_of(older, "prices")[0]
     answer = json.loads(lake(older, "price", known["id"], "--json"))
