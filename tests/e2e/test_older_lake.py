@@ -10,18 +10,29 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 
 from jobs.houses.schema import SALES
 from lakehouse.kafka import topics
 from lakehouse.settings import ROOT
 from lakehouse.streaming import sidecar
 from tests.conftest import running_broker
-from tests.e2e.running import Platform, read_topic, rows_of
+from tests.e2e.running import Platform, read_topic, rows_of, wait_for
 
 pytestmark = pytest.mark.e2e
 FIXTURE = ROOT / "tests/fixtures/var-of-499740c.tar.xz"
 ENDS = {0: 88, 1: 77, 2: 70, 3: 68}  # of its topic: 300 sales and three dead letters
+
+
+def delete_records(bootstrap_servers: str, partitions: tuple[int, ...]) -> bool:
+    """Delete all that the partitions have, as retention does; False while the broker does not lead them yet."""
+    taken = [TopicPartition(SALES.name, partition, ENDS[partition]) for partition in partitions]
+    try:
+        for done in topics.admin(bootstrap_servers).delete_records(taken).values():
+            done.result(30)
+    except KafkaException:
+        return False
+    return True
 
 
 @pytest.fixture
@@ -34,9 +45,7 @@ def older(tmp_path: Path) -> Iterator[Platform]:
     with tarfile.open(FIXTURE) as archive:
         archive.extractall(var, filter="data")
     with running_broker(var) as bootstrap_servers:
-        taken = [TopicPartition(SALES.name, partition, ENDS[partition]) for partition in (0, 1)]
-        for done in topics.admin(bootstrap_servers).delete_records(taken).values():
-            done.result(30)
+        wait_for(lambda: delete_records(bootstrap_servers, (0, 1)), 60, "the deletion of records")
         env = {**os.environ, "LAKE_VAR": str(var), "LAKE_BOOTSTRAP_SERVERS": bootstrap_servers, "COLUMNS": "200"}
         yield Platform(bootstrap_servers, var, env)
 
