@@ -9,7 +9,7 @@ UV := $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python
 ISOLATE := sed -i.old -E -e '1s/(python[0-9.]*)$$/\1 -IXutf8/' -e "2s/(python[0-9.]*') (.[$$]0)/\1 -IXutf8 \2/" $(BIN)/lake && rm $(BIN)/lake.old
 ARGS :=
 
-# What the user's shell has set for other Pythons, shells and installs stays out; indexes, certificates and proxies stay.
+# Variables that the user's shell has set for other Pythons, shells and installs are left out; indexes, certificates and proxies stay.
 unexport $(filter-out PYTHON PYTHONUNBUFFERED PYTHONDONTWRITEBYTECODE,$(filter PYTHON%,$(.VARIABLES)))
 unexport VIRTUAL_ENV CONDA_PREFIX BASH_ENV ENV CDPATH GREP_OPTIONS SHELLOPTS BASHOPTS POSIXLY_CORRECT
 unexport $(addprefix PIP_,TARGET PREFIX ROOT PYTHON REQUIREMENT CONSTRAINT NO_DEPS DRY_RUN NO_BINARY ONLY_BINARY EDITABLE PRE \
@@ -47,47 +47,47 @@ $(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
 	@$(UV) --require-hashes --no-build-isolation -r requirements-dev.txt
 	@touch $@
 
-setup: $(VENV)/.jars ## Install packages and jars, each held to its hash
+setup: $(VENV)/.jars ## Install packages and jars, each verified against its pinned hash
 	@$(ISOLATE)
 
-# Tests start Spark some fifty times: the minute that this takes comes back several times over.
+# Tests start Spark some fifty times, so this minute saves several.
 jars/spark.jsa: | $(VENV)/.jars
 	@echo "Making an archive of Spark's classes, with which it starts faster (about a minute)…"
 	-@$(BIN)/lake make-archive
 
-setup-dev: setup $(VENV)/.dev ## setup, and what tests and checks need
+setup-dev: setup $(VENV)/.dev ## Install what tests and checks need, too
 
-demo: setup ## Start everything and show the dashboard's address; Ctrl-C stops all of it
+demo: setup ## Start everything and show the dashboard's address; Ctrl-C stops everything
 	@exec $(BIN)/lake up houses
 
-test: setup-dev lint jars/spark.jsa ## Lint, types, and all tests: unit, spark, e2e
+test: setup-dev lint jars/spark.jsa ## Run lint, types, and all tests: unit, spark, e2e
 	@$(BIN)/pytest $(ARGS)
 
-unit: setup-dev ## The tests that need no Java
+unit: setup-dev ## Run the tests that need no Java
 	@$(BIN)/pytest -m "not spark and not e2e" $(ARGS)
 
-lint: setup-dev ## ruff, mypy, and which room may import which
+lint: setup-dev ## Run ruff, mypy, and the check of which room imports which
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo --no-cache
 
-archive: setup ## Make the archive of Spark's classes anew, with which it starts faster (220 MB); `lake up` makes a first one
+archive: setup ## Replace the archive of Spark's classes, with which it starts faster (220 MB); `lake up` makes the first one
 	@$(BIN)/lake make-archive
 
-audit: setup-dev ## Inject faults and check that nothing is lost or doubled; ARGS="--seed 7" does it again as it was
+audit: setup-dev ## Inject faults and check that nothing is lost or doubled; ARGS="--seed 7" repeats a run
 	@$(BIN)/python -m tests.audit $(ARGS)
 
-bench: setup-dev ## Measure speed and size; ARGS="--full" takes its time; "--drain", "--scale", "--dashboard", "--line": only that
+bench: setup-dev ## Measure speed and size; ARGS="--full": all of it, slowly; "--drain", "--scale", "--dashboard", "--line": only this part
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 bench-model: setup-dev ## Measure how good the price model is, over five seeds of the split
 	@$(BIN)/python -m tests.bench --model
 
-soak: setup-dev ## The stream for an hour at 200 sales/s: memory, files, read times; ARGS="--minutes 15"
+soak: setup-dev ## Run the stream for an hour at 200 sales/s: memory, files, read times; ARGS="--minutes 15"
 	@$(BIN)/python -m tests.bench.soak $(ARGS)
 
-poison: setup-dev ## 5,000 spoilt messages among 20,000 good ones; ARGS="--seed 7" replays
+poison: setup-dev ## Send 5,000 bad messages among 20,000 good ones; ARGS="--seed 7" repeats a run
 	@$(BIN)/python -m tests.audit.poison $(ARGS)
 
 lock: $(BIN)/uv ## Pin every dependency again, with hashes

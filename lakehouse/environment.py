@@ -37,7 +37,7 @@ RULES = (
     Rule(
         "HADOOP_* YARN_CONF_DIR SPARK_USER",
         CLUSTER,
-        "where the cluster is and who asks; with a local master its file system would take the place of the disk",
+        "where the cluster is and which user asks; with a local master its file system would replace the disk",
     ),
     Rule(
         "SPARK_*",
@@ -46,15 +46,15 @@ RULES = (
     ),
     Rule("PYSPARK_* PY4J_*", DROPPED, "another Python, gateway or command line than the job's own"),
     Rule("HIVE_* HBASE_* YARN_*", DROPPED, "no Hive or HBase is used"),
-    Rule("JAVA_HOME", KEPT, "names the Java to use; an unfit one is refused in a sentence"),
+    Rule("JAVA_HOME", KEPT, "names the Java to use; an unsuitable one is refused in a sentence"),
     Rule("JAVA_TOOL_OPTIONS", KEPT, "what every Java of the site needs, such as a trust store"),
-    Rule("_JAVA_OPTIONS JDK_JAVA_OPTIONS", DROPPED, "would beat our heap sizes and flags; JAVA_TOOL_OPTIONS does not"),
-    Rule("CLASSPATH", DROPPED, "other programs' classes"),
-    Rule("KAFKA_* LOG4J_* CONNECT_* SCHEMA_REGISTRY_*", DROPPED, "of Kafka's own scripts; LOG4J_* beats log settings"),
-    Rule("PGCLIENTENCODING PGDATESTYLE PGGEQO PGTZ PGDATA", DROPPED, "other texts and times than we read"),
     Rule(
-        "PG*", SERVER, "libpq's parameters for LAKE_POSTGRES_DSN; clients would look for the embedded server elsewhere"
+        "_JAVA_OPTIONS JDK_JAVA_OPTIONS", DROPPED, "would override our heap sizes and flags; JAVA_TOOL_OPTIONS does not"
     ),
+    Rule("CLASSPATH", DROPPED, "other programs' classes"),
+    Rule("KAFKA_* LOG4J_* CONNECT_* SCHEMA_REGISTRY_*", DROPPED, "for Kafka's scripts; LOG4J_* overrides log settings"),
+    Rule("PGCLIENTENCODING PGDATESTYLE PGGEQO PGTZ PGDATA", DROPPED, "would change the texts and times that we read"),
+    Rule("PG*", SERVER, "libpq's settings for LAKE_POSTGRES_DSN; they would lead away from the embedded server"),
     Rule("PYTHONUNBUFFERED PYTHONDONTWRITEBYTECODE PYTHONFAULTHANDLER", KEPT, "do not change what runs"),
     Rule("PYTHON?*", DROPPED, "other modules, warnings as errors, no assertions, another encoding"),
     Rule("VIRTUAL_ENV CONDA_* __PYVENV_LAUNCHER__", DROPPED, "another Python's environment; ours is .venv"),

@@ -1,7 +1,11 @@
-"""The layout that lets a new domain be a new folder: what each domain has. Who may import whom: pyproject.toml."""
+"""The layout that lets a new domain be a new folder: what each domain has, and where its name may stand.
+
+Which room may import which is in pyproject.toml. What the documents name is there.
+"""
 
 import ast
 import os
+import re
 import subprocess
 import sys
 import time
@@ -13,6 +17,21 @@ from lakehouse.contract import discovery
 from lakehouse.settings import ROOT
 
 REQUIRED = ("schema.py", "transforms.py", "produce.py", "stream.py")
+TREES = ("jobs", "dashboard/pages", "data", "tests/jobs", "tests/dashboard/pages")  # a folder of each domain in each
+NO_DOMAINS = {"health"}  # folders beside those of the domains
+# Files that name a domain though they are none of its own. Tests and documents may: they take it as an example.
+MAY_NAME_A_DOMAIN = {
+    "Makefile": "`make demo` starts one",
+    "conf/fairscheduler.xml": "the share of one query",
+    "conf/platform.toml": "an example in a comment",
+    "docker/compose.yaml": "the list of files that it includes",
+    "lakehouse/audit/contract.py": "an example in a message",
+    "lakehouse/cli/dead_letters.py": "an example in a help text",
+    "lakehouse/cli/main.py": "an example in a help text",
+    "lakehouse/dead_letters/store.py": "an example in a message",
+    "lakehouse/sinks/postgres_login.py": "an example in a message",
+}
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "docker/README.md", ROOT / "data/README.md"])
 OURS = {"lakehouse", "jobs", "dashboard", "tests"}
 
 
@@ -29,8 +48,7 @@ def imports(file: Path) -> set[str]:
 
 @pytest.mark.parametrize("name", discovery.domains())
 def test_a_domain_has_all_its_parts(name: str) -> None:
-    places = [ROOT / "jobs" / name / part for part in REQUIRED]
-    places += [ROOT / "dashboard/pages" / name, ROOT / "tests/jobs" / name, ROOT / "data" / name]
+    places = [ROOT / "jobs" / name / part for part in REQUIRED] + [ROOT / tree / name for tree in TREES]
     missing = [str(place.relative_to(ROOT)) for place in places if not place.exists()]
     assert not missing, f"domain {name} lacks {', '.join(missing)}"
     loaded = discovery.load(name)
@@ -38,6 +56,69 @@ def test_a_domain_has_all_its_parts(name: str) -> None:
     assert all(table.domain == name for table in loaded.tables)
     stored = {table.name for stores in loaded.query_tables.values() for table in stores.tables}
     assert {*stored, loaded.dead_letters.name} <= {table.name for table in loaded.tables}
+
+
+@pytest.mark.parametrize("tree", TREES)
+def test_each_folder_of_these_trees_is_a_domain(tree: str) -> None:
+    folders = {place.name for place in (ROOT / tree).iterdir() if place.is_dir() and place.name != "__pycache__"}
+    assert folders - NO_DOMAINS == {*discovery.domains()}
+
+
+def names(text: str, domain: str) -> list[int]:
+    """The lines that name the domain in a path, a dotted or dashed name, or quotes; "the houses sold" is no domain."""
+    pattern = re.compile(rf"""["'/#`.]{domain}\b|\b{domain}(?:["'/`-]|\.\w)|\blake up {domain}\b|={domain}\b""")
+    return [number for number, line in enumerate(text.splitlines(), 1) if pattern.search(line)]
+
+
+@pytest.mark.parametrize("name", discovery.domains())
+def test_no_file_elsewhere_names_a_domain(name: str) -> None:
+    text_files = (".py", ".js", ".css", ".toml", ".xml", ".conf", ".yaml", ".sh", ".in", ".properties")
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    others = [file for file in listed if file.endswith(text_files) or file == "Makefile"]
+    others = [file for file in others if not file.startswith("tests/") and file not in MAY_NAME_A_DOMAIN]
+    others = [file for file in others if name not in (*Path(file).parts, Path(file).stem)]
+    found = [f"{file}:{line}" for file in others for line in names((ROOT / file).read_text(), name)]
+    assert not found, f"{name} is named in {', '.join(found)}"
+    assert names(f"the {name} sold\n/api/{name}/1\n'{name}'\n{name}.averages\nx{name}/\n{name}.", name) == [2, 3, 4]
+
+
+def headings(text: str) -> set[str]:
+    """The anchors that a Markdown file has."""
+    found = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\s-]", "", heading.lower()).replace(" ", "-") for heading in found}
+
+
+def leads_somewhere(target: str, folder: Path) -> bool:
+    """Whether a link's target is there, its heading too."""
+    path, _, anchor = target.partition("#")
+    file = folder / path
+    return "://" in target or (file.exists() and (not path or not anchor or anchor in headings(file.read_text())))
+
+
+def unknown_paths(text: str, folder: Path) -> list[str]:
+    """What a document names and is not there: targets of its links, files of the repository, tests in them."""
+    wrong = [target for target in re.findall(r"\]\(([^)\s]+)\)", text) if not leads_somewhere(target, folder)]
+    for span in re.findall(r"```.*?```|`[^`\n]+`", text, re.DOTALL):
+        for word in span.strip("`").split():
+            path, _, test = word.removeprefix("./").rstrip(".,;").partition("::")
+            if not re.fullmatch(r"(lakehouse|jobs|dashboard|tests|conf|docker|docs|data)/[\w./-]+", path):
+                continue
+            if not (ROOT / path).exists() or (test and f"def {test}(" not in (ROOT / path).read_text()):
+                wrong.append(word)
+    return wrong
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda file: str(file.relative_to(ROOT)))
+def test_what_a_document_names_is_there(document: Path) -> None:
+    text = document.read_text()
+    assert not unknown_paths(text, document.parent)
+    missing = [target for target in re.findall(r"\]\(#([^)]+)\)", text) if target not in headings(text)]
+    assert not missing
+    assert unknown_paths("[a](no.md) `jobs/no.py --x` `jobs/<d>/a.py` `tests/test_structure.py::no`", ROOT) == [
+        "no.md",
+        "jobs/no.py",
+        "tests/test_structure.py::no",
+    ]
 
 
 def test_no_domain_imports_another_or_the_dashboard() -> None:

@@ -87,7 +87,7 @@ def lane(task: Any) -> str | None:
     if path.startswith(QUICK):
         return None
     if path != tick_cache.ENDPOINT:
-        return "/".join(path.split("/", 3)[:3])  # /api/houses/… is one
+        return "/".join(path.split("/", 3)[:3])  # /api/<domain>/… is one
     assert request is not None
     body = request.get_body_stream()
     found = _OUTPUT.search(body.read(_LOOKED_AT))

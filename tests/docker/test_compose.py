@@ -1,4 +1,4 @@
-"""docker/compose.yaml and docker/Dockerfile hold what can be held without a Docker engine."""
+"""docker/*.yaml and docker/Dockerfile: what can be checked without a Docker engine."""
 
 import re
 import shlex
@@ -9,27 +9,58 @@ from typing import Any
 import pytest
 import yaml
 
-from jobs.houses.schema import DOMAIN
-from jobs.production.schema import DOMAIN as LINE
 from lakehouse.cli import main, schedule
+from lakehouse.contract import discovery
 from lakehouse.ops import nightly
 from lakehouse.settings import ROOT, Settings
 from lakehouse.spark import jars, java
 
-COMPOSE = (ROOT / "docker/compose.yaml").read_text()
+FILES = {file.name: file.read_text() for file in sorted((ROOT / "docker").glob("*.yaml"))}
 DOCKERFILE = (ROOT / "docker/Dockerfile").read_text()
 IGNORE = (ROOT / ".dockerignore").read_text()
-ONE_SHOT = {"prepare", "recompute", "ksqldb-script"}
-# Its exit, or its line in the log, is all that it has to tell.
-NO_HEALTH = ONE_SHOT | {"produce", "nightly", "produce-production", "nightly-production"}
 OTHER_VARIABLES = {"LAKE_DEBUG", "LAKE_LOG_FORMAT", "LAKE_PYTHON"}  # read outside Settings
 PORTS = {"kafka": "9094", "spark-master": "7077", "ksqldb-server": "8088"}  # as the services reach each other
 Project = dict[str, Any]
 
 
+def _merged(base: Project, own: Project) -> Project:
+    """A service over the one that it extends, as compose merges them; volumes by where they are mounted."""
+    result = {**base, **own}
+    for key in ("environment", "depends_on"):
+        if key in base and key in own:
+            result[key] = {**base[key], **own[key]}
+    if "volumes" in base and "volumes" in own:
+        result["volumes"] = [*{volume.split(":")[1]: volume for volume in base["volumes"] + own["volumes"]}.values()]
+    return result
+
+
+def _service(files: dict[str, Project], file: str, name: str) -> Project:
+    own = dict(files[file]["services"][name])
+    extends = own.pop("extends", None)
+    if extends is None:
+        return own
+    base = {"file": file, "service": extends} if isinstance(extends, str) else extends
+    return _merged(_service(files, base["file"], base["service"]), own)
+
+
 def _project() -> Project:
-    project: Project = yaml.safe_load(COMPOSE)
+    """compose.yaml with what it includes."""
+    files: dict[str, Project] = {name: yaml.safe_load(text) for name, text in FILES.items()}
+    project: Project = {"services": {}, "volumes": {}}
+    for file in ("compose.yaml", *files["compose.yaml"]["include"]):
+        project["services"] |= {name: _service(files, file, name) for name in files[file]["services"]}
+        project["volumes"] |= files[file].get("volumes", {})
     return project
+
+
+def _domains() -> list[str]:
+    """The domains that have services."""
+    return [name for name in discovery.domains() if f"{name}.yaml" in FILES]
+
+
+def _ends(service: Project) -> bool:
+    """Whether a service runs once."""
+    return service["restart"] == "no" or service["restart"].startswith("on-failure:")
 
 
 def _ours(project: Project) -> dict[str, Any]:
@@ -60,7 +91,7 @@ def open_ports(project: Project) -> Iterator[str]:
 
 
 def soft_services(project: Project) -> Iterator[str]:
-    """Services that run with more rights, or a longer leash, than they need."""
+    """Services that run with more rights or fewer limits than they need."""
     for name, service in project["services"].items():
         ours = name in _ours(project)
         held = {
@@ -77,13 +108,13 @@ def soft_services(project: Project) -> Iterator[str]:
 
 
 def bad_waits(project: Project) -> Iterator[str]:
-    """Dependencies on what does not tell when it is ready, and services without a health check."""
+    """Dependencies on what does not say when it is ready, and services without a health check."""
     services = project["services"]
     for name, service in services.items():
-        if (name in NO_HEALTH) == ("healthcheck" in service):
+        if ("ports" in service) != ("healthcheck" in service):  # of the others the exit or the log says enough
             yield f"{name}: healthcheck"
         for other, wait in service.get("depends_on", {}).items():
-            wanted = "service_completed_successfully" if other in ONE_SHOT else "service_healthy"
+            wanted = "service_completed_successfully" if _ends(services.get(other, service)) else "service_healthy"
             if other not in services or wait["condition"] != wanted:
                 yield f"{name}: waits for {other}"
 
@@ -106,7 +137,7 @@ def bad_mounts(project: Project) -> Iterator[str]:
 
 
 def missing_programs(project: Project) -> Iterator[str]:
-    """Scripts, modules and commands of `lake` that a command names and the repository has not."""
+    """Scripts, modules and commands of `lake` that a command names and that do not exist."""
     known = main._names(main.app)
     for name, service in _ours(project).items():
         words = _words(service)
@@ -160,7 +191,12 @@ def test_the_services_hold(check: Callable[[Project], Iterator[str]]) -> None:
         ("    mem_limit: 512m", "", soft_services, "produce: memory"),
         ("    restart: on-failure:5", "", soft_services, "ksqldb-script: restart"),
         ("service_completed_successfully", "service_started", bad_waits, "stream: waits for prepare"),
-        ("    healthcheck: *health\n    # SIGTERM", "    # SIGTERM", bad_waits, "stream: healthcheck"),
+        (
+            "    healthcheck:\n      test:\n        - CMD\n",
+            "    unchecked:\n      test:\n",
+            bad_waits,
+            "stream: healthcheck",
+        ),
         ("houses/houses.ksql:/", "houses/other.ksql:/", bad_mounts, "ksqldb-script: ../jobs/houses/other.ksql"),
         ('["kafka:/var/lib/kafka/data"]', "[]", bad_mounts, "kafka: kafka:/var/lib/kafka/data is not mounted"),
         ("  lake: {}", "", bad_mounts, "stream: lake:/lake"),
@@ -177,16 +213,28 @@ def test_the_services_hold(check: Callable[[Project], Iterator[str]]) -> None:
 def test_what_would_not_hold_is_noticed(
     monkeypatch: pytest.MonkeyPatch, old: str, new: str, check: Callable[[Project], Iterator[str]], found: str
 ) -> None:
-    assert old in COMPOSE
-    monkeypatch.setitem(globals(), "COMPOSE", COMPOSE.replace(old, new))
+    assert any(old in text for text in FILES.values())
+    monkeypatch.setitem(globals(), "FILES", {name: text.replace(old, new) for name, text in FILES.items()})
     assert any(wrong.startswith(found) for wrong in check(_project()))
 
 
-def test_the_jobs_are_run_as_the_domain_says() -> None:
+def test_each_domain_with_services_is_included() -> None:
+    compose = yaml.safe_load(FILES["compose.yaml"])
+    assert compose["include"] == [f"{name}.yaml" for name in _domains()]
+    assert {*FILES} == {"compose.yaml", "common.yaml", *compose["include"]}
+
+
+@pytest.mark.parametrize("name", _domains())
+def test_the_jobs_are_run_as_the_domain_says(name: str) -> None:
+    domain = discovery.load(name)
     commands = [_words(service) for service in _ours(_project()).values()]
-    line = (LINE.produce, ("jobs/production/stream.py",))
-    for job in (*DOMAIN.prepare, DOMAIN.produce, ("jobs/houses/stream.py",), ("jobs/houses/recompute.py",), *line):
+    for job in (*domain.prepare, domain.produce, (f"jobs/{name}/stream.py",)):
         assert [command[-len(job) :] for command in commands].count(list(job)) == 1
+    assert [command[:3] for command in commands].count([".venv/bin/lake", "nightly", name]) == 1
+
+
+def test_the_batch_layer_can_be_run_once() -> None:
+    assert _words(_project()["services"]["recompute"])[-1] == "jobs/houses/recompute.py"
 
 
 def test_the_night_is_the_crontabs() -> None:
@@ -202,13 +250,14 @@ def test_health_is_asked_where_the_service_listens() -> None:
             port = re.findall(r"localhost:(\d+)", service["environment"]["HEALTH_URL"])[0]
             assert service["ports"] == [f"127.0.0.1:{port}:{port}"], name
             listens = [*_words(service), str(service["environment"].get("WORKER_UI_PORT"))]
-            told = port in listens or f"spark.ui.port={port}" in listens
-            assert told or port == "4040", name  # Spark's own default
+            named = port in listens or f"spark.ui.port={port}" in listens
+            assert named or port == "4040", name  # Spark's own default
 
 
 def test_the_broker_takes_what_the_topics_are_given() -> None:
     kafka = _project()["services"]["kafka"]
-    largest = max(int(dict(topic.config).get("max.message.bytes", "0")) for topic in DOMAIN.topics)
+    topics = [topic for domain in discovery.load_all() for topic in domain.topics]
+    largest = max(int(dict(topic.config).get("max.message.bytes", "0")) for topic in topics)
     assert int(kafka["environment"]["KAFKA_MESSAGE_MAX_BYTES"]) >= largest
     assert kafka["environment"]["KAFKA_ADVERTISED_LISTENERS"] == "INTERNAL://kafka:9094,HOST://localhost:9092"
     [version] = {jar.version for jar in jars.locked() if jar.artifact == "kafka_2.13"}
