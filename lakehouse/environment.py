@@ -52,9 +52,7 @@ RULES = (
     Rule("CLASSPATH", DROPPED, "other programs' classes"),
     Rule("KAFKA_* LOG4J_* CONNECT_* SCHEMA_REGISTRY_*", DROPPED, "of Kafka's own scripts; LOG4J_* beats log settings"),
     Rule("PGCLIENTENCODING PGDATESTYLE PGGEQO PGTZ PGDATA", DROPPED, "other texts and times than we read"),
-    Rule(
-        "PG*", SERVER, "libpq's parameters for LAKE_POSTGRES_DSN; clients would look for the embedded server elsewhere"
-    ),
+    Rule("PG*", SERVER, "libpq's parameters for LAKE_POSTGRES_DSN; would lead away from the embedded server"),
     Rule("PYTHONUNBUFFERED PYTHONDONTWRITEBYTECODE PYTHONFAULTHANDLER", KEPT, "do not change what runs"),
     Rule("PYTHON?*", DROPPED, "other modules, warnings as errors, no assertions, another encoding"),
     Rule("VIRTUAL_ENV CONDA_* __PYVENV_LAUNCHER__", DROPPED, "another Python's environment; ours is .venv"),
