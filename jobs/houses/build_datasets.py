@@ -27,7 +27,7 @@ APP_ID = "houses-initial"
 
 
 class Loaded(Enum):
-    """What the history holds of an initial history."""
+    """The initial history that the history has: none, this one, or another one."""
 
     NONE = "none"
     THIS = "this one"
@@ -38,13 +38,15 @@ def main(
     source: Annotated[Path, typer.Option("--input", help="Sales as .csv, .tsv, .csv.gz or .parquet.")] = COMMITTED,
     seed: Annotated[int, typer.Option(help="The same seed gives the same sets.")] = 42,
     initial: Annotated[float, typer.Option(min=0, max=1, help="Fraction that is the initial history.")] = 0.4,
-    stream: Annotated[float, typer.Option(min=0, max=1, help="Fraction that is to be streamed.")] = 0.5,
+    stream: Annotated[float, typer.Option(min=0, max=1, help="Fraction to stream.")] = 0.5,
     for_sale: Annotated[float, typer.Option(min=0, max=1, help="Fraction for sale, its prices withheld.")] = 0.1,
     load: Annotated[
         bool, typer.Option("--load", help="Load the initial history into the Delta history, once.")
     ] = False,
-    keep: Annotated[bool, typer.Option("--keep", help="Keep the sets if there are any; build them if not.")] = False,
-    empty: Annotated[bool, typer.Option("--empty", help="Sets without sales: begin with those sent.")] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep existing sets; build them only if there are none.")
+    ] = False,
+    empty: Annotated[bool, typer.Option("--empty", help="Sets without sales: the lake starts empty.")] = False,
 ) -> None:
     """Split the sales into an initial history, sales to stream and houses for sale."""
     if empty:
@@ -60,22 +62,22 @@ def main(
 
 
 def begin_empty(source: Path, load: bool) -> None:
-    """Publish sets without sales, in place of those there are: the houses are then those of the sales sent.
+    """Publish sets without sales in place of the existing ones: the houses are then those of the sales sent.
 
     Raises RefusedError when the history already holds an initial history.
     """
     if source != COMMITTED:
-        raise UsageError("--empty goes without --input.", "Give one of the two: no sales to begin with, or a file's.")
+        raise UsageError("--empty and --input exclude each other.", "Give one of them.")
     nothing = SALE_SCHEMA.empty_table()
     if loaded(nothing) is not Loaded.NONE:
         raise RefusedError(
-            f"{HISTORY.path} already holds an initial history, so the lake cannot begin empty.",
-            "Go on with it (without --empty), or begin in a folder of its own: set LAKE_VAR to one.",
+            f"{HISTORY.path} already has an initial history, so the lake cannot start empty.",
+            "Leave out --empty to keep it, or set LAKE_VAR to another folder.",
         )
     written = publish(withheld(dict.fromkeys((datasets.INITIAL, datasets.TO_STREAM, datasets.FOR_SALE), nothing)), {})
     if load:
         table_io.create(HISTORY)
-    typer.echo(f"No sales to begin with: {'written to' if written else 'already in'} {datasets.data_folder()}.")
+    typer.echo(f"Sets without sales: {'written to' if written else 'already in'} {datasets.data_folder()}.")
 
 
 def fractions(initial: float, stream: float, for_sale: float) -> dict[str, float]:
@@ -90,9 +92,9 @@ def fractions(initial: float, stream: float, for_sale: float) -> dict[str, float
 
 
 def build(source: Path, seed: int, shares: Mapping[str, float], load: bool) -> pa.Table:
-    """Build and publish the sets; the initial history is returned.
+    """Build and publish the sets; returns the initial history.
 
-    Raises RefusedError when it is to be loaded over another one.
+    Raises RefusedError when `load` is asked for and the history has another one.
     """
     file_sales = datasets.read_file(source)
     first = pc.indices_nonzero(datasets.incomplete(file_sales.rows)).to_pylist()
@@ -110,31 +112,31 @@ def build(source: Path, seed: int, shares: Mapping[str, float], load: bool) -> p
 
 
 def notes(file_sales: Sales) -> list[str]:
-    """What a reader of the file should know: doubles, unknown facts, and what columns that are missing cost."""
+    """Sentences about the file: duplicates, unknown facts, and the effect of missing columns."""
     lines = []
     if file_sales.doubles:
-        lines.append(f"{file_sales.doubles:,} rows were the double of another one: each sale is kept once.")
+        lines.append(f"{file_sales.doubles:,} rows were duplicates: each sale is kept once.")
     if file_sales.unknown:
         counted = ", ".join(f"{name} of {count:,}" for name, count in file_sales.unknown.items())
         lines.append(f"Unknown facts, by number of sales: {counted}.")
     if file_sales.absent:
-        lines.append(f"The file has no {', '.join(file_sales.absent)}: unknown of every sale.")
+        lines.append(f"The file has no {', '.join(file_sales.absent)}: unknown for all sales.")
     if {"lat", "long"} & {*file_sales.absent}:
-        lines.append("Without lat and long no house is on the map, and prices know of no location.")
+        lines.append("Without lat and long no house is on the map, and prices ignore location.")
     if "date" in file_sales.absent:
         lines.append("Without date no sale counts as earlier than another, so prices have no comparable sales.")
     return lines
 
 
 def withheld(sets: Mapping[str, pa.Table]) -> dict[str, pa.Table]:
-    """The sets with the prices of the houses for sale in one of their own."""
+    """The sets, with the prices of the houses for sale moved to a separate set."""
     for_sale = sets[datasets.FOR_SALE]
     prices = for_sale.select(["id", "listed_at", "price"])
     return {**sets, datasets.FOR_SALE: for_sale.drop_columns("price"), datasets.FOR_SALE_PRICES: prices}
 
 
 def publish(sets: Mapping[str, pa.Table], about: Mapping[str, Any]) -> bool:
-    """Write the sets aside, then put each in its place; False when the same bytes are there already.
+    """Write the sets aside, then move each into place; False when the same bytes exist already.
 
     The manifest goes last and names each file's digest, so a reader between two renames sees that they do not match.
     """
@@ -167,7 +169,7 @@ def _parquet(rows: pa.Table) -> bytes:
 
 
 def loaded(initial: pa.Table) -> Loaded:
-    """Whether the history holds this initial history, another one, or none yet."""
+    """Whether the history has this initial history, another one, or none."""
     names = SALE_SCHEMA.names
     stored = table_io.read(HISTORY, names, filters=[("source", "=", "initial")])
     if not stored.num_rows:
@@ -178,27 +180,27 @@ def loaded(initial: pa.Table) -> Loaded:
 
 
 def refuse_another(initial: pa.Table) -> None:
-    """Raises RefusedError when the history holds an initial history other than this one."""
+    """Raises RefusedError when the history has another initial history."""
     if loaded(initial) is Loaded.ANOTHER:
         raise RefusedError(
-            f"{HISTORY.path} already holds another initial history (of another seed, fractions or file); "
-            "loading this one too would count houses twice.",
-            "Give the options it was built with, or load this one into a lake of its own: LAKE_VAR=<another folder>.",
+            f"{HISTORY.path} already has another initial history (another seed, fractions or file); "
+            "loading this one, too, would count houses twice.",
+            "Give the options it was built with, or load this one into another lake: LAKE_VAR=<another folder>.",
         )
 
 
 def load_history(initial: pa.Table) -> None:
-    """Append the initial history to the Delta history, once. Raises RefusedError when it holds another one."""
+    """Append the initial history to the Delta history, once. Raises RefusedError when it has another one."""
     refuse_another(initial)
     if not initial.num_rows:  # nothing to append; another initial history may still be loaded later
         table_io.create(HISTORY)
-        typer.echo(f"{HISTORY.path} begins without sales.")
+        typer.echo(f"{HISTORY.path} starts without sales.")
         return
     rows = history_rows(initial)
     if table_io.append(table_io.create(HISTORY), rows, app_id=APP_ID, version=0):
         typer.echo(f"Loaded {rows.num_rows:,} sales into {HISTORY.path}.")
     else:
-        typer.echo(f"Already loaded: {HISTORY.path} holds these {rows.num_rows:,} sales as its initial history.")
+        typer.echo(f"Already loaded: {HISTORY.path} has these {rows.num_rows:,} sales as its initial history.")
 
 
 def history_rows(initial: pa.Table) -> pa.Table:

@@ -1,4 +1,4 @@
-"""The domain's commands of `lake`: a price by house id, and what would have been answered at another time."""
+"""The domain's commands of `lake`: the price of a house by id, now or as of another time."""
 
 import json
 import sys
@@ -24,7 +24,7 @@ def price(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Price of a house by its id, with its 80 % interval and what it is made of; needs no Java."""
+    """Show the price of a house by its id, with 80 % interval and contributions; needs no Java."""
     from jobs.houses.price_model.pricer import Pricer
 
     _show(Pricer().price(house_id, _changes(change or [])), as_json)
@@ -33,10 +33,10 @@ def price(
 @app.command()
 def explain(
     house_id: Annotated[str, typer.Argument(help="Id of a house.")],
-    at: Annotated[str, typer.Option(help="A time, ISO 8601; UTC where no zone is given. Now when not given.")] = "",
+    at: Annotated[str, typer.Option(help="A time, ISO 8601; UTC unless it has a zone. Default: now.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Which model version would have answered at a time, and what it would have said."""
+    """Show which model version was live at a time, and its price of the house."""
     from jobs.houses.price_model.answers import answer
     from jobs.houses.price_model.pricer import DOMAIN
     from jobs.houses.price_model.published import Model
@@ -88,9 +88,9 @@ def _show(given: "Answer", as_json: bool) -> None:
         f"Model {given.version}, trained on sales up to {given.cut_off or 'an unknown day'}, {given.trained_at}",
     ]
     if given.imputed:
-        lines.append(f"Not known of this house, so filled in: {', '.join(given.imputed)}")
+        lines.append(f"Unknown for this house, so filled in: {', '.join(given.imputed)}")
     if given.unknown:
-        lines.append(f"Not known of any house, so no part of the price: {', '.join(given.unknown)}")
+        lines.append(f"Unknown for all houses, so not part of the price: {', '.join(given.unknown)}")
     lines.append(f"\n  {'The average house':28}{'':24}{_dollars(given.baseline):>12}")
     lines += [
         f"  {part.label:28}{part.value_text:24}{_dollars(part.dollars, True):>12}" for part in given.contributions

@@ -1,4 +1,4 @@
-"""The data sets of the houses: sales of a file, split by house, and the reading of the sets that come of it."""
+"""The data sets of the houses: splits the sales of a file by house, and reads the sets."""
 
 import hashlib
 import io
@@ -24,7 +24,7 @@ MANIFEST = "manifest.json"
 def read_file(path: Path) -> Sales:
     """The sales of a CSV or Parquet file, each once, ordered so that all forms of a file give the same table.
 
-    Raises UsageError for a file of another kind, DataError when it lacks a column or holds what cannot be read.
+    Raises UsageError for a file of another kind, DataError when it lacks a column or a value cannot be read.
     """
     return values.convert_sales(forms.read_columns(path))
 
@@ -35,7 +35,7 @@ def read_sales(path: Path) -> pa.Table:
 
 
 def incomplete(rows: pa.Table) -> pa.Array:
-    """Which sales lack a fact that every event has: they can be in the history, but not on the stream."""
+    """A mask of the sales that lack a required field of events: they can be in the history, not on the stream."""
     needed = [field.name for field in FIELDS if field.required and field.name in rows.column_names]
     lacking = pa.array([False] * rows.num_rows, pa.bool_())
     for name in needed:
@@ -48,7 +48,7 @@ def split(
 ) -> dict[str, pa.Table]:
     """Disjoint sets of sales, all of a house's sales in one set; the same sales, fractions and seed give the same sets.
 
-    Each set has its fraction of the rows to within one row, unless houses sold several times leave too few others.
+    Each set has its fraction of the rows to within one row, unless too many houses were sold several times.
     Houses with a sale at one of the positions `first` go into the first set while it has room.
     """
     houses: dict[str, list[int]] = {}
@@ -60,7 +60,7 @@ def split(
     room = _sizes(sales.num_rows, fractions)
     sets: dict[str, list[int]] = {name: [] for name in fractions}
     firsts = frozenset(first)
-    # Largest first, each into a set drawn by the room left: so a resold house is as likely anywhere as any other house.
+    # Largest first, each into a set drawn by the room left, so that resold houses are spread like the others.
     for house in sorted(dealt, key=lambda rows: (not firsts.isdisjoint(rows), len(rows)), reverse=True):
         fits = [left if left >= len(house) else 0 for left in room.values()]
         if fits[0] and not firsts.isdisjoint(house):
@@ -72,7 +72,7 @@ def split(
 
 
 def _sizes(rows: int, fractions: Mapping[str, float]) -> dict[str, int]:
-    """Rows per set: its fraction rounded down, and one more for those cut the most until all rows are given out."""
+    """Rows per set: its fraction rounded down, plus one for the sets that rounding cut most, until all are assigned."""
     sizes = {name: int(rows * fraction) for name, fraction in fractions.items()}
     cut = sorted(fractions, key=lambda name: sizes[name] - rows * fractions[name])
     for name in cut[: rows - sum(sizes.values())]:
@@ -81,12 +81,12 @@ def _sizes(rows: int, fractions: Mapping[str, float]) -> dict[str, int]:
 
 
 def data_folder() -> Path:
-    """Where the sets are."""
+    """The folder of the sets."""
     return settings().var / "data/houses"
 
 
 def is_empty() -> bool:
-    """Whether the sets there are hold no sale, as `build_datasets.py --empty` makes them."""
+    """Whether the sets have no sale, as `build_datasets.py --empty` writes them."""
     try:
         sets = json.loads((data_folder() / MANIFEST).read_text())["sets"]
     except (OSError, ValueError):
@@ -95,7 +95,7 @@ def is_empty() -> bool:
 
 
 def read_sets(*names: str) -> list[pa.Table]:
-    """The named sets of one build. Raises DataError when there are none or they are of two builds."""
+    """The named sets of one build. Raises DataError when they are missing or of different builds."""
     fix = "Build them with `./spark-submit.sh jobs/houses/build_datasets.py`."
     try:
         manifest = json.loads((data_folder() / MANIFEST).read_text())

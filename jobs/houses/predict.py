@@ -1,4 +1,4 @@
-"""Prices of houses by id, by the published pipeline in Spark."""
+"""Prices of houses by id, computed by the published pipeline in Spark."""
 
 import sys
 from pathlib import Path
@@ -26,7 +26,7 @@ SHOWN = 100  # more prices than these are written as CSV
 
 
 def wanted(ids: list[str], file: Path | None, everything: bool, known: Model) -> list[str]:
-    """The ids asked for, each once, in the order given. Raises UsageError when none are."""
+    """The ids to price, each once, in the order given. Raises UsageError when there are none."""
     if everything:
         return [str(house) for house in known.known.houses.ids]
     if file and not file.is_file():
@@ -34,14 +34,14 @@ def wanted(ids: list[str], file: Path | None, everything: bool, known: Model) ->
     listed = [line.strip() for line in file.read_text().splitlines()] if file else []
     ids_wanted = list(dict.fromkeys([*ids, *(line for line in listed if line and not line.startswith("#"))]))
     if not ids_wanted:
-        raise UsageError("No house was named.", "Give ids, --file with one id per line, or --all.")
+        raise UsageError("No house is named.", "Give ids, --file with one id per line, or --all.")
     return ids_wanted
 
 
 def predict(published: Model, folder: Path, ids: list[str]) -> pa.Table:
     """id, price, low and high in dollars, one row per known house, as Spark scores them."""
     houses = published.houses(ids)
-    safe_pipelines.check_stages(folder / SPARK, pipeline.CLASSES)  # before Spark is started for nothing
+    safe_pipelines.check_stages(folder / SPARK, pipeline.CLASSES)  # before the start of Spark
     spark = spark_session(f"{DOMAIN.name}-predict")
     scored = pipeline.score(spark, pipeline.load(folder / SPARK), published.fit, houses)
     spark.stop()
@@ -75,7 +75,7 @@ def main(
     everything: Annotated[bool, typer.Option("--all", help="Every house that the model knows.")] = False,
     csv: Annotated[bool, typer.Option("--csv", help="As CSV, also for a few houses.")] = False,
 ) -> None:
-    """Print price and 80 % interval of houses. Exit code 1 when an id is not known; the others are priced."""
+    """Print price and 80 % interval of houses. Exits 1 when an id is unknown; the others are priced."""
     registry = Registry(DOMAIN.name)
     published = Pricer(registry).model()
     registry.verify(published.version)

@@ -1,4 +1,4 @@
-"""Train the price model on every sale so far, judge it on houses it has not seen, and publish it if it stands."""
+"""Train the price model on all sales, evaluate it on hold-out houses, and publish it if it is good enough."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -28,18 +28,18 @@ EXACT = 1e-6  # relative: how far Spark's price and the export's may be apart
 
 
 class TooFewError(DataError):
-    """So few sales that no model can be trained and judged."""
+    """Too few sales to train and evaluate a model."""
 
 
 def check_sales(rows: pa.Table) -> None:
-    """Refuse sales that no sound model comes of. Raises DataError; the live model stays."""
+    """Refuse sales that give no sound model. Raises DataError; the live model stays."""
     prices = rows["price"].to_numpy()
     held_out = sum(house_columns.is_hold_out(house) for house in rows["id"].to_pylist())
     stays = "A live model stays; train again when there are more sales."
     if rows.num_rows < FEWEST_SALES or held_out < FEWEST_HELD_OUT:
         raise TooFewError(
             f"Too few sales to train on: {rows.num_rows} different ones, {held_out} of them of hold-out houses; "
-            f"needed are {FEWEST_SALES} and {FEWEST_HELD_OUT}.",
+            f"training needs {FEWEST_SALES} and {FEWEST_HELD_OUT}.",
             stays,
         )
     if not np.isfinite(prices).all() or prices.min() <= 0:
@@ -49,7 +49,7 @@ def check_sales(rows: pa.Table) -> None:
 
 
 def check_stored_sales() -> None:
-    """Refuse so few sales before Spark is started for them, resends counted. Raises TooFewError."""
+    """Refuse too few sales, duplicates included, before Spark is started. Raises TooFewError."""
     rows = table_io.read(HISTORY, ["id", "price"])
     if rows.num_rows < FEWEST_SALES:
         check_sales(rows)
@@ -62,14 +62,14 @@ def judged_metrics(fit: Fit, rows: pa.Table) -> tuple[evaluation.Metrics, dict[s
 
 
 def held_out(rows: pa.Table) -> tuple[Houses, Floats]:
-    """The sales of hold-out houses and how many of each there were."""
+    """The sales of hold-out houses, and how many of each there were."""
     houses = catalogue.sold_houses(rows)
     mask = np.array([house_columns.is_hold_out(str(house)) for house in houses.ids], dtype=bool)
     return houses.take(mask), rows["sales"].to_numpy()[mask]
 
 
 def live_judged(registry: Registry) -> tuple[str, Fit] | None:
-    """The live version and its judged fit."""
+    """The live version and its judged fit; None when no version is live."""
     version = registry.live()
     if version is None:
         return None
@@ -78,7 +78,7 @@ def live_judged(registry: Registry) -> tuple[str, Fit] | None:
 
 
 def train(spark: SparkSession, registry: Registry) -> str:
-    """Fit, judge, publish or refuse; the version that was kept."""
+    """Fit, evaluate, publish or refuse; returns the new version."""
     began = time.monotonic()
     delta_version = DeltaTable(HISTORY.path).version()
     history = table_io.read_version(spark, HISTORY, delta_version)
@@ -113,9 +113,9 @@ def train(spark: SparkSession, registry: Registry) -> str:
 
 
 def training_rows(distinct: DataFrame) -> tuple[DataFrame, pa.Table]:
-    """The training rows, kept in memory, and the same here.
+    """The training rows as a cached DataFrame and as an Arrow table.
 
-    Where no sale has a day of listing, that of the sale stands for it: else no sale would be earlier than another.
+    When no sale has a listing day, the day of sale replaces it: otherwise no sale would be earlier than another.
     """
     sales = pipeline.sale_rows(distinct).persist()
     rows = sales.toArrow()
@@ -127,9 +127,9 @@ def training_rows(distinct: DataFrame) -> tuple[DataFrame, pa.Table]:
 
 
 def publish(spark: SparkSession, sales: DataFrame, houses: KnownHouses, folder: Path) -> pa.Table:
-    """Fit on every sale, write pipeline and export, load both back, and prove that they agree.
+    """Fit on all sales, write pipeline and export, load both again, and prove that they agree.
 
-    Returns id and price of every house for sale, as Spark has scored them.
+    Returns id and price in dollars of every house for sale, as Spark scored them.
     """
     fitted, fit = pipeline.fit(sales, house_columns.fit_basis(houses.sold))
     (folder / EXPORT).write_text(fit.as_json())
@@ -143,7 +143,7 @@ def publish(spark: SparkSession, sales: DataFrame, houses: KnownHouses, folder: 
         raise DataError(
             f"Spark's prices and the export's differ by {apart:.1e} (at most {EXACT:.0e}) over {scored.num_rows} of "
             f"{len(offered)} houses.",
-            "Nothing was published; this is a fault of jobs/houses/price_model/export.py or model.py.",
+            "Nothing was published; this is a bug in jobs/houses/price_model/export.py or pipeline.py.",
         )
     return scored if houses.for_sale.any() else scored.slice(0, 0)
 
@@ -176,7 +176,7 @@ def _counts(rows: pa.Table) -> dict[str, int]:
 
 
 def _about(rows: pa.Table, houses: KnownHouses) -> dict[str, Any]:
-    """What the manifest says of the data: newest listing, features, facts that had to be filled in."""
+    """The manifest's part about the data: newest listing, features, imputed facts."""
     days = houses.sold.facts["listed_day"]
     newest = np.nan if np.isnan(days).all() else np.nanmax(days)
     cut_off = None if np.isnan(newest) else (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=float(newest))).date()
@@ -192,7 +192,7 @@ def _about(rows: pa.Table, houses: KnownHouses) -> dict[str, Any]:
 def main(
     if_none: Annotated[bool, typer.Option("--if-none", help="Only when there is no live model yet.")] = False,
 ) -> None:
-    """Train, judge and publish the price model. Exit code 0 also when the new model was refused as worse."""
+    """Train, evaluate and publish the price model. Exits 0 also when the new model is refused as worse."""
     registry = Registry(DOMAIN.name)
     if if_none and registry.live():
         return
@@ -213,7 +213,7 @@ def main(
     typer.echo(f"{version} {manifest['outcome']}: {manifest['reason']}")
     distinct, missing = manifest["rows"]["distinct"], manifest["imputed"]
     if unknown := [name for name, count in missing.items() if count == distinct]:
-        typer.echo(f"Not known of any sale, so no part of the price: {', '.join(unknown)}.")
+        typer.echo(f"Unknown for all sales, so not part of the price: {', '.join(unknown)}.")
     if filled := [f"{name} in {count:,}" for name, count in missing.items() if count < distinct]:
         typer.echo(f"Facts filled in, of {distinct:,} different sales: {', '.join(filled)}.")
 

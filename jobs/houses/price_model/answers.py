@@ -1,4 +1,4 @@
-"""An answer: a house's price, what it is made of, and what it rests on. No JVM: numpy and the standard library only."""
+"""The answer for a house: price, interval, contributions and comparable sales. No JVM: numpy and the standard library."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ NOT_KNOWN = "not known"
 
 
 class Contribution(NamedTuple):
-    """How many dollars one fact moves the price away from that of the average house."""
+    """The dollars by which one fact moves the price away from that of the average house."""
 
     name: str
     label: str
@@ -39,7 +39,7 @@ class Contribution(NamedTuple):
 
 
 class Near(NamedTuple):
-    """A house sold near another one."""
+    """A house sold near another one: distance in km, price in dollars."""
 
     id: str
     km: float
@@ -50,7 +50,7 @@ class Near(NamedTuple):
 
 
 class Comparable(NamedTuple):
-    """An earlier sale near the house; `weight` is its share in the mean of the comparable sales."""
+    """An earlier sale near the house; `weight` is its share of the mean of the comparable sales."""
 
     id: str
     price: float
@@ -66,7 +66,7 @@ class Comparable(NamedTuple):
 
 @dataclass(frozen=True)
 class Answer:
-    """A price with its 80 % interval in dollars, and what it rests on; `baseline` and contributions add up to it."""
+    """A price with its 80 % interval in dollars, and its basis; `baseline` plus contributions are the price."""
 
     id: str
     price: float
@@ -81,14 +81,14 @@ class Answer:
     facts: dict[str, float | None]
     changed: dict[str, float]
     imputed: list[str]
-    stand_ins: dict[str, float]  # what stands for each of them
-    unknown: list[str]  # of no house, so no part of the price
+    stand_ins: dict[str, float]  # the value used for each imputed fact
+    unknown: list[str]  # known of no house, so not part of the price
     baseline: float
     contributions: list[Contribution] = field(default_factory=list)
     comparables: list[Comparable] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
-        """The answer as JSON takes it."""
+        """The answer as plain JSON values."""
         values = asdict(self)
         values["contributions"] = [part._asdict() for part in self.contributions]
         values["comparables"] = [sale._asdict() for sale in self.comparables]
@@ -139,7 +139,7 @@ def contributions(
     """Dollars by fact, largest first; with the baseline they add up to the price.
 
     The model adds log prices. A difference of logs becomes dollars by the logarithmic mean of price and baseline
-    (Ang, The LMDI approach to decomposition analysis, 2005), so that nothing is left over.
+    (Ang, The LMDI approach to decomposition analysis, 2005), so that there is no remainder.
     """
     baseline = math.exp(fit.baseline)
     mean = baseline if math.isclose(price, baseline) else (price - baseline) / (math.log(price) - fit.baseline)
@@ -168,7 +168,7 @@ def _value(fit: Fit, name: str, facts: Mapping[str, Any], lacking: Sequence[str]
 
 
 def _location(fit: Fit, facts: Mapping[str, Any], lacking: Sequence[str]) -> str:
-    """Where the house is: its own zip code, or the nearest one when only its place is known."""
+    """The location of the house: its zip code, or the nearest one when only its coordinates are known."""
     if "zipcode" not in lacking or len(fit.basis.zips):
         near = "near " if "zipcode" in lacking else ""
         return f"{near}zip code {int(facts['zipcode'][0]):05d}"
@@ -176,7 +176,7 @@ def _location(fit: Fit, facts: Mapping[str, Any], lacking: Sequence[str]) -> str
 
 
 def _comparables(fit: Fit, ids: Any, facts: Mapping[str, Any], nowhere: bool = False) -> list[Comparable]:
-    """The comparable sales that weigh most for the house (the first of `ids`), which may stand `nowhere` known."""
+    """The comparable sales with the largest weights for the house, the first of `ids`; `nowhere`: its place is unknown."""
     near, sold = comparables.neighbours(ids, facts, fit.basis), fit.basis.sold
     best = [at for at in np.argsort(-near.weights[0])[:SHOWN_COMPARABLES] if near.weights[0][at] > 0]
     sales = []
@@ -198,7 +198,7 @@ def _comparables(fit: Fit, ids: Any, facts: Mapping[str, Any], nowhere: bool = F
 
 
 def nearest(houses: Houses, house_id: str, lat: float | None, long: float | None) -> list[Near]:
-    """The sold houses nearest to a place, whenever they were sold; the house itself is left out."""
+    """The sold houses nearest to a place, whenever they were sold, without the house itself."""
     if lat is None or long is None:
         return []
     km = np.array([KM_PER_DEGREE, KM_PER_DEGREE * np.cos(np.radians(lat))])

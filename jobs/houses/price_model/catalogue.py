@@ -1,4 +1,4 @@
-"""The houses a model version knows: those sold so far and those of the data sets, one row each."""
+"""The houses that a model version knows: those sold so far and those of the data sets, one row each."""
 
 from collections.abc import Sequence
 
@@ -20,9 +20,9 @@ def sold_houses(rows: pa.Table) -> Houses:
 
 
 def known_houses(sold: Houses) -> KnownHouses:
-    """Every house there is, each as it was listed last; of two sales on one day the dearer.
+    """Every house, with its latest listing; of two sales on one day the dearer one.
 
-    Houses of the data sets that were not sold yet have no price; those of the for-sale set are marked.
+    Houses of the data sets that are not sold yet have no price; those of the for-sale set are marked.
     """
     listed = [sold, *(unsold_houses(name) for name in (datasets.TO_STREAM, datasets.FOR_SALE))]
     ids = np.concatenate([part.ids for part in listed])
@@ -44,7 +44,7 @@ def _latest(houses: Houses) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
 
 
 def unsold_houses(name: str) -> Houses:
-    """A data set as houses without prices; none when the sets were not built."""
+    """A data set as houses without prices; no houses when the sets were not built."""
     try:
         [rows] = datasets.read_sets(name)
     except DataError:
@@ -58,6 +58,6 @@ def unsold_houses(name: str) -> Houses:
 
 
 def as_rows(houses: Houses) -> pa.Table:
-    """Houses as a table of id and facts, one row each, what `model.with_features` takes."""
+    """Houses as a table of id and facts, one row each, the input of `pipeline.with_features`."""
     values: Sequence[pa.Array] = [pa.array(houses.facts[name], mask=np.isnan(houses.facts[name])) for name in FACTS]
     return pa.table([pa.array(houses.ids.tolist(), pa.string()), *values], names=["id", *FACTS])

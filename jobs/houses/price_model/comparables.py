@@ -7,9 +7,9 @@ import numpy as np
 from jobs.houses.price_model.house_columns import KM_PER_DEGREE, Basis, Columns, Floats, Texts, age, km2, log
 
 NEIGHBOURS = 30
-BAND_KM = 4.0  # look for neighbours so far first; everywhere only where these are not enough
-FADE_KM = 0.5  # a comparable sale this much farther away counts 1/e
-# How far apart two houses may be and still be comparable; the unit of each is one standard deviation of a bell.
+BAND_KM = 4.0  # the first search radius; a larger one only where it has too few neighbours
+FADE_KM = 0.5  # the weight of a comparable sale falls by 1/e over this distance
+# How much two houses may differ and still be comparable: the standard deviation of a Gaussian weight for each trait.
 ALIKE = (
     ("sqft_living", 0.35, True),
     ("grade", 1.0, False),
@@ -67,7 +67,7 @@ def neighbours(ids: Texts, facts: Columns, basis: Basis) -> Neighbours:
 
 
 def _band(latitudes: Floats, basis: Basis, northward: Any) -> Any:
-    """Sold houses as far north as these or up to BAND_KM farther north or south: only they need be measured."""
+    """The sold houses within BAND_KM north or south of these: only to them distances are computed."""
     margin = BAND_KM / KM_PER_DEGREE
     ends = np.searchsorted(
         basis.sold.facts["lat"][northward], [latitudes.min() - margin, latitudes.max() + margin], side="right"
@@ -76,11 +76,11 @@ def _band(latitudes: Floats, basis: Basis, northward: Any) -> Any:
 
 
 def _nearest(part: Any, own: Any, facts: Columns, basis: Basis, among: Any, count: int) -> tuple[Any, Floats]:
-    """Positions and distances of the `count` nearest earlier sales among these; infinitely far where they end."""
+    """Positions and distances of the `count` nearest earlier sales among these; infinity where there are fewer."""
     sold = basis.sold.facts
     points = np.column_stack([sold["lat"][among], sold["long"][among]])
     ours = {name: facts[name][part] for name in ("lat", "long", "listed_day")}
-    squares = km2(ours, points, basis.km) + among * 1e-12  # ties are broken the same way always
+    squares = km2(ours, points, basis.km) + among * 1e-12  # breaks ties always the same way
     squares[ours["listed_day"][:, None] <= sold["listed_day"][among][None, :]] = np.inf
     squares[own[part][:, None] == among[None, :]] = np.inf
     if len(among) < count:

@@ -1,4 +1,4 @@
-"""How good a fit is: errors on houses it has never seen, its 80 % interval, and whether it may go live."""
+"""Evaluation of a fit: errors on hold-out houses, its 80 % interval, and whether it goes live."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +22,7 @@ class Verdict:
 
 
 def metrics(fit: Fit, houses: Houses, sales: Floats) -> tuple[Metrics, dict[str, float]]:
-    """Errors in dollars over the sales of houses the fit has not seen, and its interval as factors on the price.
+    """Errors over the sales of hold-out houses, and the interval as factors on the price.
 
     r2, mape and median_ape (fractions), rmse (dollars), each sale counted; `coverage` is the share of sales inside an
     interval calibrated on the other half of the houses.
@@ -55,13 +55,13 @@ def interval(ratios: Floats, sales: Floats) -> tuple[float, float]:
     """The log ratios of actual to predicted price between which 80 % of the sales lie (split conformal prediction:
     Lei et al., Distribution-Free Predictive Inference for Regression, 2018).
     """
-    more = 1 + 1 / len(ratios)  # a house yet to come counts as one more
+    more = 1 + 1 / len(ratios)  # the next house counts as one more
     share = max(0.0, 1 - (1 - LOW) * more), min(1.0, HIGH * more)
     return quantile(ratios, sales, share[0]), quantile(ratios, sales, share[1])
 
 
 def coverage(ratios: Floats, sales: Floats, ids: Any) -> float:
-    """The share of sales inside the interval of the other half of the houses, both ways round."""
+    """The share of sales inside the interval of the other half of the houses, for both halves."""
     first = np.array([sum(str(house).encode()) % 2 == 0 for house in ids])
     if first.all() or not first.any():
         return float("nan")

@@ -1,4 +1,4 @@
-"""A fitted model as data: coefficients and what its features are made from. Prices without Spark; numpy only."""
+"""A fitted model as data: coefficients and the basis of its features. Prices without Spark; numpy only."""
 
 import json
 from collections.abc import Mapping
@@ -48,7 +48,7 @@ class Fit:
         return float(self.intercept + self.means @ self.coefficients + self.zip_mean)
 
     def as_json(self) -> str:
-        """Everything but the sold houses, which are kept in one file for all fits of a version."""
+        """The fit without the sold houses, which are in one file for all fits of a version."""
         basis = self.basis
         return json.dumps(
             {
@@ -76,11 +76,11 @@ class Fit:
 
 
 def from_json(text: str, sold: Houses) -> Fit:
-    """A fit as `as_json` wrote it, with the sold houses it compares with. Raises DataError for another format."""
+    """The fit that `as_json` wrote, with the sold houses for comparison. Raises DataError for another format."""
     data: Mapping[str, Any] = json.loads(text)
     if data.get("format") != FORMAT:
         raise DataError(
-            f"The model's export has format {data.get('format')}; this program reads {FORMAT}.", "Train again."
+            f"The model's export has format {data.get('format')}; this version reads format {FORMAT}.", "Train again."
         )
     zips = data["zips"]
     basis = Basis(
@@ -108,7 +108,7 @@ def from_json(text: str, sold: Houses) -> Fit:
     expected = [name for name, _ in features.feature_names(filled)]
     if [entry["name"] for entry in data["features"]] != expected:
         raise DataError(
-            "The model was trained with other features than this program makes.",
+            "The model was trained with other features than this version computes.",
             "Train again: `./spark-submit.sh jobs/houses/train.py`.",
         )
     return fit
@@ -118,7 +118,7 @@ def from_json(text: str, sold: Houses) -> Fit:
 class KnownHouses:
     """Every house a version knows, ordered by id, one row each: its latest listing, sold or not.
 
-    A house without a price (for sale, or not sold yet when the model was trained) is no comparable sale.
+    A house without a price (for sale, or not sold when the model was trained) is not a comparable sale.
     """
 
     houses: Houses
@@ -126,7 +126,7 @@ class KnownHouses:
 
     @property
     def sold(self) -> Houses:
-        """The houses with a price: what comparable sales are taken from."""
+        """The houses with a price: the comparable sales are among them."""
         return self.houses.take(~np.isnan(self.houses.prices))
 
     def judged(self) -> Houses:
@@ -135,7 +135,7 @@ class KnownHouses:
         return sold.take(np.array([not house_columns.is_hold_out(str(house)) for house in sold.ids], dtype=bool))
 
     def save(self, path: Path) -> None:
-        """Write as compressed numpy arrays without pickles."""
+        """Write compressed numpy arrays without pickles."""
         facts = np.stack([self.houses.facts[name] for name in FACTS])
         with path.open("wb") as file:
             np.savez_compressed(
@@ -144,7 +144,7 @@ class KnownHouses:
 
 
 def load_houses(data: bytes, name: str = HOUSES) -> KnownHouses:
-    """The houses of a version, from the bytes of its file. Raises DataError when they are something else."""
+    """The houses of a version, from the bytes of its file. Raises DataError for other bytes."""
     arrays: dict[str, Any] = safe_arrays.load(data, name)
     if missing := sorted({"ids", "facts", "prices", "for_sale"} - {*arrays}):
         raise DataError(f"{name} has no {missing[0]}.", "Train again: `./spark-submit.sh jobs/houses/train.py`.")

@@ -1,4 +1,4 @@
-"""What the model sees of a house: numbers made from its facts and from sales near it before it. numpy only.
+"""The features of a house: numbers from its facts and from earlier sales near it. numpy only.
 
 Training in Spark and pricing without Spark call the same `numbers`, so the two cannot drift apart.
 """
@@ -10,8 +10,8 @@ import numpy as np
 from jobs.houses.price_model import comparables
 from jobs.houses.price_model.house_columns import Basis, Columns, Floats, Texts, age, km2, log
 
-LOCATION, COMPARABLES = "location", "comparables"  # what these features explain the price by
-NEARNESS_KM = 4.0  # how far a zip code's price level reaches over its border
+LOCATION, COMPARABLES = "location", "comparables"  # the facts by which these features explain the price
+NEARNESS_KM = 4.0  # how far a zip code's price level extends beyond its border
 
 
 def _since_renovation(f: Columns) -> Floats:
@@ -27,7 +27,7 @@ def _year(f: Columns) -> Floats:
     return 2 * np.pi * f["listed_day"] / 365.2425
 
 
-# name, the fact it explains the price by, how it is made from facts without gaps
+# name, the fact by which it explains the price, its function of facts without gaps
 TERMS: tuple[tuple[str, str, Callable[[Columns], Floats]], ...] = (
     ("log_living", "sqft_living", lambda f: log(f["sqft_living"])),
     ("log_living_squared", "sqft_living", lambda f: (log(f["sqft_living"]) - 7.5) ** 2),
@@ -70,8 +70,8 @@ def feature_names(basis: Basis) -> list[tuple[str, str]]:
 def numbers(ids: Texts, facts: Columns, basis: Basis) -> Floats:
     """The model's numeric features, one row per house, in the order of `feature_names`; the facts have no gaps.
 
-    The weighted mean of comparable sales comes with how they differ from the house, so that a linear model can correct
-    one by the other, as an appraiser does.
+    The weighted mean of comparable sales is accompanied by their differences from the house, so that a linear model can
+    correct it for them, as an appraiser does.
     """
     within = {**facts, "listed_day": np.clip(facts["listed_day"], *basis.days)}
     terms = [make(within) for _, _, make in TERMS]

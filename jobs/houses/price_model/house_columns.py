@@ -19,9 +19,9 @@ FACTS = (
     "listed_day",
 )  # fmt: skip
 HOLD_OUT_PERCENT = 20
-FEWEST_SALES, FEWEST_HELD_OUT = 300, 50  # different ones, that a model takes
+FEWEST_SALES, FEWEST_HELD_OUT = 300, 50  # different sales that a model needs
 KM_PER_DEGREE = 111.2  # of latitude
-# What stands for a fact that no sale has: its features are then the same for every house, and explain nothing.
+# The value of a fact that no sale has: its features are then equal for all houses and explain nothing.
 _NEVER_KNOWN = {"grade": 7.0, "condition": 3.0}
 
 
@@ -43,12 +43,12 @@ class Houses:
 
 @dataclass(frozen=True)
 class Basis:
-    """What features are made from besides the house: values for missing facts, zip code centres, comparable sales."""
+    """What features need besides the house: values for missing facts, zip code centres, comparable sales."""
 
-    fills: Mapping[str, float]  # medians; nothing for a fact that no sale has
+    fills: Mapping[str, float]  # medians, without facts that no sale has
     zips: Texts
     centres: Floats  # one row per zip code: latitude, longitude
-    days: tuple[float, float]  # the first and last listing seen; the market's trend is not followed beyond
+    days: tuple[float, float]  # of the first and last listing; the market's trend is constant outside them
     sold: Houses  # one sale per house, the latest, ordered by id; nothing missing
 
     @property
@@ -57,12 +57,12 @@ class Basis:
         return np.array([KM_PER_DEGREE, KM_PER_DEGREE * np.cos(np.radians(self.stand_in("lat")))])
 
     def stand_in(self, name: str) -> float:
-        """What stands for the fact where it is missing."""
+        """The value used where the fact is missing."""
         return self.fills.get(name, self.days[1] if name == "listed_day" else _NEVER_KNOWN.get(name, 0.0))
 
 
 def is_hold_out(house_id: str) -> bool:
-    """Whether the judged fit never sees this house: a fixed rule on its id, so all its sales are on one side."""
+    """Whether the house is in the hold-out: decided by its id, so that all its sales are on one side."""
     return zlib.crc32(house_id.encode()) % 100 < HOLD_OUT_PERCENT
 
 
@@ -108,8 +108,8 @@ def zips_of(facts: Columns, basis: Basis) -> Texts:
 
 
 def fill(facts: Columns, basis: Basis) -> dict[str, Floats]:
-    """The facts without gaps. A missing place is its zip code's centre, a missing zip code that of the nearest centre,
-    anything else the median of the sales the model was trained on; a missing listing date is the newest one.
+    """The facts without gaps. A missing place becomes its zip code's centre, a missing zip code that of the nearest
+    centre, a missing listing date the newest one, anything else the median of the training sales.
     """
     full = {name: np.where(np.isnan(facts[name]), basis.stand_in(name), facts[name]) for name in FACTS}
     codes = zip_names(facts["zipcode"])
@@ -140,7 +140,7 @@ def age(facts: Columns) -> Floats:
 
 
 def log(column: Floats) -> Floats:
-    """The logarithm, of 1 for anything smaller."""
+    """The logarithm; values below 1 count as 1."""
     return np.log(np.maximum(column, 1.0))
 
 

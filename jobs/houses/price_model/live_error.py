@@ -1,4 +1,4 @@
-"""The error known afterwards: prices of houses for sale against what they then were sold for on the stream. No JVM."""
+"""The live error: predicted prices of houses for sale against the prices of their sales on the stream. No JVM."""
 
 import json
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ _SALE = ["id", "price", "event_at", "source"]
 
 
 class Sold(NamedTuple):
-    """A house for sale that was sold, and the price that the then live version had given."""
+    """A house for sale that was sold, and the price predicted by the version that was live then; dollars."""
 
     id: str
     sold_at: datetime
@@ -37,7 +37,7 @@ class Sold(NamedTuple):
 
 
 class VersionError(NamedTuple):
-    """Live error of a version beside its error on the hold-out; fractions."""
+    """The live error of a version and its error on the hold-out, as fractions."""
 
     version: str
     sales: int
@@ -55,23 +55,23 @@ class LiveError:
 
 
 class LiveErrors:
-    """Follows history, prices and the registry; reads only data files it has not read before."""
+    """Computes the live errors from history, prices and registry; reads each data file once."""
 
     def __init__(self, registry: Registry | None = None) -> None:
         self._registry = registry or Registry(DOMAIN.name)
         self._last = LiveError()
         self._state: tuple[object, ...] = ()
-        self._begin("")
+        self._reset("")
 
-    def _begin(self, generation: str) -> None:
-        """Forget what was read; `generation` names the tables that are read from now on."""
+    def _reset(self, generation: str) -> None:
+        """Start with empty results; `generation` identifies the tables that are read from now on."""
         self._generation = generation
         self._seen: set[str] = set()
         self._predicted: dict[tuple[str, str], float] = {}
         self._sold: dict[str, Sold] = {}
 
     def read(self) -> LiveError:
-        """The errors known now; the same object while nothing has changed."""
+        """The current errors; the same object while nothing has changed."""
         try:
             state = (self._registry.stamp(), *(_newest_commit(table.path) for table in (HISTORY, PRICES)))
             if state != self._state:
@@ -86,8 +86,8 @@ class LiveErrors:
             return
         delta, prices = DeltaTable(HISTORY.path), DeltaTable(PRICES.path)
         generation = f"{delta.metadata().id} {prices.metadata().id}"
-        if generation != self._generation:  # deleted and made anew
-            self._begin(generation)
+        if generation != self._generation:  # deleted and created again
+            self._reset(generation)
         for file in self._unread(prices):
             rows = loads.read_file(PRICES, file, ["model_version", "id", "price"])
             keys = zip(rows["model_version"].to_pylist(), rows["id"].to_pylist(), strict=True)
@@ -104,7 +104,7 @@ class LiveErrors:
                 self._seen.add(str(path))
 
     def _add(self, rows: pa.Table, offered: pa.Array) -> None:
-        """Keep the first sale on the stream of each house after the then live version had priced it."""
+        """Keep the first sale on the stream of each house that the version live at that time had priced."""
         on_stream = rows.filter(pc.and_(pc.equal(rows["source"], "stream"), pc.is_in(rows["id"], offered)))
         for row in on_stream.to_pylist():
             house, sold_at = row["id"], row["event_at"].astimezone(UTC)
@@ -134,6 +134,6 @@ def _hold_out(registry: Registry, version: str) -> float:
 
 
 def _newest_commit(table: Path) -> tuple[str, int]:
-    """Name and time of the newest commit file; cheap, and another one whenever the table has changed."""
+    """Name and time of the newest commit file: cheap, and different after each change of the table."""
     commits = sorted((table / "_delta_log").glob("*.json")) if table.exists() else []
     return (commits[-1].name, commits[-1].stat().st_mtime_ns) if commits else ("", 0)

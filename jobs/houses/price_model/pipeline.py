@@ -17,7 +17,7 @@ from pyspark.sql import functions as F
 from jobs.houses.price_model import catalogue, features, house_columns, spark_features
 from jobs.houses.price_model.export import Fit
 from jobs.houses.price_model.house_columns import FACTS, HOLD_OUT_PERCENT, Basis, Houses
-from jobs.houses.price_model.spark_features import featured
+from jobs.houses.price_model.spark_features import add_features
 from lakehouse.errors import DataError
 from lakehouse.models import safe_pipelines
 from lakehouse.spark.session import collect
@@ -48,12 +48,12 @@ def sale_rows(distinct: DataFrame, day: str = "listed_at") -> DataFrame:
 
 
 def is_hold_out() -> Column:
-    """The rule of `housing.is_hold_out` as a column."""
+    """The rule of `house_columns.is_hold_out` as a column."""
     return F.crc32(F.col("id")) % 100 < HOLD_OUT_PERCENT
 
 
 def with_features(rows: DataFrame, basis: Basis) -> DataFrame:
-    """Training rows, or houses without a price, as what the pipeline takes; one row each.
+    """The input of the pipeline, one row per row, from training rows or houses without a price.
 
     Columns: id, zip, numbers (vector), log_price (null without a price), sales.
     """
@@ -61,7 +61,7 @@ def with_features(rows: DataFrame, basis: Basis) -> DataFrame:
     priced = rows if "price" in rows.columns else rows.withColumn("price", F.lit(None).cast("double"))
     counted = priced if "sales" in rows.columns else priced.withColumn("sales", F.lit(1.0))
     rows_with_features = counted.select("id", "price", "sales", *FACTS).mapInArrow(
-        functools.partial(featured, basis=basis), spark_features.SCHEMA
+        functools.partial(add_features, basis=basis), spark_features.SCHEMA
     )
     return rows_with_features.withColumn("numbers", array_to_vector(F.col("numbers")))
 
@@ -69,7 +69,7 @@ def with_features(rows: DataFrame, basis: Basis) -> DataFrame:
 def pipeline(zips: bool = True) -> Pipeline:
     """Zip codes one-hot beside the numbers, then a linear regression of the log price weighted by `sales`.
 
-    Without zip codes (of a county that has none) only the numbers: the encoder wants two different ones.
+    Without zip codes (a county may have none) the numbers only: the encoder needs two different ones.
     """
     by_zip: list[Estimator[Any]] = [
         StringIndexer(inputCol="zip", outputCol="zip_index", handleInvalid="keep", stringOrderType="alphabetAsc"),
@@ -88,7 +88,7 @@ def pipeline(zips: bool = True) -> Pipeline:
 
 
 def fit(rows: DataFrame, basis: Basis) -> tuple[PipelineModel, Fit]:
-    """The pipeline fitted to training rows, and the same model as data. Raises DataError when nothing was learnt."""
+    """The pipeline fitted to training rows, and the same model as data. Raises DataError when the fit is degenerate."""
     training = with_features(rows, basis).persist()
     try:
         fitted = pipeline(zips=len(basis.zips) > 0).fit(training)
@@ -103,7 +103,7 @@ def fit(rows: DataFrame, basis: Basis) -> tuple[PipelineModel, Fit]:
 
 
 def as_data(fitted: PipelineModel, basis: Basis, means: house_columns.Floats, shares: dict[str | None, float]) -> Fit:
-    """The fitted pipeline's coefficients, split as its assembler joined them."""
+    """The coefficients of the fitted pipeline, split as its assembler joined the columns."""
     regression = fitted.stages[-1]
     assert isinstance(regression, LinearRegressionModel)
     coefficients = regression.coefficients.toArray()
@@ -119,7 +119,7 @@ def as_data(fitted: PipelineModel, basis: Basis, means: house_columns.Floats, sh
 
 
 def load(folder: Path) -> PipelineModel:
-    """A saved pipeline, once each of its stages is one of ours. Raises DataError naming the file that is not."""
+    """A saved pipeline; all its stages must be ours. Raises DataError, which names the file of another one."""
     safe_pipelines.check_stages(folder, CLASSES)
     return PipelineModel.load(str(folder))
 

@@ -17,7 +17,7 @@ DOMAIN = "houses"
 
 
 class Pricer:
-    """Answers with the live version; a switch is noticed at the next question, at most a second later."""
+    """Prices houses with the live version; after a switch it loads the new one at the next call, within a second."""
 
     def __init__(
         self, registry: Registry | None = None, seconds: float = 1.0, clock: Callable[[], float] = time.monotonic
@@ -44,20 +44,20 @@ class Pricer:
         version = self._registry.live()
         if version is None:
             raise UnavailableError(
-                f"There is no price model yet; it takes {FEWEST_SALES} different sales.",
+                f"There is no price model yet; training needs {FEWEST_SALES} different sales.",
                 "Train one: `./spark-submit.sh jobs/houses/train.py`.",
             )
         return Model(self._registry, version)
 
     def price(self, house_id: str, changes: Mapping[str, float] | None = None) -> Answer:
-        """The price of a house, with some facts changed if wanted.
+        """The price of a house, optionally with some facts changed.
 
-        Raises UnknownHouseError, and UsageError for a change that is no fact or no number.
+        Raises UnknownHouseError, and UsageError for an unknown fact or a value out of bounds.
         """
         return answer(self.model(), house_id, changes or {})
 
     def price_many(self, house_ids: Sequence[str]) -> dict[str, float]:
-        """Prices by id; unknown ids are left out."""
+        """Prices in dollars by id, without unknown ids."""
         model = self.model()
         houses = model.houses(house_ids)
         if not len(houses):

@@ -1,4 +1,4 @@
-"""A published version of the price model, held in memory."""
+"""A published version of the price model in memory."""
 
 import difflib
 import math
@@ -32,7 +32,7 @@ class Found(NamedTuple):
 
 
 class Model:
-    """A published version, checked against its checksums and held in memory."""
+    """A published version in memory, verified against its checksums."""
 
     def __init__(self, registry: Registry, version: str) -> None:
         houses, fit = registry.content(version, export.HOUSES), registry.content(version, EXPORT)
@@ -50,7 +50,7 @@ class Model:
         return at
 
     def nearest(self, house_id: str, limit: int = 3) -> list[str]:
-        """Ids most like this one: fewest different digits, then those of the same beginning."""
+        """The most similar ids: fewest different digits, then the same beginning."""
         ids = self.known.houses.ids
         if not house_id or len(house_id) > 64:
             return []
@@ -64,7 +64,7 @@ class Model:
         return list(dict.fromkeys(close)) or around[:limit]
 
     def houses(self, house_ids: Sequence[str]) -> Houses:
-        """These houses, each once, as far as they are known."""
+        """The known ones of these houses, each once."""
         ids = np.array(house_ids, dtype=np.str_)
         return self.known.houses.take(np.isin(self.known.houses.ids, ids))
 

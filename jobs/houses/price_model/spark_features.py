@@ -1,7 +1,7 @@
-"""What Spark's Python workers run: batches of houses in, their features out.
+"""The code of Spark's Python workers: batches of houses in, their features out.
 
-Apart from model.py because a worker imports the module of what it runs: without Spark's ML packages it starts in a
-third of the time, and every cold training waits for it.
+Separate from pipeline.py because a worker imports the module of its function: without Spark's ML packages it starts in
+a third of the time, and every cold training waits for it.
 """
 
 from collections.abc import Iterator
@@ -15,8 +15,8 @@ from jobs.houses.price_model.house_columns import FACTS, Basis
 SCHEMA = "id string, zip string, numbers array<double>, log_price double, sales double"
 
 
-def featured(batches: Iterator[pa.RecordBatch], basis: Basis) -> Iterator[pa.RecordBatch]:
-    """Batches of training rows as batches of SCHEMA, row by row."""
+def add_features(batches: Iterator[pa.RecordBatch], basis: Basis) -> Iterator[pa.RecordBatch]:
+    """Batches of SCHEMA from batches of training rows, one row per row."""
     for batch in batches:
         yield _featured(batch, basis)
 
@@ -32,7 +32,7 @@ def _featured(batch: pa.RecordBatch, basis: Basis) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(
         [
             batch["id"],
-            # Null is what the indexer keeps apart and the encoder leaves at zero, as the export does.
+            # Null: the indexer keeps it apart and the encoder encodes it as zeros, as the export does.
             pa.array([code or None for code in house_columns.zips_of(facts, basis).tolist()], pa.string()),
             pa.ListArray.from_arrays(pa.array(ends), pa.array(numbers.ravel())),
             log_prices,

@@ -1,4 +1,4 @@
-"""Which facts of a house a question may change, and within which bounds: one rule for page, API and CLI."""
+"""The facts of a house that a what-if question may change, and their bounds: one rule for page, API and CLI."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ FACTS = {item.name: item for item in schema.FIELDS if item.name not in _NOT_FACT
 
 
 def parse(given: Mapping[str, str | Sequence[str]]) -> dict[str, float]:
-    """The facts as numbers, by name. Raises UsageError naming the first that cannot be."""
+    """The facts as numbers, by name. Raises UsageError, which names the first bad one."""
     changes = {}
     for name, value in given.items():
         if not isinstance(value, str):
@@ -26,9 +26,11 @@ def parse(given: Mapping[str, str | Sequence[str]]) -> dict[str, float]:
 
 
 def checked_fact(name: str, number: float, given: object = None) -> float:
-    """The number when the fact may have it. Raises UsageError."""
+    """The number, when it is within the bounds of the fact. Raises UsageError."""
     if name not in FACTS:
-        raise UsageError(f"{name[:40]} is no fact of a house.", f"A price can be asked for other {', '.join(FACTS)}.")
+        raise UsageError(
+            f"{name[:40]} is not a fact of a house.", f"The facts that can be changed: {', '.join(FACTS)}."
+        )
     low, high = FACTS[name].low, FACTS[name].high
     assert low is not None
     assert high is not None

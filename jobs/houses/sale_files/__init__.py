@@ -1,1 +1,1 @@
-"""Files of sales in any public form -> sales in the types of the history."""
+"""Files of sales in any published form -> sales in the types of the history."""

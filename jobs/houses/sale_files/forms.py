@@ -1,4 +1,4 @@
-"""Files of sales in the forms in which other programs write them -> columns of text, each value as it stood there."""
+"""Files of sales as other programs write them -> columns of text, with each value as it is in the file."""
 
 import codecs
 import csv
@@ -44,7 +44,7 @@ _NUMBER_AND_WORDS = r"^(\d{1,2})[\s-]+[A-Za-z][A-Za-z ,/-]*$"  # 7 Average
 
 @dataclass(frozen=True)
 class Raw:
-    """A file as it was written: each column as text, unknown values null, and where each row stands."""
+    """The content of a file: each column as text, unknown values null, and the place of each row."""
 
     name: str
     text: Mapping[str, pa.Array]
@@ -56,7 +56,7 @@ class Raw:
 
 
 def read_columns(path: Path) -> Raw:
-    """The columns of sales in a file. Raises UsageError for a file that is none, DataError for one of another kind."""
+    """The columns of sales in a file. Raises UsageError for another kind of file, DataError for a malformed one."""
     name = path.name.lower()
     if not name.endswith(ENDINGS):
         fix = "Unpack an archive first; save a workbook as CSV."
@@ -91,7 +91,7 @@ def _read_csv(path: Path) -> Raw:
 def _decoded(path: Path) -> str:
     """The text of a file in any encoding that spreadsheets write.
 
-    What is not UTF-8 is taken for Latin-1: it can matter in no column of ours, whose values are all ASCII.
+    What is not UTF-8 is read as Latin-1: values of our columns are ASCII, so it does not matter there.
     """
     data = path.read_bytes()
     try:
@@ -111,7 +111,7 @@ def _decoded(path: Path) -> str:
 
 
 def _separator(text: str) -> str:
-    """What stands between the fields: the sign that makes the most known columns of the header."""
+    """The separator of the fields: the one that finds the most known columns in the header."""
     first = next((line for line in io.StringIO(text, newline=None) if line.strip()), "")
     if named := re.match(r"sep=(.)\s*$", first, re.IGNORECASE):
         return named[1]
@@ -123,7 +123,7 @@ def _separator(text: str) -> str:
 
 
 def _records(text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
-    """Each record that holds anything, with the line it starts on: a quoted field may hold line breaks."""
+    """Each record that is not blank, with its first line: a quoted field may contain line breaks."""
     reader = csv.reader(io.StringIO(text, newline=None), delimiter=separator, skipinitialspace=True)
     line = 1
     for row in reader:
@@ -134,13 +134,13 @@ def _records(text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _column(name: str) -> str:
-    """A column's name as we write it: `Sqft Living` is sqft_living."""
+    """Our name of a column: `Sqft Living` is sqft_living."""
     plain = re.sub(r"[\s_.-]+", "_", name.strip().lower())
     return _OTHER_NAMES.get(plain, plain)
 
 
 def _positions(path: Path, names: Sequence[str], header: Sequence[str]) -> dict[str, int]:
-    """Where each column of a sale is; others are passed over. Raises DataError when one is missing or there twice."""
+    """The position of each column of a sale; others are ignored. Raises DataError for a missing or repeated one."""
     missing = [name for name in NEEDED if name not in names]
     twice = [name for name in COLUMNS if names.count(name) > 1]
     for what, columns in (("lacks", missing), ("has twice", twice)):
@@ -191,7 +191,7 @@ def _raw(
 
 
 def _in_one_form(name: str, text: pa.Array) -> pa.Array:
-    """Unknown values as null, and words as their codes."""
+    """Unknown values as null, words as their codes."""
     text = pc.utf8_trim_whitespace(text)
     codes = _WORDS.get(name)
     if codes is not None:

@@ -1,4 +1,4 @@
-"""What a file of sales holds that cannot be read: by column and reason, how often, and where first."""
+"""The error about values of a file that cannot be read: by column and reason, how often, and where first."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ SHOWN = 3
 _WHOLE = "Export id as text or as a whole number: what was cut off cannot be known."
 _ISO = "Write dates as 2014-10-13."
 _AGAIN = "Correct or remove these rows, then run again."
-# What a value of this form is -> what to do about it, beyond the column's rule. The first match speaks.
+# Pattern of a bad value, what is wrong with it, what to do. The first match counts.
 _IDS = (
     (r"\d+([.,]\d*)?[eE]\+?\d+", "in scientific notation, which has lost digits of the id", _WHOLE),
     (r"\d{16,}\.0*", "floats of more than 15 digits, which have lost some", _WHOLE),
@@ -43,7 +43,7 @@ def refusal(raw: Raw, bad: Mapping[str, Sequence[int]]) -> DataError:
     total = len(raw.places) + len(raw.misshapen)
     lines = [_line(*what, total, places) for what, places in by_reason.items()]
     advice = " ".join(dict.fromkeys(sorted(fixes, key=lambda fix: fix == _AGAIN)))
-    return DataError(f"{raw.name} holds values that cannot be read:{''.join(lines)}.", advice)
+    return DataError(f"{raw.name} has values that cannot be read:{''.join(lines)}.", advice)
 
 
 def _line(what: str, reason: str, total: int, places: Sequence[str]) -> str:
@@ -52,7 +52,7 @@ def _line(what: str, reason: str, total: int, places: Sequence[str]) -> str:
 
 
 def _reason(field: Field, value: str | None) -> tuple[str, str]:
-    """Why the value is none, and what to do."""
+    """Why the value is invalid, and what to do."""
     forms = _IDS if field.name == "id" else _DATES if field.kind == "TIMESTAMP" else ()
     for pattern, reason, fix in forms:
         if value is not None and re.fullmatch(pattern, value):

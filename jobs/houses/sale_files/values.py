@@ -15,10 +15,10 @@ NUMBERS = tuple(name for name, field in COLUMNS.items() if field.kind not in ("S
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 _YEAR_FIRST = r"^(?P<year>\d{4})[-/]?(?P<month>\d{2})[-/]?(?P<day>\d{2})(?P<time>[T ]\d{2}:?\d{2}.*)?$"
 _MONTH_FIRST = r"^(?P<month>\d{1,2})/(?P<day>\d{1,2})/(?P<year>\d{4})(?P<time>[T ]\d{1,2}:\d{2}.*)?$"
-# A comma, or a point, that cannot stand between thousands.
+# A comma, or a point, that cannot separate thousands.
 _COMMA = r"^-?(\d+,(\d{1,2}|\d{4,})|0\d*,\d+|\d{1,3}(\.\d{3})+,\d+|\d{4,},\d+)$"
 _POINT = r"^-?(\d+\.(\d{1,2}|\d{4,})|0\d*\.\d+|\d{1,3}(,\d{3})+\.\d+|\d{4,}\.\d+)$"
-# By the decimal sign: numbers in groups of three digits, and what stands between the groups.
+# By decimal sign: numbers in groups of three digits, and the separator of the groups.
 _GROUPED = {
     ".": (r"^-?[1-9]\d{0,2}(,\d{3})+(\.\d*)?$", ","),
     ",": (r"^-?[1-9]\d{0,2}(\.\d{3})+(,\d*)?$", r"\."),
@@ -28,7 +28,7 @@ _SPACED = (r"^-?[1-9]\d{0,2}([ '’\x{a0}\x{202f}]\d{3})+([.,]\d*)?$", r"[ '’\
 
 @dataclass(frozen=True)
 class Sales:
-    """The sales of a file, each once; how many were double; how often each fact is unknown."""
+    """The sales of a file, each once; the number of duplicates; how often each fact is unknown."""
 
     rows: pa.Table
     doubles: int
@@ -39,7 +39,7 @@ class Sales:
 def convert_sales(raw: Raw) -> Sales:
     """The sales in the types of the history, in an order that depends on their values only.
 
-    Raises DataError that says by column what cannot be read, how often, and where first.
+    Raises DataError, which says by column what cannot be read, how often, and where first.
     """
     sign = _decimal_sign(raw)
     columns, bad = [], {}
@@ -51,7 +51,7 @@ def convert_sales(raw: Raw) -> Sales:
     if bad or raw.misshapen:
         raise report.refusal(raw, bad)
     if not raw.places:
-        raise DataError(f"{raw.name} holds no sales.", "Give a file with at least one row.")
+        raise DataError(f"{raw.name} has no sales.", "Give a file with at least one row.")
     table = pa.table(columns, schema=SALE_SCHEMA)
     once = table.group_by(table.column_names).aggregate([]).cast(SALE_SCHEMA)
     rows = once.sort_by([(name, "ascending") for name in ("id", "listed_at", *SALE_SCHEMA.names)])
@@ -61,12 +61,12 @@ def convert_sales(raw: Raw) -> Sales:
 
 
 def is_needed(field: Field) -> bool:
-    """Whether a sale without it is none; any other value may be unknown."""
+    """Whether every sale must have the field; other values may be unknown."""
     return field.name in ("id", "price")
 
 
 def _decimal_sign(raw: Raw) -> str:
-    """Point or comma. Raises DataError when the file has both, as nobody knows then what 1,234 is."""
+    """The decimal sign, point or comma. Raises DataError when the file has both: 1,234 is ambiguous then."""
     places: dict[str, str] = {}
     for name in NUMBERS:
         plain = _without_currency(raw.text[name])
@@ -95,7 +95,7 @@ def _convert(text: pa.Array, field: Field, sign: str) -> tuple[pa.Array, pa.Arra
 
 
 def _ids(text: pa.Array) -> pa.Array:
-    """Ids as the stream writes them: 007 and 7.0 are 7. Beyond 15 digits a float has lost some, and is none."""
+    """Ids as the stream writes them: 007 and 7.0 are 7. A float of more than 15 digits has lost some: null."""
     whole = pc.struct_field(pc.extract_regex(text, r"^0*(?P<whole>[1-9]\d*)(?P<point>\.0*)?$"), "whole")
     exact = pc.or_(pc.less_equal(pc.utf8_length(whole), 15), pc.invert(pc.match_substring(text, ".")))
     named = pc.and_(pc.match_substring_regex(text, "^[A-Za-z0-9_-]+$"), pc.match_substring_regex(text, "[^0]"))
@@ -112,7 +112,7 @@ def _dates(text: pa.Array) -> pa.Array:
     plain = pc.binary_join_element_wise(*parts, "-")
     plain = pc.if_else(pc.and_(pc.greater_equal(plain, READABLE[0]), pc.less(plain, READABLE[1])), plain, None)
     dates = pc.strptime(plain, format="%Y-%m-%d", unit="us", error_is_null=True)
-    # strptime makes 2 March of 30 February: a date that reads back differently is none.
+    # strptime reads 30 February as 2 March: a date that is written differently again is null.
     again = dates.cast(pa.date32()).cast(pa.string())  # strftime needs the machine's time zones, which may lack
     return pc.if_else(pc.equal(again, plain), dates, None).cast(pa.timestamp("us", tz="UTC"))
 
@@ -122,7 +122,7 @@ def _without_currency(text: pa.Array) -> pa.Array:
 
 
 def _plain(text: pa.Array, sign: str) -> pa.Array:
-    """Numbers with a decimal point and nothing between thousands."""
+    """Numbers with a decimal point and no separator of thousands."""
     text = _without_currency(text)
     for grouped, between in (_GROUPED[sign], _SPACED):
         removed = pc.replace_substring_regex(text, between, "")

@@ -90,7 +90,7 @@ class TestLoading:
     def test_another_initial_history_is_refused_before_anything_is_written(self) -> None:
         build(load=True)
         manifest = (datasets.data_folder() / datasets.MANIFEST).read_text()
-        with pytest.raises(RefusedError, match="options it was built with, or load this one into a lake of its own"):
+        with pytest.raises(RefusedError, match="options it was built with, or load this one into another lake"):
             build(seed=7, load=True)
         assert (datasets.data_folder() / datasets.MANIFEST).read_text() == manifest
         assert table_io.read(HISTORY, ["id"]).num_rows == 8645
@@ -165,7 +165,7 @@ class TestEmpty:
 
     def test_a_lake_with_an_initial_history_cannot_begin_empty(self) -> None:
         build(load=True)
-        with pytest.raises(RefusedError, match=r"already holds an initial history.*LAKE_VAR"):
+        with pytest.raises(RefusedError, match=r"already has an initial history.*LAKE_VAR"):
             build_datasets.main(load=True, empty=True)
         assert datasets.read_sets(datasets.INITIAL)[0].num_rows == 8645
 
@@ -176,5 +176,5 @@ class TestEmpty:
         assert table_io.read(HISTORY, ["id"]).num_rows == 48
 
     def test_a_file_and_none_are_one_too_many(self) -> None:
-        with pytest.raises(UsageError, match="--empty goes without --input"):
+        with pytest.raises(UsageError, match="--empty and --input exclude each other"):
             build_datasets.main(source=TestOtherFiles.FLATIRON, empty=True)

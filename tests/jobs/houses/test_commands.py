@@ -62,7 +62,7 @@ def test_an_unknown_house_is_told_with_ids_like_it(house: str) -> None:
         ("grade=14", "grade must be a number from 1 to 13; got '14'."),
         ("lat=inf", "lat must be a number from -90 to 90; got 'inf'."),
         ("sqft_lot=1000000001", "sqft_lot must be a number from 0 to 1000000000; got '1000000001'."),
-        ("colour=1", "colour is no fact of a house."),
+        ("colour=1", "colour is not a fact of a house."),
     ],
 )
 def test_a_change_that_cannot_be_is_a_usage_error_with_its_bounds(house: str, change: str, sentence: str) -> None:

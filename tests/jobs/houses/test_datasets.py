@@ -107,7 +107,7 @@ class TestReading:
         with pytest.raises(DataError) as error:
             datasets.read_sales(write_csv({}, {column: got}, {}))
         told = str(error.value)
-        assert told.startswith(f"kc.csv holds values that cannot be read:\n  column {column}: 1 of 3 {rule}")
+        assert told.startswith(f"kc.csv has values that cannot be read:\n  column {column}: 1 of 3 {rule}")
         assert f"(line 3: '{got[:60]}'). Correct or remove" in told
         assert error.value.exit_code == 65
 
@@ -156,7 +156,7 @@ class TestReading:
             (tmp_path / "torn.parquet", DataError, "cannot be read as Parquet"),
             (tmp_path / "workbook.csv", DataError, "not a CSV file but an archive, a workbook"),
             (tmp_path / "torn.csv.gz", DataError, "cannot be unpacked"),
-            (write_csv(), DataError, "holds no sales"),
+            (write_csv(), DataError, "has no sales"),
             (tmp_path / "archive.zip", UsageError, r"must end in \.csv, \.tsv, \.csv\.gz or \.parquet"),
             (tmp_path / "none.csv", UsageError, "There is no file"),
         ):

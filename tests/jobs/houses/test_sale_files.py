@@ -116,7 +116,7 @@ class TestForms:
         found = read(tmp_path / "twice.csv", "\n".join([head, *(row for row in rows for _ in range(2))]))
         assert found.rows.equals(datasets.read_sales(PLAIN))
         assert found.doubles == 79
-        assert "79 rows were the double of another one: each sale is kept once." in build_datasets.notes(found)
+        assert "79 rows were duplicates: each sale is kept once." in build_datasets.notes(found)
 
     def test_a_house_sold_again_is_no_double(self, tmp_path: Path) -> None:
         found = read(tmp_path / "again.csv", text(SALE, {**SALE, "date": "20150413T000000"}))

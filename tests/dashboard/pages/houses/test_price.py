@@ -60,7 +60,7 @@ def test_the_address_is_of_exactly_this_view(publish: Publish) -> None:
     assert address == "/price?id=71+29&grade=9&bathrooms=2.25"
     changes, ignored = pricing.usable({"grade": "9", "bathrooms": "2.25", "colour": "red", "view": "x"})
     assert changes == {"grade": 9.0, "bathrooms": 2.25}
-    assert ["colour is no fact" in ignored[0], "view must be a number from 0 to 4" in ignored[1]] == [True, True]
+    assert ["colour is not a fact" in ignored[0], "view must be a number from 0 to 4" in ignored[1]] == [True, True]
 
 
 def test_the_numbers_on_top_are_those_of_the_answer(publish: Publish) -> None:

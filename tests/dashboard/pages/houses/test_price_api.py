@@ -46,8 +46,8 @@ def test_facts_can_be_changed(client: FlaskClient, publish: Publish) -> None:
 @pytest.mark.parametrize(
     ("query", "words"),
     [
-        ("colour=1", "colour is no fact of a house."),
-        ("price=1", "price is no fact of a house."),
+        ("colour=1", "colour is not a fact of a house."),
+        ("price=1", "price is not a fact of a house."),
         ("grade=high", "grade must be a number from 1 to 13; got 'high'."),
         ("grade=nan", "grade must be a number from 1 to 13"),
         ("grade=14", "got '14'"),
