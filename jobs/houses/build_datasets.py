@@ -43,9 +43,7 @@ def main(
     load: Annotated[
         bool, typer.Option("--load", help="Load the initial history into the Delta history, once.")
     ] = False,
-    keep: Annotated[
-        bool, typer.Option("--keep", help="Keep existing sets; build them only if there are none.")
-    ] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep existing sets; build only missing ones.")] = False,
     empty: Annotated[bool, typer.Option("--empty", help="Sets without sales: the lake starts empty.")] = False,
 ) -> None:
     """Split the sales into an initial history, sales to stream and houses for sale."""

@@ -10,10 +10,10 @@ from jobs.houses.schema import EARLIEST, FIELDS, HISTORY, MAX_AHEAD, PRICE, READ
 from lakehouse.contract.standard_tables import COORDINATES
 from lakehouse.streaming import json_reasons, json_values
 
-_NUMBER = r"^-?\d+(\.\d+)?([eE][+-]?\d+)?\z"  # a cast would take 1f and 0x1p0 as well
+_NUMBER = r"^-?\d+(\.\d+)?([eE][+-]?\d+)?\z"  # a cast would also accept 1f and 0x1p0
 _WHOLE_ID = r"^0*(\d+)(\.0+)?\z"  # 0071 and 71.0 are the house 71
 _ID = r"^[A-Za-z0-9_-]{1,64}\z"
-TWICE = "a field is there twice, once of a wrong type"  # what is left when each field by itself is right
+TWICE = "a field is there twice, once of a wrong type"  # the remaining reason when each field alone is valid
 IDS = ("id", "event_id")
 _NUMERIC = ("INT", "DOUBLE", PRICE)
 NAMES_OF_KINDS = {"STRING": "a text", "BOOLEAN": "true or false", "ARRAY": "an array", "OBJECT": "an object"}
@@ -25,7 +25,7 @@ WANTED = {
 
 
 def _json_schema(numbers: str) -> str:
-    """The event's fields; `numbers` is the type in which numeric fields are read."""
+    """The event's fields as a schema; `numbers` is the type of numeric fields."""
     return ",".join(
         f"{f.name} {numbers if f.kind in _NUMERIC and f.name != 'waterfront' else 'string'}" for f in FIELDS
     )
@@ -34,8 +34,8 @@ def _json_schema(numbers: str) -> str:
 def parse_sales(records: DataFrame) -> DataFrame:
     """Kafka records as typed sales, one row per record: HISTORY's columns, `key`, `value`, `is_valid`.
 
-    The columns of a record that is not valid are what could be read of it. Numbers may be loose: 3 or 3.0, and true or
-    1 for waterfront. A sale without `sold_at` has the record's timestamp as its event time.
+    An invalid record has the columns that could be read. Numbers may be loose: 3 or 3.0, and true or 1 for
+    waterfront. A sale without `sold_at` has the record's timestamp as its event time.
     """
     coordinates = [F.col("topic"), F.col("partition"), F.col("offset"), F.col("timestamp").alias("recorded_at")]
     read = records.select(*coordinates, "key", "value", json_values.read_json(_json_schema("double")).alias("read"))
@@ -47,7 +47,7 @@ def parse_sales(records: DataFrame) -> DataFrame:
 
 @functools.cache
 def _all_typed() -> list[Column]:
-    """The fields' columns. Built once in a process, as the rules are: it takes a thousand calls into the JVM."""
+    """The columns of the fields. Built once per process, like the rules: it takes a thousand calls into the JVM."""
     return [_typed(field, F.col("raw")[field.name]).alias(field.name) for field in FIELDS]
 
 
@@ -82,7 +82,7 @@ def _absent(field: Field) -> Column:
 
 
 def _in_bounds(field: Field) -> Column:
-    """Whether the field keeps its bounds; null where there is no value of the right type."""
+    """Whether the field is within its bounds; null where it has no value of the right type."""
     value = F.col(field.name)
     if field.name == "id":
         return value.rlike(_ID)
@@ -107,9 +107,9 @@ def valid_sales(parsed: DataFrame) -> DataFrame:
 
 
 def dead_letters(parsed: DataFrame) -> DataFrame:
-    """The records that are no valid sale, one row each: coordinates, the first rule it breaks, the bytes as they came.
+    """The invalid records, one row each: coordinates, the first rule it breaks, the bytes of the record.
 
-    Only here is the text of each field looked at, so that valid sales do not pay for it.
+    Only here the text of each field is read, so that valid sales do not cost more.
     """
     bad = parsed.where(~F.col("is_valid")).withColumns(
         {
@@ -151,7 +151,7 @@ def _missing(name: str) -> Column:
 
 
 def _with_kind_sent(parts: Column) -> Column:
-    """The reason for a field that could not be read, of its name, what is wanted, and what to say of a number."""
+    """The reason for an unreadable field: name, kind sent, kind wanted; or the one for numbers in `parts`."""
     sent = F.from_json(json_reasons.text_of_value(), "map<string,variant>")[parts[0]]
     number = F.try_variant_get(sent, "$", "double")
     names = F.create_map(*[F.lit(text) for pair in NAMES_OF_KINDS.items() for text in pair])
@@ -193,7 +193,7 @@ def average_price(sales: DataFrame, window: str, slide: str | None = None) -> Da
 def with_first(sales: DataFrame) -> DataFrame:
     """Sales with `is_first`: true for the first record of each event_id, and for every record without one.
 
-    Those without one, as plain producers send them, are left out of the window: it would put them all into one task.
+    Those without one, from plain producers, are not in the window function, which would put them all into one task.
     """
     order = Window.partitionBy("event_id").orderBy("recorded_at", "topic", "partition", "offset")
     named = sales.where(F.col("event_id").isNotNull()).withColumn("is_first", F.row_number().over(order) == 1)
@@ -201,7 +201,7 @@ def with_first(sales: DataFrame) -> DataFrame:
 
 
 def distinct_sales(sales: DataFrame) -> DataFrame:
-    """Sales less the resends: the first of each event_id; a sale without one stands for itself."""
+    """Distinct sales: the first of each event_id, and all without one."""
     return with_first(sales).where("is_first").drop("is_first")
 
 
@@ -221,7 +221,7 @@ def with_watermark_before(sales: DataFrame, batch_log: DataFrame) -> DataFrame:
     both = sales.withColumn("mark", F.lit(None).cast(marks.schema["mark"].dataType)).unionByName(
         marks, allowMissingColumns=True
     )
-    # A batch's mark comes before the sales from its start offset on, up to its end.
+    # The mark of a batch is sorted before the sales from its start offset to its end.
     order = Window.partitionBy("topic", "partition").orderBy("offset", F.col("mark").isNull())
     marked = both.withColumn("last", F.last("mark", ignorenulls=True).over(order)).where(F.col("mark").isNull())
     known = F.col("last.end_offset") > F.col("offset")
@@ -231,7 +231,7 @@ def with_watermark_before(sales: DataFrame, batch_log: DataFrame) -> DataFrame:
 def late_and_resent(sales: DataFrame, window: str, slide: str | None = None) -> DataFrame:
     """Late and resent sales, one row per (window_start, decade), from sales with `watermark_before` and `is_first`.
 
-    `late` counts what the speed layer left out, `resent` what the batch layer leaves out; a late resend is in both.
+    `late` counts sales that the speed layer left out, `resent` those that the batch layer leaves out; some are in both.
     """
     placed = with_decade(sales).withColumn("w", F.window("event_at", window, slide))
     late = (F.col("w.end") <= F.col("watermark_before")).cast("bigint")

@@ -1,7 +1,7 @@
-"""Production days and their hours as SQL that Spark and PostgreSQL both understand.
+"""Production days and their hours as SQL for both Spark and PostgreSQL.
 
-The instants at which the plant's clock changes are worked out here, once, and put into the text: the tables of time
-zones of Python, Java and PostgreSQL need not be of the same year. Both sessions are in UTC.
+The instants at which the plant's clock changes are computed here, once, and written into the SQL: the time zone tables
+of Python, Java and PostgreSQL may differ. Both sessions are in UTC.
 """
 
 import functools
@@ -11,25 +11,25 @@ from zoneinfo import ZoneInfo
 
 from jobs.production.plant import Plant
 
-FIRST, LAST = date(1999, 12, 30), date(2050, 1, 1)  # afterwards the last offset goes on
+FIRST, LAST = date(1999, 12, 30), date(2050, 1, 1)  # later days have the last offset
 _DAY, _MINUTE = timedelta(days=1), timedelta(minutes=1)
-Steps = tuple[tuple[datetime, int], ...]  # from that instant on so many minutes; the first ones from ever
+Steps = tuple[tuple[datetime, int], ...]  # (instant, minutes from then on); the first minutes hold before it, too
 
 
 def begin(day: date, starts: str, zone: str) -> datetime:
-    """The instant at which a day begins. A time that the clock shows twice is the first; one that it skips is as long
-    after the skip began as it would have been."""
+    """The instant at which a day begins. Of a time that the clock shows twice it is the first one; a skipped time is
+    counted from the start of the skip."""
     return datetime.combine(day, time.fromisoformat(starts), ZoneInfo(zone)).astimezone(UTC)
 
 
 def day(moment: str, plant: Plant) -> str:
-    """The production day of a column."""
+    """SQL for the production day of a column of instants."""
     shifts, _ = steps(plant.day_starts, plant.time_zone)
     return f"CAST({moment} - {_tree(shifts, moment)} AS date)"
 
 
 def hour(moment: str, plant: Plant) -> str:
-    """When the hour of a column begins; hours are counted from the day's start, so none is in two days."""
+    """SQL for the hour of a column of instants; hours count from the day's start, so none is in two days."""
     _, minutes = steps(plant.day_starts, plant.time_zone)
     past = _tree(minutes, moment)
     return f"(date_trunc('hour', {moment} - {past}) + {past})"
@@ -37,9 +37,9 @@ def hour(moment: str, plant: Plant) -> str:
 
 @functools.cache
 def steps(starts: str, zone: str) -> tuple[Steps, Steps]:
-    """How long after midnight (UTC) days begin, and the minute at which their hours do.
+    """The minutes after midnight (UTC) at which days begin, and the minute at which their hours begin.
 
-    Where a day is longer than 24 hours the first goes up when 24 are over: what is left is not the next day's.
+    On a day of more than 24 hours the first one rises after 24 hours, so that the rest is not part of the next day.
     """
     shifts: list[tuple[datetime, int]] = []
     minutes: list[tuple[datetime, int]] = []
@@ -59,7 +59,7 @@ def _shifts(starts: str, zone: str) -> Iterator[tuple[datetime, int]]:
 
 
 def _tree(of: Steps, moment: str) -> str:
-    """The step in force at a moment, by halves: a few comparisons a row."""
+    """SQL for the step at a moment, by bisection: a few comparisons a row."""
     if len(of) == 1:
         return f"INTERVAL '{of[0][1]}' MINUTE"
     at = len(of) // 2

@@ -1,7 +1,7 @@
-"""What is counted, once for both layers: Spark runs these queries over the history, PostgreSQL over what is touched.
+"""The metrics, once for both layers: Spark runs these queries over the history, PostgreSQL over the changed units.
 
-They keep to what both understand. The names in braces are put in by whoever runs them: a DataFrame, or a subquery,
-and for {hour} and {day} what clock.py says of counted_at.
+Their SQL is valid in both. The caller fills the names in braces with a DataFrame or a subquery, and {hour} and {day}
+with the SQL of clock.py for counted_at.
 A unit's hour (and with it its day) in a zone is that of its first pass, for the line that of its last point so far.
 A defect counts with its unit, so one that comes before its unit waits for it, and a later one belongs to its day.
 """

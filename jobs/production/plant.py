@@ -17,8 +17,8 @@ from lakehouse.errors import UsageError
 from lakehouse.settings import settings
 
 LONGEST = 128  # characters of a serial number, a concern, a zone, a collection point
-# What is no printable text: control characters, line and paragraph separators, and what turns or hides the text around
-# it. Written out: which characters are assigned depends on the Unicode version, and Java's is not Python's.
+# Unprintable: control characters, line and paragraph separators, characters that turn or hide the text around them.
+# Listed here because the set of assigned characters depends on the Unicode version, which differs in Java and Python.
 UNPRINTABLE = (
     r"\u0000-\u001f\u007f-\u009f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ufffe\uffff"
 )
@@ -39,7 +39,7 @@ def _name(value: str) -> str:
 
 
 def _zone(value: str) -> str:
-    if value in (LINE, ".", ".."):  # the dots are no part of an address
+    if value in (LINE, ".", ".."):  # dots cannot be part of an address
         raise ValueError(f"must not be {value!r}: " + ("that is the whole line" if value == LINE else "choose a name"))
     return value
 
@@ -53,7 +53,7 @@ def _clock(value: str) -> str:
 def _time_zone(value: str) -> str:
     try:
         ZoneInfo(value)
-    except (OSError, ValueError, KeyError):  # a folder, a path, a name that there is not
+    except (OSError, ValueError, KeyError):  # a folder, a path, an unknown name
         raise ValueError('must be the name of a time zone such as "Europe/Berlin"') from None
     if value.lower() in ("localtime", "local"):
         raise ValueError("must not depend on the machine")
@@ -76,7 +76,7 @@ class Keys(_Frozen):
 
 
 class Rules(_Frozen):
-    """What decides whether a message is an event: keys, and zones with their collection points in the line's order."""
+    """The rules for valid events: keys, and zones with their collection points in the line's order."""
 
     keys: Keys
     zones: Annotated[Mapping[Zone, Annotated[tuple[Name, ...], Field(strict=False)]], Field(min_length=1)]
@@ -95,12 +95,12 @@ class Rules(_Frozen):
         return self
 
     def differs_from(self, other: "Rules") -> bool:
-        """Whether the other ones could decide otherwise; the order of zones is only shown."""
+        """Whether the other rules could give another result; the order of zones is for display only."""
         return (self.kinds, self.homes, set(self.zones)) != (other.kinds, other.homes, set(other.zones))
 
     @property
     def kinds(self) -> dict[str, list[bytes]]:
-        """The bytes of the keys of each kind, as they are and as JSON quotes them."""
+        """The bytes of the keys by kind, plain and quoted as JSON."""
         named = {"pass": self.keys.passes, "defect": self.keys.defects}
         return {
             kind: [spelt for name in dict.fromkeys(names) for spelt in spellings(name)] for kind, names in named.items()
@@ -115,7 +115,7 @@ class Rules(_Frozen):
 
 
 class Plant(Rules):
-    """All that the file says."""
+    """The whole file."""
 
     time_zone: Annotated[str, AfterValidator(_time_zone)]
     day_starts: Annotated[str, AfterValidator(_clock)]
@@ -123,33 +123,33 @@ class Plant(Rules):
 
     @property
     def rules(self) -> Rules:
-        """The part that decides what is an event."""
+        """The rules for valid events."""
         return Rules(keys=self.keys, zones=self.zones)
 
     @property
     def begins(self) -> str:
-        """When a day begins, as it is shown: 06:00 Europe/Berlin."""
+        """The start of a day for display: 06:00 Europe/Berlin."""
         return f"{self.day_starts} {self.time_zone}"
 
 
 def spellings(name: str) -> list[bytes]:
-    """A key's bytes: as it is, and as JSON serializers write it."""
+    """The bytes of a key: plain, and as JSON serializers write it."""
     return list(dict.fromkeys(text.encode() for text in (name, json.dumps(name), json.dumps(name, ensure_ascii=False))))
 
 
 def plant_file() -> Path:
-    """Where the plant is described."""
+    """The file that describes the plant."""
     return settings().domain_conf / "production.toml"
 
 
 def plant() -> Plant:
-    """The plant of this process's file, read once. Raises UsageError, which names the file and what is wrong in it."""
+    """The plant of this process, read once. Raises UsageError, which names the file and its error."""
     return read_plant(plant_file())
 
 
 @functools.cache
 def read_plant(path: Path) -> Plant:
-    """The plant that a file describes. Raises UsageError when there is none, or when it says what cannot be."""
+    """The plant that a file describes. Raises UsageError when the file is missing or invalid."""
     try:
         return Plant.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
@@ -168,7 +168,7 @@ _FIX = (
 
 
 def _complaint(error: Any) -> str:
-    """One thing that is wrong: where, the rule, what was got."""
+    """One error: the place, the rule, the value."""
     where = ".".join(str(part) for part in error["loc"] if part != "[key]")
     rule = error["msg"].removeprefix("Value error, ").rstrip(".")
     if error["type"] == "missing":

@@ -1,4 +1,4 @@
-"""The domain's rules: pure functions, DataFrame -> DataFrame. What is counted stands in metrics.py, for both layers."""
+"""The domain's rules: pure functions, DataFrame -> DataFrame. The metrics of both layers are in metrics.py."""
 
 from collections.abc import Callable, Mapping
 from functools import reduce
@@ -15,7 +15,7 @@ from jobs.production.versions import Versions
 from lakehouse.contract.standard_tables import COORDINATES
 from lakehouse.streaming import json_reasons, json_values
 
-# Half of a pair of JSON escapes for one character: Spark would read a question mark, and two units become one.
+# Half of a surrogate pair in JSON escapes: Spark would read a question mark, and two units could become one.
 _PAIR = r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 _HALF = r"\\u[dD][89a-fA-F]"
 _ZONE_FIELDS = {"zone_id": "zone_id", "zone_charged_id": "zone_charged_id"}
@@ -44,7 +44,7 @@ def parse_events(records: DataFrame, rules: Versions) -> DataFrame:
         }
     )
     of_defect = F.col("kind") == "defect"
-    for name in _OF_DEFECTS:  # a pass has none, whatever was sent
+    for name in _OF_DEFECTS:  # a pass has none, even if one was sent
         typed = typed.withColumn(name, F.when(of_defect, F.col(name)))
     home = F.when(of_defect, _of_version(rules, _home))
     typed = typed.withColumn("zone_id", F.coalesce("zone_id", home))
@@ -53,7 +53,7 @@ def parse_events(records: DataFrame, rules: Versions) -> DataFrame:
 
 
 def _of_version(versions: Versions, rule: Callable[[Rules], Column]) -> Column:
-    """What the rules that hold for the record make of it."""
+    """The column that `rule` gives for the rules valid at the record's offset."""
     first, *later = versions.known
     column = rule(first.rules)
     for one in later:
@@ -77,7 +77,7 @@ def _home(rules: Rules) -> Column:
 
 
 def _rules(versions: Versions) -> list[json_values.Rule]:
-    """(broken, reason), in the order in which they are told."""
+    """(broken, reason), in the order of precedence."""
     ahead = F.col("recorded_at") + F.expr(f"INTERVAL {MAX_AHEAD}")
     at, sent = F.col("event_at"), F.col("raw")[TIME]
     keys = [
@@ -97,13 +97,13 @@ def _rules(versions: Versions) -> list[json_values.Rule]:
 
 
 def _has_half(value: Column) -> Column:
-    """Whether a JSON text has one: an escaped backslash is no start of an escape, and pairs are whole."""
+    """Whether a JSON text has half a pair; an escaped backslash starts no escape."""
     rest = F.regexp_replace(F.replace(value, F.lit("\\\\"), F.lit(" ")), _PAIR, " ")
     return value.contains("\\u") & rest.rlike(_HALF)
 
 
 def _requirement(name: str) -> tuple[Column, str]:
-    """Whether a field must be there, and of what."""
+    """Whether a field is required, and the words for the kind of event."""
     return (F.col("kind") == "defect", " of a defect") if name in _OF_DEFECTS else (F.lit(True), "")
 
 
@@ -132,19 +132,19 @@ def valid_events(parsed: DataFrame) -> DataFrame:
 
 
 def dead_letters(parsed: DataFrame) -> DataFrame:
-    """The records that are no valid event, one row each: coordinates, the reason, the bytes as they came."""
+    """The invalid records, one row each: coordinates, the reason, the bytes of the record."""
     bad = parsed.where(F.col("reason").isNotNull()).withColumn("reason", json_reasons.explained(F.col("reason")))
     return bad.select(*COORDINATES, "reason", "key", json_values.kept_value().alias("value"))
 
 
 def passes(valid: DataFrame) -> DataFrame:
-    """First and last time at which a unit passed a zone, one row per (unit_id, zone_id)."""
+    """The first and last time at which a unit passed a zone, one row per (unit_id, zone_id)."""
     times = (F.min("event_at").alias("first_at"), F.max("event_at").alias("last_at"))
     return valid.where("kind = 'pass'").groupBy("unit_id", "zone_id").agg(*times)
 
 
 def defects(valid: DataFrame) -> DataFrame:
-    """Each defect once, however often it was sent: a resend is the same in all that it says."""
+    """The distinct defects: a duplicate is equal in all columns."""
     columns = ("unit_id", "collection_point_id", "zone_id", "concern_id", "zone_charged_id", "event_at")
     return valid.where("kind = 'defect'").select(*columns).distinct()
 
@@ -161,7 +161,7 @@ def compare_layers(delta: DataFrame, postgres: DataFrame, batch: DataFrame) -> D
     """Totals of three stores, one row per (day, zone_id) that any of them knows, with the cause of a difference.
 
     `cause` is `equal`, `newer events` (the speed row has since seen more), `postgres differs`, or `unexplained`. A row
-    of zeros is as good as none: its units have moved to another day.
+    of zeros counts as none: its units have moved to another day.
     """
     sides = {"delta": delta, "postgres": postgres, "batch": batch}
     extra: dict[str, list[Any]] = {

@@ -1,7 +1,7 @@
-"""Which rules hold for which records: a changed plant holds from where the streams had read to when they met it.
+"""The rules by offset: a changed plant is valid from the offsets that the streams had read when they first saw it.
 
-So a record has one answer for good, in both queries, after a rebuild, and in the audit: what was an event stays one
-when its zone has closed, and what was a dead letter stays one when its zone has come.
+So the result for a record never changes, in both queries, after a rebuild, and in the audit: an event stays valid when
+its zone is closed, and a dead letter stays invalid when its zone is added.
 """
 
 from collections import Counter
@@ -18,11 +18,11 @@ from lakehouse.kafka import topics
 from lakehouse.settings import settings
 from lakehouse.streaming import checkpoints, sidecar
 
-DAY = "day starts"  # what the totals' state rests on
+DAY = "day starts"  # the key of the sidecar for it
 
 
 class Version(BaseModel):
-    """Rules, and the first offset of each partition for which they hold; none named is the partition's first."""
+    """Rules, and by partition the first offset for which they are valid; default: the partition's first."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -44,12 +44,12 @@ class Versions(BaseModel):
 
 
 def versions_file() -> Path:
-    """Where they are kept; they go with the tables."""
+    """The file of the versions, beside the tables."""
     return settings().lake / DOMAIN.name / "_plants.json"
 
 
 def of_lake() -> Versions:
-    """The rules that the streams have read with; before the first start those of the plant's file.
+    """The rules that the streams have used; before the first start those of the plant's file.
 
     Raises LakeError when the file cannot be read.
     """
@@ -61,25 +61,25 @@ def of_lake() -> Versions:
         first = str(error).splitlines()[0]
         raise LakeError(
             f"{versions_file()} cannot be read: {first}.",
-            "It says which zones were known when each message was read: bring it back from a backup.",
+            "It says which zones were valid for each message: restore it from a backup.",
         ) from None
 
 
 def settle(bootstrap_servers: str) -> Versions:
-    """What a start has to read with: the plant's file has a say from where no query has read yet. Keeps that.
+    """The rules for a start: those of the plant's file are valid from where no query has read yet. Writes them down.
 
     Raises UnavailableError when the broker has no such topic.
     """
     state = topics.state(bootstrap_servers, EVENTS.name)
     if state is None:
-        raise UnavailableError(f"The broker has no topic {EVENTS.name}.", "Start the stream again: it makes the topic.")
+        raise UnavailableError(f"The broker has no topic {EVENTS.name}.", "Start the stream again to create it.")
     return keep_versions(state.topic_id)
 
 
 def keep_versions(topic_id: str) -> Versions:
-    """The same for a topic whose id is known."""
+    """As `settle`, for a topic with this id."""
     versions, rules = of_lake(), plant().rules
-    if versions.topic_id not in ("", topic_id):  # made again: its offsets mean other records
+    if versions.topic_id not in ("", topic_id):  # created again: its offsets are of other records
         versions = Versions(topic_id=topic_id, known=(Version(rules=rules),))
     elif versions.known[-1].rules.differs_from(rules) and not _damaged():
         versions = Versions(topic_id=topic_id, known=(*versions.known, Version(rules=rules, since=_read_ends())))
@@ -90,7 +90,7 @@ def keep_versions(topic_id: str) -> Versions:
 
 
 def _damaged() -> bool:
-    """Whether a checkpoint cannot say how far it has read: its query will be refused, and the rules stay."""
+    """Whether a checkpoint is damaged: its query will be refused, and the rules stay."""
     return any(checkpoints.damage(checkpoints.path(DOMAIN.name, query)) for query in DOMAIN.queries)
 
 
@@ -101,13 +101,13 @@ def _read_ends() -> dict[int, int]:
         checkpoint = checkpoints.path(DOMAIN.name, query)
         if planned := checkpoints.last_planned(checkpoint):
             ends |= Counter({part: end for (topic, part), end in planned.ends.items() if topic == EVENTS.name})
-        if start := sidecar.read(checkpoint):  # of a checkpoint that a rebuild is to make
+        if start := sidecar.read(checkpoint):  # of a checkpoint that a rebuild will create
             ends |= Counter(start.starts) | Counter(start.held_until)
     return dict(ends)
 
 
 def day_starts() -> str:
-    """When days begin, as the totals' state rests on it; 6 is what 06:00 UTC was called before there was a choice."""
+    """The start of a day as the sidecar has it; 06:00 UTC is written 6, as it was before there was a choice."""
     begins = plant().begins
     return "6" if begins == "06:00 UTC" else begins
 
@@ -117,6 +117,6 @@ def check_day() -> None:
     counted = sidecar.recorded(checkpoints.path(DOMAIN.name, "totals")).get(DAY, day_starts())
     if counted != day_starts():
         raise RefusedError(
-            f"The totals were counted for days that begin at {counted}, the plant's file now says {day_starts()}.",
-            "Put it back, or have them counted again: `lake rebuild production.totals`, then start the stream.",
+            f"The totals were counted for days that begin at {counted}; the plant's file now says {day_starts()}.",
+            "Change it back, or count them again: `lake rebuild production.totals`, then start the stream.",
         )

@@ -101,13 +101,13 @@ def _wanted(places: list[str], reason: str, domain: str | None, limit: int | Non
 
     domains = load_all([domain] if domain else [])
     if not places:
-        return [(found.dead_letters, store.places(found.dead_letters, reason, limit)) for found in domains]
+        return [(each.dead_letters, store.places(each.dead_letters, reason, limit)) for each in domains]
     named = [store.parse_place(text) for text in places]
-    found = [(each.dead_letters, [where for where in named if _is_of(each.name, where)]) for each in domains]
-    known = {letter.place for table, wanted in found for letter in store.letters(table, wanted)}
+    wanted_of = [(each.dead_letters, [where for where in named if _is_of(each.name, where)]) for each in domains]
+    known = {letter.place for table, wanted in wanted_of for letter in store.letters(table, wanted)}
     if missing := [where for where in named if where not in known]:
         raise UsageError(f"There is no dead letter at {missing[0]}.", "`lake dead-letters list` shows places.")
-    return found
+    return wanted_of
 
 
 def _is_of(domain: str, where: "Place") -> bool:

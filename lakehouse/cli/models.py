@@ -9,7 +9,7 @@ from lakehouse.cli.terminal import console, grid, print_json
 from lakehouse.contract.discovery import domains
 from lakehouse.errors import DataError, UnavailableError, UsageError
 from lakehouse.models import comparison, versions
-from lakehouse.models.manifests import best
+from lakehouse.models.manifests import best_version
 from lakehouse.models.registry import Registry
 
 app = typer.Typer(no_args_is_help=True, help="Versions of a model: list, show, compare, roll back.")
@@ -53,7 +53,7 @@ def list_versions(domain: Domain = None, as_json: AsJson = False) -> None:
     """Show all versions, newest first: published or refused, live, best ever, errors, rows, and why."""
     registry = _registry(domain)
     manifests = registry.versions()
-    live, best_ever = registry.live(), best(manifests)
+    live, best_ever = registry.live(), best_version(manifests)
     rows = [_row(manifest, live, best_ever) for manifest in reversed(manifests)]
     if as_json:
         print_json(rows)

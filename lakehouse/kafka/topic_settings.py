@@ -73,7 +73,7 @@ class Difference(NamedTuple):
     """A setting that differs, what that costs, and why --fix-topics does not set it (empty when it does)."""
 
     setting: str
-    found: str
+    actual: str
     wanted: str
     cost: str
     left: str = ""
@@ -81,7 +81,7 @@ class Difference(NamedTuple):
     def sentence(self, topic: str) -> str:
         """The difference, in words."""
         left = f" --fix-topics does not set it: {self.left}." if self.left else ""
-        return f"Topic {topic}: {self.setting} is {self.found}, not {self.wanted}: {self.cost}.{left}"
+        return f"Topic {topic}: {self.setting} is {self.actual}, not {self.wanted}: {self.cost}.{left}"
 
 
 def differences(topic: Topic, state: TopicSettings) -> list[Difference]:

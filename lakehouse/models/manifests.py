@@ -27,7 +27,7 @@ def read_manifest(file: Path) -> dict[str, Any] | None:
         return None
 
 
-def best(manifests: Sequence[Mapping[str, Any]]) -> str | None:
+def best_version(manifests: Sequence[Mapping[str, Any]]) -> str | None:
     """The published version with the lowest MAPE on its hold-out; the earliest of equals."""
     errors = [
         (manifest["metrics"]["mape"], manifest["version"])

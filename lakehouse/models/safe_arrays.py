@@ -13,7 +13,7 @@ from lakehouse.errors import DataError
 MOST_BYTES = 512 * 1024 * 1024  # unpacked, all arrays of a file together
 
 
-def load(data: bytes, name: str) -> dict[str, "np.ndarray[tuple[int, ...], np.dtype[np.generic]]"]:
+def load_arrays(data: bytes, name: str) -> dict[str, "np.ndarray[tuple[int, ...], np.dtype[np.generic]]"]:
     """The arrays of a file by their names. Raises DataError before it unpacks another kind of file."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:

@@ -91,11 +91,11 @@ def _broker() -> Iterator[str]:
 def _mend(table: Table, keep: bool) -> list[str]:
     if not keep or not table_io.exists(table):  # a view is dropped as a whole
         return []
-    aside = commit_files.mend(table.path) if commit_files.damage(table.path) else []
-    if again := commit_files.damage(table.path):
+    aside = commit_files.replace_damaged(table.path) if commit_files.find_damage(table.path) else []
+    if again := commit_files.find_damage(table.path):
         raise LakeError(f"The table {table.name} cannot be mended: {again}.", "Bring it back from a backup.")
     put_aside = [f"Put aside: {file}. Its rows are read from the topic again." for file in aside]
-    return put_aside + data_files.take_out(table)
+    return put_aside + data_files.remove_damaged(table)
 
 
 def _views(domain: Domain, query: str, topic: TopicState) -> list[str]:

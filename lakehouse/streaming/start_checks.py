@@ -49,7 +49,7 @@ def check(start: Start) -> Sidecar:
     made for something else, or the topic no longer has what comes next.
     """
     for table in start.stores.tables:
-        if broken := commit_files.damage(table.path):
+        if broken := commit_files.find_damage(table.path):
             raise start.refuse(f"the table {table.name} is damaged, {broken}")
     if broken := checkpoints.damage(start.checkpoint):
         raise start.refuse(f"its checkpoint is damaged, {broken}")

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 
-def damage(table: Path) -> str:
+def find_damage(table: Path) -> str:
     """The damage of the table's commit files, as a phrase that names the file; empty when there is none."""
     for file, what in _damaged(table):
         return f"{file} {what}"
@@ -19,7 +19,7 @@ def damage(table: Path) -> str:
     return f"{table / '_delta_log' / f'{missing[0]:020}.json'} is missing" if missing else ""
 
 
-def mend(table: Path) -> list[Path]:
+def replace_damaged(table: Path) -> list[Path]:
     """Replace each damaged commit file by an empty commit; the table then lacks its rows.
 
     Returns the damaged files, renamed to *.damaged. The first commit has the table's columns: when it is damaged,

@@ -10,7 +10,7 @@ from deltalake import DeltaTable
 from lakehouse.tables.table_io import Table
 
 
-def take_out(table: Table) -> list[str]:
+def remove_damaged(table: Table) -> list[str]:
     """Remove files that are lost or cannot be read from the table; returns sentences about it.
 
     The version before still names them; a damaged file is renamed to <file>.damaged.

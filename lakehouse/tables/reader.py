@@ -53,7 +53,7 @@ class TableReader:
         except BaseException as error:  # of a damaged table, even a panic of Rust: the page goes on
             self._delta = None
             sentence = f"The table {self.table.domain}.{self.table.name} cannot be read: {_sentence(error)} "
-            sentence += repair_advice.repair(self.table, error)
+            sentence += repair_advice.advice_for(self.table, error)
             if self._last.error != sentence:
                 self._last = replace(self._last, state="error", error=sentence)
         return self._last

@@ -13,24 +13,24 @@ _NEWER = re.compile(
 )
 
 
-def repair(table: Table, error: BaseException) -> str:
+def advice_for(table: Table, error: BaseException) -> str:
     """What to do about an error of reading the table, in a sentence or two."""
     try:
-        return _repair(table, error)
+        return _advice(table, error)
     except OSError as another:  # of reading the table's log
         return f"Repair that first: {another}."
 
 
-def _repair(table: Table, error: BaseException) -> str:
+def _advice(table: Table, error: BaseException) -> str:
     message = str(error)
     if isinstance(error, PermissionError) or "ermission denied" in message:
         return f"Give the user who reads it the rights to {table.path}."
     if "it has no column" in message:
         return "Another version of the code wrote it: run that version, or give the table this version's columns."
-    if _NEWER.search(message) and not commit_files.damage(table.path):
+    if _NEWER.search(message) and not commit_files.find_damage(table.path):
         newer = "Another program has raised its protocol; nothing is lost."
         return f"{newer} Read it with that program, or drop the feature with it: ALTER TABLE … DROP FEATURE."
-    if broken := commit_files.damage(table.path):
+    if broken := commit_files.find_damage(table.path):
         return f"{broken}. {_restore_advice(table)}"
     if isinstance(error, FileNotFoundError | ArrowInvalid) or "No such file" in message or "not found" in message:
         return f"One of its files is lost or damaged. {_restore_advice(table)}"

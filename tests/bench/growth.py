@@ -18,7 +18,7 @@ from dashboard.live import snapshot
 from jobs.houses import schema
 from lakehouse.settings import settings
 from lakehouse.tables import loads, table_io
-from lakehouse.tables import reader as serving
+from lakehouse.tables.reader import TableReader
 
 ROWS = 21_613  # of the real file
 TIMES = (1, 10, 100)
@@ -89,8 +89,8 @@ def history(times: int) -> dict[str, float]:
     for first in range(0, count, FILE_ROWS):
         write_deltalake(delta, sales(first, min(FILE_ROWS, count - first)), mode="append")
     house = pc.field("id") == ids(np.array([77]))[0]
-    feed = serving.TableReader(schema.HISTORY, loads.newest(snapshot.FEED_ROWS, FEED))
-    of_house = serving.TableReader(schema.HISTORY, loads.found_once(house, 1000))
+    feed = TableReader(schema.HISTORY, loads.newest(snapshot.FEED_ROWS, FEED))
+    of_house = TableReader(schema.HISTORY, loads.found_once(house, 1000))
     found = {"feed, first, ms": millis(feed.read, 1), "house, first, ms": millis(of_house.read, 1)}
     more = iter(range(5))
 

@@ -19,8 +19,7 @@ from pyspark.sql import SparkSession
 
 from jobs.houses import recompute, stream
 from jobs.houses.schema import AVERAGES, AVERAGES_BATCH, AVERAGES_BATCHES, DEAD_LETTERS, DOMAIN, HISTORY, SALES
-from lakehouse.audit import results
-from lakehouse.audit import run as audit
+from lakehouse.audit import results, run
 from lakehouse.errors import RefusedError
 from lakehouse.kafka import topics
 from lakehouse.ops.rebuild import rebuild
@@ -63,7 +62,7 @@ class Lake:
 
     def audit(self) -> Result:
         """The result of an audit now."""
-        return audit.audit("houses", self.broker)
+        return run.audit("houses", self.broker)
 
 
 def sale(number: int, seconds: float, **changes: Any) -> dict[str, Any]:
@@ -131,7 +130,7 @@ def test_a_lake_of_good_bad_late_resent_and_future_events_is_clean(lake: Lake) -
 
 def test_many_slices_say_the_same_as_one(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = lake.audit()
-    monkeypatch.setattr(audit, "SLICE", 37)
+    monkeypatch.setattr(run, "SLICE", 37)
     result = lake.audit()
     assert (result["clean"], result["views"]) == (True, whole["views"])
     counted = ("records", "history", "dead_letters", "from", "to", "without_record")

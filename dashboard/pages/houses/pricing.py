@@ -39,7 +39,7 @@ class ModelsView:
     @property
     def best(self) -> str | None:
         """The version with the smallest hold-out error of those ever published."""
-        return manifests.best(self.versions)
+        return manifests.best_version(self.versions)
 
 
 def metric(manifest: Mapping[str, Any], name: str) -> float | None:

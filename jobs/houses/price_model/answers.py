@@ -1,4 +1,4 @@
-"""The answer for a house: price, interval, contributions and comparable sales. No JVM: numpy and the standard library."""
+"""The answer for a house: price, interval, contributions and comparable sales. Without a JVM, by numpy."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -176,7 +176,7 @@ def _location(fit: Fit, facts: Mapping[str, Any], lacking: Sequence[str]) -> str
 
 
 def _comparables(fit: Fit, ids: Any, facts: Mapping[str, Any], nowhere: bool = False) -> list[Comparable]:
-    """The comparable sales with the largest weights for the house, the first of `ids`; `nowhere`: its place is unknown."""
+    """The comparable sales with the largest weights for the first of `ids`; `nowhere`: its place is unknown."""
     near, sold = comparables.neighbours(ids, facts, fit.basis), fit.basis.sold
     best = [at for at in np.argsort(-near.weights[0])[:SHOWN_COMPARABLES] if near.weights[0][at] > 0]
     sales = []

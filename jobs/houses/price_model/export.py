@@ -145,7 +145,7 @@ class KnownHouses:
 
 def load_houses(data: bytes, name: str = HOUSES) -> KnownHouses:
     """The houses of a version, from the bytes of its file. Raises DataError for other bytes."""
-    arrays: dict[str, Any] = safe_arrays.load(data, name)
+    arrays: dict[str, Any] = safe_arrays.load_arrays(data, name)
     if missing := sorted({"ids", "facts", "prices", "for_sale"} - {*arrays}):
         raise DataError(f"{name} has no {missing[0]}.", "Train again: `./spark-submit.sh jobs/houses/train.py`.")
     facts = dict(zip(FACTS, arrays["facts"], strict=True))

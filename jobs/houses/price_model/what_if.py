@@ -28,9 +28,7 @@ def parse(given: Mapping[str, str | Sequence[str]]) -> dict[str, float]:
 def checked_fact(name: str, number: float, given: object = None) -> float:
     """The number, when it is within the bounds of the fact. Raises UsageError."""
     if name not in FACTS:
-        raise UsageError(
-            f"{name[:40]} is not a fact of a house.", f"The facts that can be changed: {', '.join(FACTS)}."
-        )
+        raise UsageError(f"{name[:40]} is not a fact of a house.", f"Facts to change: {', '.join(FACTS)}.")
     low, high = FACTS[name].low, FACTS[name].high
     assert low is not None
     assert high is not None

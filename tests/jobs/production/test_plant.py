@@ -128,7 +128,7 @@ def test_a_topic_that_was_made_again_is_read_with_the_plant_of_today(conf: Path)
 def test_what_is_known_of_earlier_plants_is_not_passed_over_when_it_cannot_be_read(conf: Path) -> None:
     changed(conf)
     (settings().lake / "production/_plants.json").write_text("{")
-    with pytest.raises(LakeError, match="bring it back from a backup"):
+    with pytest.raises(LakeError, match="restore it from a backup"):
         of_lake()
 
 

@@ -130,7 +130,7 @@ def locked(data: bytes) -> bytes:
 def test_arrays_come_back_as_they_were() -> None:
     buffer = io.BytesIO()
     np.savez_compressed(buffer, ids=np.array(["a", "bc"]), prices=np.array([1.5, np.nan]))
-    found = safe_arrays.load(buffer.getvalue(), "houses.npz")
+    found = safe_arrays.load_arrays(buffer.getvalue(), "houses.npz")
     assert found["ids"].tolist() == ["a", "bc"]
     assert np.array_equal(found["prices"], [1.5, np.nan], equal_nan=True)
 
@@ -143,7 +143,7 @@ def test_arrays_come_back_as_they_were() -> None:
         (packed(ids=pickle.dumps(Runs())), "is not a readable \\.npz file"),
         (packed(ids=member(np.zeros(3), descr="|O")), "has Python objects in ids.npy"),
         (packed(ids=member(np.zeros(3), shape=(10**12,))), "has 152 bytes in ids.npy; its header says 8,000,000,0"),
-        (packed(ids=member(np.zeros(3), shape=(2,))), "its header says"),
+        (packed(ids=member(np.zeros(3), shape=(2,))), "has 152 bytes in ids.npy; its header says 144"),
         (spoilt(packed(ids=member(np.arange(1000.0)))), "is not a readable \\.npz file"),
         (locked(packed(ids=member(np.zeros(3)))), "is not a readable \\.npz file"),
     ],
@@ -151,7 +151,7 @@ def test_arrays_come_back_as_they_were() -> None:
 )
 def test_what_is_no_file_of_arrays_is_refused(data: bytes, sentence: str) -> None:
     with pytest.raises(DataError, match=rf"houses\.npz {sentence}"):
-        safe_arrays.load(data, "houses.npz")
+        safe_arrays.load_arrays(data, "houses.npz")
     assert not Path("/tmp/lake-was-here").exists()
 
 
@@ -162,9 +162,9 @@ def test_a_bomb_is_refused_before_it_is_unpacked(monkeypatch: pytest.MonkeyPatch
     tracemalloc.start()
     try:
         with pytest.raises(
-            DataError, match=r"houses\.npz would unpack to 67,108,\d+ bytes; at most 16,777,216 are taken"
+            DataError, match=r"houses\.npz would unpack to 67,108,\d+ bytes; at most 16,777,216 are allowed"
         ):
-            safe_arrays.load(bomb, "houses.npz")
+            safe_arrays.load_arrays(bomb, "houses.npz")
         assert tracemalloc.get_traced_memory()[1] < 8 * 1024 * 1024
     finally:
         tracemalloc.stop()
@@ -176,7 +176,7 @@ def test_a_bomb_that_lies_about_its_size_is_refused(monkeypatch: pytest.MonkeyPa
     size = (1024 * 1024 + 128).to_bytes(4, "little")
     assert honest.count(size) >= 1
     with pytest.raises(DataError, match=r"houses\.npz"):
-        safe_arrays.load(honest.replace(size, (128).to_bytes(4, "little")), "houses.npz")
+        safe_arrays.load_arrays(honest.replace(size, (128).to_bytes(4, "little")), "houses.npz")
 
 
 def test_a_file_is_read_once_and_held_to_its_checksum(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -293,8 +293,8 @@ def test_a_reader_never_sees_half_a_registry(registry: Registry) -> None:
 def test_the_best_is_the_published_one_with_the_lowest_error() -> None:
     rows = [("v0001", "published", 0.14), ("v0002", "published", 0.13), ("v0003", "refused", 0.1), ("v0004", "x", None)]
     found = [{"version": name, "outcome": outcome, "metrics": {"mape": mape}} for name, outcome, mape in rows]
-    assert manifests.best(found) == "v0002"
-    assert manifests.best([{"version": "v0001", "outcome": "damaged"}]) is None
+    assert manifests.best_version(found) == "v0002"
+    assert manifests.best_version([{"version": "v0001", "outcome": "damaged"}]) is None
 
 
 def test_domains_with_models_are_found(registry: Registry) -> None:

@@ -142,7 +142,7 @@ def test_rows_of_a_damaged_commit_are_read_again(content: bytes) -> None:
     broken.write_bytes(content)
     done = rebuild.rebuild("line.events", False)
     assert any(f"{broken}.damaged" in line for line in done)
-    assert commit_files.damage(EVENTS.path) == ""
+    assert commit_files.find_damage(EVENTS.path) == ""
     assert sorted(table_io.read(EVENTS, ["offset"])["offset"].to_pylist()) == [0, 2, 3]
     assert (begun().starts, begun().held_until) == ({0: 1, 1: 1}, {0: 4})
 

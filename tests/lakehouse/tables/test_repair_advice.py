@@ -65,7 +65,7 @@ def test_a_lost_or_damaged_file_is_brought_back_from_a_copy_or_the_topic(history
 def test_a_newer_protocol_is_no_damage(history: Path, protocol: dict[str, object]) -> None:
     file = commit(history, 3)
     file.write_text(file.read_text().rstrip() + "\n" + json.dumps({"protocol": protocol}) + "\n")
-    assert "a newer protocol; nothing is lost" in told(HISTORY)
+    assert "has raised its protocol; nothing is lost" in told(HISTORY)
 
 
 def test_a_view_is_begun_anew_and_a_batch_table_written_again(history: Path) -> None:
@@ -73,7 +73,7 @@ def test_a_view_is_begun_anew_and_a_batch_table_written_again(history: Path) -> 
         table_io.create(table)
         commit(table.path, 0).write_text("{ torn")
     assert "`lake rebuild houses.averages` reads" in told(AVERAGES)
-    assert f"move the folder {AVERAGES_BATCH.path} away: what a job computes" in told(AVERAGES_BATCH)
+    assert f"move the folder {AVERAGES_BATCH.path} away: `lake nightly` computes the table again" in told(AVERAGES_BATCH)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can try it as another user")
