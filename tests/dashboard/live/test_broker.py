@@ -71,6 +71,8 @@ def test_a_broker_whose_address_goes_away_between_two_looks_ends_no_watch(
 
     def ends(_: str) -> None:
         asked.append(0)
+        if len(asked) > 3:
+            raise SystemExit  # the end of the thread, which would read the settings of the tests that follow
         raise TimeoutError  # and then there is no embedded broker whose address could be asked
 
     monkeypatch.setattr(watch, "_ends", ends)
