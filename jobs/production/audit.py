@@ -20,8 +20,8 @@ from jobs.production import versions
 from jobs.production.plant import Plant, Rules, plant
 from jobs.production.schema import DEAD_LETTERS, DOMAIN, EVENTS, HISTORY, LINE, TIME, TOTALS
 from lakehouse.audit.contract import Audit, Decoded
-from lakehouse.audit.pinned import Pinned
-from lakehouse.audit.results import Findings
+from lakehouse.audit.pinned import TableVersion
+from lakehouse.audit.results import Findings, ViewResult
 from lakehouse.kafka.reader import Record
 from lakehouse.sinks import postgres
 from lakehouse.streaming import checkpoints
@@ -161,7 +161,7 @@ class Totals:
     def __init__(self) -> None:
         versions.check_day()
         self._plant = plant()
-        self._delta = Pinned(TOTALS)
+        self._delta = TableVersion(TOTALS)
         self._rows = _by_key(self._delta.read(list(TOTALS.columns)).to_pylist())
         checkpoint = checkpoints.path(DOMAIN.name, "totals")
         born = checkpoints.generation(checkpoint) if checkpoints.exists(checkpoint) else ""
@@ -187,7 +187,7 @@ class Totals:
                 self._first[unit, zone] = min(at, self._first.get((unit, zone), at))
                 self._last[unit] = max(at, self._last.get(unit, at))
 
-    def told(self, history: Pinned) -> list[dict[str, Any]]:
+    def check(self, history: TableVersion) -> list[ViewResult]:
         """What is off in either store."""
         retired = pc.starts_with(pc.field("topic"), f"{EVENTS.name}@")  # of a topic that was made again
         self._take(history.read(list(EVENT), retired))
@@ -248,8 +248,8 @@ def _name(key: tuple[str, str]) -> str:
     return " ".join(key)
 
 
-def _as_view(table: str, rows: int, findings: Findings) -> dict[str, Any]:
-    return {"table": table, "rows": rows, "note": "" if rows else "not written yet", "findings": findings.told()}
+def _as_view(table: str, rows: int, findings: Findings) -> ViewResult:
+    return ViewResult(table, rows, note="" if rows else "not written yet", findings=findings.to_list())
 
 
 AUDIT = Audit(

@@ -102,7 +102,7 @@ def _read() -> dict[int, int]:
         if planned := checkpoints.last_planned(checkpoint):
             found |= Counter({part: end for (topic, part), end in planned.ends.items() if topic == EVENTS.name})
         if begun := sidecar.read(checkpoint):  # of a checkpoint that a rebuild is to make
-            found |= Counter(begun.starts) | Counter(begun.held_until)
+            found |= Counter(begun.starts) | Counter(begun.stored_until)
     return dict(found)
 
 

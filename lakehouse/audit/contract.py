@@ -13,7 +13,8 @@ from lakehouse.errors import LakeError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from lakehouse.audit.pinned import Pinned
+    from lakehouse.audit.pinned import TableVersion
+    from lakehouse.audit.results import ViewResult
     from lakehouse.kafka.reader import Record
 
 
@@ -42,15 +43,17 @@ class Windows:
     values: Callable[[int, int], Mapping[str, Any]]
 
 
-class Counted(Protocol):
-    """A view of a domain's own kind, pinned when it is made: it takes valid events (`columns` of the history) slice by
-    slice, and tells its tables as an audit's result has them."""
+class ViewCheck(Protocol):
+    """A check of tables that are recomputed from the events. It pins its tables when it is made.
+
+    `add` takes valid events, `columns` of the history, slice by slice; `check` compares the tables with them.
+    """
 
     columns: tuple[str, ...]
 
     def add(self, partition: int, rows: "pa.Table") -> None: ...
 
-    def told(self, history: "Pinned") -> list[dict[str, Any]]: ...
+    def check(self, history: "TableVersion") -> "list[ViewResult]": ...
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ class Audit:
     dead_letters: "Table"
     decode: Callable[[int, Sequence["Record"]], Decoded]
     windows: tuple[Windows, ...] = ()
-    others: tuple[Callable[[], "Counted"], ...] = ()
+    others: tuple[Callable[[], "ViewCheck"], ...] = ()
 
 
 def audit(name: str) -> "Audit":

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from lakehouse.audit.contract import Windows
-from lakehouse.audit.pinned import Pinned
+from lakehouse.audit.pinned import TableVersion
 from lakehouse.audit.results import Findings
 
 Ints = npt.NDArray[np.int64]
@@ -165,7 +165,7 @@ def _name(declared: Windows, key: tuple[int, int]) -> str:
     return f"{datetime.fromtimestamp(key[0] / 1e6, UTC):%Y-%m-%d %H:%M:%S} {declared.group} {key[1]}"
 
 
-def distinct_sums(history: Pinned, declared: Windows, window: int, slide: int) -> Sums:
+def distinct_sums(history: TableVersion, declared: Windows, window: int, slide: int) -> Sums:
     """The sums over the first record of each event id: what the batch layer must hold.
 
     Two passes: the first finds ids that may be there twice, by a hash of 8 bytes each.
@@ -192,7 +192,7 @@ def distinct_sums(history: Pinned, declared: Windows, window: int, slide: int) -
     return sums
 
 
-def _repeated(history: Pinned, event_id: str) -> np.ndarray:
+def _repeated(history: TableVersion, event_id: str) -> np.ndarray:
     parts = [np.empty(0, dtype=np.uint64)]
     for rows in history.scan([event_id]):
         parts.append(_hashes(rows[event_id].drop_null()))

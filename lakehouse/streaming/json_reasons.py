@@ -73,8 +73,8 @@ def explained(reason: Column) -> Column:
 
     For bad records only, after they are filtered: its functions keep Spark from compiling a stage as one.
     """
-    told = F.when(reason.isin(NO_TEXT, NO_OBJECT), _form()).when(reason.endswith(": missing"), _envelope())
-    return F.coalesce(told, reason)
+    specific = F.when(reason.isin(NO_TEXT, NO_OBJECT), _form()).when(reason.endswith(": missing"), _envelope())
+    return F.coalesce(specific, reason)
 
 
 @functools.cache
