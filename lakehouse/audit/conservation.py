@@ -1,4 +1,4 @@
-"""Comparing what was on a topic with what the tables hold, for one range of a partition: pure functions."""
+"""Compares the records of a topic with the rows of its tables, for one range of a partition: pure functions."""
 
 from typing import NamedTuple
 

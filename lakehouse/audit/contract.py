@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 
 class Decoded(NamedTuple):
-    """What a domain's own decoder makes of some records of one partition: rows as the history must hold them, in the
-    order of their offsets, and the reason for each offset that is none."""
+    """What a domain's own decoder makes of records of one partition: the rows that the history must have, in the order
+    of their offsets, and the reason for each offset that has no row."""
 
     rows: "pa.Table"
     refused: dict[int, str]
@@ -73,7 +73,7 @@ class Audit:
 
 
 def audit(name: str) -> "Audit":
-    """What the domain declares in its audit.py. Raises LakeError when it brings none."""
+    """What the domain declares in its audit.py. Raises LakeError when it has none."""
     load(name)
     if name not in audited():
         raise LakeError(f"Domain {name} cannot be audited: there is no jobs/{name}/audit.py.", "See jobs/houses.")
@@ -82,7 +82,7 @@ def audit(name: str) -> "Audit":
 
 
 def audited() -> list[str]:
-    """Names of the domains that bring an audit.py."""
+    """Names of the domains that have an audit.py."""
     import jobs
 
     return [

@@ -1,4 +1,4 @@
-"""A domain's decoder at work, here or in processes of their own, and digests of what a dead letter must hold."""
+"""Decodes records by a domain's decoder, here or in other processes; digests of what a dead letter must contain."""
 
 import hashlib
 import os
@@ -25,7 +25,7 @@ class DecodedRecords:
 
 
 def decode_records(name: str, partition: int, records: Sequence[Record]) -> DecodedRecords:
-    """Decode by the domain's own decoder; refused records with a digest of what the dead letter must hold."""
+    """Decode by the domain's own decoder; refused records get a digest of what the dead letter must contain."""
     decoded = contract.audit(name).decode(partition, records)
     refused = {
         record.offset: (decoded.refused[record.offset], digest(record.millis * 1000, record.key, _kept(record.value)))
@@ -65,6 +65,6 @@ def digests(rows: pa.Table) -> Iterator[tuple[int, int, bytes]]:
 
 
 def helpers() -> ProcessPoolExecutor:
-    """Processes that decode, polite to the streams beside them."""
+    """Processes that decode, at a lower priority than the streams beside them."""
     count = max(1, min(4, os.cpu_count() or 1))
     return ProcessPoolExecutor(count, get_context("spawn"), initializer=os.nice, initargs=(5,))

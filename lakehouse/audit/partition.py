@@ -13,7 +13,7 @@ from lakehouse.audit.decode import DecodedRecords
 from lakehouse.audit.results import AuditedRange, Findings, PartitionResult
 from lakehouse.kafka.offset_ranges import OffsetArray, OffsetRange, OffsetRanges
 
-DeadLetter = tuple[int, bytes]  # its offset, and a digest of what it holds
+DeadLetter = tuple[int, bytes]  # its offset and a digest of its content
 
 
 @dataclass
@@ -46,10 +46,10 @@ class PartitionAudit:
         """Compare offsets that the topic no longer has: what was a record rests on earlier audits."""
         records = (coverage.audited_records(self.audited) & OffsetRanges([removed])).to_offsets()
         balance = balance_offsets(records, history, dead, removed.end)
-        self.findings.add("gone since the last audit", balance.lost[~self.accepted.holds(balance.lost)])
+        self.findings.add("gone since the last audit", balance.lost[~self.accepted.mask(balance.lost)])
         self.findings.add("twice", balance.doubled)
         read = coverage.audited_offsets(self.audited)
-        self.findings.add("not a record of the topic", balance.foreign[read.holds(balance.foreign)])
+        self.findings.add("not a record of the topic", balance.foreign[read.mask(balance.foreign)])
 
     def check_retained(
         self, slice_: OffsetRange, decoded: DecodedRecords, rows: pa.Table, letters: Sequence[DeadLetter]

@@ -17,7 +17,7 @@ from lakehouse.streaming.batch import describe_batch, offsets_log
 
 
 class AveragesCheck:
-    """The rows of a table of averages; made before the topic's end is asked for."""
+    """Compares a table of averages with the events; make it before you ask for the topic's end."""
 
     def __init__(self, domain: str, declared: Windows, topic: str) -> None:
         self._declared = declared
@@ -41,15 +41,15 @@ class AveragesCheck:
         return {checkpoints.generation(self._checkpoint)} if (self._checkpoint / "metadata").exists() else set()
 
     def _unlogged(self, log: pa.Table, generation: str, last: int | None) -> pa.Table:
-        """The batch that is in the table and not yet in the log, from the checkpoint: Spark wrote it there first."""
-        none = self._declared.batch_log.arrow_schema.empty_table()
+        """The batch that is in the table but not yet in the log, from the checkpoint: Spark wrote it there first."""
+        empty = self._declared.batch_log.arrow_schema.empty_table()
         logged = zip(log["generation"].to_pylist(), log["batch_id"].to_pylist(), strict=True)
         if last is None or generation not in self._current() or (generation, last) in set(logged):
-            return none
+            return empty
         if not (self._checkpoint / "offsets" / str(last)).exists():
-            return none
+            return empty
         rows = offsets_log(describe_batch(self._checkpoint, last))
-        return pa.Table.from_pylist(rows, schema=none.schema)
+        return pa.Table.from_pylist(rows, schema=empty.schema)
 
     def add(self, partition: int, rows: pa.Table) -> None:
         """Count valid rows of a partition."""

@@ -100,7 +100,7 @@ class OffsetRanges:
         """The offsets from `start` to `end` (exclusive) that are not in it."""
         return OffsetRanges.of(start, end) - self
 
-    def holds(self, offsets: OffsetArray) -> npt.NDArray[np.bool_]:
+    def mask(self, offsets: OffsetArray) -> npt.NDArray[np.bool_]:
         """For each of the offsets, in any order, whether it is in it."""
         if not self.ranges:
             return np.zeros(len(offsets), dtype=bool)
@@ -115,4 +115,4 @@ PartitionRanges = dict[tuple[str, int], OffsetRanges]  # by topic and partition
 
 def in_words(ranges: PartitionRanges) -> str:
     """Each range with its topic and partition, for a sentence."""
-    return ", ".join(f"{topic}[{partition}] {each}" for (topic, partition), found in ranges.items() for each in found)
+    return ", ".join(f"{topic}[{partition}] {each}" for (topic, partition), parts in ranges.items() for each in parts)

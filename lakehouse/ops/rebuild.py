@@ -80,7 +80,7 @@ def _broker() -> Iterator[str]:
 
 
 def _mend(table: Table, keep: bool) -> list[str]:
-    if not keep or not table_io.exists(table):  # a view is dropped as a whole
+    if not keep or not table_io.exists(table):  # a view is dropped later
         return []
     aside = commit_files.mend(table.path) if commit_files.damage(table.path) else []
     if again := commit_files.damage(table.path):

@@ -1,4 +1,4 @@
-"""A micro-batch as its checkpoint plans it: offsets, watermark, and the name that its writes are known by."""
+"""A micro-batch as its checkpoint plans it: offsets, watermark, and the name of its writes in Delta's log."""
 
 import functools
 from collections.abc import Sequence
@@ -15,16 +15,16 @@ from lakehouse.tables.table_io import Table
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-# Of a dead letter's value: larger than any that may be sent as it is, so packed to a fraction; its start is kept.
+# How much of a value a dead letter keeps. A larger one can only have been sent compressed.
 KEPT_BYTES = 4 * 1024 * 1024
 CUT = "value larger than 4 MB once unpacked, only its start is kept"
 
 
 @dataclass(frozen=True)
 class Batch:
-    """A micro-batch of a query: which offsets it reads, with which watermark, and the id its writes are known by.
+    """A micro-batch of a query: which offsets it reads, with which watermark, and the id of its writes.
 
-    Records below `stored_until` may be in the tables already: a rebuild lets some be read again.
+    Records below `stored_until` may be in the tables already: after a rebuild some are read again.
     """
 
     generation: str
@@ -67,7 +67,7 @@ def describe_batch(checkpoint: Path, batch_id: int) -> Batch:
 
 
 def without_stored(frame: "DataFrame", batch: Batch, stores: Sequence[Table]) -> "DataFrame":
-    """The batch's rows less those whose coordinates a table of records has already, after a rebuild."""
+    """The batch's rows without those that a table of records has already: after a rebuild some are read again."""
     if not batch.reads_again:
         return frame
     where = ["topic", "partition", "offset"]

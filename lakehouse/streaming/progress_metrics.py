@@ -160,7 +160,7 @@ class History:
             with file.open("rb") as lines:
                 lines.seek(self._offset)
                 chunk = lines.read()
-            whole = chunk[: chunk.rfind(b"\n") + 1]  # the last line may still be under way
+            whole = chunk[: chunk.rfind(b"\n") + 1]  # the last line may be half written
             self._offset += len(whole)
             yield from _parsed(whole)
 
@@ -183,15 +183,15 @@ class History:
 
 
 def _parsed(lines: bytes) -> Iterator[dict[str, Any]]:
-    """Samples of whole lines; a line that was torn by a kill is left out."""
+    """Samples of whole lines; a line that a kill has cut off is left out."""
     for line in lines.splitlines():
         try:
-            found = json.loads(line)
+            sample = json.loads(line)
         except ValueError:
             continue
         if (
-            isinstance(found, dict)
-            and "at" in found
-            and all(isinstance(value, int | float) for value in found.values())
+            isinstance(sample, dict)
+            and "at" in sample
+            and all(isinstance(value, int | float) for value in sample.values())
         ):
-            yield found
+            yield sample

@@ -72,7 +72,7 @@ def _for_first_start(start: Start) -> Sidecar:
 
 
 def _for_new_checkpoint(start: Start, before: Sidecar | None) -> Sidecar:
-    """The sidecar of a checkpoint that is yet to be made: a first start, or the one after a rebuild."""
+    """The sidecar for a checkpoint that does not exist yet: at a first start, or after a rebuild."""
     if not (filled := [table.name for table in start.stores.tables if holds_records(table)]):
         return _for_first_start(start)
     if before is None or before.generation or not before.starts:
@@ -85,12 +85,12 @@ def _for_new_checkpoint(start: Start, before: Sidecar | None) -> Sidecar:
 
 
 def refuse_foreign_checkpoint(start: Start, before: Sidecar | None) -> None:
-    """Refuse a checkpoint that did not write what the tables hold."""
+    """Refuse a checkpoint that did not write the tables."""
     generation = checkpoints.generation(start.checkpoint)
     if before and before.generation and before.generation != generation:
         raise start.refuse(
-            f"its checkpoint {start.checkpoint} is another one (generation {generation}) than the one that it has been "
-            f"running with ({before.generation})"
+            f"its checkpoint {start.checkpoint} is another one (generation {generation}) than it was "
+            f"({before.generation})"
         )
     planned, done = checkpoints.last_planned(start.checkpoint), checkpoints.last_committed(start.checkpoint)
     app_id = checkpoints.app_id(generation, start.query)
@@ -126,18 +126,18 @@ def refuse_unreadable_topic(start: Start, current: Sidecar) -> None:
     """Refuse when the broker no longer has the records that come next, or has fewer than were read."""
     name = start.topic.name
     planned, done = checkpoints.last_planned(start.checkpoint), checkpoints.last_committed(start.checkpoint)
-    begun = {(name, partition): offset for partition, offset in current.starts.items()}
-    following = begun | _ends(done)
-    taken = {
+    starts = {(name, partition): offset for partition, offset in current.starts.items()}
+    following = starts | _ends(done)
+    removed = {
         (name, partition): OffsetRanges.of(following.get((name, partition), first), first)
         for partition, first in start.topic.starts.items()
     }
-    if any(taken.values()):
+    if any(removed.values()):
         raise start.refuse(
-            f"retention has removed records that it has not read: {in_words(taken)}",
+            f"retention has removed records that it has not read: {in_words(removed)}",
             options=" --accept-loss" if start.stores.records else "",
         )
-    read = begun | _ends(planned)
+    read = starts | _ends(planned)
     short = [
         f"{topic}[{partition}] ends at {start.topic.ends.get(partition, 0):,} and was read up to {offset:,}"
         for (topic, partition), offset in sorted(read.items())
@@ -155,7 +155,7 @@ def _ends(plan: BatchPlan | None) -> checkpoints.Offsets:
 
 
 def holds_records(table: Table) -> bool:
-    """Whether the table has rows that came from a topic: those of a table of records have an offset."""
+    """Whether the table has rows that came from a topic; in a table of records those have an offset."""
     if not table_io.exists(table):
         return False
     files = pa.table(DeltaTable(table.path).get_add_actions(flatten=True))

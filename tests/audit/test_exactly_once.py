@@ -136,7 +136,7 @@ def test_a_topic_made_again_is_refused_and_its_old_rows_are_kept_apart(
 
     def in_this_session(_script: str, *options: str) -> None:
         *paths, _, topic, _, name = options
-        rename_topic.retire(spark, [Path(path) for path in paths], topic, name)
+        rename_topic.rename_topic(spark, [Path(path) for path in paths], topic, name)
 
     monkeypatch.setattr("lakehouse.ops.rebuild._run", in_this_session)
     rebuild("houses.history", True)

@@ -44,7 +44,7 @@ def test_length_membership_and_gaps_are_those_of_sets(pairs: list[tuple[int, int
     assert (start in ranges) == (start in offsets)
     assert as_set(ranges.gaps(start, end)) == set(range(start, end)) - offsets
     every = np.arange(60, -1, -1)
-    assert ranges.holds(every).tolist() == [offset in offsets for offset in every.tolist()]
+    assert ranges.mask(every).tolist() == [offset in offsets for offset in every.tolist()]
 
 
 @settings(deadline=None)
