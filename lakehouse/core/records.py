@@ -7,6 +7,8 @@ import functools
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+from pydantic import TypeAdapter
+
 from lakehouse.errors import RefusedError
 
 Record = TypeVar("Record")
@@ -38,6 +40,4 @@ def check_format(values: Mapping[str, Any], newest: int, what: str) -> int:
 
 @functools.cache
 def _adapter(kind: type[Any]) -> Any:
-    from pydantic import TypeAdapter  # here: what reads no record need not wait for it
-
     return TypeAdapter(kind)

@@ -26,7 +26,7 @@ def main(
     name: Annotated[str, typer.Option(help="The name they get.")],
 ) -> None:
     """Rename a topic in the rows of tables."""
-    spark = spark_session("retire")
+    spark = spark_session("rename_topic")
     rename_topic(spark, tables, topic, name)
     stop_jvm(spark)
 

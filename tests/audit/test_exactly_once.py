@@ -1,4 +1,4 @@
-"""Both queries failed at every point of every batch, and begun anew after every loss."""
+"""Both queries failed at every point of every batch, and rebuilt after every loss."""
 
 import shutil
 from collections.abc import Callable
