@@ -131,7 +131,7 @@ class HealthWatch:
             tables=self._read_tables(topics),
             processes=processes,
             spark_uis=_spark_uis(domains),
-            audits={domain.name: found for domain in domains if (found := results.last(domain.name))},
+            audits=results.last_of(domain.name for domain in domains),
         )
         self.view = replace(view, stamps={part: self._stamp(part, view) for part in PARTS})
         return self.view

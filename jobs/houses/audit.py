@@ -1,7 +1,7 @@
 """What `lake audit houses` needs: a decoder of its own, and what the averages are made of.
 
 Nearly every record is plain: the fields of the producer, each of its usual type and within its bounds. Those are
-decoded in columns. A record that is not proven plain is decided by audit_rules.py, one at a time.
+decoded in columns. Every other record goes through audit_rules.py, one at a time.
 """
 
 import json
@@ -42,7 +42,7 @@ class _OddError(Exception):
 
 
 def decode(partition: int, records: Sequence[Record]) -> Decoded:
-    """The records' sales as HISTORY holds them, and why the others are none."""
+    """The records' sales as rows of HISTORY, and why the others are none."""
     groups: dict[tuple[str, ...], list[int]] = defaultdict(list)
     read: list[Any] = [None] * len(records)
     odd: list[int] = []
@@ -64,7 +64,7 @@ def decode(partition: int, records: Sequence[Record]) -> Decoded:
 
 
 def _object(value: bytes | None) -> dict[str, Any] | None:
-    """The value as a JSON object; None where it may be none."""
+    """The value as a JSON object; None where it is not surely one."""
     if value is None or not value.startswith(b"{") or not value.endswith(b"}"):
         return None
     try:
@@ -87,20 +87,20 @@ def _plain(
     recorded = np.array([record.millis for record in records], dtype=np.int64) * 1000
     try:
         ok = _no_name_twice(given, records)
-        made: Columns = {
+        columns: Columns = {
             "id": _texts(given, "id", ok, PLAIN_ID),
             "event_id": _texts(given, "event_id", ok, r"^.{1,99}$"),
         }
         for name in audit_rules.NUMBERS:
-            made[name] = _numbers(given, name, ok)
+            columns[name] = _numbers(given, name, ok)
         for name in audit_rules.TIMES:
-            made[name] = _times(given, name, ok)
+            columns[name] = _times(given, name, ok)
     except (_OddError, OverflowError, UnicodeEncodeError, ValueError):
         return HISTORY.arrow_schema.empty_table(), everyone
-    sold = made["sold_at"]
-    made["event_at"] = event_at = recorded if sold is None else sold
+    sold = columns["sold_at"]
+    columns["event_at"] = event_at = recorded if sold is None else sold
     ok &= (event_at >= audit_rules.YEAR_2000) & (event_at <= recorded + audit_rules.AHEAD)
-    table = _table(partition, made, [record.offset for record in records], recorded)
+    table = _table(partition, columns, [record.offset for record in records], recorded)
     return table.filter(pa.array(ok)), np.flatnonzero(~ok).tolist()
 
 
@@ -170,14 +170,14 @@ def _one_by_one(partition: int, records: list[Record]) -> tuple[pa.Table, dict[i
             sales.append((audit_rules.sale(record.value, record.millis * 1000), record))
         except audit_rules.NoSale as reason:
             refused[record.offset] = str(reason)
-    made = {name: [sale[name] for sale, _ in sales] for name in HISTORY.columns if sales and name in sales[0][0]}
+    columns = {name: [sale[name] for sale, _ in sales] for name in HISTORY.columns if sales and name in sales[0][0]}
     recorded = [record.millis * 1000 for _, record in sales]
-    return _table(partition, made, [record.offset for _, record in sales], recorded), refused
+    return _table(partition, columns, [record.offset for _, record in sales], recorded), refused
 
 
-def _table(partition: int, made: Columns, offsets: Sequence[int], recorded: Sequence[int] | Any) -> pa.Table:
+def _table(partition: int, given: Columns, offsets: Sequence[int], recorded: Sequence[int] | Any) -> pa.Table:
     count = len(offsets)
-    known = {**made, "partition": [partition] * count, "offset": offsets, "recorded_at": recorded}
+    known = {**given, "partition": [partition] * count, "offset": offsets, "recorded_at": recorded}
     known |= {"source": ["stream"] * count, "topic": [SALES.name] * count}
     columns = [_array(known.get(column.name), column.type, count) for column in HISTORY.arrow_schema]
     return pa.table(columns, schema=HISTORY.arrow_schema)

@@ -86,22 +86,22 @@ def sale(value: bytes | None, recorded_at: int) -> Sale:
     if len(value) > LARGEST_VALUE:
         _refuse("too large")
     raw = _object(value)
-    found: Sale = {"id": _house_id(_id(raw, "id"))}
+    event: Sale = {"id": _house_id(_id(raw, "id"))}
     for name in NUMBERS:
-        found[name] = _number(name, raw.get(name, "null"))
+        event[name] = _number(name, raw.get(name, "null"))
     for name in TIMES:
-        found[name] = _time(name, raw.get(name, "null"))
-    found["event_id"] = _text(_id(raw, "event_id"))
-    if found["event_id"] is not None and not 1 <= len(found["event_id"]) <= 128:
+        event[name] = _time(name, raw.get(name, "null"))
+    event["event_id"] = _text(_id(raw, "event_id"))
+    if event["event_id"] is not None and not 1 <= len(event["event_id"]) <= 128:
         _refuse("event_id: length")
-    found["event_at"] = recorded_at if found["sold_at"] is None else found["sold_at"]
-    if not YEAR_2000 <= found["event_at"] <= recorded_at + AHEAD:
+    event["event_at"] = recorded_at if event["sold_at"] is None else event["sold_at"]
+    if not YEAR_2000 <= event["event_at"] <= recorded_at + AHEAD:
         _refuse("event time out of bounds")
-    return found
+    return event
 
 
 def _object(value: bytes) -> dict[str, str]:
-    """Names and raw values of the object that the bytes are; of a name that is there twice the last counts."""
+    """Names and raw values of the object that the bytes are; of a name that stands there twice the last counts."""
     before = sys.getrecursionlimit()
     sys.setrecursionlimit(max(before, 4 * DEEPEST))
     try:
@@ -148,8 +148,8 @@ def _check(name: str, raw: str) -> None:
 
 
 def _skip(text: str, at: int) -> int:
-    found = _BLANK.match(text, at)
-    return found.end() if found else at
+    blank = _BLANK.match(text, at)
+    return blank.end() if blank else at
 
 
 def _after(text: str, at: int, expected: str) -> int:
@@ -159,7 +159,7 @@ def _after(text: str, at: int, expected: str) -> int:
 
 
 def _text(raw: str) -> str | None:
-    """A text; what is none stands as Spark writes it out again, null is None."""
+    """The value as a text: other kinds as Spark writes them out again, null as None."""
     value = json.loads(raw)
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode()
@@ -180,7 +180,7 @@ def _as_java(value: float) -> str:
 
 
 def _id(raw: dict[str, str], name: str) -> str:
-    """The raw id. As a number with a fraction or an exponent it might be another once it is stored, so it is none."""
+    """The raw id. A number with a fraction or an exponent is refused: stored, it might be another id."""
     value = raw.get(name, "null")
     if value[0] in "[{" or (value[0] != '"' and _FRACTION.search(value)):
         _refuse(f"{name}: neither a text nor a whole number")
@@ -224,12 +224,12 @@ def _time(name: str, raw: str) -> int | None:
     text = _text(raw)
     if text is None:
         return None
-    found = _TIME.fullmatch(text)
+    parts = _TIME.fullmatch(text)
     try:
         if _MILLIS.fullmatch(text):
             micros = int(text) * 1000
         else:
-            micros = _micros(*found.groups()) if found else int(_refuse(f"{name}: not a time"))
+            micros = _micros(*parts.groups()) if parts else int(_refuse(f"{name}: not a time"))
     except ValueError:
         raise NoSale(f"{name}: not a time") from None
     return micros if YEAR_1900 <= micros <= YEAR_2200 else int(_refuse(f"{name}: too far away"))

@@ -20,8 +20,8 @@ from jobs.production import versions
 from jobs.production.plant import Plant, Rules, plant
 from jobs.production.schema import DEAD_LETTERS, DOMAIN, EVENTS, HISTORY, LINE, TIME, TOTALS
 from lakehouse.audit.contract import Audit, Decoded
-from lakehouse.audit.pinned import Pinned
-from lakehouse.audit.results import Findings
+from lakehouse.audit.pinned import TableVersion
+from lakehouse.audit.results import Findings, ViewResult
 from lakehouse.kafka.reader import Record
 from lakehouse.sinks import postgres
 from lakehouse.streaming import checkpoints
@@ -53,13 +53,13 @@ def event(record: Record, rules: Rules) -> dict[str, Any]:
     at = _time(_text(raw.get(TIME)) or _refuse("no time"))
     if at < datetime(2000, 1, 1, tzinfo=UTC) or at > recorded + AHEAD:
         _refuse("time out of bounds")
-    found = {"kind": kind, "unit_id": _id(raw, "qls_unit_id"), "event_at": at}
-    found["collection_point_id"] = point = _id(raw, "collection_point_id")
+    fields = {"kind": kind, "unit_id": _id(raw, "qls_unit_id"), "event_at": at}
+    fields["collection_point_id"] = point = _id(raw, "collection_point_id")
     of_defect = kind == "defect"
-    found["zone_id"] = _zone(raw, "zone_id", rules, point if of_defect else None)
-    found["concern_id"] = _id(raw, "concern_id") if of_defect else None
-    found["zone_charged_id"] = _zone(raw, "zone_charged_id", rules) if of_defect else None
-    return found
+    fields["zone_id"] = _zone(raw, "zone_id", rules, point if of_defect else None)
+    fields["concern_id"] = _id(raw, "concern_id") if of_defect else None
+    fields["zone_charged_id"] = _zone(raw, "zone_charged_id", rules) if of_defect else None
+    return fields
 
 
 def _kind(key: bytes, rules: Rules) -> str:
@@ -85,12 +85,12 @@ def _object(value: bytes) -> dict[str, Any]:
     try:
         text = value.removeprefix(b"\xef\xbb\xbf").decode()
         hook = _whole if "\\u" in text else None
-        found = json.loads(
+        event = json.loads(
             text, parse_constant=_refuse, parse_float=_Fraction, parse_int=_integer, object_pairs_hook=hook
         )
     except (ValueError, RecursionError):
         raise NoEvent("not JSON") from None
-    return found if isinstance(found, dict) else dict(_refuse("not one object"))
+    return event if isinstance(event, dict) else dict(_refuse("not one object"))
 
 
 def _whole(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -134,14 +134,14 @@ def _time(text: str) -> datetime:
         if not _TIME.fullmatch(text):
             _refuse("not a time")
         whole, fraction, rest = (*re.split(r"(\.\d+)", text), "", "")[:3]
-        found = datetime.fromisoformat(whole + fraction[:7].ljust(7, "0") + rest if fraction else text)
+        moment = datetime.fromisoformat(whole + fraction[:7].ljust(7, "0") + rest if fraction else text)
     except (ValueError, OverflowError):
         raise NoEvent("not a time") from None
-    return found.replace(tzinfo=found.tzinfo or UTC).astimezone(UTC)
+    return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
 
 
 def decode(partition: int, records: Sequence[Record]) -> Decoded:
-    """The records' events as HISTORY holds them, and why the others are none."""
+    """The records' events as rows of HISTORY, and why the others are none."""
     rows, refused, known = [], {}, versions.of_lake()
     for record in records:
         place = {"topic": EVENTS.name, "partition": partition, "offset": record.offset}
@@ -161,7 +161,7 @@ class Totals:
     def __init__(self) -> None:
         versions.check_day()
         self._plant = plant()
-        self._delta = Pinned(TOTALS)
+        self._delta = TableVersion(TOTALS)
         self._rows = _by_key(self._delta.read(list(TOTALS.columns)).to_pylist())
         checkpoint = checkpoints.path(DOMAIN.name, "totals")
         born = checkpoints.generation(checkpoint) if checkpoints.exists(checkpoint) else ""
@@ -187,17 +187,17 @@ class Totals:
                 self._first[unit, zone] = min(at, self._first.get((unit, zone), at))
                 self._last[unit] = max(at, self._last.get(unit, at))
 
-    def told(self, history: Pinned) -> list[dict[str, Any]]:
+    def check(self, history: TableVersion) -> list[ViewResult]:
         """What is off in either store."""
         retired = pc.starts_with(pc.field("topic"), f"{EVENTS.name}@")  # of a topic that was made again
         self._take(history.read(list(EVENT), retired))
         findings, expected = Findings(), self._expected()
         for key in sorted({*expected, *self._rows}):
             row, wanted = self._rows.get(key), expected.get(key, (0, 0, 0, 0))
-            found = (0, 0, 0, 0) if row is None else _counts(row)
-            findings.add("total differs", [_name(key)] if found != wanted else [], f"{found}, the topic gives {wanted}")
-        delta = _as_view(TOTALS.name, len(self._rows), findings)
-        return [delta, _as_view(f"{TOTALS.name} in PostgreSQL", len(self._stored), self._compared())]
+            total = (0, 0, 0, 0) if row is None else _counts(row)
+            findings.add("total differs", [_name(key)] if total != wanted else [], f"{total}, the topic gives {wanted}")
+        delta = _result(TOTALS.name, len(self._rows), findings)
+        return [delta, _result(f"{TOTALS.name} in PostgreSQL", len(self._stored), self._compared())]
 
     def _compared(self) -> Findings:
         """PostgreSQL against Delta; a row that PostgreSQL has changed since is left for the next audit."""
@@ -211,11 +211,11 @@ class Totals:
         return findings
 
     def _expected(self) -> dict[tuple[str, str], tuple[int, ...]]:
-        found = Counter((one[0], one[1]) for one in self._defects)
+        found_in = Counter((one[0], one[1]) for one in self._defects)
         charged = Counter((one[0], one[2]) for one in self._defects)
         of_unit = Counter(one[0] for one in self._defects)
         cells: dict[tuple[str, str], list[int]] = {}
-        units = [(zone, at, found[unit, zone], charged[unit, zone]) for (unit, zone), at in self._first.items()]
+        units = [(zone, at, found_in[unit, zone], charged[unit, zone]) for (unit, zone), at in self._first.items()]
         line = [(LINE, at, of_unit[unit], of_unit[unit]) for unit, at in self._last.items()]
         for zone, at, here, caused in (*units, *line):
             cell = cells.setdefault((day_of(at, self._plant).isoformat(), zone), [0, 0, 0, 0])
@@ -227,10 +227,10 @@ class Totals:
 def day_of(at: datetime, of: Plant) -> date:
     """The production day of an instant: the newest that had begun."""
     zone, starts = ZoneInfo(of.time_zone), time.fromisoformat(of.day_starts)
-    found = at.astimezone(zone).date() + timedelta(days=1)
-    while datetime.combine(found, starts, zone).astimezone(UTC) > at:
-        found -= timedelta(days=1)
-    return found
+    day = at.astimezone(zone).date() + timedelta(days=1)
+    while datetime.combine(day, starts, zone).astimezone(UTC) > at:
+        day -= timedelta(days=1)
+    return day
 
 
 _SAME = tuple(name for name in TOTALS.columns if name != "updated_at")
@@ -248,8 +248,8 @@ def _name(key: tuple[str, str]) -> str:
     return " ".join(key)
 
 
-def _as_view(table: str, rows: int, findings: Findings) -> dict[str, Any]:
-    return {"table": table, "rows": rows, "note": "" if rows else "not written yet", "findings": findings.told()}
+def _result(table: str, rows: int, findings: Findings) -> ViewResult:
+    return ViewResult(table, rows, note="" if rows else "not written yet", findings=findings.to_list())
 
 
 AUDIT = Audit(

@@ -102,7 +102,7 @@ def _read_ends() -> dict[int, int]:
         if planned := checkpoints.last_planned(checkpoint):
             ends |= Counter({part: end for (topic, part), end in planned.ends.items() if topic == EVENTS.name})
         if start := sidecar.read(checkpoint):  # of a checkpoint that a rebuild will create
-            ends |= Counter(start.starts) | Counter(start.held_until)
+            ends |= Counter(start.starts) | Counter(start.stored_until)
     return dict(ends)
 
 

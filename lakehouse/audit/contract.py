@@ -13,13 +13,14 @@ from lakehouse.errors import LakeError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from lakehouse.audit.pinned import Pinned
+    from lakehouse.audit.pinned import TableVersion
+    from lakehouse.audit.results import ViewResult
     from lakehouse.kafka.reader import Record
 
 
 class Decoded(NamedTuple):
-    """What a domain's own decoder makes of some records of one partition: rows as the history must hold them, in the
-    order of their offsets, and the reason for each offset that is none."""
+    """What a domain's own decoder makes of records of one partition: the rows that the history must have, in the order
+    of their offsets, and the reason for each offset that has no row."""
 
     rows: "pa.Table"
     refused: dict[int, str]
@@ -42,15 +43,17 @@ class Windows:
     values: Callable[[int, int], Mapping[str, Any]]
 
 
-class Counted(Protocol):
-    """A view of a domain's own kind, pinned when it is made: it takes valid events (`columns` of the history) slice by
-    slice, and tells its tables as an audit's result has them."""
+class ViewCheck(Protocol):
+    """A check of tables that are recomputed from the events. It pins its tables when it is made.
+
+    `add` takes valid events, `columns` of the history, slice by slice; `check` compares the tables with them.
+    """
 
     columns: tuple[str, ...]
 
     def add(self, partition: int, rows: "pa.Table") -> None: ...
 
-    def told(self, history: "Pinned") -> list[dict[str, Any]]: ...
+    def check(self, history: "TableVersion") -> "list[ViewResult]": ...
 
 
 @dataclass(frozen=True)
@@ -66,11 +69,11 @@ class Audit:
     dead_letters: "Table"
     decode: Callable[[int, Sequence["Record"]], Decoded]
     windows: tuple[Windows, ...] = ()
-    others: tuple[Callable[[], "Counted"], ...] = ()
+    others: tuple[Callable[[], "ViewCheck"], ...] = ()
 
 
 def audit(name: str) -> "Audit":
-    """What the domain declares in its audit.py. Raises LakeError when it brings none."""
+    """What the domain declares in its audit.py. Raises LakeError when it has none."""
     load(name)
     if name not in audited():
         raise LakeError(f"Domain {name} cannot be audited: there is no jobs/{name}/audit.py.", "See jobs/houses.")
@@ -79,7 +82,7 @@ def audit(name: str) -> "Audit":
 
 
 def audited() -> list[str]:
-    """Names of the domains that bring an audit.py."""
+    """Names of the domains that have an audit.py."""
     import jobs
 
     return [

@@ -1,4 +1,4 @@
-"""Pinned versions of Delta tables, read in slices: what an audit holds against the topic."""
+"""Pinned versions of Delta tables, read in slices: what an audit compares with the topic."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,13 +8,14 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from deltalake import DeltaTable
 
+from lakehouse.kafka.offset_ranges import OffsetRange
 from lakehouse.tables import table_io
 from lakehouse.tables.table_io import Table
 
 _INT96 = ds.ParquetReadOptions(coerce_int96_timestamp_unit="us")  # nanoseconds would end in 2262
 
 
-class Pinned:
+class TableVersion:
     """One version of a table; a table that does not exist has no rows and version -1."""
 
     def __init__(self, table: Table, version: int | None = None) -> None:
@@ -42,18 +43,18 @@ class Pinned:
         return self.delta.transaction_version(f"{generation}:{self.table.name}") if self.delta else None
 
 
-def within(topic: str, ranges: Mapping[int, tuple[int, int]]) -> pc.Expression:
+def within(topic: str, ranges: Mapping[int, OffsetRange]) -> pc.Expression:
     """Rows whose coordinates lie in the ranges (end exclusive)."""
-    found = pc.scalar(False)
+    either = pc.scalar(False)
     for partition, (start, end) in ranges.items():
         inside = (pc.field("offset") >= start) & (pc.field("offset") < end)
-        found = found | ((pc.field("partition") == partition) & inside)
-    return (pc.field("topic") == topic) & found
+        either = either | ((pc.field("partition") == partition) & inside)
+    return (pc.field("topic") == topic) & either
 
 
 def by_partition(rows: pa.Table) -> dict[int, pa.Table]:
     """The rows of each partition."""
-    found: dict[int, pa.Table] = defaultdict(lambda: rows.slice(0, 0))
+    parts: dict[int, pa.Table] = defaultdict(lambda: rows.slice(0, 0))
     for partition in pc.unique(rows["partition"]).to_pylist():
-        found[partition] = rows.filter(pc.equal(rows["partition"], partition))
-    return found
+        parts[partition] = rows.filter(pc.equal(rows["partition"], partition))
+    return parts

@@ -1,20 +1,21 @@
-"""What an audit finds, and the stored results that later ones rest on."""
+"""The result of an audit, how it is stored, and what it says in sentences."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Annotated, Any
 
-from lakehouse.core import files, run_state
+from pydantic import Field
+
+from lakehouse.core import files, records, run_state
+from lakehouse.errors import RefusedError
+from lakehouse.kafka.offset_ranges import OffsetArray
 from lakehouse.settings import settings
 
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
+FORMAT = 1
 SHOWN = 20  # offsets or keys named per finding; the rest is counted
-KEPT_GAPS = 10_000  # ranges without a record that are kept per partition
 
 
 @dataclass
@@ -23,7 +24,7 @@ class Finding:
 
     what: str
     count: int = 0
-    places: list[Any] = field(default_factory=list)
+    places: list[int | str] = field(default_factory=list)
     detail: str = ""
 
 
@@ -31,23 +32,88 @@ class Findings:
     """What is off in one place, gathered over many slices."""
 
     def __init__(self) -> None:
-        self._found: dict[str, Finding] = {}
+        self._by_name: dict[str, Finding] = {}
 
-    def add(self, what: str, places: "Sequence[Any] | npt.NDArray[np.int64]", detail: str = "") -> None:
+    def add(self, what: str, places: Sequence[Any] | OffsetArray, detail: str = "") -> None:
         """Count places under a name; no places are no finding."""
         if not len(places):
             return
-        found = self._found.setdefault(what, Finding(what, detail=detail))
-        found.count += len(places)
-        found.places += [_plain(place) for place in places[: SHOWN - len(found.places)]]
+        finding = self._by_name.setdefault(what, Finding(what, detail=detail))
+        finding.count += len(places)
+        finding.places += [_plain(place) for place in places[: SHOWN - len(finding.places)]]
 
-    def told(self) -> list[dict[str, Any]]:
-        """The findings as JSON has them."""
-        return [vars(found) for found in self._found.values()]
+    def to_list(self) -> list[Finding]:
+        """The findings in the order in which they came."""
+        return list(self._by_name.values())
 
 
-def _plain(place: Any) -> Any:
+def _plain(place: Any) -> int | str:
     return place if isinstance(place, str) else int(place)
+
+
+@dataclass(frozen=True)
+class AuditedRange:
+    """Offsets that an audit has read, when, and whether all was well; `gaps` are those of them without a record."""
+
+    start: Annotated[int, Field(alias="from")]
+    end: Annotated[int, Field(alias="to")]
+    at: str = ""
+    clean: bool = True
+    gaps: list[list[int]] | None = None
+
+
+@dataclass(frozen=True)
+class PartitionResult:
+    """What came out for a partition. Offsets below `start` are gone by retention.
+
+    `rests_on` are earlier audits that have read those, `covered` what later audits may rest on.
+    """
+
+    partition: int
+    start: Annotated[int, Field(alias="from")] = 0
+    end: Annotated[int, Field(alias="to")] = 0
+    read_to: int = 0
+    records: int = 0
+    history: int = 0
+    dead_letters: int = 0
+    waiting: int = 0
+    without_record: int = 0
+    rests_on: list[AuditedRange] = field(default_factory=list)
+    not_covered: list[list[int]] = field(default_factory=list)
+    covered: list[AuditedRange] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class ViewResult:
+    """What came out for a table that is recomputed from the events; the numbers are None where a table has none."""
+
+    table: str
+    rows: int
+    late: int | None = None
+    waiting: int | None = None
+    history_version: int | None = None
+    note: str = ""
+    findings: list[Finding] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class AuditResult:
+    """What one audit of one domain has found."""
+
+    domain: str
+    at: str
+    clean: bool
+    seconds: float
+    records: int = 0
+    topic: str = ""
+    topic_id: str = ""
+    partitions: list[PartitionResult] = field(default_factory=list)
+    views: list[ViewResult] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result as `lake audit --json` prints it."""
+        return records.to_dict(self)
 
 
 def folder(domain: str) -> Path:
@@ -55,56 +121,51 @@ def folder(domain: str) -> Path:
     return settings().lake / domain / "_audits"
 
 
-def store(domain: str, at: datetime, result: Mapping[str, Any]) -> Path:
+def store(domain: str, at: datetime, result: AuditResult) -> Path:
     """Keep an audit's result for good."""
     path = folder(domain) / f"{at:%Y%m%dT%H%M%S%f}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    files.replace_json(path, result)
+    files.replace_json(path, {"format": FORMAT, **result.to_dict()})
     return path
 
 
-def last(domain: str) -> dict[str, Any]:
-    """The result of the newest audit that can be read; empty when there is none."""
+def last(domain: str) -> AuditResult | None:
+    """The newest result that can be read. Raises RefusedError when a newer version wrote it."""
     for path in sorted(folder(domain).glob("*.json"), reverse=True):
-        if found := run_state.read_json(path):
-            return found
-    return {}
+        if values := run_state.read_json(path):
+            records.check_format(values, FORMAT, f"The audit result {path}")
+            try:
+                return records.from_dict(AuditResult, values)
+            except ValueError:  # not a result
+                continue
+    return None
 
 
-Ranges = list[dict[str, Any]]
+def last_of(domains: Iterable[str]) -> dict[str, AuditResult]:
+    """The newest result of each domain that has one, for a page: what a newer version wrote is left out."""
+    newest = {}
+    for domain in domains:
+        with suppress(RefusedError):
+            if result := last(domain):
+                newest[domain] = result
+    return newest
 
 
-def covered(earlier: Ranges, new: Mapping[str, Any], start: int) -> Ranges:
-    """Which audit speaks for which offsets of a partition: `new` for all it could read, earlier ones below `start`."""
-    kept = [{**one, "to": min(one["to"], start)} for one in earlier if one["from"] < min(one["to"], start)]
-    return [*kept, dict(new)] if new["from"] < new["to"] else kept
-
-
-def uncovered(ranges: Ranges, start: int) -> list[tuple[int, int]]:
-    """The offsets below `start` that no audit has read, as ranges with their end exclusive."""
-    at, open_ranges = 0, []
-    for one in sorted(ranges, key=lambda one: int(one["from"])):
-        if one["from"] > at:
-            open_ranges.append((at, min(one["from"], start)))
-        at = max(at, one["to"])
-    return [*open_ranges, (at, start)] if at < start else open_ranges
-
-
-def off(result: Mapping[str, Any]) -> Iterator[str]:
+def summary(result: AuditResult) -> Iterator[str]:
     """A line per finding, or one that says that all is well."""
-    if result["clean"]:
+    if result.clean:
         yield "Clean: each record is once in history or dead letters, and every average is what its events make it."
-    for part in result["partitions"]:
-        for finding in part["findings"]:
-            yield _line(f"{result['topic']} {part['partition']}, offsets", finding)
-    for view in result["views"]:
-        for finding in view["findings"]:
-            yield _line(view["table"], finding)
+    for part in result.partitions:
+        for finding in part.findings:
+            yield _line(f"{result.topic} {part.partition}, offsets", finding)
+    for view in result.views:
+        for finding in view.findings:
+            yield _line(view.table, finding)
 
 
-def _line(where: str, finding: Mapping[str, Any]) -> str:
+def _line(where: str, finding: Finding) -> str:
     """A finding as a sentence: where, how many, which, and what is wrong at the first."""
-    more = finding["count"] - len(finding["places"])
-    shown = ", ".join(str(place) for place in finding["places"]) + (f", and {more:,} more" if more else "")
-    detail = f" ({finding['detail']})" if finding["detail"] else ""
-    return f"OFF: {finding['count']:,} {finding['what']}: {where} {shown}{detail}"
+    more = finding.count - len(finding.places)
+    shown = ", ".join(str(place) for place in finding.places) + (f", and {more:,} more" if more else "")
+    detail = f" ({finding.detail})" if finding.detail else ""
+    return f"OFF: {finding.count:,} {finding.what}: {where} {shown}{detail}"

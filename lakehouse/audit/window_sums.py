@@ -1,4 +1,4 @@
-"""Averages per window again, from the events, in exact integers; and which events the batch log says came too late."""
+"""Recomputes averages per window from the events, in exact integers; the batch log says which events came too late."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from lakehouse.audit.contract import Windows
-from lakehouse.audit.pinned import Pinned
+from lakehouse.audit.pinned import TableVersion
 from lakehouse.audit.results import Findings
 
 Ints = npt.NDArray[np.int64]
@@ -44,8 +44,8 @@ def place(facts: pa.Table, window: int, slide: int, watermarks: Ints | None = No
 
 def add(sums: Sums, placed: pd.DataFrame) -> None:
     """Add placed events to the sums."""
-    found = placed.groupby(["start", "group"])["amount"].agg(["size", "sum"])
-    for key, count, total in zip(found.index, found["size"], found["sum"], strict=True):
+    cells = placed.groupby(["start", "group"])["amount"].agg(["size", "sum"])
+    for key, count, total in zip(cells.index, cells["size"], cells["sum"], strict=True):
         cell = sums.setdefault((int(key[0]), int(key[1])), [0, 0])
         cell[0] += int(count)
         cell[1] += int(total)
@@ -74,8 +74,8 @@ class BatchLog:
     def __init__(self, log: pa.Table, topic: str, last: Mapping[str, int | None]) -> None:
         frame = log.to_pandas()
         frame["mark"] = log["watermark"].cast(pa.int64()).to_pandas().fillna(NEVER).astype("int64")
-        begun = frame.groupby("generation")["committed_at"].max().sort_values()
-        self.generations: list[str] = [name for name in begun.index if last.get(name) is not None]
+        newest = frame.groupby("generation")["committed_at"].max().sort_values()
+        self.generations: list[str] = [name for name in newest.index if last.get(name) is not None]
         self.findings = Findings()
         self.last = {name: int(last[name] or 0) for name in self.generations}
         self._reads: dict[tuple[str, int], Read] = {}
@@ -85,8 +85,8 @@ class BatchLog:
 
     def read(self, generation: str, partition: int) -> Read:
         """The batches of the generation over the partition."""
-        none = np.empty(0, dtype=np.int64)
-        return self._reads.get((generation, partition), Read(none, none, none))
+        empty = np.empty(0, dtype=np.int64)
+        return self._reads.get((generation, partition), Read(empty, empty, empty))
 
     def _take(self, generation: str, rows: pd.DataFrame) -> None:
         marks = rows.groupby("batch_id")["mark"].max()
@@ -129,14 +129,14 @@ class Speed:
 
     def expected(self) -> Sums:
         """The sums by key: of the newest generation that has the key, since its row replaced the earlier ones."""
-        made: Sums = {}
+        sums: Sums = {}
         for generation in self.log.generations:
-            made |= self._sums[generation]
-        return made
+            sums |= self._sums[generation]
+        return sums
 
 
 def compare(declared: Windows, expected: Sums, rows: pa.Table, window: int, source: str) -> Findings:
-    """Hold a table's rows against the expected sums, each value with ==; `source` is what the sums were made from."""
+    """Compare a table's rows with the expected sums, each value with ==; `source` says what the sums were made from."""
     findings = Findings()
     left = {key: declared.values(*cell) for key, cell in expected.items()}
     seen = set()
@@ -165,11 +165,11 @@ def _name(declared: Windows, key: tuple[int, int]) -> str:
     return f"{datetime.fromtimestamp(key[0] / 1e6, UTC):%Y-%m-%d %H:%M:%S} {declared.group} {key[1]}"
 
 
-def distinct_sums(history: Pinned, declared: Windows, window: int, slide: int) -> Sums:
-    """The sums over the first record of each event id: what the batch layer must hold.
+def distinct_sums(history: TableVersion, declared: Windows, window: int, slide: int) -> Sums:
+    """The sums over the first record of each event id: what the batch layer must contain.
 
     Two passes: the first finds ids that may be there twice, by a hash of 8 bytes each.
-    The second looks at those closely.
+    The second compares those ids themselves.
     """
     repeated = _repeated(history, declared.event_id)
     sums: Sums = {}
@@ -192,12 +192,12 @@ def distinct_sums(history: Pinned, declared: Windows, window: int, slide: int) -
     return sums
 
 
-def _repeated(history: Pinned, event_id: str) -> np.ndarray:
+def _repeated(history: TableVersion, event_id: str) -> np.ndarray:
     parts = [np.empty(0, dtype=np.uint64)]
     for rows in history.scan([event_id]):
         parts.append(_hashes(rows[event_id].drop_null()))
-    found, times = np.unique(np.concatenate(parts), return_counts=True)
-    return found[times > 1]
+    hashes, times = np.unique(np.concatenate(parts), return_counts=True)
+    return hashes[times > 1]
 
 
 def _hashes(texts: pa.ChunkedArray) -> np.ndarray:

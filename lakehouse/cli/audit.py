@@ -1,12 +1,12 @@
 """`lake audit`: proves that no record of the topics is lost or doubled and that averages match their events."""
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lakehouse.audit import contract
-from lakehouse.audit.results import off
+from lakehouse.audit.results import AuditResult, PartitionResult, ViewResult, summary
 from lakehouse.cli.terminal import console, grid, print_json
 from lakehouse.contract import discovery
 from lakehouse.errors import LakeError
@@ -15,14 +15,12 @@ from lakehouse.settings import settings
 if TYPE_CHECKING:
     from rich.table import Table as Grid
 
-Result = Mapping[str, Any]
-
 
 def audit(
     domain: Annotated[str | None, typer.Argument(help="Only this domain; default: all that this lake uses.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
-    """Compare history, dead letters and averages with the topic while streams run. Exits 1 on a mismatch."""
+    """Compare history, dead letters and averages with the topic, while streams run. Exits 1 on a mismatch."""
     names = [domain] if domain else [name for name in contract.audited() if name in discovery.used()]
     for name in names:
         contract.audit(name)
@@ -30,66 +28,66 @@ def audit(
 
     results = [run.audit(name, settings().brokers()) for name in names]
     if as_json:
-        print_json(results)
+        print_json([result.to_dict() for result in results])
     for result in [] if as_json else results:
         _show(result)
-    if wrong := [finding for result in results if not result["clean"] for finding in off(result)]:
+    if wrong := [finding for result in results if not result.clean for finding in summary(result)]:
         raise LakeError(f"The audit found a mismatch. {wrong[0]}", "All of them: `lake audit`." * as_json)
 
 
-def _show(result: Result) -> None:
-    pace = result["records"] / max(result["seconds"], 0.001)
-    summary = f"{result['records']:,} records in {result['seconds']:.1f} s, {pace:,.0f}/s"
-    console().print(f"Audit of {result['domain']}, {result['at'][:19].replace('T', ' ')} UTC: {summary}")
+def _show(result: AuditResult) -> None:
+    pace = result.records / max(result.seconds, 0.001)
+    totals = f"{result.records:,} records in {result.seconds:.1f} s, {pace:,.0f}/s"
+    console().print(f"Audit of {result.domain}, {result.at[:19].replace('T', ' ')} UTC: {totals}")
     console().print("")
     console().print(_partitions(result))
     console().print("")
     console().print(_views(result))
-    for lines in (_notes(result), off(result)):
+    for lines in (_notes(result), summary(result)):
         console().print("")
         for line in lines:
             console().print(line)
 
 
-def _partitions(result: Result) -> "Grid":
+def _partitions(result: AuditResult) -> "Grid":
     heads = ("topic", "partition", "offsets", "records", "= history", "+ dead letters", "not yet read", "result")
-    return grid(*heads, rows=[_row(result["topic"], part) for part in result["partitions"]])
+    return grid(*heads, rows=[_row(result.topic, part) for part in result.partitions])
 
 
-def _row(topic: str, part: Result) -> list[str]:
-    numbers = [f"{part[name]:,}" for name in ("records", "history", "dead_letters", "waiting")]
-    return [topic, str(part["partition"]), f"{part['from']:,} to {part['to']:,}", *numbers, word(part)]
+def _row(topic: str, part: PartitionResult) -> list[str]:
+    numbers = [f"{getattr(part, name):,}" for name in ("records", "history", "dead_letters", "waiting")]
+    return [topic, str(part.partition), f"{part.start:,} to {part.end:,}", *numbers, word(part)]
 
 
-def _views(result: Result) -> "Grid":
+def _views(result: AuditResult) -> "Grid":
     heads = ("table", "rows", "recomputed from", "late", "not yet read", "result")
     rows = []
-    for view in result["views"]:
-        version = view.get("history_version")
-        source = f"history version {version}" if version is not None else "the topic" if "late" in view else "-"
-        late, waiting = (f"{view[name]:,}" if name in view else "-" for name in ("late", "waiting"))
-        rows.append((view["table"], f"{view['rows']:,}", source, late, waiting, word(view)))
+    for view in result.views:
+        version = view.history_version
+        source = f"history version {version}" if version is not None else "-" if view.late is None else "the topic"
+        late, waiting = ("-" if number is None else f"{number:,}" for number in (view.late, view.waiting))
+        rows.append((view.table, f"{view.rows:,}", source, late, waiting, word(view)))
     return grid(*heads, rows=rows)
 
 
-def word(part: Result) -> str:
+def word(part: PartitionResult | ViewResult) -> str:
     """clean, OFF, or why there is no result."""
-    return "OFF" if part["findings"] else part.get("note") or "clean"
+    return "OFF" if part.findings else getattr(part, "note", "") or "clean"
 
 
-def _notes(result: Result) -> Iterator[str]:
+def _notes(result: AuditResult) -> Iterator[str]:
     """What the result rests on besides this audit."""
-    for part in result["partitions"]:
-        where = f"{result['topic']} {part['partition']}"
-        for one in part["rests_on"]:
-            found = "" if one["clean"] else ", which was not clean"
-            at = one["at"][:19].replace("T", " ")
-            gone = f"{where}: offsets {_span(one['from'], one['to'])} were deleted by retention"
+    for part in result.partitions:
+        where = f"{result.topic} {part.partition}"
+        for one in part.rests_on:
+            found = "" if one.clean else ", which was not clean"
+            at = one.at[:19].replace("T", " ")
+            gone = f"{where}: offsets {_span(one.start, one.end)} were deleted by retention"
             yield f"{gone}; they rest on the audit of {at} UTC{found}."
-        for start, end in part["not_covered"]:
+        for start, end in part.not_covered:
             yield f"{where}: offsets {_span(start, end)} were deleted by retention, and no audit covers them."
-        if part["without_record"]:
-            yield f"{where}: {part['without_record']:,} offsets have no record (aborted, or transaction markers)."
+        if part.without_record:
+            yield f"{where}: {part.without_record:,} offsets have no record (aborted, or transaction markers)."
 
 
 def _span(start: int, end: int) -> str:

@@ -9,6 +9,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from lakehouse.errors import UnavailableError
 from lakehouse.kafka import client
+from lakehouse.kafka.offset_ranges import OffsetRange
 
 
 class Record(NamedTuple):
@@ -22,16 +23,15 @@ class Record(NamedTuple):
 
 SILENT_SECONDS = 30
 BATCH = 5000
-Range = tuple[int, int]  # of offsets, end exclusive
 
 
-def slices(ranges: Mapping[int, Range], size: int) -> Iterator[dict[int, Range]]:
+def slices(ranges: Mapping[int, OffsetRange], size: int) -> Iterator[dict[int, OffsetRange]]:
     """The ranges in steps of about `size` offsets in all; partitions advance together, as they were written."""
-    total = sum(end - start for start, end in ranges.values())
+    total = sum(each.length for each in ranges.values())
     steps = max(1, -(-total // size))
     for step in range(steps):
         yield {
-            partition: (start + (end - start) * step // steps, start + (end - start) * (step + 1) // steps)
+            partition: OffsetRange(start + (end - start) * step // steps, start + (end - start) * (step + 1) // steps)
             for partition, (start, end) in ranges.items()
         }
 
@@ -48,7 +48,7 @@ class TopicReader:
         """Close the connection."""
         self._consumer.close()
 
-    def read(self, ranges: Mapping[int, Range]) -> Iterator[tuple[int, list[Record]]]:
+    def read(self, ranges: Mapping[int, OffsetRange]) -> Iterator[tuple[int, list[Record]]]:
         """The records of the ranges as (partition, records in order), some thousand at a time.
 
         Raises UnavailableError when the broker does not answer for 30 s.

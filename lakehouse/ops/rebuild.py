@@ -1,16 +1,15 @@
-"""`lake rebuild <domain>.<query>`: a query begun anew when it cannot go on from its checkpoint, its state or a table.
+"""`lake rebuild <domain>.<query>`: the way out when a query cannot go on from its checkpoint, its state or a table.
 
 A query of views loses its state and its tables and reads the topic again from its first record; what the topic no
 longer has, the batch layer serves. A query of records keeps every row: its new checkpoint begins at the first record
-that the tables do not hold, and records that they do hold are left out when they are read again.
+that the tables do not have, and records that they have already are left out when they are read again.
 """
 
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from lakehouse.contract.discovery import load
@@ -19,26 +18,18 @@ from lakehouse.core.locks import exclusive
 from lakehouse.embedded.kafka_broker import Broker
 from lakehouse.errors import LakeError, RefusedError, UnavailableError, UsageError
 from lakehouse.kafka import topics
+from lakehouse.kafka.offset_ranges import OffsetRanges, PartitionRanges, in_words
 from lakehouse.kafka.topics import TopicState
+from lakehouse.ops.rebuild_plan import StoredOffsets, plan_rebuild, stored_end, stored_offsets
 from lakehouse.settings import ROOT, settings
-from lakehouse.streaming import checkpoints, offset_ranges, sidecar, start_checks
-from lakehouse.streaming.offset_ranges import Range
+from lakehouse.streaming import accepted_losses, checkpoints, sidecar, start_checks
 from lakehouse.streaming.sidecar import Sidecar
 from lakehouse.tables import commit_files, data_files, table_io
 from lakehouse.tables.table_io import Table
 
 
-@dataclass(frozen=True)
-class Plan:
-    """Where reading begins per partition, up to where records may be held already, and what the topic no longer has."""
-
-    starts: dict[int, int]
-    held_until: dict[int, int]
-    lost: list[Range]
-
-
 def rebuild(name: str, accept_loss: bool) -> list[str]:
-    """Begin the query `<domain>.<query>` anew; what was done, as sentences.
+    """Rebuild the query `<domain>.<query>`; what was done, as sentences.
 
     Raises UsageError when there is no such query, RefusedError while it runs or when records are lost that nobody
     accepted as such.
@@ -89,7 +80,7 @@ def _broker() -> Iterator[str]:
 
 
 def _mend(table: Table, keep: bool) -> list[str]:
-    if not keep or not table_io.exists(table):  # a view is dropped as a whole
+    if not keep or not table_io.exists(table):  # a view is dropped later
         return []
     aside = commit_files.replace_damaged(table.path) if commit_files.find_damage(table.path) else []
     if again := commit_files.find_damage(table.path):
@@ -110,11 +101,11 @@ def _views(domain: Domain, query: str, topic: TopicState) -> list[str]:
         _drop(table)
     sidecar.file(checkpoint).unlink(missing_ok=True)  # last: until then a start is refused
     names = " and ".join(table.name for table in stores.state_tables)
-    return [*done, f"{names} are begun anew: the next start reads {topic.name} from its first record on."]
+    return [*done, f"{names} were dropped: the next start makes them again from the first record of {topic.name}."]
 
 
 def _recompute(domain: Domain) -> list[str]:
-    """Have the batch layer hold what the topic no longer has, before the views are dropped."""
+    """Recompute the batch layer before the views are dropped: it serves what the topic no longer has."""
     job = f"jobs/{domain.name}/recompute.py"
     if not (ROOT / job).is_file():
         return []
@@ -131,81 +122,68 @@ def _drop(table: Table) -> None:
 
 
 def _records(domain: Domain, query: str, topic: TopicState, accept_loss: bool) -> list[str]:
-    stores, checkpoint = domain.query_tables[query], checkpoints.path(domain.name, query)
+    name, stores, checkpoint = (
+        f"{domain.name}.{query}",
+        domain.query_tables[query],
+        checkpoints.path(domain.name, query),
+    )
     before = sidecar.read(checkpoint)
-    held = offset_ranges.held(stores.record_tables, topic.name)
-    retired = []
-    if _is_another(topic, held, before):
-        retired = _retire(f"{domain.name}.{query}", domain, stores, before, accept_loss)
-        held, before = {}, None
-    plan = plan_records(held, topic, before.starts if before else {})
-    lost = offset_ranges.without(plan.lost, offset_ranges.accepted(domain.name))
-    named = ", ".join(str(each) for each in lost)
-    if lost and not accept_loss:
-        raise RefusedError(
-            f"The topic no longer has records that no table holds: {named}.",
-            f"Nothing brings them back; `lake rebuild {domain.name}.{query} --accept-loss` notes them and goes on.",
-        )
-    if lost:
-        offset_ranges.accept(domain.name, lost, "retention")
+    stored = stored_offsets(stores.record_tables, topic.name)
+    done = []
+    if _is_another(topic, stored, before):
+        done += _rename_old_topic(name, domain, stores, before, accept_loss)
+        stored, before = {}, None
+    plan = plan_rebuild(stored, topic, before.starts if before else {})
+    done += _accept_lost(name, domain.name, plan.lost, accept_loss)
     checkpoints.discard(checkpoint)  # first: until the sidecar is new, a start is refused
     depends_on = {**(before.depends_on if before else {}), "topic": topic.name, start_checks.TOPIC_ID: topic.topic_id}
-    sidecar.write(checkpoint, Sidecar(depends_on, "", plan.starts, plan.held_until))
+    sidecar.write(checkpoint, Sidecar(depends_on, "", plan.starts, plan.stored_until))
     begin = ", ".join(f"[{partition}] {offset:,}" for partition, offset in sorted(plan.starts.items()))
-    noted = [f"Noted as lost in {offset_ranges.lost_ranges(domain.name).path}: {named}."] if lost else []
-    return [*retired, *noted, f"The next start goes on from the offsets that the tables hold: {topic.name} {begin}."]
+    return [*done, f"The next start reads {topic.name} from the first records that the tables do not have: {begin}."]
 
 
-def _retire(name: str, domain: Domain, stores: QueryTables, before: Sidecar | None, accept_loss: bool) -> list[str]:
-    """Give the rows of a topic that was made again another topic name: new records have their coordinates."""
+def _accept_lost(name: str, domain: str, planned: PartitionRanges, accept_loss: bool) -> list[str]:
+    """Note what is lost and not yet accepted as such; refused where the user does not accept it."""
+    known = accepted_losses.accepted(domain)
+    lost = {where: rest for where, ranges in planned.items() if (rest := ranges - known.get(where, OffsetRanges()))}
+    if not lost:
+        return []
+    if not accept_loss:
+        raise RefusedError(
+            f"The topic no longer has records that no table holds: {in_words(lost)}.",
+            f"Nothing brings them back; `lake rebuild {name} --accept-loss` notes them as lost and goes on.",
+        )
+    accepted_losses.accept(domain, lost, "retention")
+    return [f"Noted as lost in {accepted_losses.lost_ranges(domain).path}: {in_words(lost)}."]
+
+
+def _rename_old_topic(
+    name: str, domain: Domain, stores: QueryTables, before: Sidecar | None, accept_loss: bool
+) -> list[str]:
+    """Give the rows of a topic that was deleted and made again another topic name: new records use their offsets."""
     topic = stores.topic.name
     if not accept_loss:
         raise RefusedError(
             f"The topic {topic} was made again or has lost its newest records: what was never read of it is gone.",
             f"`lake rebuild {name} --accept-loss` notes that, keeps all rows under another topic name, and goes on.",
         )
-    until = offset_ranges.held(stores.record_tables, topic)
+    ends = {partition: stored_end(ranges) for partition, ranges in stored_offsets(stores.record_tables, topic).items()}
     old_id = before.depends_on.get(start_checks.TOPIC_ID) if before else None
-    retired = f"{topic}@{old_id or 'unknown'}-until-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
-    offset_ranges.accept_unknown(domain.name, retired, {part: int(offsets[-1]) + 1 for part, offsets in until.items()})
+    old_name = f"{topic}@{old_id or 'unknown'}-until-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    accepted_losses.accept_unknown(domain.name, old_name, ends)
     paths = [str(table.path) for table in stores.record_tables if table.path.exists()]
-    _run("lakehouse/ops/rename_topic.py", *paths, "--topic", topic, "--name", retired)
-    return [f"The rows of the old topic {topic} are kept under the topic name {retired}."]
+    _run("lakehouse/ops/rename_topic.py", *paths, "--topic", topic, "--name", old_name)
+    return [f"The rows of the old topic {topic} are kept under the topic name {old_name}."]
 
 
-def _is_another(topic: TopicState, held: offset_ranges.Held, before: Sidecar | None) -> bool:
+def _is_another(topic: TopicState, stored: StoredOffsets, before: Sidecar | None) -> bool:
     """Whether the rows' coordinates mean other records than the topic's."""
     known = before.depends_on.get(start_checks.TOPIC_ID, topic.topic_id) if before else topic.topic_id
-    return known != topic.topic_id or any(offsets[-1] >= topic.ends.get(part, 0) for part, offsets in held.items())
+    return known != topic.topic_id or any(stored_end(kept) > topic.ends.get(part, 0) for part, kept in stored.items())
 
 
 def _run(script: str, *options: str) -> None:
     command = [sys.executable, "-m", "lakehouse.spark.submit", script, *options]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise LakeError(f"{script} failed, and nothing was begun anew: {done.stderr.strip()[-300:]}")
-
-
-def plan_records(held: offset_ranges.Held, topic: TopicState, begun: Mapping[int, int]) -> Plan:
-    """Where to go on: at the first record of each partition that is not held and that the topic still has.
-
-    A crash between two writes of one batch leaves gaps below the highest offset held. They are read again.
-    """
-    starts, held_until, lost = {}, {}, []
-    for partition, first in sorted(topic.starts.items()):
-        offsets = held.get(partition)
-        if offsets is None:
-            starts[partition] = first
-            lost += _range(topic.name, partition, begun.get(partition, first), first)
-            continue
-        begin, end = min(first, int(offsets[0]), begun.get(partition, first)), int(offsets[-1]) + 1
-        missing = offset_ranges.gaps(offsets, begin, max(end, first))
-        lost += [each for start, stop in missing for each in _range(topic.name, partition, start, min(stop, first))]
-        starts[partition] = next((max(start, first) for start, stop in missing if stop > first), max(end, first))
-        if starts[partition] < end:
-            held_until[partition] = end
-    return Plan(starts, held_until, lost)
-
-
-def _range(topic: str, partition: int, start: int, end: int) -> list[Range]:
-    return [Range(topic, partition, start, end)] if start < end else []
+        raise LakeError(f"{script} failed, and nothing was rebuilt: {done.stderr.strip()[-300:]}")

@@ -12,7 +12,7 @@ from lakehouse import entry
 from lakehouse.spark.session import spark_session, stop_jvm
 
 
-def retire(spark: SparkSession, paths: Sequence[Path], topic: str, name: str) -> None:
+def rename_topic(spark: SparkSession, paths: Sequence[Path], topic: str, name: str) -> None:
     """Rename the topic in the rows of the tables; rows that have the new name already stay as they are."""
     from delta import DeltaTable
 
@@ -26,8 +26,8 @@ def main(
     name: Annotated[str, typer.Option(help="The name they get.")],
 ) -> None:
     """Rename a topic in the rows of tables."""
-    spark = spark_session("retire")
-    retire(spark, tables, topic, name)
+    spark = spark_session("rename_topic")
+    rename_topic(spark, tables, topic, name)
     stop_jvm(spark)
 
 

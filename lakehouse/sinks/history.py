@@ -8,7 +8,7 @@ from pyspark.sql.observation import Observation
 
 from lakehouse.contract.domain import Domain
 from lakehouse.core import kill_points
-from lakehouse.streaming.batch import Batch, without_held
+from lakehouse.streaming.batch import Batch, without_stored
 from lakehouse.streaming.query import Query
 from lakehouse.tables import table_io
 
@@ -26,11 +26,11 @@ def history_query(
     def write(parsed: DataFrame, batch: Batch) -> None:
         seen = Observation()
         observed = parsed.observe(seen, F.count(F.when(~is_valid, 1)).alias("invalid"))
-        good = without_held(valid(observed), batch, tables.record_tables)
+        good = without_stored(valid(observed), batch, tables.record_tables)
         is_new = table_io.append_batch(_one_file(good, batch), history, batch.app_id, batch.batch_id)
         kill_points.point(f"{batch.query}.appended", batch.batch_id)
         if not is_new or seen.get["invalid"]:  # of a batch that was skipped, nothing has been seen
-            bad = without_held(dead(parsed), batch, tables.record_tables)
+            bad = without_stored(dead(parsed), batch, tables.record_tables)
             table_io.append_batch(_one_file(bad, batch), letters, batch.app_id, batch.batch_id)
 
     # Parsed in the streaming plan, which is built and analysed once; in `write` it cost half a second a batch.

@@ -1,4 +1,4 @@
-"""A micro-batch as its checkpoint plans it: offsets, watermark, and the name that its writes are known by."""
+"""A micro-batch as its checkpoint plans it: offsets, watermark, and the name of its writes in Delta's log."""
 
 import functools
 from collections.abc import Sequence
@@ -15,16 +15,16 @@ from lakehouse.tables.table_io import Table
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-# Of a dead letter's value: larger than any that may be sent as it is, so packed to a fraction; its start is kept.
+# How much of a value a dead letter keeps. A larger one can only have been sent compressed.
 KEPT_BYTES = 4 * 1024 * 1024
 CUT = "value larger than 4 MB once unpacked, only its start is kept"
 
 
 @dataclass(frozen=True)
 class Batch:
-    """A micro-batch of a query: which offsets it reads, with which watermark, and the id its writes are known by.
+    """A micro-batch of a query: which offsets it reads, with which watermark, and the id of its writes.
 
-    Records below `held_until` may be in the tables already: a rebuild lets some be read again.
+    Records below `stored_until` may be in the tables already: after a rebuild some are read again.
     """
 
     generation: str
@@ -33,7 +33,7 @@ class Batch:
     ends: checkpoints.Offsets
     watermark: datetime | None
     query: str = "query"
-    held_until: checkpoints.Offsets = field(default_factory=dict)
+    stored_until: checkpoints.Offsets = field(default_factory=dict)
 
     @property
     def records(self) -> int:
@@ -48,13 +48,13 @@ class Batch:
     @property
     def reads_again(self) -> bool:
         """Whether some of its records may be in the tables already."""
-        return any(self.starts.get(where, 0) < until for where, until in self.held_until.items())
+        return any(self.starts.get(where, 0) < until for where, until in self.stored_until.items())
 
 
 def describe_batch(checkpoint: Path, batch_id: int) -> Batch:
     """The batch's offsets and watermark from the checkpoint, where Spark writes them before the batch runs.
 
-    The first one also notes the checkpoint's id beside it: from here on the tables are its own.
+    The first one also notes the checkpoint's id beside it: from here on only this checkpoint may write the tables.
     """
     plan, before = checkpoints.plan(checkpoint, batch_id), checkpoints.plan(checkpoint, batch_id - 1)
     generation, beside = checkpoints.generation(checkpoint), sidecar.read(checkpoint) or sidecar.Sidecar({})
@@ -62,17 +62,17 @@ def describe_batch(checkpoint: Path, batch_id: int) -> Batch:
         sidecar.write(checkpoint, replace(beside, generation=generation))
     ends = {where: beside.starts.get(where[1], 0) for where in plan.ends} | before.ends
     starts = {where: ends[where] for where in plan.ends}
-    held = {where: beside.held_until[where[1]] for where in plan.ends if where[1] in beside.held_until}
-    return Batch(generation, batch_id, starts, plan.ends, plan.watermark, checkpoint.name, held)
+    until = {where: beside.stored_until[where[1]] for where in plan.ends if where[1] in beside.stored_until}
+    return Batch(generation, batch_id, starts, plan.ends, plan.watermark, checkpoint.name, until)
 
 
-def without_held(frame: "DataFrame", batch: Batch, stores: Sequence[Table]) -> "DataFrame":
-    """The batch's rows less those whose coordinates a table of records has already, after a rebuild."""
+def without_stored(frame: "DataFrame", batch: Batch, stores: Sequence[Table]) -> "DataFrame":
+    """The batch's rows without those that a table of records has already: after a rebuild some are read again."""
     if not batch.reads_again:
         return frame
     where = ["topic", "partition", "offset"]
-    held = [table_io.read_spark(frame.sparkSession, table).select(*where) for table in stores]
-    return frame.join(functools.reduce(lambda left, right: left.union(right), held), where, "left_anti")
+    stored = [table_io.read_spark(frame.sparkSession, table).select(*where) for table in stores]
+    return frame.join(functools.reduce(lambda left, right: left.union(right), stored), where, "left_anti")
 
 
 def covered(events: Sequence["DataFrame"], log: "DataFrame") -> tuple[str | None, int | None]:

@@ -33,12 +33,12 @@ def path(domain: str, query: str) -> Path:
 
 
 def generation(checkpoint: Path) -> str:
-    """The id that the checkpoint was born with; it changes only when the checkpoint is made anew."""
+    """The id of the checkpoint, given when it was made; another checkpoint has another id."""
     return str(json.loads((checkpoint / "metadata").read_text())["id"])
 
 
 def app_id(generation: str, query: str) -> str:
-    """Under which name a query's writes are recorded in Delta's log: another checkpoint's batches are not its own."""
+    """The name by which Delta's log records a query's writes; with another checkpoint it is another name."""
     return f"{generation}:{query}"
 
 
@@ -70,13 +70,13 @@ def last_planned(checkpoint: Path) -> BatchPlan | None:
 
 
 def state_partitions(checkpoint: Path) -> int | None:
-    """Into how many partitions the query's state is cut, as at its first start and ever since; None without state."""
+    """How many partitions the query's state has: as many as at its first start. None without state."""
     planned = _batch_ids(checkpoint / "offsets")
     if not planned or not (checkpoint / "state").is_dir():
         return None
     metadata = (checkpoint / "offsets" / str(max(planned))).read_text().splitlines()[1]
-    found = json.loads(metadata).get("conf", {}).get(SHUFFLE_PARTITIONS)
-    return int(found) if found else None
+    partitions = json.loads(metadata).get("conf", {}).get(SHUFFLE_PARTITIONS)
+    return int(partitions) if partitions else None
 
 
 def damage(checkpoint: Path) -> str:
@@ -100,7 +100,7 @@ def damage(checkpoint: Path) -> str:
 
 
 def discard(checkpoint: Path) -> None:
-    """Delete the checkpoint in one step, as far as a reader or a crash can tell."""
+    """Delete the checkpoint. A reader, or the start after a crash, finds all of it or nothing."""
     aside = checkpoint.with_name(f".{checkpoint.name}.discarded")
     shutil.rmtree(aside, ignore_errors=True)
     if checkpoint.exists():

@@ -69,28 +69,28 @@ def text_of_value() -> Column:
 
 
 def explained(reason: Column) -> Column:
-    """The reason of a bad record, of what is in the value where the reason is that it cannot be read, or has no fields.
+    """The reason of a bad record. Where its value cannot be read, or has no fields, it says what the value is.
 
     For bad records only, after they are filtered: its functions keep Spark from compiling a stage as one.
     """
-    told = F.when(reason.isin(NO_TEXT, NO_OBJECT), _form()).when(reason.endswith(": missing"), _envelope())
-    return F.coalesce(told, reason)
+    specific = F.when(reason.isin(NO_TEXT, NO_OBJECT), _form()).when(reason.endswith(": missing"), _envelope())
+    return F.coalesce(specific, reason)
 
 
 @functools.cache
 def _form() -> Column:
-    """In which form the value is; null where it is none that is known."""
+    """The form that the value has; null where it is none of the known ones."""
     bare = F.regexp_replace(text_of_value(), r"^\s+|\s+\z", "")
-    found = let(bare, lambda bare: F.coalesce(_text_or_array(bare), _first(bare, _TEXTS), _spoilt_object(bare)))
+    form = let(bare, lambda bare: F.coalesce(_text_or_array(bare), _first(bare, _TEXTS), _spoilt_object(bare)))
     return F.coalesce(
         _first(F.hex(F.substring(F.col("value"), 1, 19)), _BYTES),
-        F.when(F.is_valid_utf8(F.col("value").cast("string")), found),
+        F.when(F.is_valid_utf8(F.col("value").cast("string")), form),
     )
 
 
 @functools.cache
 def _envelope() -> Column:
-    """What is around the event in a JSON object that has none of an event's fields; null where nothing known is."""
+    """What stands around the event, in an object without an event's fields; null where it is nothing known."""
     text = text_of_value()
     names = F.json_object_keys(text)
     alone = text.rlike(r'^\s*\{\s*"[^"]*"\s*:\s*\{') & (F.size(names) == 1)
@@ -141,6 +141,6 @@ def let(value: Column, build: Callable[[Column], Column]) -> Column:
 
 
 def _first(subject: Column, table: _Table) -> Column:
-    """The reason beside the first pattern that is found; null where none is. As one literal, since plans are costly."""
+    """The reason beside the first pattern that matches; null where none does. One literal, since plans are costly."""
     rows = F.array(*[F.struct(F.lit(pattern).alias("pattern"), F.lit(why).alias("reason")) for pattern, why in table])
     return F.get(F.filter(rows, lambda row: F.rlike(subject, row["pattern"])), F.lit(0))["reason"]

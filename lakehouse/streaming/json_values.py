@@ -1,4 +1,4 @@
-"""Reading records as JSON events, strictly: what every domain's rules begin with. Columns of Kafka records in."""
+"""Reads Kafka records as JSON events, strictly: every domain's rules begin with it."""
 
 import functools
 from collections.abc import Sequence
@@ -55,7 +55,7 @@ def time_of(raw: Column) -> Column:
 
 
 def value_rules(read: Column) -> list[Rule]:
-    """Why a record's `value` is no event whatever its fields: (broken, reason), the first that holds counts."""
+    """Why a record's `value` is no event whatever its fields: (broken, reason); the first that is broken counts."""
     value = F.col("value")
     return [
         (value.isNull(), "null value"),
@@ -68,10 +68,10 @@ def value_rules(read: Column) -> list[Rule]:
 
 
 def id_rules(name: str, text: Column) -> list[Rule]:
-    """Why what was read into a text is no id: it was no text and no whole number. The first that holds counts.
+    """Why a field that reads as this text is no id: it was neither a text nor a whole number.
 
     Spark writes such values out again: 98549320.0 as 9.854932E7, which would be another id. A text that only looks so
-    is one: the record is read once more where the look says that it may be.
+    is an id: where the text may be such a number, the record is read once more.
     """
     fraction = f"{name}: a number with a fraction or an exponent; a text or a whole number is wanted"
     nested = f"{name}: an array or an object; a text or a whole number is wanted"
@@ -93,13 +93,13 @@ def _is_no_text(name: str) -> Column:
 
 
 def other_names(names: Sequence[str]) -> Column:
-    """The names in the record's JSON object that are none of these, bare."""
+    """The other names in the record's JSON object, without case and punctuation."""
     others = F.filter(F.json_object_keys(json_reasons.text_of_value()), lambda name: ~name.isin(*names))
     return F.transform(others, lambda name: F.regexp_replace(F.lower(name), "[^a-z0-9]", ""))
 
 
 def bare(name: str) -> str:
-    """A field's name without what senders write otherwise: sqftLiving and `SQFT LIVING` are sqft_living."""
+    """A field's name without case and punctuation, since senders differ: sqftLiving, `SQFT LIVING`, sqft_living."""
     return name.lower().replace("_", "")
 
 

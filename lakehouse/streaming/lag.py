@@ -15,7 +15,7 @@ class RateMeter:
         self._seen: deque[tuple[float, int]] = deque()
 
     def add(self, total: int, at: float) -> float | None:
-        """The rate after this measurement, None until there are two; a falling total (new topic) starts afresh."""
+        """The rate after this measurement; None until there are two, and after a fall of the total (a new topic)."""
         if self._seen and total < self._seen[-1][1]:
             self._seen.clear()
         self._seen.append((at, total))

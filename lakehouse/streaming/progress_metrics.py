@@ -1,7 +1,7 @@
 """Measurements that outlive whoever measures: lines of JSON under var/run/metrics, a file an hour, 24 h kept.
 
 One writer a series: the driver writes the rates of its queries, the dashboard their lag (it goes on while a driver is
-dead). A missing line is a gap: nobody was there to measure.
+dead). A missing line is a gap: nobody was measuring.
 """
 
 import json
@@ -66,30 +66,30 @@ class Recorder:
         if self._next - SECONDS <= at < self._next:  # a clock set back must not silence the series
             return False
         self._next = at + SECONDS
-        told = {key: round(value, 3) for key, value in values.items() if value is not None and math.isfinite(value)}
+        numbers = {key: round(value, 3) for key, value in values.items() if value is not None and math.isfinite(value)}
         try:
             file = os.open(self._hour(at), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-            try:  # a line in one call: two writers do not mix theirs, whatever its length
-                line = f"{self._line({'at': round(at, 1), **told})}\n".encode()
+            try:  # a line in one call: the lines of two writers do not mix, whatever their length
+                line = f"{self._line({'at': round(at, 1), **numbers})}\n".encode()
                 return os.write(file, line) == len(line) or not os.write(file, b"\n")
             finally:
                 os.close(file)
         except OSError:  # a full disk must not end a stream
             return False
 
-    def _line(self, told: dict[str, float]) -> str:
-        """The sample as JSON; of one with too many values the first ones, which is said once."""
-        line = json.dumps(told, separators=(",", ":"))
+    def _line(self, sample: dict[str, float]) -> str:
+        """The sample as JSON. Of a sample with too many values only the first are kept; a warning says so once."""
+        line = json.dumps(sample, separators=(",", ":"))
         if len(line) <= LONGEST_LINE:
             return line
-        kept = told
+        kept = sample
         while len(line) > LONGEST_LINE:
             kept = dict(list(kept.items())[: len(kept) * LONGEST_LINE // len(line)])
             line = json.dumps(kept, separators=(",", ":"))
         if not self._cut:
             self._cut = True
             what = "The history of %s keeps the first %d of %d values: a line is at most %d bytes."
-            logging.getLogger(__name__).warning(what, self._name, len(kept) - 1, len(told) - 1, LONGEST_LINE)
+            logging.getLogger(__name__).warning(what, self._name, len(kept) - 1, len(sample) - 1, LONGEST_LINE)
         return line
 
     def _hour(self, at: float) -> Path:
@@ -106,7 +106,7 @@ class Recorder:
 
 @dataclass(frozen=True, eq=False)
 class Series:
-    """Samples in the order of time: seconds since 1970, and a column per value with NaN where it was not told."""
+    """Samples in the order of time: seconds since 1970, and a column per value with NaN where it was not measured."""
 
     at: "np.ndarray[Any, Any]" = field(default_factory=lambda: np.empty(0))
     values: Mapping[str, "np.ndarray[Any, Any]"] = field(default_factory=dict)
@@ -117,12 +117,12 @@ class Series:
         return Series(self.at[first:], {key: column[first:] for key, column in self.values.items()})
 
     def column(self, key: str) -> "np.ndarray[Any, Any]":
-        """The values of one kind; all NaN when it was never told."""
+        """The values of one kind; all NaN when it was never measured."""
         return self.values.get(key, np.full(len(self.at), np.nan))
 
 
 class History:
-    """Follows a series: `read` takes in what was appended since; held as columns of floats, 8 bytes a value."""
+    """Follows a series: `read` takes in what was appended since; kept as columns of floats, 8 bytes a value."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -160,7 +160,7 @@ class History:
             with file.open("rb") as lines:
                 lines.seek(self._offset)
                 chunk = lines.read()
-            whole = chunk[: chunk.rfind(b"\n") + 1]  # the last line may still be under way
+            whole = chunk[: chunk.rfind(b"\n") + 1]  # the last line may be half written
             self._offset += len(whole)
             yield from _parsed(whole)
 
@@ -183,15 +183,15 @@ class History:
 
 
 def _parsed(lines: bytes) -> Iterator[dict[str, Any]]:
-    """Samples of whole lines; a line that was torn by a kill is left out."""
+    """Samples of whole lines; a line that a kill has cut off is left out."""
     for line in lines.splitlines():
         try:
-            found = json.loads(line)
+            sample = json.loads(line)
         except ValueError:
             continue
         if (
-            isinstance(found, dict)
-            and "at" in found
-            and all(isinstance(value, int | float) for value in found.values())
+            isinstance(sample, dict)
+            and "at" in sample
+            and all(isinstance(value, int | float) for value in sample.values())
         ):
-            yield found
+            yield sample

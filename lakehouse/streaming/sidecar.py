@@ -3,11 +3,15 @@
 Spark itself would mix old state with a new plan, and would take any checkpoint for the right one.
 """
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
-from lakehouse.core import files, run_state
+from pydantic import Field
 
+from lakehouse.core import files, records, run_state
+
+FORMAT = 1
 Partitions = dict[int, int]
 
 
@@ -16,13 +20,13 @@ class Sidecar:
     """What is known of a checkpoint beyond its own files.
 
     `generation` is its id, empty until its first batch; `starts` the first offset of each partition that batch 0
-    reads; records below `held_until` may be in the tables already, since a rebuild reads some of them again.
+    reads; records below `stored_until` may be in the tables already, since a rebuild reads some of them again.
     """
 
     depends_on: dict[str, str]
     generation: str = ""
     starts: Partitions = field(default_factory=dict)
-    held_until: Partitions = field(default_factory=dict)
+    stored_until: Annotated[Partitions, Field(alias="held_until")] = field(default_factory=dict)
 
 
 def file(checkpoint: Path) -> Path:
@@ -31,23 +35,26 @@ def file(checkpoint: Path) -> Path:
 
 
 def read(checkpoint: Path) -> Sidecar | None:
-    """The sidecar; None when there is none, or none that can be read."""
-    found = run_state.read_json(file(checkpoint))
-    if not found:
+    """The sidecar; None when there is none, or none that can be read.
+
+    Raises RefusedError when a newer version wrote it.
+    """
+    values = run_state.read_json(file(checkpoint))
+    if not values:
         return None
-    if "depends_on" not in found:  # as written before there were generations
-        return Sidecar({name: str(value) for name, value in found.items()})
-    partitions = ({int(at): offset for at, offset in found.get(name, {}).items()} for name in ("starts", "held_until"))
-    return Sidecar(found["depends_on"], found.get("generation", ""), *partitions)
+    records.check_format(values, FORMAT, f"The file {file(checkpoint)}")
+    if "depends_on" not in values:  # as written before there were generations
+        return Sidecar({name: str(value) for name, value in values.items()})
+    return records.from_dict(Sidecar, values)
 
 
 def write(checkpoint: Path, sidecar: Sidecar) -> None:
     """Replace the sidecar; it outlasts a crash of the machine."""
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
-    files.replace_json(file(checkpoint), asdict(sidecar))
+    files.replace_json(file(checkpoint), {"format": FORMAT, **records.to_dict(sidecar)})
 
 
 def recorded(checkpoint: Path) -> dict[str, str]:
     """What the checkpoint was recorded to depend on; empty when nothing was recorded."""
-    found = read(checkpoint)
-    return found.depends_on if found else {}
+    sidecar = read(checkpoint)
+    return sidecar.depends_on if sidecar else {}

@@ -1,4 +1,4 @@
-"""What is looked at before a query starts: a start that would lose or double data is refused, with the way out."""
+"""Checks before a query starts: a start that would lose or double data is refused, with the way out."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,10 +8,10 @@ from deltalake import DeltaTable
 
 from lakehouse.contract.domain import QueryTables
 from lakehouse.errors import RefusedError
+from lakehouse.kafka.offset_ranges import OffsetRanges, in_words
 from lakehouse.kafka.topics import TopicState
 from lakehouse.streaming import checkpoints, sidecar
 from lakehouse.streaming.checkpoints import BatchPlan
-from lakehouse.streaming.offset_ranges import Range
 from lakehouse.streaming.sidecar import Sidecar
 from lakehouse.tables import commit_files, table_io
 from lakehouse.tables.table_io import Table
@@ -38,12 +38,12 @@ class Start:
     def refuse(self, what: str, options: str = "", or_else: str = "") -> RefusedError:
         """The refusal, with the one command that repairs it."""
         command = f"`lake rebuild {self.name}{options}`"
-        fix = f"{or_else}, or begin anew: {command}." if or_else else f"Repair it: {command}."
+        fix = f"{or_else}, or rebuild it: {command}." if or_else else f"Repair it: {command}."
         return RefusedError(f"Query {self.name} was not started: {what}.", fix)
 
 
 def check(start: Start) -> Sidecar:
-    """Record what a new checkpoint rests on, and hold an existing one to it; the sidecar to start with.
+    """Record what a new checkpoint rests on, and check that an existing one still does; the sidecar to start with.
 
     Raises RefusedError when a file is damaged, the checkpoint is lost, foreign or older than the tables, the state was
     made for something else, or the topic no longer has what comes next.
@@ -55,25 +55,26 @@ def check(start: Start) -> Sidecar:
         raise start.refuse(f"its checkpoint is damaged, {broken}")
     before = sidecar.read(start.checkpoint)
     if checkpoints.exists(start.checkpoint):
-        _is_ours(start, before)
-        _is_unchanged(start, before)
-        found = replace(before, depends_on=before.depends_on | start.depends_on) if before else _fresh(start)
+        refuse_foreign_checkpoint(start, before)
+        refuse_changed_plan(start, before)
+        known = before or _for_first_start(start)
+        current = replace(known, depends_on=known.depends_on | start.depends_on)
     else:
-        found = _anew(start, before)
-    _is_readable(start, found)
-    if found != before:
-        sidecar.write(start.checkpoint, found)
-    return found
+        current = _for_new_checkpoint(start, before)
+    refuse_unreadable_topic(start, current)
+    if current != before:
+        sidecar.write(start.checkpoint, current)
+    return current
 
 
-def _fresh(start: Start) -> Sidecar:
+def _for_first_start(start: Start) -> Sidecar:
     return Sidecar(start.depends_on, starts=start.topic.starts)
 
 
-def _anew(start: Start, before: Sidecar | None) -> Sidecar:
-    """The sidecar of a checkpoint that is yet to be made: a first start, or the one after a rebuild."""
+def _for_new_checkpoint(start: Start, before: Sidecar | None) -> Sidecar:
+    """The sidecar for a checkpoint that does not exist yet: at a first start, or after a rebuild."""
     if not (filled := [table.name for table in start.stores.tables if holds_records(table)]):
-        return _fresh(start)
+        return _for_first_start(start)
     if before is None or before.generation or not before.starts:
         raise start.refuse(
             f"its checkpoint {start.checkpoint} is gone, but {' and '.join(filled)} hold what it wrote, and reading "
@@ -83,13 +84,13 @@ def _anew(start: Start, before: Sidecar | None) -> Sidecar:
     return replace(before, depends_on=start.depends_on, starts=before.starts | new)
 
 
-def _is_ours(start: Start, before: Sidecar | None) -> None:
-    """Refuse a checkpoint that did not write what the tables hold."""
+def refuse_foreign_checkpoint(start: Start, before: Sidecar | None) -> None:
+    """Refuse a checkpoint that did not write the tables."""
     generation = checkpoints.generation(start.checkpoint)
     if before and before.generation and before.generation != generation:
         raise start.refuse(
-            f"its checkpoint {start.checkpoint} is another one (generation {generation}) than the one that it has been "
-            f"running with ({before.generation})"
+            f"its checkpoint {start.checkpoint} is another one (generation {generation}) than it was "
+            f"({before.generation})"
         )
     planned, done = checkpoints.last_planned(start.checkpoint), checkpoints.last_committed(start.checkpoint)
     app_id = checkpoints.app_id(generation, start.query)
@@ -105,7 +106,7 @@ def _is_ours(start: Start, before: Sidecar | None) -> None:
         )
 
 
-def _is_unchanged(start: Start, before: Sidecar | None) -> None:
+def refuse_changed_plan(start: Start, before: Sidecar | None) -> None:
     """Refuse old state under a new plan."""
     known = before.depends_on if before else {}
     changed = {name: value for name, value in start.depends_on.items() if known.get(name, value) != value}
@@ -121,24 +122,22 @@ def _is_unchanged(start: Start, before: Sidecar | None) -> None:
         raise start.refuse(f"its state was made for something else, {what}", or_else="Start it as before")
 
 
-def _is_readable(start: Start, found: Sidecar) -> None:
+def refuse_unreadable_topic(start: Start, current: Sidecar) -> None:
     """Refuse when the broker no longer has the records that come next, or has fewer than were read."""
     name = start.topic.name
     planned, done = checkpoints.last_planned(start.checkpoint), checkpoints.last_committed(start.checkpoint)
-    begun = {(name, partition): offset for partition, offset in found.starts.items()}
-    following = begun | _ends(done)
-    taken = [
-        Range(name, partition, following[name, partition], first)
+    starts = {(name, partition): offset for partition, offset in current.starts.items()}
+    following = starts | _ends(done)
+    removed = {
+        (name, partition): OffsetRanges.of(following.get((name, partition), first), first)
         for partition, first in start.topic.starts.items()
-        if following.get((name, partition), first) < first
-    ]
-    if taken:
-        lost = ", ".join(str(each) for each in taken)
+    }
+    if any(removed.values()):
         raise start.refuse(
-            f"retention has removed records that it has not read: {lost}",
+            f"retention has removed records that it has not read: {in_words(removed)}",
             options=" --accept-loss" if start.stores.record_tables else "",
         )
-    read = begun | _ends(planned)
+    read = starts | _ends(planned)
     short = [
         f"{topic}[{partition}] ends at {start.topic.ends.get(partition, 0):,} and was read up to {offset:,}"
         for (topic, partition), offset in sorted(read.items())
@@ -156,7 +155,7 @@ def _ends(plan: BatchPlan | None) -> checkpoints.Offsets:
 
 
 def holds_records(table: Table) -> bool:
-    """Whether the table has rows that came from a topic: those of a table of records have an offset."""
+    """Whether the table has rows that came from a topic; in a table of records those have an offset."""
     if not table_io.exists(table):
         return False
     files = pa.table(DeltaTable(table.path).get_add_actions(flatten=True))

@@ -1,8 +1,6 @@
 """What the Health page shows of the last audit of each domain, as pure functions of a HealthView."""
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
 
 from dash import html
 from dash.development.base_component import Component
@@ -11,7 +9,7 @@ from dashboard.live.health import HealthView
 from dashboard.pages.health.cells import error_row, state_word
 from dashboard.ui import formats, tiles
 from dashboard.ui.tiles import TileState
-from lakehouse.audit.results import off
+from lakehouse.audit.results import AuditResult, summary
 
 NO_AUDIT = "Nothing has been audited yet. Audit now: `lake audit`"
 OLD = timedelta(hours=26)  # a night was missed
@@ -19,7 +17,7 @@ OLD = timedelta(hours=26)  # a night was missed
 
 def audit_state(view: HealthView) -> TileState:
     """Stale when an audit is older than a day and two hours."""
-    ages = [view.taken_at - datetime.fromisoformat(result["at"]) for result in view.audits.values()]
+    ages = [view.taken_at - datetime.fromisoformat(result.at) for result in view.audits.values()]
     if not ages:
         return TileState("empty", formats.with_code(NO_AUDIT), None)
     old = max(ages) > OLD
@@ -35,17 +33,17 @@ def audit_table(view: HealthView) -> Component:
     return tiles.table("health-audit-table", columns, rows, "Last audits")
 
 
-def _rows(name: str, result: Mapping[str, Any], width: int) -> list[Component]:
-    parts = result["partitions"]
-    sums = {key: sum(part[key] for part in parts) for key in ("records", "history", "dead_letters", "waiting")}
-    word, tone = ("clean", "ok") if result["clean"] else ("off", "error")
+def _rows(name: str, result: AuditResult, width: int) -> list[Component]:
+    parts = result.partitions
+    sums = {key: sum(getattr(part, key) for part in parts) for key in ("records", "history", "dead_letters", "waiting")}
+    word, tone = ("clean", "ok") if result.clean else ("off", "error")
     cells = [
         html.Th(name, scope="row", className="name"),
         tiles.cell("result", state_word(word, tone), word, number=False),
-        tiles.cell("at", tiles.age(datetime.fromisoformat(result["at"])), result["at"]),
+        tiles.cell("at", tiles.age(datetime.fromisoformat(result.at)), result.at),
         *[tiles.cell(key, formats.count(count), count) for key, count in sums.items()],
-        tiles.cell("seconds", f"{result['seconds']:,.1f} s", result["seconds"]),
+        tiles.cell("seconds", f"{result.seconds:,.1f} s", result.seconds),
     ]
     row = html.Tr(cells, **tiles.attributes(audit=name))
-    told = [] if result["clean"] else off(result)
-    return [row, *(error_row(name, "Audit", line.removeprefix("OFF: "), width, tone) for line in told)]
+    lines = [] if result.clean else summary(result)
+    return [row, *(error_row(name, "Audit", line.removeprefix("OFF: "), width, tone) for line in lines)]

@@ -6,15 +6,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lakehouse.audit import conservation, results
-from lakehouse.audit.conservation import conserve
+from lakehouse.audit.conservation import balance_offsets, differences
 from lakehouse.audit.results import Findings
+from lakehouse.kafka.offset_ranges import OffsetArray, OffsetRange
 from lakehouse.kafka.reader import slices
 
 OFFSETS = st.lists(st.integers(0, 500), min_size=1, max_size=200, unique=True)
 
 
-def ints(values: object) -> conservation.Offsets:
+def ints(values: object) -> OffsetArray:
     return np.array(sorted(values), dtype=np.int64)  # type: ignore[call-overload, no-any-return]
 
 
@@ -32,7 +32,7 @@ def partitions(draw: st.DrawFn) -> tuple[list[int], list[int], list[int], int]:
 @given(partitions())
 def test_a_whole_partition_is_clean_and_the_rest_is_waiting(case: tuple[list[int], list[int], list[int], int]) -> None:
     records, kept, bad, read_to = case
-    found = conserve(ints(records), ints(kept), ints(bad), read_to)
+    found = balance_offsets(ints(records), ints(kept), ints(bad), read_to)
     assert [len(off) for off in found[:3]] == [0, 0, 0]
     assert found.waiting.tolist() == sorted(at for at in records if at >= read_to)
 
@@ -49,26 +49,15 @@ def test_a_dropped_doubled_or_moved_coordinate_is_found(
     at = which[0]
     rest = [one for one in which if one != at]
     both = {False: (rest, bad), True: (kept, rest)}[which is bad]
-    dropped = conserve(ints(records), ints(both[0]), ints(both[1]), read_to)
+    dropped = balance_offsets(ints(records), ints(both[0]), ints(both[1]), read_to)
     assert (dropped.lost.tolist(), dropped.doubled.tolist(), dropped.foreign.tolist()) == ([at], [], [])
-    for doubled in (conserve(ints(records), ints([*kept, at]), ints(bad), read_to),
-                    conserve(ints(records), ints(kept), ints([*bad, at]), read_to)):  # fmt: skip
+    for doubled in (balance_offsets(ints(records), ints([*kept, at]), ints(bad), read_to),
+                    balance_offsets(ints(records), ints(kept), ints([*bad, at]), read_to)):  # fmt: skip
         assert (doubled.lost.tolist(), doubled.doubled.tolist()) == ([], [at])
-    moved = conserve(ints(records), ints([*both[0], 1000]), ints(both[1]), read_to)
+    moved = balance_offsets(ints(records), ints([*both[0], 1000]), ints(both[1]), read_to)
     assert (moved.lost.tolist(), moved.foreign.tolist()) == ([at], [1000])
-    strange = conserve(ints(records), ints(kept), ints([*bad, 1000]), read_to)
+    strange = balance_offsets(ints(records), ints(kept), ints([*bad, 1000]), read_to)
     assert (strange.lost.tolist(), strange.foreign.tolist()) == ([], [1000])
-
-
-@settings(deadline=None)
-@given(OFFSETS, st.data())
-def test_gaps_and_records_are_each_others_rest(records: list[int], data: st.DataObject) -> None:
-    cut = data.draw(st.integers(0, 501))
-    gaps = conservation.joined([*conservation.gaps(ints(at for at in records if at < cut), 0, cut),
-                                 *conservation.gaps(ints(at for at in records if at >= cut), cut, 501)])  # fmt: skip
-    covered = [{"from": 0, "to": 501, "gaps": gaps}]
-    assert conservation.records_of(covered, 0, 501).tolist() == sorted(records)
-    assert conservation.records_of(covered, 100, 300).tolist() == sorted(at for at in records if 100 <= at < 300)
 
 
 def rows(*values: tuple[int, int | None]) -> pa.Table:
@@ -77,17 +66,17 @@ def rows(*values: tuple[int, int | None]) -> pa.Table:
 
 def test_a_changed_value_is_named_with_both_sides() -> None:
     topic = rows((3, 10), (5, None), (8, 30))
-    assert conservation.differing(topic, rows((8, 30), (5, None), (3, 10))) == []
-    found = conservation.differing(topic, rows((8, 31), (5, 1), (3, None), (4, 9)))
+    assert differences(topic, rows((8, 30), (5, None), (3, 10))) == []
+    found = differences(topic, rows((8, 31), (5, 1), (3, None), (4, 9)))
     assert [at for at, _ in found] == [3, 5, 8]
     assert found[2][1] == "price: 31, the topic says 30"
     assert found[0][1] == "price: null, the topic says 10"
-    assert conservation.differing(topic.slice(0, 0), rows((1, 1))) == []
+    assert differences(topic.slice(0, 0), rows((1, 1))) == []
 
 
 @pytest.mark.parametrize("size", [1, 7, 1000])
 def test_slices_join_up_to_the_whole(size: int) -> None:
-    whole = {0: (3, 100), 1: (0, 0), 5: (10, 11)}
+    whole = {0: OffsetRange(3, 100), 1: OffsetRange(0, 0), 5: OffsetRange(10, 11)}
     parts = list(slices(whole, size))
     for partition, (start, end) in whole.items():
         at = start
@@ -103,19 +92,5 @@ def test_the_first_twenty_places_are_named_and_the_rest_counted() -> None:
     findings.add("lost", np.arange(15))
     findings.add("lost", range(100, 130), "later")
     findings.add("none", [])
-    (told,) = findings.told()
-    assert (told["what"], told["count"], len(told["places"]), told["places"][-1]) == ("lost", 45, 20, 104)
-
-
-def test_what_retention_removed_rests_on_the_audits_that_read_it() -> None:
-    first = results.covered([], {"from": 0, "to": 50, "at": "mon"}, 0)
-    second = results.covered(first, {"from": 30, "to": 90, "at": "tue"}, 30)
-    third = results.covered(second, {"from": 120, "to": 200, "at": "thu"}, 120)
-    assert [(one["from"], one["to"], one["at"]) for one in third] == [
-        (0, 30, "mon"),
-        (30, 90, "tue"),
-        (120, 200, "thu"),
-    ]
-    assert results.uncovered(third, 120) == [(90, 120)]
-    assert results.uncovered([], 5) == [(0, 5)]
-    assert results.uncovered(second, 30) == []
+    (finding,) = findings.to_list()
+    assert (finding.what, finding.count, len(finding.places), finding.places[-1]) == ("lost", 45, 20, 104)

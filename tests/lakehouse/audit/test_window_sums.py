@@ -79,7 +79,7 @@ def test_a_newer_generation_replaces_the_rows_it_has() -> None:
 
 def test_a_log_with_a_batch_missing_doubled_or_torn_is_found() -> None:
     batches = [batch(0, 0, 2, None), batch(2, 2, 4, None), batch(2, 2, 4, None), batch(3, 5, 6, None)]
-    told = {one["what"]: one["places"] for one in log(*batches, g=3).findings.told()}
-    assert told["batch not in the log"] == [1]
-    assert told["batch twice in the log"] == [2]
-    assert 3 in told["batch that does not begin where the one before ended"]
+    places = {finding.what: finding.places for finding in log(*batches, g=3).findings.to_list()}
+    assert places["batch not in the log"] == [1]
+    assert places["batch twice in the log"] == [2]
+    assert 3 in places["batch that does not begin where the one before ended"]

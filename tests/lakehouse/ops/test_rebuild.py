@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
@@ -12,10 +11,10 @@ from lakehouse.contract.domain import Domain, QueryTables
 from lakehouse.core.locks import exclusive
 from lakehouse.errors import RefusedError, UsageError
 from lakehouse.kafka import topics
+from lakehouse.kafka.offset_ranges import OffsetRanges
 from lakehouse.kafka.topics import TopicState
 from lakehouse.ops import rebuild
-from lakehouse.streaming import checkpoints, offset_ranges, sidecar
-from lakehouse.streaming.offset_ranges import Range
+from lakehouse.streaming import accepted_losses, checkpoints, sidecar
 from lakehouse.streaming.sidecar import Sidecar
 from lakehouse.tables import commit_files, table_io
 from lakehouse.tables.table_io import SERVING_PROPERTIES, Table
@@ -54,30 +53,17 @@ def begun() -> Sidecar:
     return found
 
 
-def test_gaps_are_what_the_sorted_offsets_leave_out() -> None:
-    offsets = np.array([3, 4, 7])
-    assert offset_ranges.gaps(offsets, 0, 10) == [(0, 3), (5, 7), (8, 10)]
-    assert offset_ranges.gaps(offsets, 3, 5) == []
-    assert offset_ranges.gaps(np.array([], dtype=np.int64), 2, 4) == [(2, 4)]
-
-
-def test_known_ranges_are_taken_from_new_ones() -> None:
-    new = [Range("t", 0, 10, 20), Range("t", 1, 10, 20)]
-    known = [Range("t", 0, 5, 12), Range("t", 0, 15, 16), Range("t", 1, 0, 99)]
-    assert offset_ranges.without(new, known) == [Range("t", 0, 12, 15), Range("t", 0, 16, 20)]
-
-
 def test_it_goes_on_behind_what_both_tables_hold() -> None:
     hold(EVENTS, p0=[0, 1, 3], p1=[0])
     hold(BAD, p0=[2], p1=[1])
     rebuild.rebuild("line.events", False)
-    assert (begun().starts, begun().held_until, begun().generation) == ({0: 4, 1: 2}, {}, "")
+    assert (begun().starts, begun().stored_until, begun().generation) == ({0: 4, 1: 2}, {}, "")
 
 
 def test_a_batch_torn_between_its_two_tables_is_read_again_from_its_first_gap() -> None:
     hold(EVENTS, p0=[0, 1, 2, 5, 6], p1=[0])  # the dead letters 3 and 4 were not written
     rebuild.rebuild("line.events", False)
-    assert (begun().starts, begun().held_until) == ({0: 3, 1: 1}, {0: 7})
+    assert (begun().starts, begun().stored_until) == ({0: 3, 1: 1}, {0: 7})
 
 
 def test_an_empty_lake_begins_at_the_first_record(broker: dict[str, TopicState]) -> None:
@@ -94,7 +80,7 @@ def test_lost_records_are_refused_then_noted_once(broker: dict[str, TopicState])
     assert sidecar.read(checkpoints.path("line", "events")) is None
     for _ in range(2):
         rebuild.rebuild("line.events", True)
-        assert offset_ranges.accepted("line") == [Range("line", 0, 2, 4), Range("line", 0, 5, 8)]
+        assert accepted_losses.accepted("line") == {("line", 0): OffsetRanges([(2, 4), (5, 8)])}
     rebuild.rebuild("line.events", False)
     assert begun().starts == {0: 8, 1: 1}
 
@@ -103,8 +89,8 @@ def test_a_gap_that_retention_has_half_taken_is_read_from_what_is_left(broker: d
     hold(EVENTS, p0=[0, 1, 6])
     broker["line"] = TopicState("line", "id-1", {0: 4, 1: 0}, {0: 9, 1: 9})
     rebuild.rebuild("line.events", True)
-    assert offset_ranges.accepted("line") == [Range("line", 0, 2, 4)]
-    assert (begun().starts, begun().held_until) == ({0: 4, 1: 0}, {0: 7})
+    assert accepted_losses.accepted("line") == {("line", 0): OffsetRanges.of(2, 4)}
+    assert (begun().starts, begun().stored_until) == ({0: 4, 1: 0}, {0: 7})
 
 
 def test_the_rows_of_a_topic_made_again_are_not_taken_for_its_own(
@@ -121,9 +107,9 @@ def test_the_rows_of_a_topic_made_again_are_not_taken_for_its_own(
     ((script, path, *_, name),) = ran
     assert (script, path, name[:10]) == ("lakehouse/ops/rename_topic.py", str(EVENTS.path), "line@id-0-")
     assert (begun().starts, begun().depends_on) == ({0: 0, 1: 0}, {"topic": "line", "topic id": "id-1"})
-    (noted,) = table_io.read(offset_ranges.lost_ranges("line")).to_pylist()
+    (noted,) = table_io.read(accepted_losses.lost_ranges("line")).to_pylist()
     assert (noted["topic"], noted["start_offset"], noted["end_offset"]) == (name, 2, None)
-    assert offset_ranges.accepted("line") == []
+    assert accepted_losses.accepted("line") == {}
 
 
 def test_a_topic_that_has_lost_its_newest_records_is_another_one(broker: dict[str, TopicState]) -> None:
@@ -144,7 +130,7 @@ def test_rows_of_a_damaged_commit_are_read_again(content: bytes) -> None:
     assert any(f"{broken}.damaged" in line for line in done)
     assert commit_files.find_damage(EVENTS.path) == ""
     assert sorted(table_io.read(EVENTS, ["offset"])["offset"].to_pylist()) == [0, 2, 3]
-    assert (begun().starts, begun().held_until) == ({0: 1, 1: 1}, {0: 4})
+    assert (begun().starts, begun().stored_until) == ({0: 1, 1: 1}, {0: 4})
 
 
 def test_views_are_begun_anew_with_their_state() -> None:
@@ -188,7 +174,7 @@ def test_the_rows_of_a_data_file_that_cannot_be_read_are_read_again(what: str) -
     else:
         file.write_bytes(file.read_bytes()[: 40 if what == "cut off" else 0])
     done = rebuild.rebuild("line.events", False)
-    assert (begun().starts[0], begun().held_until[0]) == (2, 4)
+    assert (begun().starts[0], begun().stored_until[0]) == (2, 4)
     assert done[0].startswith(f"Removed from events: {file.name}. Its rows are read from the topic again; version 4")
     assert file.with_name(f"{file.name}.damaged").exists() is (what != "lost")
     assert sorted(table_io.read(EVENTS)["offset"].to_pylist()) == [0, 1, 3]

@@ -1,10 +1,12 @@
 """Checkpoints read from disk."""
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from lakehouse.errors import RefusedError
 from lakehouse.streaming import checkpoints, sidecar
 from lakehouse.streaming.batch import describe_batch
 from lakehouse.streaming.sidecar import Sidecar
@@ -45,7 +47,7 @@ def test_a_batch_reads_from_where_the_one_before_ended(tmp_path: Path) -> None:
 
 def test_the_first_batch_starts_where_the_sidecar_says_and_notes_the_generation_there(tmp_path: Path) -> None:
     folder = write_checkpoint(tmp_path / "averages", committed=1)
-    sidecar.write(folder, Sidecar({"window": "2 minutes"}, starts={0: 2, 1: 7}, held_until={0: 4}))
+    sidecar.write(folder, Sidecar({"window": "2 minutes"}, starts={0: 2, 1: 7}, stored_until={0: 4}))
     first = describe_batch(folder, 0)
     assert (first.starts, first.records) == ({("houses", 0): 2, ("houses", 1): 7}, 3)
     assert (first.app_id, first.reads_again) == ("gen-1:averages", True)
@@ -57,6 +59,20 @@ def test_a_sidecar_from_before_there_were_generations_is_understood(tmp_path: Pa
     (tmp_path / "c.json").write_text('{"window": "2 minutes"}')
     assert sidecar.recorded(tmp_path / "c") == {"window": "2 minutes"}
     assert sidecar.recorded(tmp_path / "none") == {}
+
+
+def test_a_sidecar_without_a_format_is_read(tmp_path: Path) -> None:
+    old = '{"depends_on": {"topic": "houses"}, "generation": "g", "starts": {"0": 5, "1": 0}, "held_until": {"1": 9}}'
+    (tmp_path / "c.json").write_text(old)
+    assert sidecar.read(tmp_path / "c") == Sidecar({"topic": "houses"}, "g", {0: 5, 1: 0}, {1: 9})
+    sidecar.write(tmp_path / "c", Sidecar({"topic": "houses"}, "g", {0: 5, 1: 0}, {1: 9}))
+    assert json.loads((tmp_path / "c.json").read_text()) == {"format": 1, **json.loads(old)}
+
+
+def test_a_sidecar_of_a_newer_format_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "c.json").write_text('{"format": 2, "depends_on": {}}')
+    with pytest.raises(RefusedError, match=r"c\.json has format 2, and this version reads formats up to 1\."):
+        sidecar.read(tmp_path / "c")
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,9 @@ def test_a_view_is_begun_anew_and_a_batch_table_written_again(history: Path) -> 
         table_io.create(table)
         commit(table.path, 0).write_text("{ torn")
     assert "`lake rebuild houses.averages` reads" in told(AVERAGES)
-    assert f"move the folder {AVERAGES_BATCH.path} away: `lake nightly` computes the table again" in told(AVERAGES_BATCH)
+    assert f"move the folder {AVERAGES_BATCH.path} away: `lake nightly` computes the table again" in told(
+        AVERAGES_BATCH
+    )
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can try it as another user")

@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -10,15 +9,17 @@ from dashboard.live.health import HealthWatch
 from dashboard.pages.health import audit
 from jobs.houses import schema
 from lakehouse.audit import results
+from lakehouse.audit.results import AuditResult
+from lakehouse.core import records
 from tests.dashboard.pages.health.test_queries import fields, words
 
 
-def result(at: datetime, clean: bool) -> dict[str, Any]:
+def result(at: datetime, clean: bool) -> AuditResult:
     finding = {"what": "lost", "count": 22, "places": list(range(7, 27)), "detail": ""}
     part = {"partition": 3, "records": 100, "history": 70, "dead_letters": 8, "waiting": 0}
     part |= {"findings": [] if clean else [finding]}
     told = {"domain": "houses", "at": at.isoformat(), "clean": clean, "seconds": 1.5, "topic": "houses"}
-    return told | {"partitions": [part], "views": []}
+    return records.from_dict(AuditResult, told | {"partitions": [part], "views": []})
 
 
 @pytest.fixture

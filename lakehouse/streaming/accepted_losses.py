@@ -1,0 +1,49 @@
+"""The table of records that a user has accepted as lost: `lake rebuild --accept-loss` writes it, the audit reads it."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from lakehouse.kafka.offset_ranges import OffsetRanges, PartitionRanges
+from lakehouse.tables import table_io
+from lakehouse.tables.table_io import HISTORY_PROPERTIES, Table
+
+
+def lost_ranges(domain: str) -> Table:
+    """The table; `end_offset` is exclusive, and null where nobody knows it."""
+    columns = {"topic": "STRING", "partition": "INT", "start_offset": "BIGINT", "end_offset": "BIGINT"}
+    return Table(
+        domain,
+        "lost_ranges",
+        {**columns, "reason": "STRING", "accepted_at": "TIMESTAMP"},
+        keys=("topic", "partition", "start_offset"),
+        about="records that the topic no longer has and no table holds: given up by `lake rebuild --accept-loss`",
+        properties=HISTORY_PROPERTIES,
+        writer="deltalake",
+    )
+
+
+def accepted(domain: str) -> PartitionRanges:
+    """The ranges that have been accepted as lost; those without a known end are left out."""
+    pairs = defaultdict(list)
+    for row in table_io.read(lost_ranges(domain), filters=[("end_offset", ">=", 0)]).to_pylist():
+        pairs[row["topic"], row["partition"]].append((row["start_offset"], row["end_offset"]))
+    return {where: OffsetRanges(ranges) for where, ranges in pairs.items()}
+
+
+def accept(domain: str, lost: PartitionRanges, reason: str) -> None:
+    """Add the ranges to the table, in one commit."""
+    rows = [(*where, *each) for where, ranges in lost.items() for each in ranges]
+    _append(domain, rows, reason)
+
+
+def accept_unknown(domain: str, topic: str, ends: Mapping[int, int]) -> None:
+    """Add that nobody knows how many records a deleted topic had from these offsets on."""
+    _append(domain, [(topic, partition, end, None) for partition, end in ends.items()], "the topic was made again")
+
+
+def _append(domain: str, ranges: Sequence[tuple[str, int, int, int | None]], reason: str) -> None:
+    table, now = lost_ranges(domain), datetime.now(UTC)
+    values = [dict(zip(table.columns, (*lost, reason, now), strict=True)) for lost in ranges]
+    delta = table_io.create(table)
+    table_io.append(delta, table_io.rows(table, values), "rebuild", delta.version() + 1)
