@@ -1,6 +1,6 @@
 """What the status pill says, decided on the server from facts: LIVE, CATCHING UP, STALE or NO DATA.
 
-OFFLINE is the one word that the browser has to find by itself (assets/live.js), as no server is there to say it.
+OFFLINE is the one word that the browser has to find by itself (assets/core/live.js), as no server is there to say it.
 """
 
 import threading

@@ -1,7 +1,7 @@
 """Answers to a page's ticks: worked out once per snapshot for all tabs, and sent as what has changed since the last.
 
-A tick is a callback that nothing but a new snapshot has set off. The browser (assets/ticks.js) names the answer that it
-holds; the same one again is 204, another one of the same callback is sent as the difference, anything else whole.
+A tick is a callback that nothing but a new snapshot has set off. The browser (assets/core/ticks.js) names the answer
+that it has; the same one again is 204, another one of the same callback is sent as the difference, others whole.
 """
 
 import hashlib

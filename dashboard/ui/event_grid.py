@@ -61,7 +61,7 @@ def delay(grid_id: str) -> Component:
 
 
 def measure_delay(grid_id: str) -> None:
-    """Let the browser fill `delay` (assets/feed.js); once per list, where its page is imported."""
+    """Let the browser fill `delay` (assets/core/feed.js); once per list, where its page is imported."""
     seen = Output(f"{grid_id}-delay", "title"), Input(f"{grid_id}-news", "data"), State(f"{grid_id}-delay", "id")
     clientside_callback(ClientsideFunction("lake", "feedDelay"), *seen, prevent_initial_call=True)
 

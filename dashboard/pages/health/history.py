@@ -16,7 +16,6 @@ from lakehouse.streaming.progress_metrics import Series
 
 NO_HISTORY = "Nothing has been measured yet. Start everything: `lake up`"
 POINTS = 240
-RANGES = {"15m": 900, "1h": 3600, "6h": 6 * 3600, "24h": 24 * 3600}
 
 
 def line_points(series: Series, key: str, since: float, until: float) -> tuple[list[str], list[float | None]]:

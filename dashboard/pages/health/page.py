@@ -12,7 +12,7 @@ from dashboard.live import snapshot
 from dashboard.live.health import HealthView
 from dashboard.pages.health import audit, history, lake, queries
 from dashboard.pages.health.tiles import page
-from dashboard.ui import charts, formats, tiles
+from dashboard.ui import charts, formats, tiles, time_range
 from lakehouse.errors import LakeError
 from lakehouse.kafka import peek
 from lakehouse.settings import settings
@@ -20,7 +20,7 @@ from lakehouse.settings import settings
 NAME = "Health"
 PATH = "/health-ui"  # /health is the probe of the process
 ORDER = 90
-ICON = "health"
+ICON = "core/icons/health"
 DRAWN = 4  # queries drawn while none is picked
 _BUSY = "Another look at a topic is under way. Try again in a moment."
 _peeking = threading.Lock()
@@ -88,7 +88,7 @@ def update_history(
         raise PreventUpdate
     known = sorted(view.rates)
     names = [name for name in picked or [] if name in known] or known[:DRAWN]
-    seconds = history.RANGES.get(span, 3600)
+    seconds = int(time_range.span(span).total_seconds())
     state = history.history_state(view)
     if state.state == "empty":
         return no_update, no_update, no_update, no_update, stamp, *state

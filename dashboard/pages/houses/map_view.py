@@ -104,7 +104,7 @@ def figure(shown: Shown, scheme: str, revision: str) -> go.Figure:
             name=name,
             customdata=shown.ids[part].tolist(),
             marker={"color": thousands[part], "coloraxis": "coloraxis", "size": size, "opacity": opacity},
-            unselected={"marker": {"opacity": opacity}},  # an area is shown by the veil around it: assets/map.js
+            unselected={"marker": {"opacity": opacity}},  # an area is shown by the veil around it: assets/houses/map.js
             hovertemplate=f"%{{customdata}}, {name}: $%{{marker.color:,}}k<extra></extra>",
         )
     bar = {"orientation": "h", "y": -0.02, "yanchor": "top", "thickness": 8, "len": 0.8, "outlinewidth": 0, "nticks": 6}
