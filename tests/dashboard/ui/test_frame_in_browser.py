@@ -177,7 +177,7 @@ def test_the_feed_leads_to_a_house_with_its_sales(app: App, page: Page, publish:
     expect(page).to_have_url(f"{app.url}/houses/house/{HOUSE}")
     expect(page.locator("#house-sales-table td[data-field='price']")).to_have_attribute("data-value", "500000.0")
     expect(page.locator("#house-near-table tbody tr")).to_have_count(10)
-    page.locator(".house-links a", has_text="Price").click()
+    page.locator(".page-links a", has_text="Price").click()
     expect(page).to_have_url(f"{app.url}/houses/price?id={HOUSE}")
     page.goto("/houses/house/nowhere%3Cb%3E")
     expect(page.locator("#house-sales-notice")).to_contain_text("No house has the id 'nowhere<b>'")
