@@ -129,7 +129,7 @@ def _listen(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
-        listener.listen(128)  # from here on nobody who is told the address is turned away
+        listener.listen(128)  # from here on nobody who has the address is refused
     except OSError as error:
         raise UnavailableError(
             f"The dashboard cannot listen on {host}:{port}: {error.strerror}.",

@@ -26,7 +26,7 @@ def layout(domain: str = "", **_query: str) -> Component:
         return html.Div([html.H1("Models"), html.P("No domain has models.")], className="intro")
     unknown = [f"domain={domain[:20]}"] if domain and domain != shown else []
     models = known[shown]
-    grid = [_trend_tile(models), _live_error_tile(models), html.Div(_versions_tile(), className="all")]
+    grid = [_trend_tile(models), _live_error_tile(models), html.Div(_versions_tile(models), className="all")]
     return html.Div(
         [
             html.Div([html.H1("Models"), html.P(models.ABOUT)], className="intro"),
@@ -82,12 +82,11 @@ def _live_error_tile(models: Models) -> Component:
     )
 
 
-def _versions_tile() -> Component:
+def _versions_tile(models: Models) -> Component:
     return tiles.tile(
         "models-versions",
         "Versions",
-        "A new version goes live unless it is clearly worse than the live one on the same houses. "
-        "`lake models list | show | compare | rollback` does the same on the command line.",
+        f"{models.VERSIONS} `lake models list | show | compare | rollback` does the same on the command line.",
         html.Div(id="models-versions-rows"),
         html.Details([html.Summary("Which version went live when"), html.Div(id="models-switches-rows")]),
         stale_after=DAY,

@@ -56,7 +56,7 @@ def grid(grid_id: str, columns: Sequence[dict[str, Any]], height: int) -> Compon
 
 
 def delay(grid_id: str) -> Component:
-    """Where the browser tells how long the events of the list took from the broker to the screen."""
+    """Where the browser says how long the events of the list took from the broker to the screen."""
     return html.Div([dcc.Store(id=f"{grid_id}-news"), html.P(id=f"{grid_id}-delay", className="caption")])
 
 

@@ -28,6 +28,7 @@ class Models(Protocol):
     ABOUT: str
     TREND: str
     LIVE_ERROR: str
+    VERSIONS: str
 
     def kpis(self, view: DomainView) -> list[Component]:
         """The live version in numbers."""

@@ -140,7 +140,7 @@ def table(table_id: str, columns: Mapping[str, str], rows: Sequence[Component], 
 
 
 def cell(field: str, shown: Any, value: Any = None, number: bool = True) -> Component:
-    """A table cell; `data-value` holds the unrounded value."""
+    """A table cell; `data-value` is the unrounded value."""
     exact = None if value is None else str(value)
     return html.Td(shown, className="number" if number else "text", **attributes(field=field, value=exact))
 

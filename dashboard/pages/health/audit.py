@@ -47,5 +47,5 @@ def _rows(name: str, result: Mapping[str, Any], width: int) -> list[Component]:
         tiles.cell("seconds", f"{result['seconds']:,.1f} s", result["seconds"]),
     ]
     row = html.Tr(cells, **tiles.attributes(audit=name))
-    told = [] if result["clean"] else off(result)
-    return [row, *(error_row(name, "Audit", line.removeprefix("OFF: "), width, tone) for line in told)]
+    lines = [] if result["clean"] else off(result)
+    return [row, *(error_row(name, "Audit", line.removeprefix("OFF: "), width, tone) for line in lines)]

@@ -66,9 +66,9 @@ def figure(
 
 
 def _line(name: str, x: list[str], y: list[float | None], colour: str, dash: str, unit: str) -> dict[str, Any]:
-    told = f"%{{x|%H:%M:%S}} UTC: %{{y:,.1f}}{unit}<extra>{name}</extra>"
+    note = f"%{{x|%H:%M:%S}} UTC: %{{y:,.1f}}{unit}<extra>{name}</extra>"
     line = {"color": colour, "width": 1.8, "dash": dash}
-    return {"type": "scatter", "mode": "lines", "name": name, "x": x, "y": y, "line": line, "hovertemplate": told}
+    return {"type": "scatter", "mode": "lines", "name": name, "x": x, "y": y, "line": line, "hovertemplate": note}
 
 
 def _short(name: str, names: Sequence[str]) -> str:

@@ -80,7 +80,7 @@ def update_partitions(_version: str | None, shown: str | None) -> tuple[Any, ...
 def update_history(
     _version: str | None, shown: str | None, scheme: str | None, header: dict[str, str] | None, picked: list[str] | None
 ) -> tuple[Any, ...]:
-    """The three charts; drawn anew when a sample was added or something else was chosen."""
+    """The three charts; drawn again when a sample was added or something else was chosen."""
     view, stamp = _changed(None, "rates", "lags")
     span = (header or {}).get("range", "")
     stamp = f"{stamp}|{scheme}|{span}|{picked}"
@@ -150,7 +150,7 @@ def update_processes(_version: str | None, shown: str | None) -> tuple[Any, ...]
     prevent_initial_call=True,
 )
 def look_at_messages(_clicks: int | None, topic: str | None) -> Any:
-    """The last messages of a topic of a domain; one look at a time, as each holds a thread for up to 3 s."""
+    """The last messages of a topic of a domain; one look at a time, as each keeps a thread busy for up to 3 s."""
     current = snapshot.current()
     views = [view for seen in (current.health.topics.values() if current and current.health else []) for view in seen]
     view = next((view for view in views if view.name == topic), None)

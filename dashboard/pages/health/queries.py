@@ -44,7 +44,7 @@ TOPIC_COLUMNS = {
 
 
 def queries_state(view: HealthView) -> TileState:
-    """Loading is over: empty when nothing ever ran; a silent broker is said, since lag is then unknown."""
+    """Loading is over: empty when nothing ever ran; a silent broker is named, since lag is then unknown."""
     if all(query.state == "not started" and not query.last_error for query in view.queries):
         return TileState("empty", formats.with_code(NO_QUERY), None)
     silent = next((topic.error for views in view.topics.values() for topic in views[:1] if topic.error), "")
@@ -78,9 +78,9 @@ def _query_rows(query: QueryHealth, view: HealthView) -> list[Component]:
     where = tiles.attributes(query=query.full_name, state=query.state)
     row: list[Component] = [html.Tr(cells, **where)]
     if query.unread is not None:
-        said = f"{query.unread:.0%} of what the topic still has is unread, and Kafka drops its oldest records: "
-        said += "let the query catch up, or have Kafka keep more (kafka_limit_gb, retention)."
-        row.append(error_row(query.full_name, "Retention is near", said, len(QUERY_COLUMNS), "warn"))
+        sentence = f"{query.unread:.0%} of what the topic still has is unread, and Kafka drops its oldest records: "
+        sentence += "let the query catch up, or have Kafka keep more (kafka_limit_gb, retention)."
+        row.append(error_row(query.full_name, "Retention is near", sentence, len(QUERY_COLUMNS), "warn"))
     if not query.last_error:
         return row
     kind = "Stopped by" if query.tone == "error" else "Last error"

@@ -54,7 +54,7 @@ def _facts() -> Component:
     return tiles.tile(
         "house-facts",
         "Facts",
-        "As its newest sale tells them, else as the model knows them.",
+        "As its newest sale says, else as the model knows them.",
         html.Div(id="house-facts-rows"),
     )
 

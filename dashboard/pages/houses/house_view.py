@@ -52,7 +52,7 @@ def newest_first(sales: pd.DataFrame) -> pd.DataFrame:
 
 
 def facts(sales: pd.DataFrame, answer: Answer | None) -> dict[str, float | None]:
-    """What is known of the house: as the newest sale tells it, and where it does not, as the model knows it."""
+    """What is known of the house: as the newest sale says, and where it does not, as the model knows it."""
     known = {name: answer.facts.get(name) if answer else None for name in HOUSE_FACTS}
     if sales.empty:
         return known

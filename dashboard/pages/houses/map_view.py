@@ -17,7 +17,7 @@ from dashboard.ui import charts, formats, tiles
 ALL, FOR_SALE, SOLD = "all", "for-sale", "sold"
 SHOWS = {ALL: "All", FOR_SALE: "For sale", SOLD: "Sold"}
 TABLE_ROWS = 100
-# Name, size and opacity: told apart by form, as the colour is the price; those for sale have a ring.
+# Name, size and opacity: different in form, as the colour is the price; those for sale have a ring.
 _KINDS = {SOLD: ("sold", 5, 0.9), "later": ("not sold yet", 3, 0.6), FOR_SALE: ("for sale", 6, 1.0)}
 RING = 2.5
 # After Viridis; brighter at its lower end on dark.

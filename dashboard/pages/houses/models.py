@@ -17,6 +17,7 @@ TREND = "On houses that the version never saw. Hollow points were refused; a dia
 LIVE_ERROR = (
     "Houses priced while for sale and sold since on the stream: the price that was predicted against the one paid."
 )
+VERSIONS = "A new version goes live unless it is clearly worse than the live one on the same houses."
 
 
 def kpis(view: DomainView) -> list[Component]:

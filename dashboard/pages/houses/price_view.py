@@ -39,8 +39,8 @@ class View:
 
     def digest(self) -> str:
         """Another one exactly when something on the page would change."""
-        told = json.dumps([self.original.as_dict(), self.now.as_dict(), dict(self.changes)], sort_keys=True)
-        return hashlib.sha256(told.encode()).hexdigest()[:16]
+        answers = json.dumps([self.original.as_dict(), self.now.as_dict(), dict(self.changes)], sort_keys=True)
+        return hashlib.sha256(answers.encode()).hexdigest()[:16]
 
 
 def look(pricer: Pricer, asked: Asked, chosen: Mapping[str, float], afresh: bool) -> View | None:
