@@ -1,9 +1,7 @@
 """The dashboard's process: `python -m dashboard.app` serves the pages found in dashboard/pages on one port."""
 
 import gc
-import importlib
 import logging
-import pkgutil
 import signal
 import socket
 import sys
@@ -19,10 +17,10 @@ import waitress
 from dash import html
 from dash.exceptions import DependencyException
 
-import dashboard.pages
 from dashboard.live import snapshot, status_pill
 from dashboard.live.snapshot import Live
-from dashboard.server import auth, request_threads, tick_cache
+from dashboard.pages import discovery
+from dashboard.server import auth, redirects, request_threads, tick_cache
 from dashboard.ui import frame
 from lakehouse import entry, environment
 from lakehouse.core import net
@@ -58,23 +56,6 @@ MOST_BYTES = 1024 * 1024  # of a request's body
 _register_page: Any = dash.register_page  # untyped in Dash
 
 
-def pages() -> list[ModuleType]:
-    """The page modules of the navigation, in its order."""
-    return sorted((page for page in _modules() if hasattr(page, "ORDER")), key=lambda page: (page.ORDER, page.NAME))
-
-
-def detail_pages() -> list[ModuleType]:
-    """The page modules of single things, which have no ORDER and a variable in their path, as in /house/<house_id>."""
-    return [page for page in _modules() if not hasattr(page, "ORDER")]
-
-
-def _modules() -> list[ModuleType]:
-    """The modules under dashboard/pages that are pages: those with a path and a layout."""
-    found = pkgutil.walk_packages(dashboard.pages.__path__, "dashboard.pages.")
-    modules = [importlib.import_module(module.name) for module in found]
-    return [module for module in modules if hasattr(module, "PATH") and hasattr(module, "layout")]
-
-
 def create_app() -> dash.Dash:
     """The application with every page registered; it shows whatever `snapshot.use` has put in force."""
     app = dash.Dash(
@@ -89,24 +70,32 @@ def create_app() -> dash.Dash:
         index_string=_INDEX,
         meta_tags=[{"name": "viewport", "content": "width=device-width, initial-scale=1"}],
     )
-    for page in pages():
-        _register(page, path=page.PATH)
-    for page in detail_pages():
-        _register(page, path_template=page.PATH)
+    for page in discovery.pages():
+        _register(page)
     _register_page("not_found_404", path="/404", title="Not found · Lakehouse", layout=_not_found)
-    app.layout = frame.shell(pages())
+    app.layout = frame.shell(discovery.navigation())
     app.server.config["MAX_CONTENT_LENGTH"] = MOST_BYTES
     tick_cache.install(app.server)
     _add_routes(app.server)
-    for page in pages():
-        if hasattr(page, "add_routes"):
-            page.add_routes(app.server)
+    for page in discovery.pages():
+        _add_page_routes(app.server, page)
     return app
 
 
-def _register(page: ModuleType, **path: str) -> None:
-    layout = frame.own_query(page.layout)
-    _register_page(page.__name__, name=page.NAME, title=f"{page.NAME} · Lakehouse", layout=layout, **path)
+def _register(page: ModuleType) -> None:
+    """Make the page known to Dash, to which a path with a variable, as /houses/house/<house_id>, is a template."""
+    section = discovery.sections().get(discovery.section_of(page))
+    title = " · ".join([page.NAME, *([section.title] if section else []), "Lakehouse"])
+    path = {"path_template" if "<" in page.PATH else "path": page.PATH}
+    _register_page(page.__name__, name=page.NAME, title=title, layout=frame.own_query(page.layout), **path)
+
+
+def _add_page_routes(server: flask.Flask, page: ModuleType) -> None:
+    """What the page serves besides itself, and the addresses that it had before."""
+    for old in getattr(page, "OLD_PATHS", ()):
+        redirects.add(server, old, page.PATH)
+    if hasattr(page, "add_routes"):
+        page.add_routes(server)
 
 
 def _not_found(**_query: str) -> html.Div:
@@ -140,7 +129,7 @@ def _listen(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
-        listener.listen(128)  # from here on nobody who is told the address is turned away
+        listener.listen(128)  # from here on nobody who has the address is refused
     except OSError as error:
         raise UnavailableError(
             f"The dashboard cannot listen on {host}:{port}: {error.strerror}.",
@@ -161,7 +150,7 @@ def main(
     port = settings().dashboard_port if port is None else port
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     listener = _listen(host, port)
-    live = Live([page.SOURCE for page in pages() if hasattr(page, "SOURCE")])
+    live = Live(discovery.sources())
     snapshot.use(live)
     app = create_app()
     address = f"http://{host}:{listener.getsockname()[1]}"

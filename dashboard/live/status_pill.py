@@ -1,6 +1,6 @@
 """What the status pill says, decided on the server from facts: LIVE, CATCHING UP, STALE or NO DATA.
 
-OFFLINE alone is decided by the browser (assets/live.js), since then no server answers.
+OFFLINE alone is decided by the browser (assets/core/live.js), since then no server answers.
 """
 
 import threading

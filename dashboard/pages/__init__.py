@@ -1,1 +1,1 @@
-"""One module per page, found by discovery: NAME, PATH, ORDER, layout(), and where a domain feeds it, SOURCE."""
+"""One module per page: NAME, PATH, ORDER, layout(). A folder that declares SECTION is a domain's. See discovery.py."""

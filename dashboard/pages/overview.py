@@ -1,6 +1,6 @@
 """The whole platform on one screen: the lambda flow of each domain, with live rates and the age of the data."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dash import Input, Output, callback, dcc, html
@@ -9,6 +9,7 @@ from dash.exceptions import PreventUpdate
 
 from dashboard.live import snapshot
 from dashboard.live.snapshot import DomainView, Source
+from dashboard.pages import discovery
 from dashboard.ui import flow, formats, tiles
 from dashboard.ui.tiles import TileState
 from lakehouse.ops.status import ProcessView
@@ -17,7 +18,7 @@ from lakehouse.tables.reader import Reading
 NAME = "Overview"
 PATH = "/"
 ORDER = 0
-ICON = "flow"
+ICON = "core/icons/flow"
 MEANING = (
     "Every event goes two ways: at once into the windows of the speed layer, and into the history that the batch layer "
     "recomputes them from."
@@ -76,7 +77,8 @@ def _process_word(view: ProcessView) -> str:
 def domain_section(source: Source, view: DomainView, as_of: str | None) -> list[Component]:
     """A domain's KPIs and its flow."""
     domain = source.domain
-    drawn = flow.drawing(domain.name, flow.boxes(view, source), moving=bool(view.topic.rate))
+    details = _details(domain.name)
+    drawn = flow.drawing(domain.name, flow.boxes(view, source), bool(view.topic.rate), details)
     tile = tiles.tile(
         f"overview-{domain.name}",
         domain.title,
@@ -85,7 +87,12 @@ def domain_section(source: Source, view: DomainView, as_of: str | None) -> list[
         _legend(),
         now=TileState("ready", formats.with_code(_notice(source, view)), as_of),
     )
-    return [html.Div(kpis(domain.name, view), className="kpis"), tile]
+    return [html.Div(kpis(domain.name, view, details), className="kpis"), tile]
+
+
+def _details(domain: str) -> Mapping[str, str]:
+    section = discovery.sections().get(domain)
+    return section.details if section else flow.NO_DETAILS
 
 
 def _notice(source: Source, view: DomainView) -> str:
@@ -100,7 +107,7 @@ def _legend() -> Component:
     return html.Div(keys, className="legend")
 
 
-def kpis(domain: str, view: DomainView) -> list[Component]:
+def kpis(domain: str, view: DomainView, details: Mapping[str, str] = flow.NO_DETAILS) -> list[Component]:
     """The six numbers on top, each a link to its detail."""
     topic, history, dead, parity = view.topic, view.history, view.dead_letters, view.parity
     broken = "error" if topic.error else "ready"
@@ -108,7 +115,7 @@ def kpis(domain: str, view: DomainView) -> list[Component]:
     name = f"overview-{domain}"
 
     def link(label: str, part: str) -> Component:
-        return dcc.Link(label, href=flow.detail(part, domain))
+        return dcc.Link(label, href=flow.detail(part, details))
 
     return [
         tiles.kpi(

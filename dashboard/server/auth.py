@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 
 from lakehouse.core import net
 
-OPEN = ("/health",)  # tells nothing but that it runs
+OPEN = ("/health",)  # says nothing but that it runs
 _ASK = "This dashboard asks for its token: open the address with ?token=, or send Authorization: Bearer."
 _PAGE = """<!DOCTYPE html>
 <html lang="en"><head><title>Lakehouse</title></head><body><h1>Not without a token</h1><p>{}</p></body></html>"""

@@ -1,7 +1,7 @@
 """Answers to a page's ticks: worked out once per snapshot for all tabs, and sent as what has changed since the last.
 
-A tick is a callback that nothing but a new snapshot has set off. The browser (assets/ticks.js) names the answer that it
-holds; the same one again is 204, another one of the same callback is sent as the difference, anything else whole.
+A tick is a callback that nothing but a new snapshot has set off. The browser (assets/core/ticks.js) names the answer
+that it has; the same one again is 204, another one of the same callback is sent as the difference, others whole.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from dash.exceptions import PreventUpdate
 from dashboard.live import snapshot
 
 ENDPOINT = "/_dash-update-component"
-HOLDS, NAME = "Lake-Holds", "Lake-Answer"  # headers: the answer that the browser holds, and the name of the one sent
+HOLDS, NAME = "Lake-Holds", "Lake-Answer"  # headers: the answer that the browser has, and the name of the one sent
 KEPT_BYTES = 16 * 1024 * 1024  # of answers that browsers may still hold
 KEPT_ANSWERS = 1000  # of one snapshot
 _TICK = ["live.data"]
@@ -46,47 +46,47 @@ class Ticks:
         current, asked = snapshot.current(), flask.request.get_json(silent=True)
         if current is None or not is_tick(asked):
             return own()
-        told = self._told(current.version, flask.request.get_data(), own)
-        held = flask.request.headers.get(HOLDS, "")
-        if told.data is None or held == told.name:
+        answer = self._shared(current.version, flask.request.get_data(), own)
+        known = flask.request.headers.get(HOLDS, "")
+        if answer.data is None or known == answer.name:
             return "", 204
-        headers = {NAME: told.name}
-        return flask.Response(self._since(held, told), content_type="application/json", headers=headers)
+        headers = {NAME: answer.name}
+        return flask.Response(self._since(known, answer), content_type="application/json", headers=headers)
 
-    def _told(self, version: str, body: bytes, own: Callable[[], Any]) -> Answer:
+    def _shared(self, version: str, body: bytes, own: Callable[[], Any]) -> Answer:
         """The answer to this body; whoever asks first works it out, the others wait for it."""
         with self._lock:
             if version != self._version:
                 self._version, self._answers, self._changes = version, {}, {}
             answers = self._answers if len(self._answers) < KEPT_ANSWERS else {}
             self._answers, first = answers, body not in answers
-            told = answers.setdefault(body, Future())
+            answer = answers.setdefault(body, Future())
         if first:
             try:
-                told.set_result(self._keep(_worked_out(own)))
+                answer.set_result(self._keep(_worked_out(own)))
             except BaseException as error:
                 answers.pop(body, None)
-                told.set_exception(error)
-        return told.result()
+                answer.set_exception(error)
+        return answer.result()
 
-    def _keep(self, told: Answer) -> Answer:
+    def _keep(self, answer: Answer) -> Answer:
         with self._lock:
-            if told.data is not None:
-                self._sent[told.name] = told.data
-                self._sent.move_to_end(told.name)
+            if answer.data is not None:
+                self._sent[answer.name] = answer.data
+                self._sent.move_to_end(answer.name)
             while sum(map(len, self._sent.values())) > KEPT_BYTES:
                 self._sent.popitem(last=False)
-        return told
+        return answer
 
-    def _since(self, held: str, told: Answer) -> bytes:
-        """The difference from the answer held, or the whole where that one is not known or little is the same."""
-        whole, before = told.data or b"", self._sent.get(held)
+    def _since(self, known: str, answer: Answer) -> bytes:
+        """The difference from the answer that the browser has, or the whole where that one is unknown or unlike."""
+        whole, before = answer.data or b"", self._sent.get(known)
         if before is None:
             return whole
-        key = held, told.name
+        key = known, answer.name
         if key not in self._changes:
             change = difference(json.loads(before), json.loads(whole))
-            data = json.dumps({"since": held, "change": change}, separators=(",", ":")).encode()
+            data = json.dumps({"since": known, "change": change}, separators=(",", ":")).encode()
             self._changes[key] = data if len(data) < len(whole) else whole
         return self._changes[key]
 

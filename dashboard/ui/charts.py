@@ -19,7 +19,7 @@ from plotly.subplots import make_subplots
 Figure = dict[str, Any]  # as Plotly reads it
 dmc.add_figure_templates()  # mantine_light and mantine_dark
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
-# After Okabe and Ito: told apart by colour-blind readers too; brighter on dark.
+# After Okabe and Ito: colour-blind readers can tell them apart, too; brighter on dark.
 PALETTE = {
     "light": ("#0072B2", "#D55E00", "#00805E", "#B0538A", "#A66F00", "#6554C0"),
     "dark": ("#56B4E9", "#FF8B4D", "#2FC79B", "#DE91BC", "#F0C642", "#8AA4FF"),
@@ -89,8 +89,8 @@ def blank(scheme: str, revision: str) -> go.Figure:
 def layout(scheme: str) -> Figure:
     """The layout of `blank` as plain JSON, not to be changed in place.
 
-    What is drawn anew at every tick is plain JSON: Plotly's own objects check each value, which takes half a second for
-    a day of windows.
+    What is drawn at every tick is plain JSON: Plotly's own objects check each value, which takes half a second for a
+    day of windows.
     """
     plain: Figure = json.loads(blank(scheme, "").to_json())["layout"]
     return plain

@@ -56,12 +56,12 @@ def grid(grid_id: str, columns: Sequence[dict[str, Any]], height: int) -> Compon
 
 
 def delay(grid_id: str) -> Component:
-    """Where the browser tells how long the events of the list took from the broker to the screen."""
+    """Where the browser says how long the events of the list took from the broker to the screen."""
     return html.Div([dcc.Store(id=f"{grid_id}-news"), html.P(id=f"{grid_id}-delay", className="caption")])
 
 
 def measure_delay(grid_id: str) -> None:
-    """Let the browser fill `delay` (assets/feed.js); once per list, where its page is imported."""
+    """Let the browser fill `delay` (assets/core/feed.js); once per list, where its page is imported."""
     seen = Output(f"{grid_id}-delay", "title"), Input(f"{grid_id}-news", "data"), State(f"{grid_id}-delay", "id")
     clientside_callback(ClientsideFunction("lake", "feedDelay"), *seen, prevent_initial_call=True)
 

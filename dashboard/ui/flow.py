@@ -1,6 +1,6 @@
 """The lambda flow as boxes: what each part does now, as pure functions of a DomainView."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,8 @@ EDGES = (
 )
 BEHIND_SECONDS = broker.BEHIND_SECONDS
 HEALTH = "/health-ui"
-# Where the detail of each part is; a domain's page is called as the domain, and its tiles begin with its name.
+NO_DETAILS: Mapping[str, str] = {}
+# Where the detail of each part is while the domain's section names no address for it.
 _DETAILS = {
     "producer": f"{HEALTH}#health-topics",
     "topic": f"{HEALTH}#health-topics",
@@ -28,11 +29,11 @@ _DETAILS = {
     "history-query": f"{HEALTH}#health-queries",
     "dead-letters": f"{HEALTH}#health-dead-letters",
     "processes": f"{HEALTH}#health-processes",
-    "speed": "/{domain}#{domain}-windows",
-    "history": "/{domain}#{domain}-feed",
-    "recompute": "/{domain}#{domain}-parity",
-    "batch": "/{domain}#{domain}-windows",
-    "page": "/{domain}#{domain}-last-window",
+    "speed": f"{HEALTH}#health-tables",
+    "history": f"{HEALTH}#health-tables",
+    "recompute": f"{HEALTH}#health-tables",
+    "batch": f"{HEALTH}#health-tables",
+    "page": HEALTH,
 }
 
 
@@ -47,9 +48,9 @@ class Box:
     lines: Sequence[tuple[str, Any]] = ()
 
 
-def detail(part: str, domain: str = "") -> str:
-    """The address at which the detail of a part of the flow is."""
-    return _DETAILS[part].format(domain=domain)
+def detail(part: str, details: Mapping[str, str] = NO_DETAILS) -> str:
+    """The address of the detail of a part of the flow; `details` are those that the domain's section declares."""
+    return details.get(part) or _DETAILS[part]
 
 
 def boxes(view: DomainView, source: Source) -> dict[str, Box]:
@@ -166,17 +167,19 @@ def _page(view: DomainView) -> Box:
     return Box("this page", "out", "ok" if shown else "off", "serving" if shown else "nothing yet", lines)
 
 
-def drawing(domain: str, parts: dict[str, Box], moving: bool) -> list[Component]:
-    """The boxes as components; assets/flow.js draws the lines of EDGES between them."""
+def drawing(
+    domain: str, parts: Mapping[str, Box], moving: bool, details: Mapping[str, str] = NO_DETAILS
+) -> list[Component]:
+    """The boxes as components; assets/core/flow.js draws the lines of EDGES between them."""
     lines = html.Div(
         className="flow-lines", **tiles.attributes(edges=EDGES, moving=str(moving).lower(), aria_hidden="true")
     )
-    return [lines, *(_draw(domain, name, box) for name, box in parts.items())]
+    return [lines, *(_draw(domain, name, box, detail(name, details)) for name, box in parts.items())]
 
 
-def _draw(domain: str, name: str, box: Box) -> Component:
+def _draw(domain: str, name: str, box: Box, address: str) -> Component:
     rows = [html.Div([html.Dt(label), html.Dd(value)]) for label, value in box.lines]
-    link = dcc.Link(box.title, href=detail(name, domain))  # page.css stretches it over the box
+    link = dcc.Link(box.title, href=address)  # page.css stretches it over the box
     head = [html.Strong(link), html.Span(box.word, className="node-word")]
     return html.Div(
         [html.Div(head, className="node-head"), html.Dl(rows)],

@@ -1,17 +1,17 @@
 """The frame around every page: header with the status pill, navigation, the one poll."""
 
 from collections.abc import Callable, Mapping, Sequence
-from types import ModuleType
 
 import dash
 import dash_mantine_components as dmc
 from dash import ClientsideFunction, Input, Output, State, dcc, html
 from dash.development.base_component import Component
 
+from dashboard.ui import navigation, time_range
+from dashboard.ui.navigation import Group, Link
 from dashboard.ui.tiles import attributes
 
 TICK_SECONDS = 2
-RANGES = {"15m": "15 min", "1h": "1 h", "6h": "6 h", "24h": "24 h"}
 REFRESHES = {"off": "Off", "2": "2 s", "5": "5 s", "10": "10 s"}
 HEADER_QUERY = ("range", "refresh", "pause", "theme")
 THEME = {
@@ -20,13 +20,6 @@ THEME = {
     "fontFamily": "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif",
 }
 NAVBAR = {"width": 220, "breakpoint": "sm", "collapsed": {"mobile": True}}
-
-
-def icon(name: str) -> Component:
-    """An icon of assets/icons, in the colour of the text around it."""
-    return html.Span(
-        className="icon", style={"--icon": f"url('/assets/icons/{name}.svg')"}, **attributes(aria_hidden="true")
-    )
 
 
 def own_query(layout: Callable[..., Component]) -> Callable[..., Component]:
@@ -38,8 +31,8 @@ def own_query(layout: Callable[..., Component]) -> Callable[..., Component]:
     return given
 
 
-def shell(pages: Sequence[ModuleType]) -> Component:
-    """The application's layout; `pages` are in the order of the navigation."""
+def shell(entries: Sequence[Link | Group]) -> Component:
+    """The application's layout; `entries` are those of the navigation."""
     provider: Component = dmc.MantineProvider(
         [
             dcc.Interval(id="tick", interval=TICK_SECONDS * 1000),
@@ -50,7 +43,7 @@ def shell(pages: Sequence[ModuleType]) -> Component:
             dmc.AppShell(
                 [
                     dmc.AppShellHeader(_header()),
-                    dmc.AppShellNavbar(_navigation(pages)),
+                    dmc.AppShellNavbar(navigation.navigation(entries)),
                     dmc.AppShellMain(html.Main([_notice(), dash.page_container], className="page")),
                 ],
                 id="shell",
@@ -76,7 +69,7 @@ def _header() -> Component:
                 size="sm",
                 **attributes(aria_label="Show or hide the navigation"),
             ),
-            html.A([icon("lake"), html.Span("Lakehouse")], href="/", className="brand"),
+            html.A([navigation.icon("core/icons/lake"), html.Span("Lakehouse")], href="/", className="brand"),
             html.Span(className="space"),
             _controls(),
             html.Span(id="status-pill", className="pill", role="status", **attributes(status="connecting")),
@@ -93,7 +86,7 @@ def _header() -> Component:
 
 
 def _controls() -> Component:
-    """Range, refresh and pause; assets/frame.js keeps them and the address the same."""
+    """Range, refresh and pause; assets/core/frame.js keeps them and the address the same."""
     pause = html.Button(
         html.Span(className="icon pause-icon", **attributes(aria_hidden="true")),
         id="pause",
@@ -101,7 +94,11 @@ def _controls() -> Component:
         type="button",
         **attributes(aria_label="Pause", aria_pressed="false"),
     )
-    parts = [_select("range", "Time range", RANGES, "1h"), _select("refresh", "Refresh", REFRESHES, "2"), pause]
+    parts = [
+        _select("range", "Time range", time_range.LABELS, time_range.USUAL),
+        _select("refresh", "Refresh", REFRESHES, "2"),
+        pause,
+    ]
     return html.Div(parts, className="controls", role="group", **attributes(aria_label="Time range and refresh"))
 
 
@@ -113,20 +110,6 @@ def _select(name: str, label: str, choices: Mapping[str, str], usual: str) -> Co
 def _notice() -> Component:
     """What of the address is not known."""
     return html.P(id="frame-notice", className="notice", role="status")
-
-
-def _navigation(pages: Sequence[ModuleType]) -> Component:
-    links = [
-        dmc.NavLink(
-            label=page.NAME,
-            href=page.PATH,
-            active="exact",
-            leftSection=icon(getattr(page, "ICON", "page")),
-            id=f"nav-{page.NAME.lower()}",
-        )
-        for page in pages
-    ]
-    return html.Nav(links, className="navigation", **attributes(aria_label="Pages"))
 
 
 def _clientside(name: str, *arguments: Output | Input | State, **options: bool) -> None:

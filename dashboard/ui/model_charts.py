@@ -114,7 +114,7 @@ def versions(rows: pd.DataFrame, scheme: str, revision: str) -> go.Figure:
 
 
 def _range(values: Iterable[float | None]) -> list[float]:
-    """An axis that holds the values with some air, at least two hundredths high."""
+    """An axis around the values with some air, at least two hundredths high."""
     known = [value for value in values if value is not None]
     air = max(0.25 * (max(known) - min(known)), 0.01) if known else 1.0
     return [min(known) - air, max(known) + air] if known else [0.0, 1.0]

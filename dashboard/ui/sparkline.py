@@ -11,7 +11,7 @@ from dashboard.ui import formats, tiles
 WIDTH, HEIGHT = 100, 22
 
 
-def spark(values: Sequence[float | None], label: str, points: int = 60) -> Component:
+def sparkline(values: Sequence[float | None], label: str, points: int = 60) -> Component:
     """A line without axes, drawn as a mask so that it takes the colour of the text; gaps stay gaps."""
     thin = _thin(values, points)
     known = [value for value in thin if value is not None]
@@ -30,9 +30,9 @@ def spark(values: Sequence[float | None], label: str, points: int = 60) -> Compo
         f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {WIDTH} {HEIGHT}' preserveAspectRatio='none'>"
         f"<path d='{path}' fill='none' stroke='black' stroke-width='1.6' stroke-linecap='round'/></svg>"
     )
-    told = f"{label}: lowest {min(known):,.0f}, highest {max(known):,.0f}, now {known[-1]:,.0f}"
-    mask = {"--spark": f'url("data:image/svg+xml,{quote(drawing)}")'}
-    return html.Span(className="spark", style=mask, role="img", title=told, **tiles.attributes(aria_label=told))
+    words = f"{label}: lowest {min(known):,.0f}, highest {max(known):,.0f}, now {known[-1]:,.0f}"
+    mask = {"--sparkline": f'url("data:image/svg+xml,{quote(drawing)}")'}
+    return html.Span(className="sparkline", style=mask, role="img", title=words, **tiles.attributes(aria_label=words))
 
 
 def _thin(values: Sequence[float | None], points: int) -> list[float | None]:

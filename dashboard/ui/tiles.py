@@ -1,7 +1,7 @@
 """The building blocks of a page: tile, KPI, table. A tile is loading, empty, ready, stale or an error; never blank.
 
-Ages and clocks are painted in the browser (assets/live.js) from `data-age` and `data-as-of`, so they go on when the
-server is silent, and an unchanged snapshot costs no update.
+Ages and clocks are painted in the browser (assets/core/live.js) from `data-age` and `data-as-of`, so they go on when
+the server is silent, and an unchanged snapshot costs no update.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,8 +11,11 @@ from typing import Any, NamedTuple
 import pandas as pd
 from dash import Output, html
 from dash.development.base_component import Component
+from dash.exceptions import PreventUpdate
 
+from dashboard.live import snapshot
 from dashboard.live.broker import TopicView
+from dashboard.live.snapshot import DomainView
 from dashboard.ui import formats
 from lakehouse.tables.reader import Reading
 
@@ -62,7 +65,7 @@ def tile(
 
 
 def _csv(tile_id: str, title: str) -> Component:
-    """Saves what the tile shows; assets/csv.js reads it off the page."""
+    """Saves what the tile shows; assets/core/csv.js reads it off the page."""
     label = f"Save {title} as CSV"
     return html.Button("CSV", type="button", className="csv", title=label, **attributes(csv=tile_id, aria_label=label))
 
@@ -74,6 +77,14 @@ def outputs(tile_id: str) -> list[Output]:
         Output(f"{tile_id}-notice", "children"),
         Output(f"{tile_id}-as-of", "data-as-of"),
     ]
+
+
+def view_of(domain: str) -> DomainView:
+    """The domain in the snapshot in force; stops the callback while there is none."""
+    view = snapshot.view(domain)
+    if view is None:
+        raise PreventUpdate
+    return view
 
 
 def tile_state(reading: Reading, as_of: datetime | str | None, empty: str) -> TileState:
@@ -129,9 +140,14 @@ def table(table_id: str, columns: Mapping[str, str], rows: Sequence[Component], 
 
 
 def cell(field: str, shown: Any, value: Any = None, number: bool = True) -> Component:
-    """A table cell; `data-value` holds the unrounded value."""
+    """A table cell; `data-value` is the unrounded value."""
     exact = None if value is None else str(value)
     return html.Td(shown, className="number" if number else "text", **attributes(field=field, value=exact))
+
+
+def exact(shown: Any, value: float | None) -> Component:
+    """A number as it is shown, with its unrounded value beside it."""
+    return html.Span(shown, **attributes(value=None if value is None else str(value)))
 
 
 def records(frame: pd.DataFrame) -> Iterator[Any]:

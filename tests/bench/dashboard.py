@@ -38,10 +38,10 @@ TABS = [
     *[("/", "1h")] * 3,
     *[("/health-ui", "1h")] * 3,
     ("/health-ui", "24h"),
-    ("/models", "1h"),
-    ("/map", "1h"),
-    (f"/price?id={fitting.real_houses().ids[7]}", "1h"),
-    (f"/house/{fitting.real_houses().ids[7]}", "1h"),
+    ("/models?domain=houses", "1h"),
+    ("/houses/map", "1h"),
+    (f"/houses/price?id={fitting.real_houses().ids[7]}", "1h"),
+    (f"/houses/house/{fitting.real_houses().ids[7]}", "1h"),
 ]
 
 

@@ -263,7 +263,13 @@ _MAP_FOR_SALE = [
     ("cells", "map-table predicted", offered),
 ]
 _FOR_SALE = [("exact", "house-kpi-predicted", lambda: priced()["price"])]
-_PAGES = {"/houses": _HOUSES, "/": _OVERVIEW, "/health-ui": _HEALTH, "/models": _MODELS, f"/price?id={HOUSE}": _PRICE}
-_PAGES |= {"/map?show=sold": _MAP_SOLD, "/map?show=for-sale": _MAP_FOR_SALE}
-_PAGES |= {f"/house/{SOLD}": _SOLD, f"/house/{HOUSE}": _FOR_SALE}
+_PAGES = {
+    "/houses": _HOUSES,
+    "/": _OVERVIEW,
+    "/health-ui": _HEALTH,
+    "/models": _MODELS,
+    f"/houses/price?id={HOUSE}": _PRICE,
+}
+_PAGES |= {"/houses/map?show=sold": _MAP_SOLD, "/houses/map?show=for-sale": _MAP_FOR_SALE}
+_PAGES |= {f"/houses/house/{SOLD}": _SOLD, f"/houses/house/{HOUSE}": _FOR_SALE}
 CASES = [Case(page, *case) for page, cases in _PAGES.items() for case in cases]

@@ -23,7 +23,7 @@ class Tick(NamedTuple):
 
 
 def applied(old: Any, change: Json) -> Any:
-    """What assets/ticks.js does with a difference."""
+    """What assets/core/ticks.js does with a difference."""
     if not change or "set" in change:
         return change.get("set", old)
     if "splice" in change:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from types import ModuleType
 
 import pytest
 from flask.testing import FlaskClient
@@ -9,6 +10,7 @@ from flask.testing import FlaskClient
 from dashboard import app
 from dashboard.live import snapshot
 from dashboard.live.snapshot import Live
+from dashboard.pages import discovery
 
 
 @pytest.fixture
@@ -17,14 +19,47 @@ def client(monkeypatch: pytest.MonkeyPatch) -> FlaskClient:
     return app.create_app().server.test_client()
 
 
-def test_pages_are_found_in_their_order() -> None:
-    houses = [("Houses", "/houses"), ("Price", "/price"), ("Models", "/models"), ("Map", "/map")]
-    assert [(page.NAME, page.PATH) for page in app.pages()] == [
-        ("Overview", "/"),
-        *houses,
-        ("Production", "/production"),
-        ("Health", "/health-ui"),
-    ]
+@pytest.mark.parametrize("page", discovery.pages(), ids=lambda page: page.__name__)
+def test_every_page_is_served_under_its_sections_name(page: ModuleType, client: FlaskClient) -> None:
+    section = discovery.section_of(page)
+    assert f"{page.PATH}/".startswith(f"/{section}/" if section else "/")
+    response = client.get(page.PATH.replace("<", "").replace(">", ""), follow_redirects=True)
+    assert response.status_code == 200
+    assert b"_dash-renderer" in response.data
+
+
+@pytest.mark.parametrize("page", discovery.pages(), ids=lambda page: page.__name__)
+def test_a_page_serves_its_routes_whether_it_is_listed_or_not(
+    page: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A detail page's API must not be missing because the page is not in the navigation."""
+    monkeypatch.setattr(snapshot, "_live", Live(()))
+    add = lambda server: server.add_url_rule("/api/of-it", view_func=lambda: {"from": "it"})  # noqa: E731
+    monkeypatch.setattr(page, "add_routes", add, raising=False)
+    assert app.create_app().server.test_client().get("/api/of-it").json == {"from": "it"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("/price", "/houses/price"),
+        ("/price?id=1&grade=9&theme=dark", "/houses/price?id=1&grade=9&theme=dark"),
+        ("/map?area=-122.4,47.6,-122.3,47.7", "/houses/map?area=-122.4,47.6,-122.3,47.7"),
+        ("/house/map?range=6h", "/houses/house/map?range=6h"),
+        ("/house/a%3Cb%3E%26", "/houses/house/a%3Cb%3E%26"),
+        ("/models", "/models?domain=houses"),
+        ("/models?range=6h", "/models?domain=houses&range=6h"),
+    ],
+)
+def test_an_old_address_leads_to_the_new_one_with_its_query(client: FlaskClient, old: str, new: str) -> None:
+    response = client.get(old)
+    assert (response.status_code, response.headers["Location"]) == (302, new)
+    assert "default-src 'self'" in response.headers["Content-Security-Policy"]
+    assert client.get(new).status_code == 200
+
+
+def test_models_of_a_domain_are_where_they_are(client: FlaskClient) -> None:
+    assert [client.get(f"/models?domain={domain}").status_code for domain in ("houses", "", "nowhere")] == [200] * 3
 
 
 def test_health_answers(client: FlaskClient) -> None:
@@ -33,7 +68,16 @@ def test_health_answers(client: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/houses", "/price?id=1&grade=9", "/models", "/map", "/_dash-layout", "/_dash-dependencies"]
+    "path",
+    [
+        "/",
+        "/houses",
+        "/houses/price?id=1&grade=9",
+        "/models?domain=houses",
+        "/houses/map",
+        "/_dash-layout",
+        "/_dash-dependencies",
+    ],
 )
 def test_every_page_is_served_and_locked_to_this_machine(client: FlaskClient, path: str) -> None:
     response = client.get(path)

@@ -13,8 +13,8 @@ def state_word(state: str, tone: str) -> Component:
 
 def error_row(name: str, kind: str, error: str, width: int, tone: str) -> Component:
     """A row for the error of the row above; red only while it is in force."""
-    told = html.Td(html.Div([html.Strong(f"{kind}: "), error]), colSpan=width, className="told")
-    return html.Tr(told, className="error-row", **tiles.attributes(error_of=name, tone=tone))
+    detail = html.Td(html.Div([html.Strong(f"{kind}: "), error]), colSpan=width, className="detail")
+    return html.Tr(detail, className="error-row", **tiles.attributes(error_of=name, tone=tone))
 
 
 def size(count: float | None) -> str:

@@ -16,7 +16,6 @@ from lakehouse.streaming.progress_metrics import Series
 
 NO_HISTORY = "Nothing has been measured yet. Start everything: `lake up`"
 POINTS = 240
-RANGES = {"15m": 900, "1h": 3600, "6h": 6 * 3600, "24h": 24 * 3600}
 
 
 def line_points(series: Series, key: str, since: float, until: float) -> tuple[list[str], list[float | None]]:
@@ -67,9 +66,9 @@ def figure(
 
 
 def _line(name: str, x: list[str], y: list[float | None], colour: str, dash: str, unit: str) -> dict[str, Any]:
-    told = f"%{{x|%H:%M:%S}} UTC: %{{y:,.1f}}{unit}<extra>{name}</extra>"
+    note = f"%{{x|%H:%M:%S}} UTC: %{{y:,.1f}}{unit}<extra>{name}</extra>"
     line = {"color": colour, "width": 1.8, "dash": dash}
-    return {"type": "scatter", "mode": "lines", "name": name, "x": x, "y": y, "line": line, "hovertemplate": told}
+    return {"type": "scatter", "mode": "lines", "name": name, "x": x, "y": y, "line": line, "hovertemplate": note}
 
 
 def _short(name: str, names: Sequence[str]) -> str:

@@ -45,14 +45,14 @@ def dead_letters_table(view: HealthView) -> Component:
 def _reason_row(domain: str, row: Any) -> Component:
     placed = not _missing(row.offset)
     where = f"{row.topic} {row.partition:.0f} @ {row.offset:,.0f}" if placed else formats.NOTHING
-    told = None if _missing(row.recorded_at) else row.recorded_at
+    recorded_at = None if _missing(row.recorded_at) else row.recorded_at
     sample = "null" if _missing(row.sample) else str(row.sample)
     reason = "no reason" if _missing(row.reason) else str(row.reason)
     cells = [
         tiles.cell("domain", domain, number=False),
         html.Td(reason, className="wrapped", **tiles.attributes(field="reason")),
         tiles.cell("count", formats.count(row.count), row.count),
-        tiles.cell("newest", tiles.age(told), told and told.isoformat()),
+        tiles.cell("newest", tiles.age(recorded_at), recorded_at and recorded_at.isoformat()),
         tiles.cell("at", where, number=False),
         html.Td(html.Pre(sample), className="sample", tabIndex=0, **tiles.attributes(field="sample")),
     ]
@@ -85,7 +85,7 @@ def tables_table(view: HealthView) -> Component:
 
 def _table_row(domain: str, name: str, reading: Reading) -> Component:
     shape = next(tiles.records(reading.frame), None) if "files" in reading.frame else None
-    made, files, held = reading.version >= 0, getattr(shape, "files", 0), getattr(shape, "bytes", 0)
+    made, files, bytes_kept = reading.version >= 0, getattr(shape, "files", 0), getattr(shape, "bytes", 0)
     if reading.error:
         operation: Any = state_word("cannot be read", "error")
     else:
@@ -96,7 +96,7 @@ def _table_row(domain: str, name: str, reading: Reading) -> Component:
             tiles.cell(field, formats.count(value) if made else formats.NOTHING, value if made else None)
             for field, value in (("version", reading.version), ("files", files))
         ],
-        tiles.cell("bytes", size(held) if made else formats.NOTHING, held if made else None),
+        tiles.cell("bytes", size(bytes_kept) if made else formats.NOTHING, bytes_kept if made else None),
         tiles.cell("rows", formats.count(reading.total) if made else formats.NOTHING, reading.total if made else None),
         tiles.cell(
             "committed_at", tiles.age(reading.committed_at), reading.committed_at and reading.committed_at.isoformat()

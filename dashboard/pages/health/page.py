@@ -12,7 +12,7 @@ from dashboard.live import snapshot
 from dashboard.live.health import HealthView
 from dashboard.pages.health import audit, history, lake, queries
 from dashboard.pages.health.tiles import page
-from dashboard.ui import charts, formats, tiles
+from dashboard.ui import charts, formats, tiles, time_range
 from lakehouse.errors import LakeError
 from lakehouse.kafka import peek
 from lakehouse.settings import settings
@@ -20,7 +20,7 @@ from lakehouse.settings import settings
 NAME = "Health"
 PATH = "/health-ui"  # /health is the probe of the process
 ORDER = 90
-ICON = "health"
+ICON = "core/icons/health"
 DRAWN = 4  # queries drawn while none is picked
 _BUSY = "Another look at a topic is under way. Try again in a moment."
 _peeking = threading.Lock()
@@ -80,7 +80,7 @@ def update_partitions(_version: str | None, shown: str | None) -> tuple[Any, ...
 def update_history(
     _version: str | None, shown: str | None, scheme: str | None, header: dict[str, str] | None, picked: list[str] | None
 ) -> tuple[Any, ...]:
-    """The three charts; drawn anew when a sample was added or something else was chosen."""
+    """The three charts; drawn again when a sample was added or something else was chosen."""
     view, stamp = _changed(None, "rates", "lags")
     span = (header or {}).get("range", "")
     stamp = f"{stamp}|{scheme}|{span}|{picked}"
@@ -88,7 +88,7 @@ def update_history(
         raise PreventUpdate
     known = sorted(view.rates)
     names = [name for name in picked or [] if name in known] or known[:DRAWN]
-    seconds = history.RANGES.get(span, 3600)
+    seconds = int(time_range.span(span).total_seconds())
     state = history.history_state(view)
     if state.state == "empty":
         return no_update, no_update, no_update, no_update, stamp, *state
@@ -150,7 +150,7 @@ def update_processes(_version: str | None, shown: str | None) -> tuple[Any, ...]
     prevent_initial_call=True,
 )
 def look_at_messages(_clicks: int | None, topic: str | None) -> Any:
-    """The last messages of a topic of a domain; one look at a time, as each holds a thread for up to 3 s."""
+    """The last messages of a topic of a domain; one look at a time, as each keeps a thread busy for up to 3 s."""
     current = snapshot.current()
     views = [view for seen in (current.health.topics.values() if current and current.health else []) for view in seen]
     view = next((view for view in views if view.name == topic), None)

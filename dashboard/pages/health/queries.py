@@ -11,13 +11,13 @@ from dashboard.live.health import HealthView, lags_of
 from dashboard.live.queries import PartitionLag, QueryHealth
 from dashboard.pages.health.cells import error_row, size, state_word
 from dashboard.ui import formats, tiles
-from dashboard.ui.sparkline import spark
+from dashboard.ui.sparkline import sparkline
 from dashboard.ui.tiles import TileState
 from lakehouse.kafka.peek import Peeked
 
 NO_QUERY = "No query has run yet. Start everything: `lake up`"
 NO_TOPIC = "The broker has no topic yet. Start everything: `lake up`"
-SPARK_SECONDS = 900
+SPARKLINE_SECONDS = 900
 QUERY_COLUMNS = {
     "Query": "text",
     "State": "text",
@@ -44,7 +44,7 @@ TOPIC_COLUMNS = {
 
 
 def queries_state(view: HealthView) -> TileState:
-    """Loading is over: empty when nothing ever ran; a silent broker is said, since lag is then unknown."""
+    """Loading is over: empty when nothing ever ran; a silent broker is named, since lag is then unknown."""
     if all(query.state == "not started" and not query.last_error for query in view.queries):
         return TileState("empty", formats.with_code(NO_QUERY), None)
     silent = next((topic.error for views in view.topics.values() for topic in views[:1] if topic.error), "")
@@ -60,7 +60,7 @@ def queries_table(view: HealthView) -> Component:
 
 def _query_rows(query: QueryHealth, view: HealthView) -> list[Component]:
     name = html.Th([html.Span(f"{query.domain} ", className="second"), query.name], scope="row", className="name")
-    lags = lags_of(view, query.full_name, "lag", SPARK_SECONDS)
+    lags = lags_of(view, query.full_name, "lag", SPARKLINE_SECONDS)
     cells = [
         name,
         tiles.cell("state", state_word(query.state, query.tone), query.state, number=False),
@@ -70,7 +70,7 @@ def _query_rows(query: QueryHealth, view: HealthView) -> list[Component]:
         tiles.cell("processed", formats.decimal(query.processed_rate), query.processed_rate),
         tiles.cell("seconds", batch_bar(query), query.batch_seconds, number=False),
         tiles.cell("lag", formats.count(query.lag), query.lag),
-        tiles.cell("lags", spark(lags, f"Lag of {query.full_name} over the last 15 minutes"), number=False),
+        tiles.cell("lags", sparkline(lags, f"Lag of {query.full_name} over the last 15 minutes"), number=False),
         tiles.cell("watermark", tiles.age(query.watermark), query.watermark and query.watermark.isoformat()),
         tiles.cell("state_rows", _kept(query), query.state_rows),
         tiles.cell("restarts", formats.count(query.restarts), query.restarts),
@@ -78,9 +78,9 @@ def _query_rows(query: QueryHealth, view: HealthView) -> list[Component]:
     where = tiles.attributes(query=query.full_name, state=query.state)
     row: list[Component] = [html.Tr(cells, **where)]
     if query.unread is not None:
-        said = f"{query.unread:.0%} of what the topic still has is unread, and Kafka drops its oldest records: "
-        said += "let the query catch up, or have Kafka keep more (kafka_limit_gb, retention)."
-        row.append(error_row(query.full_name, "Retention is near", said, len(QUERY_COLUMNS), "warn"))
+        sentence = f"{query.unread:.0%} of what the topic still has is unread, and Kafka drops its oldest records: "
+        sentence += "let the query catch up, or have Kafka keep more (kafka_limit_gb, retention)."
+        row.append(error_row(query.full_name, "Retention is near", sentence, len(QUERY_COLUMNS), "warn"))
     if not query.last_error:
         return row
     kind = "Stopped by" if query.tone == "error" else "Last error"
@@ -131,7 +131,7 @@ def _partition_row(query: QueryHealth, part: PartitionLag, view: HealthView) -> 
         tiles.cell("read", formats.count(part.read), part.read),
         tiles.cell("end", formats.count(part.end), part.end),
         tiles.cell("lag", formats.count(part.lag), part.lag),
-        tiles.cell("lags", spark(lags_of(view, query.full_name, key, SPARK_SECONDS), label), number=False),
+        tiles.cell("lags", sparkline(lags_of(view, query.full_name, key, SPARKLINE_SECONDS), label), number=False),
     ]
     return html.Tr(cells, **tiles.attributes(query=query.full_name, partition=key))
 

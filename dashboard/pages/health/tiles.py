@@ -26,7 +26,7 @@ def _tile(name: str, title: str, meaning: str, *body: Any) -> Component:
 
 def _queries() -> Component:
     meaning = (
-        "Each streaming query. The bar holds its last batch against its pace, or against "
+        "Each streaming query. The bar compares its last batch with its trigger interval, or against "
         f"{FRESH_SECONDS:.0f} s where it takes no pause; red is too slow. Watermark is its gap to now."
     )
     return _tile("queries", "Queries", meaning, html.Div(id="health-queries-body"))

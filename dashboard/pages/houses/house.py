@@ -18,6 +18,7 @@ from lakehouse.tables.reader import Reading
 
 NAME = "House"
 PATH = f"{house_view.PATH}/<house_id>"
+OLD_PATHS = ("/house/<house_id>",)
 TILES = ("house-sales", "house-facts", "house-near")
 STATES = [output for tile in TILES for output in tiles.outputs(tile)]
 
@@ -28,14 +29,14 @@ def layout(house_id: str = "", **_query: str) -> Component:
     links = [
         dcc.Link("Price and what-if", href=price_view.address(house, {}), className="button"),
         dcc.Link("All sales", href="/houses", className="button"),
-        dcc.Link("Map", href="/map", className="button"),
+        dcc.Link("Map", href="/houses/map", className="button"),
     ]
     intro = [html.H1(f"House {house}"), html.P("What it is, what was paid for it, and what sold around it.")]
     grid = [html.Div(_sales(), className="all"), _facts(), _near()]
     return html.Div(
         [
             html.Div(intro, className="intro"),
-            html.Div(links, className="link-row house-links"),
+            html.Div(links, className="link-row page-links"),
             dcc.Store(id="house-asked", data=house),
             dcc.Store(id="house-shown", data=""),
             html.Div(tiles.loading_kpis(4), id="house-kpis", className="kpis"),
@@ -53,7 +54,7 @@ def _facts() -> Component:
     return tiles.tile(
         "house-facts",
         "Facts",
-        "As its newest sale tells them, else as the model knows them.",
+        "As its newest sale says, else as the model knows them.",
         html.Div(id="house-facts-rows"),
     )
 

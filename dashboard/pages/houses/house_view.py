@@ -22,7 +22,7 @@ from lakehouse.settings import settings
 from lakehouse.tables import loads
 from lakehouse.tables.reader import Reading, TableReader
 
-PATH = "/house"
+PATH = "/houses/house"  # not /houses/<id>: an id may be "price" or "map"
 MOST_SALES = 200
 HOUSE_FACTS = tuple(name for name in what_if.FACTS if name != "listed_day")
 
@@ -52,7 +52,7 @@ def newest_first(sales: pd.DataFrame) -> pd.DataFrame:
 
 
 def facts(sales: pd.DataFrame, answer: Answer | None) -> dict[str, float | None]:
-    """What is known of the house: as the newest sale tells it, and where it does not, as the model knows it."""
+    """What is known of the house: as the newest sale says, and where it does not, as the model knows it."""
     known = {name: answer.facts.get(name) if answer else None for name in HOUSE_FACTS}
     if sales.empty:
         return known
@@ -68,15 +68,11 @@ def kpis(sales: pd.DataFrame, answer: Answer | None) -> list[Component]:
     link = dcc.Link(formats.money(guess), href=price_view.address(answer.id, {})) if answer else formats.NOTHING
     interval = f"80 %: {formats.short_money(answer.low)} – {formats.short_money(answer.high)}" if answer else "no model"
     return [
-        tiles.kpi("house-kpi-paid", "Last sold for", _exact(formats.money(paid), paid), "newest sale"),
-        tiles.kpi("house-kpi-predicted", "Predicted", _exact(link, guess), interval),
+        tiles.kpi("house-kpi-paid", "Last sold for", tiles.exact(formats.money(paid), paid), "newest sale"),
+        tiles.kpi("house-kpi-predicted", "Predicted", tiles.exact(link, guess), interval),
         tiles.kpi("house-kpi-apart", "Model differs", apart, f"by {answer.version}" if answer else "no model"),
         tiles.kpi("house-kpi-sales", "Sales in history", formats.count(len(sales)), "resends counted too"),
     ]
-
-
-def _exact(shown: Any, value: float | None) -> Component:
-    return html.Span(shown, **tiles.attributes(value=None if value is None else str(value)))
 
 
 def sales_table(sales: pd.DataFrame, predicted: float | None) -> Component:

@@ -6,18 +6,14 @@ from typing import Any
 from dash import Input, Output, State, callback, clientside_callback, html, no_update
 from dash.dependencies import ClientsideFunction
 from dash.development.base_component import Component
-from dash.exceptions import PreventUpdate
 
-from dashboard.live import snapshot
 from dashboard.live.snapshot import DomainView
 from dashboard.pages.houses import bands, live_tiles, live_view, parity, pricing
 from dashboard.ui import charts, event_grid, formats, tiles
 
-NAME = "Houses"
+NAME = "Live"
 PATH = "/houses"
-ORDER = 10
-ICON = "house"
-SOURCE = live_view.SOURCE
+ORDER = 1
 
 
 def layout(decade: str = "", shape: str = live_tiles.LINES, **_query: str) -> Component:
@@ -45,14 +41,11 @@ def layout(decade: str = "", shape: str = live_tiles.LINES, **_query: str) -> Co
     )
 
 
-Shown = dict[str, str] | None  # the header's range, None until the browser has told it
+Shown = dict[str, str] | None  # the header's range, None until the browser has sent it
 
 
 def _view() -> DomainView:
-    view = snapshot.view(SOURCE.domain.name)
-    if view is None:
-        raise PreventUpdate
-    return view
+    return tiles.view_of(pricing.DOMAIN)
 
 
 @callback(Output("houses-kpis", "children"), Input("live", "data"))
@@ -154,12 +147,12 @@ def update_parity(_version: str | None) -> tuple[Any, ...]:
 
 event_grid.measure_delay("houses-feed-grid")
 clientside_callback(
-    ClientsideFunction("lake", "windowRows"),
+    ClientsideFunction("houses", "windowRows"),
     Output("houses-windows-table", "title"),
     Input("houses-windows-data", "data"),
 )
 clientside_callback(
-    ClientsideFunction("lake", "housesAddress"),
+    ClientsideFunction("houses", "decades"),
     Output("houses-windows-layers", "title"),
     Input("houses-decades", "value"),
     Input("houses-shape", "value"),

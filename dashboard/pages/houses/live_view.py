@@ -1,17 +1,15 @@
 """What the houses page shows of a snapshot, as pure functions: frames for the figures, rows for the tables."""
 
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any
 
 import pandas as pd
-import pyarrow.compute as pc
 from dash import dcc, html
 from dash.development.base_component import Component
 
-from dashboard.live.snapshot import DomainView, Source
-from dashboard.pages.houses import bands, pricing
-from dashboard.ui import charts, event_grid, formats, tiles
+from dashboard.live.snapshot import DomainView
+from dashboard.pages.houses import pricing
+from dashboard.ui import charts, event_grid, formats, tiles, time_range
 from dashboard.ui.tiles import TileState
 from jobs.houses import schema
 
@@ -22,27 +20,6 @@ NO_STREAM = (
 NO_RECOMPUTE = "Nothing recomputed yet. Run: `./spark-submit.sh jobs/houses/recompute.py`"
 WINDOW = pd.Timedelta(schema.WINDOW).to_pytimedelta()
 BUSIEST = 4  # decades drawn while none is picked
-
-RANGES = {"15m": timedelta(minutes=15), "1h": timedelta(hours=1), "6h": timedelta(hours=6), "24h": timedelta(hours=24)}
-RANGE = "1h"
-
-SOURCE = Source(
-    domain=schema.DOMAIN,
-    history=schema.HISTORY,
-    feed=("id", "price", "yr_built", "bedrooms", "bathrooms", "sqft_living", "zipcode", "event_at"),
-    speed=schema.AVERAGES,
-    batch=schema.AVERAGES_BATCH,
-    parity=schema.PARITY,
-    disagrees=pc.field("cause") != "equal",
-    history_query="history",
-    speed_query="averages",
-    span=max(RANGES.values()),
-    extra={
-        "models": pricing.read_models,
-        "live_error": pricing.read_live_error,
-        "spread": bands.read,
-    },
-)
 
 
 def empty_notice(view: DomainView) -> str:
@@ -63,7 +40,7 @@ def within(served: pd.DataFrame, chosen: str | None) -> pd.DataFrame:
     """The served windows of the range, counted back from the newest one."""
     if served.empty:
         return served
-    span = RANGES.get(chosen or "", RANGES[RANGE])
+    span = time_range.span(chosen)
     shown: pd.DataFrame = served[served["window_start"] >= served["window_start"].max() - span]
     return shown
 
@@ -188,7 +165,7 @@ def feed_model(version: str) -> list[Any]:
         return formats.with_code(f"No predicted prices: {pricing.NO_MODEL}")
     return [
         f"Predicted by {version}, which may have been trained on the sale itself. ",
-        dcc.Link("Models", href="/models"),
+        dcc.Link("Models", href=pricing.MODELS_ADDRESS),
     ]
 
 

@@ -15,9 +15,9 @@ from dashboard.ui.tiles import TileState
 from lakehouse.errors import LakeError, UnavailableError
 
 NAME = "Map"
-PATH = "/map"
-ORDER = 13
-ICON = "map"
+PATH = "/houses/map"
+OLD_PATHS = ("/map",)
+ORDER = 3
 DAY = 26 * 3600  # retrained nightly
 DRAGS = {"pan": "Move", "select": "Box", "lasso": "Outline"}
 NO_HOUSE = "No house fits this filter. Clear it, or choose another area."
@@ -151,13 +151,13 @@ def update_list(_version: str | None, show: str, zipcode: str | None, area: str,
     left = map_area.narrowed(everything, area)
     chosen = {"show": "" if show == map_view.ALL else show, "zip": zipcode or "", "area": area}
     query = urlencode({name: value for name, value in chosen.items() if value}, safe=",")
-    told = map_view.caption(left) if len(left.ids) else NO_HOUSE if map_view.has_places(found) else NO_PLACE
+    caption = map_view.caption(left) if len(left.ids) else NO_HOUSE if map_view.has_places(found) else NO_PLACE
     numbers = map_area.kpis(left, len(found.model.known.houses))
-    return told, numbers, map_view.table(left), f"{PATH}?{query}" if query else PATH, key
+    return caption, numbers, map_view.table(left), f"{PATH}?{query}" if query else PATH, key
 
 
 clientside_callback(
-    ClientsideFunction("lake", "openHouse"),
+    ClientsideFunction("houses", "openHouse"),
     Output("_pages_location", "href"),
     Input("map-points", "clickData"),
     prevent_initial_call=True,
@@ -166,7 +166,7 @@ clientside_callback(
     ClientsideFunction("lake", "viewAddress"), Output("map-caption", "title"), Input("map-address", "data")
 )
 clientside_callback(
-    ClientsideFunction("lake", "mapFilter"),
+    ClientsideFunction("houses", "mapFilter"),
     Output("map-area", "data"),
     Output("map-show", "value"),
     Output("map-zip", "value"),
@@ -176,14 +176,14 @@ clientside_callback(
     prevent_initial_call=True,
 )
 clientside_callback(
-    ClientsideFunction("lake", "mapArea"),
+    ClientsideFunction("houses", "mapArea"),
     Output("map-clear", "hidden"),
     Input("map-area", "data"),
     Input("map-show", "value"),
     Input("map-zip", "value"),
 )
 clientside_callback(
-    ClientsideFunction("lake", "mapDrag"),
+    ClientsideFunction("houses", "mapDrag"),
     Output("map-drag", "title"),
     Input("map-drag", "value"),
     prevent_initial_call=True,

@@ -17,7 +17,7 @@ from dashboard.ui import charts, formats, tiles
 ALL, FOR_SALE, SOLD = "all", "for-sale", "sold"
 SHOWS = {ALL: "All", FOR_SALE: "For sale", SOLD: "Sold"}
 TABLE_ROWS = 100
-# Name, size and opacity: told apart by form, as the colour is the price; those for sale have a ring.
+# Name, size and opacity: different in form, as the colour is the price; those for sale have a ring.
 _KINDS = {SOLD: ("sold", 5, 0.9), "later": ("not sold yet", 3, 0.6), FOR_SALE: ("for sale", 6, 1.0)}
 RING = 2.5
 # After Viridis; brighter at its lower end on dark.
@@ -104,7 +104,7 @@ def figure(shown: Shown, scheme: str, revision: str) -> go.Figure:
             name=name,
             customdata=shown.ids[part].tolist(),
             marker={"color": thousands[part], "coloraxis": "coloraxis", "size": size, "opacity": opacity},
-            unselected={"marker": {"opacity": opacity}},  # an area is shown by the veil around it: assets/map.js
+            unselected={"marker": {"opacity": opacity}},  # an area is shown by the veil around it: assets/houses/map.js
             hovertemplate=f"%{{customdata}}, {name}: $%{{marker.color:,}}k<extra></extra>",
         )
     bar = {"orientation": "h", "y": -0.02, "yanchor": "top", "thickness": 8, "len": 0.8, "outlinewidth": 0, "nticks": 6}

@@ -30,17 +30,19 @@ def effects(parity: Reading) -> list[Component]:
     worst = None if off.isna().all() else float(off.max())
     missing = int(rows["speed_sales"].isna().sum())
     return [
-        tiles.kpi("parity-kpi-late", "Late sales", _exact(formats.count(late), late), "missing in the speed layer"),
-        tiles.kpi("parity-kpi-resent", "Resent sales", _exact(formats.count(resent), resent), "counted twice in it"),
-        tiles.kpi("parity-kpi-worst", "Largest difference", _exact(formats.money(worst), worst), "of an average price"),
         tiles.kpi(
-            "parity-kpi-missing", "Windows without speed row", _exact(formats.count(missing), missing), "all late"
+            "parity-kpi-late", "Late sales", tiles.exact(formats.count(late), late), "missing in the speed layer"
+        ),
+        tiles.kpi(
+            "parity-kpi-resent", "Resent sales", tiles.exact(formats.count(resent), resent), "counted twice in it"
+        ),
+        tiles.kpi(
+            "parity-kpi-worst", "Largest difference", tiles.exact(formats.money(worst), worst), "of an average price"
+        ),
+        tiles.kpi(
+            "parity-kpi-missing", "Windows without speed row", tiles.exact(formats.count(missing), missing), "all late"
         ),
     ]
-
-
-def _exact(shown: str, value: float | None) -> Component:
-    return html.Span(shown, **tiles.attributes(value=None if value is None else str(value)))
 
 
 def table(rows: pd.DataFrame) -> Component:

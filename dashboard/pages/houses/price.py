@@ -28,8 +28,8 @@ from lakehouse.errors import LakeError
 
 NAME = "Price"
 PATH = price_view.PATH
-ORDER = 11
-ICON = "price"
+OLD_PATHS = ("/price",)
+ORDER = 2
 add_routes = api.add_routes
 
 
@@ -75,7 +75,7 @@ def search(typed: str | None, asked: Asked) -> list[Component]:
     State("price-sliders", "children"),
 )
 def build_sliders(_version: str | None, resets: int, asked: Asked, built: Any) -> list[Component]:
-    """The sliders at the house's own values or those of the address; built once, and anew by the reset button."""
+    """The sliders at the house's own values or those of the address; built once, and again by the reset button."""
     if not asked["id"] or (built and not ctx.triggered_id == "price-reset"):
         raise PreventUpdate
     try:
@@ -176,14 +176,14 @@ clientside_callback(
     ClientsideFunction("lake", "viewAddress"), Output("price-link", "title"), Input("price-link", "value")
 )
 clientside_callback(
-    ClientsideFunction("lake", "copyLink"),
+    ClientsideFunction("houses", "copyLink"),
     Output("price-copy", "children"),
     Input("price-copy", "n_clicks"),
     State("price-link", "value"),
     prevent_initial_call=True,
 )
 clientside_callback(
-    ClientsideFunction("lake", "sliderText"),
+    ClientsideFunction("houses", "sliderText"),
     Output({"type": "what-if-value", "name": MATCH}, "children"),
     Input({"type": "what-if", "name": MATCH}, "value"),
     State({"type": "what-if", "name": MATCH}, "id"),

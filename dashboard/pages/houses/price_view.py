@@ -10,6 +10,7 @@ from urllib.parse import quote, urlencode
 from dash import dcc, html
 from dash.development.base_component import Component
 
+from dashboard.pages.houses import pricing
 from dashboard.pages.houses.fact_sliders import fact_text, label
 from dashboard.ui import formats, tiles
 from dashboard.ui.tiles import TileState
@@ -17,8 +18,7 @@ from jobs.houses.price_model.answers import Answer, Comparable
 from jobs.houses.price_model.pricer import Pricer
 from jobs.houses.price_model.published import Found
 
-PATH = "/price"
-MODELS_PATH = "/models"
+PATH = "/houses/price"
 
 
 class Asked(TypedDict):
@@ -39,8 +39,8 @@ class View:
 
     def digest(self) -> str:
         """Another one exactly when something on the page would change."""
-        told = json.dumps([self.original.as_dict(), self.now.as_dict(), dict(self.changes)], sort_keys=True)
-        return hashlib.sha256(told.encode()).hexdigest()[:16]
+        answers = json.dumps([self.original.as_dict(), self.now.as_dict(), dict(self.changes)], sort_keys=True)
+        return hashlib.sha256(answers.encode()).hexdigest()[:16]
 
 
 def look(pricer: Pricer, asked: Asked, chosen: Mapping[str, float], afresh: bool) -> View | None:
@@ -121,18 +121,14 @@ def kpis(original: Answer, now: Answer) -> list[Component]:
     """The answer in numbers; `now` is the what-if, or the original itself."""
     changed_price = now.price != original.price
     note = f"without changes {formats.money(original.price)}" if changed_price else "as the house is"
-    version = dcc.Link(now.version, href=MODELS_PATH)
+    version = dcc.Link(now.version, href=pricing.MODELS_ADDRESS)
     newest = f"sales up to {now.cut_off[:10]}" if now.cut_off else "of sales without a day"
     return [
-        tiles.kpi("price-kpi-price", "Price", _exact(formats.money(now.price), now.price), note),
+        tiles.kpi("price-kpi-price", "Price", tiles.exact(formats.money(now.price), now.price), note),
         tiles.kpi("price-kpi-interval", "80 % interval", _interval(now), "8 of 10 houses sell within theirs"),
         tiles.kpi("price-kpi-sold", *_sold(original)),
         tiles.kpi("price-kpi-version", "Model version", version, newest),
     ]
-
-
-def _exact(shown: str, value: float) -> Component:
-    return html.Span(shown, **tiles.attributes(value=str(value)))
 
 
 def _interval(answer: Answer) -> Component:
@@ -144,7 +140,7 @@ def _sold(answer: Answer) -> tuple[str, Any, str]:
     if answer.sold_price is None:
         return ("Market", "For sale" if answer.for_sale else "Not sold yet", "no price is known")
     apart = formats.signed_percent(answer.price / answer.sold_price - 1)
-    return "Sold for", _exact(formats.money(answer.sold_price), answer.sold_price), f"the model says {apart}"
+    return "Sold for", tiles.exact(formats.money(answer.sold_price), answer.sold_price), f"the model says {apart}"
 
 
 def what_if_line(original: Answer, now: Answer, changes: Mapping[str, float]) -> list[Any]:

@@ -24,6 +24,7 @@ from lakehouse.settings import settings
 TRAIN = "`./spark-submit.sh jobs/houses/train.py`"
 NO_MODEL = f"There is no model yet; it takes {FEWEST_SALES} different sales. Train one: {TRAIN}"
 DOMAIN = schema.DOMAIN.name
+MODELS_ADDRESS = f"/models?domain={DOMAIN}"
 CACHED = 20_000
 
 

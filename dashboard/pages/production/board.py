@@ -4,20 +4,16 @@ from typing import Any
 
 from dash import Input, Output, callback, html, no_update
 from dash.development.base_component import Component
-from dash.exceptions import PreventUpdate
 
-from dashboard.live import snapshot
 from dashboard.live.snapshot import DomainView
 from dashboard.pages.production import board_charts, board_view
 from dashboard.ui import charts, formats, tiles
 from jobs.production.plant import plant
-from jobs.production.schema import LINE
+from jobs.production.schema import DOMAIN, LINE
 
-NAME = "Production"
+NAME = "Board"
 PATH = "/production"
-ORDER = 50
-ICON = "line"
-SOURCE = board_view.SOURCE
+ORDER = 1
 FIGURES = ("units", "defects", "concerns", "windows")
 
 
@@ -67,7 +63,7 @@ def _figures() -> list[Component]:
 
 def _tables() -> list[Component]:
     zones = tiles.tile(
-        "production-last-window",
+        "production-zones-today",
         "Zones today",
         "Each leads to its own page; the small line is its throughput by hour.",
         html.Div(id="production-zones"),
@@ -84,16 +80,13 @@ def _tables() -> list[Component]:
 
 def view() -> DomainView:
     """The domain in the snapshot in force."""
-    found = snapshot.view(SOURCE.domain.name)
-    if found is None:
-        raise PreventUpdate
-    return found
+    return tiles.view_of(DOMAIN.name)
 
 
 @callback(
     Output("production-kpis", "children"),
     Output("production-zones", "children"),
-    *tiles.outputs("production-last-window"),
+    *tiles.outputs("production-zones-today"),
     Input("live", "data"),
 )
 def update_numbers(_version: str | None) -> tuple[Any, ...]:

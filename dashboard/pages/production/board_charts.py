@@ -99,7 +99,7 @@ def throughput(rows: pd.DataFrame, scheme: str, revision: str) -> Figure:
     colours, ink = charts.PALETTE[scheme], charts.INK[scheme]
     at, outside = charts.iso(rows["at"] + HOUR / 2), rows["outside"].tolist()
     edges = charts.iso(pd.concat([rows["at"], rows["at"].tail(1) + HOUR]))
-    told = [
+    notes = [
         [_time(hour), int(units), "outside its limits" if out else ""]
         for hour, units, out in zip(rows["at"], rows["units"], outside, strict=True)
     ]
@@ -109,7 +109,7 @@ def throughput(rows: pd.DataFrame, scheme: str, revision: str) -> Figure:
         "name": "throughput",
         "x": at,
         "y": [round(float(value), 3) for value in rows["throughput"]],
-        "customdata": told,
+        "customdata": notes,
         "line": {"color": colours[GOOD], "width": 2},
         "marker": {
             "size": [12 if out else 7 for out in outside],

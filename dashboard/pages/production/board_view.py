@@ -1,25 +1,21 @@
 """What the board of the production line shows of a snapshot, as pure functions: numbers, rows and tables."""
 
-from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
 from urllib.parse import quote
 
 import pandas as pd
-import pyarrow.compute as pc
 from dash import dcc, html
 from dash.development.base_component import Component
 
-from dashboard.live.snapshot import DomainView, Source
+from dashboard.live.snapshot import DomainView
 from dashboard.ui import flow, formats, sparkline, tiles
 from dashboard.ui.tiles import TileState
 from jobs.production import schema
 from jobs.production.plant import plant
 from lakehouse.errors import LakeError
-from lakehouse.tables import loads
-from lakehouse.tables.reader import Reading, TableReader
+from lakehouse.tables.reader import Reading
 
-SPAN = timedelta(days=31)
 ZONE_PATH = "/production/zone"
 NO_EVENTS = "No events yet. Start the line: `./spark-submit.sh jobs/production/produce.py`"
 NO_STREAM = (
@@ -27,33 +23,6 @@ NO_STREAM = (
 )
 NO_RECOMPUTE = "Nothing recomputed yet. Run: `./spark-submit.sh jobs/production/recompute.py`"
 THROUGHPUT = "Throughput: units without a defect / units, in percent. A unit counts once, however many defects it has."
-_HOURS = TableReader(schema.HOURS, loads.recent("hour_start", SPAN))
-_CONCERNS = TableReader(schema.CONCERNS, loads.recent("hour_start", SPAN))
-
-
-def serve(speed: pd.DataFrame, batch: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
-    """The totals to show: the speed row where there is one (it is exact), else the batch row; no rows of zeros."""
-    both = pd.concat([speed.assign(layer="speed"), batch.assign(layer="batch")], ignore_index=True)
-    rows = both.drop_duplicates(list(keys))[[*schema.TOTAL_COLUMNS, "layer"]]
-    rows = rows[(rows["units"] > 0)].assign(is_final=lambda frame: frame["day"] < frame["day"].max())
-    return rows.sort_values(list(keys), ignore_index=True)
-
-
-SOURCE = Source(
-    domain=schema.DOMAIN,
-    history=schema.HISTORY,
-    feed=("kind", "unit_id", "zone_id", "event_at"),
-    speed=schema.TOTALS,
-    batch=schema.TOTALS_BATCH,
-    parity=schema.PARITY,
-    disagrees=pc.field("cause") != "equal",
-    history_query="history",
-    speed_query="totals",
-    span=SPAN,
-    order="day",
-    serve=serve,
-    extra={"hours": _HOURS.read, "concerns": _CONCERNS.read},
-)
 
 
 def unusable() -> Component | None:
@@ -61,8 +30,8 @@ def unusable() -> Component | None:
     try:
         plant()
     except LakeError as error:
-        said = html.P(formats.with_code(str(error)), className="notice", role="alert")
-        return html.Div([html.H1("Production line"), said], className="intro")
+        notice = html.P(formats.with_code(str(error)), className="notice", role="alert")
+        return html.Div([html.H1("Production line"), notice], className="intro")
     return None
 
 
@@ -146,9 +115,9 @@ def kpis(view: DomainView) -> list[Component]:
     day = f"day {today(view)}" if row else "none yet"
     through = html.Abbr("Throughput", title=THROUGHPUT)
     return [
-        tiles.kpi("production-kpi-units", "Units today", _exact(formats.count(units), units), share),
+        tiles.kpi("production-kpi-units", "Units today", tiles.exact(formats.count(units), units), share),
         tiles.kpi("production-kpi-throughput", through, *_percent(row), day),
-        tiles.kpi("production-kpi-found", "Defects today", _exact(formats.count(found), found), "found anywhere"),
+        tiles.kpi("production-kpi-found", "Defects today", tiles.exact(formats.count(found), found), "found anywhere"),
         tiles.kpi("production-kpi-worst", "Worst zone", where, of_worst),
         tiles.kpi("production-kpi-delay", "Delay", tiles.age(newest), "of the newest unit"),
         tiles.kpi(
@@ -159,11 +128,7 @@ def kpis(view: DomainView) -> list[Component]:
 
 def _percent(row: Any) -> tuple[Component]:
     value = None if row is None else float(row.throughput)
-    return (_exact(formats.NOTHING if value is None else f"{value:.1f} %", value),)
-
-
-def _exact(shown: str, value: float | None) -> Component:
-    return html.Span(shown, **tiles.attributes(value=None if value is None else str(value)))
+    return (tiles.exact(formats.NOTHING if value is None else f"{value:.1f} %", value),)
 
 
 def address(zone: str) -> str:
@@ -179,7 +144,7 @@ def zone_table(view: DomainView) -> Component:
         cells = [
             tiles.cell("zone_id", dcc.Link(row.zone_id, href=address(row.zone_id)), row.zone_id, number=False),
             *_count_cells(row),
-            tiles.cell("by_hour", sparkline.spark(by_hour, f"Throughput of {row.zone_id} by hour"), number=False),
+            tiles.cell("by_hour", sparkline.sparkline(by_hour, f"Throughput of {row.zone_id} by hour"), number=False),
         ]
         rows.append(html.Tr(cells, **tiles.attributes(zone=row.zone_id)))
     heads = {"Zone": "text", **_COUNT_HEADS, "By hour": "text"}

@@ -29,7 +29,7 @@ def layout(zone_id: str = "", **_query: str) -> Component:
         [
             html.Div([html.H1(f"Zone {zone}"), html.P(f"Collection points: {points}")], className="intro"),
             html.Div(
-                dcc.Link("The whole line", href="/production", className="button"), className="link-row house-links"
+                dcc.Link("The whole line", href="/production", className="button"), className="link-row page-links"
             ),
             dcc.Store(id="zone-asked", data=zone),
             html.Div(

@@ -11,7 +11,7 @@ import pytest
 from dashboard.live import snapshot
 from dashboard.live.broker import TopicView
 from dashboard.live.snapshot import Live
-from dashboard.pages.houses import live_view
+from dashboard.pages.houses import source
 from jobs.houses import schema
 
 Write = Callable[..., None]
@@ -20,7 +20,7 @@ Build = Callable[..., dict[str, Any]]
 
 @pytest.fixture
 def live(lake: Path) -> Live:
-    return Live([live_view.SOURCE])
+    return Live([source.SOURCE])
 
 
 def test_an_empty_lake_is_a_snapshot_too(live: Live) -> None:
@@ -39,7 +39,7 @@ def test_the_version_changes_only_when_something_has(live: Live, write: Write, s
 
 
 def test_another_process_has_other_versions(live: Live) -> None:
-    assert live.refresh().version != Live([live_view.SOURCE]).refresh().version
+    assert live.refresh().version != Live([source.SOURCE]).refresh().version
 
 
 def test_the_batch_row_is_served_and_an_open_window_is_not_frozen(
@@ -55,7 +55,7 @@ def test_the_batch_row_is_served_and_an_open_window_is_not_frozen(
 
 
 def test_only_recent_windows_are_held(lake: Path, write: Write, average: Build) -> None:
-    live = Live([replace(live_view.SOURCE, span=timedelta(hours=1))])
+    live = Live([replace(source.SOURCE, span=timedelta(hours=1))])
     write(schema.AVERAGES, *[average(number) for number in range(100)])
     view = live.refresh().domains["houses"]
     assert (view.speed.total, len(view.served)) == (100, 31)
@@ -93,13 +93,13 @@ def test_what_a_page_lives_on_besides_is_read_once_and_makes_a_new_version(lake:
         told.append(0)
         return len(told) // 3
 
-    live = Live([replace(live_view.SOURCE, extra={"count": read})])
+    live = Live([replace(source.SOURCE, extra={"count": read})])
     versions = [live.refresh().version for _ in range(3)]
     assert (len(told), versions[0] == versions[1], versions[1] == versions[2]) == (3, True, False)
 
 
 def test_a_part_that_cannot_be_read_does_not_stop_the_others(lake: Path) -> None:
-    live = Live([replace(live_view.SOURCE, extra={"bad": lambda: 1 / 0, "good": lambda: 7})])
+    live = Live([replace(source.SOURCE, extra={"bad": lambda: 1 / 0, "good": lambda: 7})])
     assert live.refresh().domains["houses"].extra == {"bad": None, "good": 7}
 
 

@@ -13,7 +13,7 @@ from dashboard import app
 from dashboard.live import snapshot, status_pill
 from dashboard.live.snapshot import Live
 from dashboard.live.status_pill import Pulse, QueryPulse, decide
-from dashboard.pages.houses import live_view
+from dashboard.pages.houses import source
 from lakehouse.core import run_state
 from lakehouse.core.states import QueryState
 from lakehouse.streaming import checkpoints, query_state
@@ -108,7 +108,7 @@ def test_the_title_names_lags_snapshot_and_newest_event() -> None:
 
 @pytest.fixture
 def client(lake: Path, monkeypatch: pytest.MonkeyPatch) -> FlaskClient:
-    monkeypatch.setattr(snapshot, "_live", Live([live_view.SOURCE]))
+    monkeypatch.setattr(snapshot, "_live", Live([source.SOURCE]))
     return app.create_app().server.test_client()
 
 
@@ -123,7 +123,7 @@ def beat_after_a_look(client: FlaskClient) -> Any:
 def test_the_beat_says_so_when_a_query_stops(client: FlaskClient) -> None:
     assert client.get("/beat").json["word"] == "CONNECTING"
     assert beat_after_a_look(client)["word"] == "NO DATA"
-    for name in live_view.SOURCE.domain.queries:
+    for name in source.SOURCE.domain.queries:
         written = datetime.now(UTC) - timedelta(seconds=4)
         run_state.write_json(run_state.progress_file("houses", name), {"written_at": written.isoformat()})
     assert beat_after_a_look(client)["word"] == "LIVE"

@@ -5,13 +5,13 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from dashboard.app import pages
+from dashboard.pages.discovery import listed_pages
 from tests.browser import without_zone
 from tests.dashboard.golden import SOLD
 from tests.dashboard.served import settled, wait_until
 
 pytestmark = pytest.mark.e2e
-PATHS = [page.PATH for page in pages()] + [f"/house/{SOLD}", f"/price?id={SOLD}"]
+PATHS = [page.PATH for page in listed_pages()] + [f"/houses/house/{SOLD}", f"/houses/price?id={SOLD}"]
 
 NAMELESS = """() => [...document.querySelectorAll('button, a[href], input, select, [role=slider], [role=combobox]')]
   .filter(box => box.checkVisibility() && box.type !== 'hidden' && box.getAttribute('aria-hidden') !== 'true')

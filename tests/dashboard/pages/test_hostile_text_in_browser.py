@@ -60,11 +60,11 @@ def test_text_of_events_is_never_markup(
     expect(page.locator("#health-dead-letters")).to_have_attribute("data-state", "ready")
     unharmed()
     for text in HOSTILE[:5]:
-        page.goto(f"/house/{quote(text, safe='')}")
+        page.goto(f"/houses/house/{quote(text, safe='')}")
         expect(page.locator("h1")).to_have_text(f"House {text}"[:86])
         expect(page.locator("#house-sales")).to_have_attribute("data-state", "ready")
         unharmed()
-        page.goto(f"/price?id={quote(text, safe='')}&{quote(text, safe='')}=1")
+        page.goto(f"/houses/price?id={quote(text, safe='')}&{quote(text, safe='')}=1")
         expect(page.locator("h1")).to_be_visible()
         unharmed()
 

@@ -118,10 +118,10 @@ def test_the_overview_draws_the_flow_and_leads_to_the_houses(page: Page) -> None
     expect(page.locator("#flow-houses-topic")).to_contain_text("no answer")
     expect(page.locator("#overview-houses-notice")).to_contain_text("lake up")
     expect(page.locator(".flow-lines path[marker-end]")).to_have_count(10)
-    page.locator("#nav-houses").click()
+    page.locator("#nav-houses-live").click()
     expect(page.locator("#houses-last-window")).to_have_attribute("data-state", "ready")
     page.locator("#nav-overview").click()
-    page.locator("#nav-houses").click()
+    page.locator("#nav-houses-live").click()
     expect(page.locator("#houses-feed-grid .ag-row").first).to_be_visible()
 
 
@@ -180,11 +180,11 @@ def test_a_narrow_page_has_no_horizontal_scrollbar(page: Page) -> None:
 def test_the_navigation_opens_and_closes_on_a_phone(page: Page) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
     page.goto("/")
-    expect(page.locator("#nav-houses")).not_to_be_in_viewport()
+    expect(page.locator("#nav-houses-live")).not_to_be_in_viewport()
     page.locator("#burger").click()
-    page.locator("#nav-houses").click()
+    page.locator("#nav-houses-live").click()
     expect(page.locator("#houses-last-window")).to_have_attribute("data-state", "ready")
-    expect(page.locator("#nav-houses")).not_to_be_in_viewport()
+    expect(page.locator("#nav-houses-live")).not_to_be_in_viewport()
 
 
 def test_a_quiet_topic_is_explained(page: Page, write: Write, sale: Build, average: Build) -> None:

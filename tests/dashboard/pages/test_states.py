@@ -11,7 +11,7 @@ from dash.development.base_component import Component
 from playwright.sync_api import Page, expect
 from plotly.utils import PlotlyJSONEncoder
 
-from dashboard.app import detail_pages, pages
+from dashboard.pages import discovery
 from jobs.houses import schema
 from jobs.houses.price_model.export import EXPORT
 from lakehouse.models.registry import Registry
@@ -32,10 +32,10 @@ EMPTY = {
         "houses-feed": PRODUCE,
         "houses-parity": RECOMPUTE,
     },
-    "/price": {"price-answer": TRAIN},
+    "/houses/price": {"price-answer": TRAIN},
     "/models": {"models-trend": TRAIN, "models-live-error": TRAIN, "models-versions": TRAIN},
-    "/map": {"map-houses": TRAIN},
-    f"/house/{HOUSE}": {"house-sales": TRAIN, "house-facts": TRAIN, "house-near": TRAIN},
+    "/houses/map": {"map-houses": TRAIN},
+    f"/houses/house/{HOUSE}": {"house-sales": TRAIN, "house-facts": TRAIN, "house-near": TRAIN},
     "/health-ui": {
         "health-queries": UP,
         "health-history": UP,
@@ -60,7 +60,7 @@ def notice(page: Page, tile: str, state: str, told: str) -> None:
     expect(page.locator(f"#{tile}-notice")).to_be_visible()
 
 
-@pytest.mark.parametrize("module", [*pages(), *detail_pages()], ids=lambda module: module.NAME)
+@pytest.mark.parametrize("module", discovery.pages(), ids=lambda module: module.__name__)
 def test_every_tile_is_a_skeleton_before_its_first_data(module: Any) -> None:
     shown = as_json(module.layout())
     states = re.findall(r'"data-state": "(\w+)"', shown)
@@ -128,7 +128,7 @@ def test_a_damaged_table_is_told_where_it_matters_and_nowhere_else(page: Page) -
     page.goto("/health-ui")
     row = page.locator("#health-tables-table tr[data-table='houses.history']")
     expect(row.locator("[data-field='operation']")).to_have_text("cannot be read")
-    page.goto(f"/house/{HOUSE}")
+    page.goto(f"/houses/house/{HOUSE}")
     notice(page, "house-sales", "error", DAMAGED.format("history"))
     expect(page.locator("#house-near")).to_have_attribute("data-state", "ready")
 
@@ -164,12 +164,12 @@ def test_a_corrupt_model_is_named_with_the_command_that_helps(page: Page, publis
     version = publish()
     file = Registry("houses").path(version) / EXPORT
     file.write_bytes(file.read_bytes() + b" ")
-    for path, tile in {"/map": "map-houses", f"/price?id={HOUSE}": "price-answer"}.items():
+    for path, tile in {"/houses/map": "map-houses", f"/houses/price?id={HOUSE}": "price-answer"}.items():
         page.goto(path)
         notice(page, tile, "error", f"{EXPORT} has changed since it was written.")
         notice(page, tile, "error", "lake models rollback")
     Registry("houses").file.write_text("{")
     page.goto("/models")
     notice(page, "models-versions", "stale", "lake models rollback")
-    page.goto(f"/house/{HOUSE}")
+    page.goto(f"/houses/house/{HOUSE}")
     notice(page, "house-near", "error", "lake models rollback")

@@ -82,7 +82,9 @@ def test_the_token_is_long_and_its_owners_alone(outside: Any) -> None:
     assert stat.S_IMODE(dashboard_token.token_file().stat().st_mode) == 0o600
 
 
-@pytest.mark.parametrize("path", ["/", "/beat", "/houses", "/_dash-layout", "/_dash-dependencies", "/assets/live.js"])
+@pytest.mark.parametrize(
+    "path", ["/", "/beat", "/houses", "/houses/price", "/_dash-layout", "/_dash-dependencies", "/assets/core/live.js"]
+)
 @pytest.mark.parametrize("token", ["", "x", "€", "%00"])
 def test_nothing_is_told_without_the_token(outside: Any, path: str, token: str) -> None:
     status, headers, body = outside[0](f"{path}?token={token.replace('€', '%E2%82%AC')}", Accept="text/html")

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from dashboard.app import pages
+from dashboard.pages.discovery import listed_pages
 from jobs.houses import schema
 from lakehouse.core import run_state
 from lakehouse.streaming import checkpoints
@@ -25,7 +25,7 @@ Build = Callable[..., dict[str, Any]]
 Publish = Callable[..., str]
 MARKUP = "<img src=x onerror=window.harm=1>"
 HOUSE = str(fitting.real_houses().ids[7])
-PATHS = [page.PATH for page in pages()] + [f"/house/{HOUSE}"]  # a house that the furnished lake has, too
+PATHS = [page.PATH for page in listed_pages()] + [f"/houses/house/{HOUSE}"]  # a house that the furnished lake has, too
 DEAD_PID = 2**22 + 1
 
 
@@ -89,7 +89,7 @@ def test_what_is_saved_is_what_is_shown_on_every_tile(page: Page, publish: Publi
     tables = {
         "/houses": ("houses-last-window", "houses-windows", "houses-parity"),
         "/models": ("models-trend", "models-versions"),
-        f"/house/{HOUSE}": ("house-sales", "house-facts", "house-near"),
+        f"/houses/house/{HOUSE}": ("house-sales", "house-facts", "house-near"),
     }
     for path, tiles in tables.items():
         page.goto(path)
@@ -174,12 +174,12 @@ def test_the_feed_leads_to_a_house_with_its_sales(app: App, page: Page, publish:
     publish()
     page.goto("/houses")
     page.locator("#houses-feed-grid .ag-row[row-index='0'] [col-id='id']").click()
-    expect(page).to_have_url(f"{app.url}/house/{HOUSE}")
+    expect(page).to_have_url(f"{app.url}/houses/house/{HOUSE}")
     expect(page.locator("#house-sales-table td[data-field='price']")).to_have_attribute("data-value", "500000.0")
     expect(page.locator("#house-near-table tbody tr")).to_have_count(10)
-    page.locator(".house-links a", has_text="Price").click()
-    expect(page).to_have_url(f"{app.url}/price?id={HOUSE}")
-    page.goto("/house/nowhere%3Cb%3E")
+    page.locator(".page-links a", has_text="Price").click()
+    expect(page).to_have_url(f"{app.url}/houses/price?id={HOUSE}")
+    page.goto("/houses/house/nowhere%3Cb%3E")
     expect(page.locator("#house-sales-notice")).to_contain_text("No house has the id 'nowhere<b>'")
 
 

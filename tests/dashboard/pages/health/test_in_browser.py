@@ -47,7 +47,7 @@ def test_the_page_shows_the_numbers_of_the_lake_and_follows_them(page: Page, wri
     expect(averages.locator("[data-field='state']")).to_have_text("running")
     expect(averages.locator("[data-field='input']")).to_have_attribute("data-value", "20.25")
     expect(averages.locator("[data-field='state_rows']")).to_have_text("24")
-    expect(averages.locator(".spark")).to_have_attribute("aria-label", "Lag of houses.averages over the last 15 "
+    expect(averages.locator(".sparkline")).to_have_attribute("aria-label", "Lag of houses.averages over the last 15 "
         "minutes: lowest 40, highest 60, now 40")  # fmt: skip
     history = page.locator("#health-queries-table tr[data-query='houses.history']")
     expect(history.locator(".load")).to_have_attribute("data-load", "over")

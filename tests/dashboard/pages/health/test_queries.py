@@ -226,12 +226,12 @@ def test_a_message_is_text_set_out_and_cut() -> None:
 
 
 def test_a_spark_line_has_gaps_and_says_itself_in_words() -> None:
-    line = sparkline.spark([0.0, 10.0, None, 5.0, 5.0], "Lag")
-    drawing = unquote(line.style["--spark"])
+    line = sparkline.sparkline([0.0, 10.0, None, 5.0, 5.0], "Lag")
+    drawing = unquote(line.style["--sparkline"])
     assert drawing.count("M") == 2
     assert line.title == "Lag: lowest 0, highest 10, now 5"
-    assert sparkline.spark([None, 3.0], "Lag").children == "–"
-    assert unquote(sparkline.spark([float(n) for n in range(1000)], "Lag").style["--spark"]).count("L") < 60
+    assert sparkline.sparkline([None, 3.0], "Lag").children == "–"
+    assert unquote(sparkline.sparkline([float(n) for n in range(1000)], "Lag").style["--sparkline"]).count("L") < 60
 
 
 @pytest.mark.usefixtures("lake")

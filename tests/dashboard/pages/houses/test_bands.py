@@ -12,7 +12,7 @@ import pytest
 
 from dashboard.live.snapshot import Live
 from dashboard.pages.houses import bands as houses_bands
-from dashboard.pages.houses import live_view
+from dashboard.pages.houses import live_view, source
 from jobs.houses import schema
 
 Write = Callable[..., None]
@@ -26,7 +26,7 @@ def test_student_is_that_of_the_tables(freedom: int, wanted: float) -> None:
 
 
 def bands(lake: Path) -> list[float | None]:
-    view = Live([live_view.SOURCE]).refresh().domains["houses"]
+    view = Live([source.SOURCE]).refresh().domains["houses"]
     found = houses_bands.with_bands(live_view.last_windows(view.served), view.extra["spread"])
     return [None if math.isnan(width) else width for width in found["band"]]
 

@@ -10,10 +10,9 @@ import pytest
 from dash.development.base_component import Component
 from plotly.utils import PlotlyJSONEncoder
 
-from dashboard.app import pages
 from dashboard.live.snapshot import DomainView, Live
 from dashboard.pages import overview
-from dashboard.pages.houses import live_view, parity
+from dashboard.pages.houses import live_view, parity, source
 from dashboard.ui import event_grid, flow
 from jobs.houses import schema
 from lakehouse.core.states import ProcessState
@@ -26,7 +25,7 @@ Build = Callable[..., dict[str, Any]]
 @pytest.fixture
 def look(lake: Path) -> Callable[[], DomainView]:
     """The view of the lake as it is now."""
-    live = Live([live_view.SOURCE])
+    live = Live([source.SOURCE])
     return lambda: live.refresh().domains["houses"]
 
 
@@ -134,12 +133,12 @@ def test_full_agreement_has_no_causes(look: Any, write: Write, compared: Build) 
 
 
 def test_every_end_of_a_line_is_a_box(look: Any) -> None:
-    parts = flow.boxes(look(), live_view.SOURCE)
+    parts = flow.boxes(look(), source.SOURCE)
     assert {end for edge in flow.EDGES.split() for end in edge.split(">")} == set(parts)
 
 
 def test_an_empty_flow_is_off_and_says_so(look: Any) -> None:
-    parts = flow.boxes(look(), live_view.SOURCE)
+    parts = flow.boxes(look(), source.SOURCE)
     words = {name: (box.state, box.word) for name, box in parts.items()}
     assert words["speed-query"] == ("off", "not started")
     assert words["recompute"] == ("off", "never run")
@@ -167,13 +166,6 @@ def test_processes_are_listed_with_their_trouble() -> None:
     )
     assert "failed, 1 restart: no disk" in shown
     assert overview.processes([]) == []
-
-
-def test_every_part_of_the_flow_leads_to_a_page_and_a_tile_of_it() -> None:
-    shown = {page.PATH: as_json(page.layout()) for page in pages()}
-    for part in {end for edge in flow.EDGES.split() for end in edge.split(">")} | {"processes"}:
-        path, _, tile = flow.detail(part, "houses").partition("#")
-        assert f'"id": "{tile}"' in shown[path], part
 
 
 def test_the_overview_tells_how_far_the_layers_agree(look: Any, write: Write, compared: Build) -> None:

@@ -38,13 +38,13 @@ LONELIEST = """graph => {
 def test_the_map_filters_and_a_click_leads_to_the_price(app: App, page: Page, publish: Publish) -> None:
     publish()
     page.set_viewport_size({"width": 1440, "height": 1400})  # a point below the fold cannot be clicked
-    page.goto("/map")
+    page.goto("/houses/map")
     expect(page.locator("#map-caption")).to_contain_text("sold, 0 not sold yet, 50 for sale")
     graph = "document.querySelector('#map-points .js-plotly-plot')"
     wait_until(page, f"{graph}?.data?.length == 4")
     page.locator("#map-show label", has_text="For sale").click()
     expect(page.locator("#map-caption")).to_have_text("50 houses: 0 sold, 0 not sold yet, 50 for sale")
-    expect(page).to_have_url(f"{app.url}/map?show=for-sale")
+    expect(page).to_have_url(f"{app.url}/houses/map?show=for-sale")
     wait_until(page, f"{graph}.data[3]?.customdata?.length == 50")
     map_ready(page)
     page.wait_for_timeout(2_000)  # the map draws in a worker
@@ -53,7 +53,7 @@ def test_the_map_filters_and_a_click_leads_to_the_price(app: App, page: Page, pu
     page.mouse.move(x, y)
     page.wait_for_timeout(300)
     page.mouse.click(x, y)
-    expect(page).to_have_url(f"{app.url}/price?id={house}")
+    expect(page).to_have_url(f"{app.url}/houses/price?id={house}")
     expect(page.locator("#price-answer")).to_have_attribute("data-state", "ready")
 
 
@@ -96,13 +96,13 @@ def test_an_area_drawn_on_the_map_narrows_the_page_and_survives_ticks(
 ) -> None:
     publish()
     page.set_viewport_size({"width": 1440, "height": 1400})
-    page.goto("/map")
+    page.goto("/houses/map")
     map_ready(page)
     numbers_are(page, left_by(page))
     expect(page.locator("#map-clear")).to_be_hidden()
     page.locator("#map-drag label", has_text=mode).click()
     drag(page, "#map-points .js-plotly-plot", corners)
-    expect(page).to_have_url(re.compile(r"/map\?area=-12[12]"))
+    expect(page).to_have_url(re.compile(r"/houses/map\?area=-12[12]"))
     left = left_by(page)
     assert 0 < len(left.ids) < 600
     numbers_are(page, left)
@@ -118,7 +118,7 @@ def test_an_area_drawn_on_the_map_narrows_the_page_and_survives_ticks(
     map_ready(page)
     wait_until(page, veiled)
     page.locator("#map-clear").click()
-    expect(page).to_have_url(re.compile(r"/map$"))
+    expect(page).to_have_url(re.compile(r"/houses/map$"))
     numbers_are(page, left_by(page))
     expect(page.locator("#map-clear")).to_be_hidden()
     wait_until(page, veiled.replace("== 2", "== 0"))
@@ -127,26 +127,26 @@ def test_an_area_drawn_on_the_map_narrows_the_page_and_survives_ticks(
 def test_zip_code_and_visible_part_narrow_the_page_by_keyboard(app: App, page: Page, publish: Publish) -> None:
     publish()
     found = pricing.Shared().everywhere()
-    page.goto("/map")
+    page.goto("/houses/map")
     map_ready(page)
     zipcode = "98103"
     page.locator("#map-zip").focus()
     page.keyboard.type(zipcode)
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
-    expect(page).to_have_url(f"{app.url}/map?zip={zipcode}")
+    expect(page).to_have_url(f"{app.url}/houses/map?zip={zipcode}")
     numbers_are(page, map_view.houses(found, map_view.ALL, zipcode))
     page.locator("#map-visible").press("Enter")
-    expect(page).to_have_url(re.compile(rf"/map\?zip={zipcode}&area=-122"))
+    expect(page).to_have_url(re.compile(rf"/houses/map\?zip={zipcode}&area=-122"))
     numbers_are(page, left_by(page, zipcode))
     page.locator("#map-clear").press("Enter")
-    expect(page).to_have_url(f"{app.url}/map")
+    expect(page).to_have_url(f"{app.url}/houses/map")
     numbers_are(page, left_by(page))
 
 
 def test_an_area_that_is_none_falls_back_with_a_notice(page: Page, publish: Publish) -> None:
     publish()
-    page.goto("/map?area=here&zip=1&show=castles")
+    page.goto("/houses/map?area=here&zip=1&show=castles")
     expect(page.locator("#map-notice")).to_contain_text("show=castles, zip=1, area=here")
     everything = map_view.houses(pricing.Shared().everywhere(), map_view.ALL, "")
     kpi(page, "houses", len(everything.ids))
@@ -154,7 +154,7 @@ def test_an_area_that_is_none_falls_back_with_a_notice(page: Page, publish: Publ
 
 def test_the_map_is_not_sent_again_by_ticks(page: Page, publish: Publish, write: Write, sale: Build) -> None:
     publish()
-    page.goto("/map")
+    page.goto("/houses/map")
     wait_until(page, "document.querySelector('#map-points .js-plotly-plot')?.data?.length > 1")
     statuses: list[int] = []
     page.on("response", lambda told: statuses.append(told.status) if "update-component" in told.url else None)

@@ -13,7 +13,7 @@ from dash.development.base_component import Component
 from plotly.utils import PlotlyJSONEncoder
 
 from dashboard.live.snapshot import Live
-from dashboard.pages.houses import fact_sliders, live_view, models_view, price_view, pricing
+from dashboard.pages.houses import fact_sliders, live_view, models_view, price_view, pricing, source
 from dashboard.pages.houses.price_view import Asked
 from dashboard.ui import formats, model_charts
 from jobs.houses.price_model.live_error import LiveError, Sold, VersionError
@@ -57,7 +57,7 @@ def test_a_view_without_a_house_still_asks_for_a_model(publish: Publish) -> None
 
 def test_the_address_is_of_exactly_this_view(publish: Publish) -> None:
     address = price_view.address("71 29", {"grade": 9.0, "bathrooms": 2.25})
-    assert address == "/price?id=71+29&grade=9&bathrooms=2.25"
+    assert address == "/houses/price?id=71+29&grade=9&bathrooms=2.25"
     changes, ignored = pricing.usable({"grade": "9", "bathrooms": "2.25", "colour": "red", "view": "x"})
     assert changes == {"grade": 9.0, "bathrooms": 2.25}
     assert ["colour is not a fact" in ignored[0], "view must be a number from 0 to 4" in ignored[1]] == [True, True]
@@ -131,7 +131,7 @@ def test_a_slider_comes_back_to_the_houses_own_value_exactly(publish: Publish, o
 
 def test_an_unknown_house_leads_to_those_like_it() -> None:
     shown = as_json(price_view.unknown("No house has the id '<b>'.", ["712", "713"]))
-    assert '"href": "/price?id=712"' in shown
+    assert '"href": "/houses/price?id=712"' in shown
     assert "No house has the id '<b>'." in shown
 
 
@@ -155,7 +155,7 @@ def test_without_a_model_nothing_is_predicted_and_the_command_is_named(lake: Pat
 
 def test_the_snapshot_follows_versions_and_rollback(publish: Publish) -> None:
     publish()
-    live = Live([live_view.SOURCE])
+    live = Live([source.SOURCE])
     first = live.refresh()
     assert live.refresh().version == first.version
     publish(factor=1.5)
@@ -196,7 +196,7 @@ def test_live_error_stands_beside_the_hold_out_error(publish: Publish) -> None:
     table = as_json(models_view.live_error_table(errors, "v0001"))
     assert ("10.0 %" in table, "12.5 %" in table) == (True, True)
     newest = as_json(models_view.newest_table(errors.newest))
-    assert ("+10.0 %" in newest, f"/price?id={HOUSE}" in newest) == (True, True)
+    assert ("+10.0 %" in newest, f"/houses/price?id={HOUSE}" in newest) == (True, True)
     assert "3 houses sold since" in as_json(models_view.kpis(found, errors))
     frame = models_view.version_frame(found, errors)
     assert frame["live_mape"].tolist() == [0.1]

@@ -35,7 +35,7 @@ def price_is(page: Page, price: float) -> None:
 
 def test_a_house_is_found_while_typing_and_its_price_explained(app: App, page: Page, publish: Publish) -> None:
     publish()
-    page.goto("/price")
+    page.goto("/houses/price")
     expect(page.locator("#price-answer")).to_have_attribute("data-state", "empty")
     page.locator("#price-search").press_sequentially(HOUSE[:5])
     page.locator(f"#price-found li[data-house='{HOUSE}'] a").click()
@@ -61,7 +61,7 @@ def test_a_house_is_found_while_typing_and_its_price_explained(app: App, page: P
 
 def test_a_slider_moves_the_price_and_the_link_restores_the_view(app: App, page: Page, publish: Publish) -> None:
     publish()
-    page.goto(f"/price?id={HOUSE}&lat=47.6")
+    page.goto(f"/houses/price?id={HOUSE}&lat=47.6")
     original = api(app, HOUSE)
     price_is(page, api(app, HOUSE, "?lat=47.6")["price"])
     slider = page.locator("#what-if-grade [role='slider']")
@@ -74,7 +74,7 @@ def test_a_slider_moves_the_price_and_the_link_restores_the_view(app: App, page:
     assert changed["price"] != original["price"]
     expect(page.locator("#price-what-if-line")).to_contain_text(f"${original['price']:,.0f}")
     expect(page.locator("#price-what-if-line [data-value]")).to_have_attribute("data-value", str(changed["price"]))
-    address = f"/price?id={HOUSE}&lat=47.6&grade={grade:g}"
+    address = f"/houses/price?id={HOUSE}&lat=47.6&grade={grade:g}"
     expect(page.locator("#price-link")).to_have_value(address)
     expect(page).to_have_url(app.url + address)
     page.locator("#price-copy").click()
@@ -85,17 +85,17 @@ def test_a_slider_moves_the_price_and_the_link_restores_the_view(app: App, page:
     expect(page.locator("#what-if-grade [role='slider']")).to_have_attribute("aria-valuenow", f"{grade:g}")
     page.locator("#price-reset").click()
     price_is(page, original["price"])
-    expect(page).to_have_url(f"{app.url}/price?id={HOUSE}")
+    expect(page).to_have_url(f"{app.url}/houses/price?id={HOUSE}")
 
 
 def test_an_unknown_house_and_a_bad_fact_are_explained(page: Page, publish: Publish) -> None:
     publish()
-    page.goto(f"/price?id={HOUSE}0")
+    page.goto(f"/houses/price?id={HOUSE}0")
     expect(page.locator("#price-answer")).to_have_attribute("data-state", "error")
     expect(page.locator("#price-answer-notice")).to_contain_text(f"No house has the id '{HOUSE}0'.")
     page.locator("#price-answer-notice a", has_text=re.compile(f"^{HOUSE}$")).click()
     expect(page.locator("#price-answer")).to_have_attribute("data-state", "ready")
-    page.goto(f"/price?id={HOUSE}&grade=99")
+    page.goto(f"/houses/price?id={HOUSE}&grade=99")
     expect(page.locator("#price-answer-notice")).to_contain_text("grade must be a number from 1 to 13; got '99'.")
 
 
@@ -105,13 +105,13 @@ def test_without_a_model_every_tile_names_the_command_and_fills_by_itself(
     command = "./spark-submit.sh jobs/houses/train.py"
     for path, tiles in (
         ("/models", ("models-trend", "models-versions", "models-live-error")),
-        ("/map", ("map-houses",)),
+        ("/houses/map", ("map-houses",)),
     ):
         page.goto(path)
         for tile in tiles:
             expect(page.locator(f"#{tile}")).to_have_attribute("data-state", "empty")
             expect(page.locator(f"#{tile}-notice")).to_contain_text(command)
-    page.goto(f"/price?id={HOUSE}")
+    page.goto(f"/houses/price?id={HOUSE}")
     expect(page.locator("#price-answer-notice")).to_contain_text(command)
     publish()
     expect(page.locator("#price-answer")).to_have_attribute("data-state", "ready", timeout=10_000)
@@ -151,7 +151,7 @@ def test_the_pages_fit_a_phone(page: Page, publish: Publish) -> None:
         "Math.max(...[...document.querySelectorAll('.tile, .kpi')].map(tile => tile.getBoundingClientRect().right))"
     )
     page.set_viewport_size({"width": 390, "height": 844})
-    for path in (f"/price?id={HOUSE}", "/models", "/map"):
+    for path in (f"/houses/price?id={HOUSE}", "/models", "/houses/map"):
         page.goto(path)
         expect(page.locator(".tile[data-state='ready']").first).to_be_visible()
         wait_until(page, f"{widest} <= 390 && document.documentElement.scrollWidth <= 390")

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from dashboard.pages.production import board_charts, board_view
+from dashboard.pages.production import board_charts, board_view, source
 from dashboard.ui import charts
 from jobs.production.plant import read_plant
 from jobs.production.schema import TOTAL_COLUMNS
@@ -66,7 +66,7 @@ def test_the_speed_row_is_served_the_batch_row_where_there_is_none_and_no_row_of
     before = DAY - timedelta(days=1)
     speed = pd.DataFrame([total(units=10), total("PAINT", units=0)])
     batch = pd.DataFrame([total(units=9), total(day=before, units=7), total("PAINT", units=4)])
-    rows = board_view.serve(speed, batch, ("day", "zone_id"))
+    rows = source.serve(speed, batch, ("day", "zone_id"))
     assert rows[["day", "zone_id", "units", "layer", "is_final"]].to_dict("records") == [
         {"day": before, "zone_id": "BODY", "units": 7, "layer": "batch", "is_final": True},
         {"day": DAY, "zone_id": "BODY", "units": 10, "layer": "speed", "is_final": False},
@@ -106,7 +106,7 @@ def test_zones_are_in_the_order_of_the_plant_and_a_closed_one_comes_last(
     plant_file: Callable[..., None],
 ) -> None:
     frame = pd.DataFrame([total(zone) for zone in ("ROOF", "BODY", "line", "PAINT")])
-    view = SimpleNamespace(served=board_view.serve(frame, frame.head(0), ("day", "zone_id")))
+    view = SimpleNamespace(served=source.serve(frame, frame.head(0), ("day", "zone_id")))
     assert board_view.zones_today(view)["zone_id"].tolist() == ["BODY", "PAINT", "ROOF"]  # type: ignore[arg-type]
 
 
@@ -123,3 +123,13 @@ def test_a_file_that_describes_no_plant_is_told_on_the_page(plant_file: Callable
 def test_few_defects_are_counted_in_whole_ones(most: int, step: int | None) -> None:
     rows = pd.DataFrame({"concern_id": ["gap"], "defects": [most], "share": [1.0]})
     assert board_charts.pareto(rows, "light")["layout"]["yaxis"].get("dtick") == step
+
+
+def test_the_hours_are_read_of_the_lake_in_use_and_only_once_they_are_asked_for(
+    lake: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked = [source.SOURCE.extra["hours"]() for _ in range(2)]
+    assert asked[0] is asked[1]
+    monkeypatch.setenv("LAKE_VAR", str(tmp_path / "other"))
+    settings.cache_clear()
+    assert source.SOURCE.extra["hours"]() is not asked[0]

@@ -35,11 +35,11 @@
     if (next !== window.location.pathname + window.location.search) window.history.replaceState(window.history.state, '', next + window.location.hash);
   }
 
-  const held = () => view.pause === '1' || view.refresh === 'off';
+  const paused = () => view.pause === '1' || view.refresh === 'off';
 
   function show() {
-    if (held() && !view.since) view.since = Date.now();
-    if (!held()) view.since = null;
+    if (paused() && !view.since) view.since = Date.now();
+    if (!paused()) view.since = null;
     const button = byId('pause');
     if (!button) return;
     byId('range').value = view.range;
@@ -68,7 +68,7 @@
     notice([]);
     write();
     window.dash_clientside.set_props('view', { data: { range: view.range } });
-    window.lake.poll(); // the pill and, unless held, the data: at once
+    window.lake.poll(); // the pill and, unless paused, the data: at once
   }
 
   document.addEventListener('change', (event) => {
@@ -100,17 +100,14 @@
     if (pathname === window.location.pathname) write();
     return window.dash_clientside.no_update;
   }
-  // What the houses page draws: decades and shape.
-  function housesAddress(decades, shape) {
-    if (window.location.pathname !== '/houses') return window.dash_clientside.no_update;
-    const whole = new URL(window.location.href);
-    const wanted = { decade: (decades || []).join(','), shape: shape === 'lines' ? '' : shape };
-    Object.entries(wanted).forEach(([name, value]) => (value ? whole.searchParams.set(name, value) : whole.searchParams.delete(name)));
-    write(whole.href);
+  // The address of what a page shows, as the page itself says it.
+  function viewAddress(address) {
+    const parts = String(address || '').split('?');
+    if (parts[0] && parts[0] === window.location.pathname) write(address);
     return window.dash_clientside.no_update;
   }
 
-  window.lake = Object.assign(window.lake || {}, { view, held, theme, chooseTheme, write });
+  window.lake = Object.assign(window.lake || {}, { view, paused, theme, chooseTheme, write });
   window.dash_clientside = window.dash_clientside || {};
-  window.dash_clientside.lake = Object.assign(window.dash_clientside.lake || {}, { start, arrived, housesAddress });
+  window.dash_clientside.lake = Object.assign(window.dash_clientside.lake || {}, { start, arrived, viewAddress });
 })();

@@ -1,4 +1,4 @@
-/* How long the events of a live list took from the broker to this screen, told under the list. */
+/* How long the events of a live list took from the broker to this screen; the numbers stand under the list. */
 (function () {
   'use strict';
   const KEPT = 500; // events that the numbers are taken over

@@ -1,15 +1,8 @@
-/* The price page and the map: the address bar follows the view, a link is copied, a point leads to its house. */
+/* The price page and the map: a link is copied, a point leads to its house, a slider says its value. */
 (function () {
   'use strict';
   const noUpdate = () => window.dash_clientside.no_update;
   const dollarless = (value) => value.toLocaleString('en-US', { maximumFractionDigits: 2 });
-
-  // Without a new entry in the history and without Dash taking it for a new page.
-  function viewAddress(address) {
-    const parts = String(address || '').split('?');
-    if (parts[0] && parts[0] === window.location.pathname) window.lake.write(address);
-    return noUpdate();
-  }
 
   function sliderText(value, id) {
     if (value === undefined || value === null) return noUpdate();
@@ -35,9 +28,9 @@
 
   function openHouse(clicked) {
     const house = clicked && clicked.points && clicked.points[0] && clicked.points[0].customdata;
-    return house ? '/price?id=' + encodeURIComponent(house) : noUpdate();
+    return house ? '/houses/price?id=' + encodeURIComponent(house) : noUpdate();
   }
 
   window.dash_clientside = window.dash_clientside || {};
-  window.dash_clientside.lake = Object.assign(window.dash_clientside.lake || {}, { viewAddress, sliderText, copyLink, openHouse });
+  window.dash_clientside.houses = Object.assign(window.dash_clientside.houses || {}, { sliderText, copyLink, openHouse });
 })();

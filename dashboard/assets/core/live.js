@@ -27,8 +27,8 @@
   async function tick(_n, _poll, shown) {
     await ask();
     const version = beat.answer && beat.failed === 0 ? beat.answer.version : null;
-    const { held, view } = window.lake;
-    const due = !shown || (!held() && Date.now() - beat.sentAt > Number(view.refresh) * 1000 - TICK / 2);
+    const { paused, view } = window.lake;
+    const due = !shown || (!paused() && Date.now() - beat.sentAt > Number(view.refresh) * 1000 - TICK / 2);
     const send = version && due;
     if (send) {
       beat.pause = Date.now() - beat.sentAt;
@@ -40,7 +40,7 @@
   }
 
   // Whether the page shows events as they come: it is looked at, and asked as often as it should.
-  const steady = () => !document.hidden && !window.lake.held() && beat.pause < (Number(window.lake.view.refresh) || 2) * 1000 + TICK;
+  const steady = () => !document.hidden && !window.lake.paused() && beat.pause < (Number(window.lake.view.refresh) || 2) * 1000 + TICK;
 
   // Between two ticks: after a click, and when a hidden page, whose clock the browser slows down, is seen again.
   function poll() {
@@ -90,8 +90,8 @@
       return ['offline', 'OFFLINE', 'The dashboard server does not answer; it is asked again every 2 s.'];
     }
     if (!answer) return ['connecting', 'CONNECTING', 'Waiting for the first answer.'];
-    const { held, view } = window.lake;
-    if (held()) return ['paused', 'PAUSED ' + roughly(Date.now() - view.since), 'What is shown is kept as it was.\n' + answer.title];
+    const { paused, view } = window.lake;
+    if (paused()) return ['paused', 'PAUSED ' + roughly(Date.now() - view.since), 'What is shown is kept as it was.\n' + answer.title];
     const seconds = answer.status === 'stale' && answer.since ? ' ' + roughly(now() - answer.since * 1000) : '';
     return [answer.status, answer.word + seconds, answer.title];
   }

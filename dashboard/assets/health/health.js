@@ -5,8 +5,8 @@
   // A heading was chosen: it sorts downwards first when it is a number, the same one again turns the order round.
   function healthSort(...given) {
     const before = given[given.length - 1] || {};
-    const told = window.dash_clientside.callback_context.triggered_id;
-    const order = told ? next(before, told.column, told.first) : before;
+    const chosen = window.dash_clientside.callback_context.triggered_id;
+    const order = chosen ? next(before, chosen.column, chosen.first) : before;
     document.querySelectorAll('#health-topics-table th').forEach((head) => {
       if (head.dataset.column === order.column) head.setAttribute('aria-sort', order.down ? 'descending' : 'ascending');
       else head.removeAttribute('aria-sort');

@@ -39,7 +39,7 @@
     return rows.length ? [{ caption: '', rows: [['Part', 'Name', 'Value'], ...rows] }] : [];
   }
 
-  // The parts of a tile in the order they stand in; several are told apart by their captions and an empty line.
+  // The parts of a tile in the order they stand in; several have their captions and an empty line between them.
   function csvOf(tile) {
     const parts = [...tile.querySelectorAll('table')].map(ofTable);
     if (window.dash_ag_grid) tile.querySelectorAll('[data-grid]').forEach((place) => parts.push(ofGrid(place.dataset.grid)));
@@ -61,15 +61,4 @@
     const button = event.target.closest('[data-csv]');
     if (button) save(document.getElementById(button.dataset.csv));
   });
-})();
-/* The feed's ids lead to their houses, by click and by Enter; the cells are AG Grid's, which shows them as plain text. */
-(function () {
-  'use strict';
-  function follow(event) {
-    const cell = event.target.closest && event.target.closest("#houses-feed-grid .ag-row .ag-cell[col-id='id']");
-    if (!cell || (event.type === 'keydown' && event.key !== 'Enter')) return;
-    window.dash_clientside.set_props('_pages_location', { href: '/house/' + encodeURIComponent(cell.textContent) });
-  }
-  document.addEventListener('click', follow);
-  document.addEventListener('keydown', follow);
 })();

@@ -19,7 +19,7 @@
     return box([bounds.getSouthWest().toArray(), bounds.getNorthEast().toArray()]);
   }
 
-  // What was drawn, the visible part, or everything again. A figure drawn anew has no selection: that changes nothing.
+  // What was drawn, the visible part, or everything again. A figure that is drawn again has no selection: that changes nothing.
   function mapFilter(drawn) {
     const asked = window.dash_clientside.callback_context.triggered_id;
     if (asked === 'map-clear') return ['', 'all', null];
@@ -63,7 +63,8 @@
     return noUpdate();
   }
 
-  window.lake = Object.assign(window.lake || {}, { mapLayers });
+  window.lake = window.lake || {};
+  window.lake.mapLayers = Object.assign(window.lake.mapLayers || {}, { 'map-points': mapLayers });
   window.dash_clientside = window.dash_clientside || {};
-  window.dash_clientside.lake = Object.assign(window.dash_clientside.lake || {}, { mapFilter, mapArea, mapDrag });
+  window.dash_clientside.houses = Object.assign(window.dash_clientside.houses || {}, { mapFilter, mapArea, mapDrag });
 })();

@@ -1,8 +1,8 @@
-/* Ticks carry only what changed: the answer held of each callback is named to the server, and what it sends as a
+/* Ticks carry only what changed: the answer that the page has of each callback is named to the server, and what it sends as a
    difference (dashboard/server/tick_cache.py) is put together again before Dash sees it. */
 (function () {
   'use strict';
-  const held = new Map(); // callback -> the answer that the page shows: its name and its contents
+  const known = new Map(); // callback -> the answer that the page shows: its name and its contents
   const asked = new Map(); // callback -> how often it was asked; an answer overtaken by a later question is dropped by Dash
   const waiting = new Map(); // callback -> questions without an answer yet
   const own = window.fetch.bind(window);
@@ -36,8 +36,8 @@
     const opening = changedPropIds.length === 0;
     const tick = opening || (changedPropIds.length === 1 && changedPropIds[0] === 'live.data');
     const turn = count(asked, output, 1);
-    if (!tick || opening || waiting.get(output)) held.delete(output);
-    const before = held.get(output);
+    if (!tick || opening || waiting.get(output)) known.delete(output);
+    const before = known.get(output);
     const headers = new Headers(options.headers);
     if (before) headers.set('Lake-Holds', before.name);
     count(waiting, output, 1);
@@ -47,14 +47,14 @@
     } finally {
       count(waiting, output, -1);
     }
-    if (output.includes('_pages_content.')) held.clear(); // another page: nothing of the old one is shown any more
+    if (output.includes('_pages_content.')) known.clear(); // another page: nothing of the old one is shown any more
     const name = response.headers.get('Lake-Answer');
     if (response.status !== 200 || !tick || !name) return response;
-    const told = await response.json();
-    const whole = 'since' in told ? applied(before.whole, told.change) : told;
-    if (asked.get(output) === turn) held.set(output, { name, whole });
-    else held.delete(output);
-    const shown = 'since' in told ? news(whole, told.change) : told;
+    const answer = await response.json();
+    const whole = 'since' in answer ? applied(before.whole, answer.change) : answer;
+    if (asked.get(output) === turn) known.set(output, { name, whole });
+    else known.delete(output);
+    const shown = 'since' in answer ? news(whole, answer.change) : answer;
     return Object.assign(new Response(null, { headers: response.headers }), { json: async () => shown });
   }
 
