@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobs.houses import build_datasets, datasets
@@ -205,6 +205,7 @@ def test_parquet_of_pandas_with_float_ids_and_gaps(tmp_path: Path) -> None:
         datasets.read_sales(tmp_path / "kc.parquet")
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["3", "", "?", "x", "-1", "1e9", "2.5", "$"]), min_size=1, max_size=40))
 def test_what_is_told_of_a_column_adds_up(values: list[str]) -> None:
     columns = {name: pa.array([SALE[name]] * len(values), pa.string()) for name in COLUMNS}
