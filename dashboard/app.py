@@ -83,7 +83,7 @@ def create_app() -> dash.Dash:
 
 
 def _register(page: ModuleType) -> None:
-    """Make the page known to Dash, to which a path with a variable, as /houses/house/<house_id>, is a template."""
+    """Make the page known to Dash, to which a path with a variable, as /<domain>/<thing>/<id>, is a template."""
     section = discovery.sections().get(discovery.section_of(page))
     title = " · ".join([page.NAME, *([section.title] if section else []), "Lakehouse"])
     path = {"path_template" if "<" in page.PATH else "path": page.PATH}

@@ -19,7 +19,7 @@ DAY = 26 * 3600  # retrained nightly
 
 
 def layout(domain: str = "", **_query: str) -> Component:
-    """The page before its first data; `?domain=houses` says whose models, without it those of the first domain."""
+    """The page before its first data; `?domain=` says whose models, without it those of the first domain."""
     known = discovery.models()
     shown = domain if domain in known else next(iter(known), None)
     if shown is None:

@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs.production import versions
-from jobs.production.plant import Plant, Rules, plant
-from jobs.production.schema import DEAD_LETTERS, DOMAIN, EVENTS, HISTORY, LINE, TIME, TOTALS
+from jobs.production.plant import LINE, Plant, Rules, plant
+from jobs.production.schema import DEAD_LETTERS, DOMAIN, EVENTS, HISTORY, TIME, TOTALS
 from lakehouse.audit.contract import Audit, Decoded
 from lakehouse.audit.pinned import TableVersion
 from lakehouse.audit.results import Findings, ViewResult

@@ -7,8 +7,7 @@ A defect counts with its unit, so one that comes before its unit waits for it, a
 """
 
 from jobs.production import clock
-from jobs.production.plant import Plant
-from jobs.production.schema import LINE
+from jobs.production.plant import LINE, Plant
 
 # A unit in a zone (and on the line), one row each; counted_at is null while only defects of it are known.
 FACTS = f"""

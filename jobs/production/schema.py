@@ -1,11 +1,11 @@
 """Every name of the domain: topic, events, tables. What differs between plants is in conf/production.toml: plant.py."""
 
+from jobs.production.plant import LINE, plant
 from lakehouse.contract import standard_tables
 from lakehouse.contract.domain import Domain, QueryTables
 from lakehouse.contract.tables import Table
 from lakehouse.contract.topics import event_topic
 
-LINE = "line"  # stands in the place of a zone for the whole line
 TIME = "unit_collection_pt_timestamp"
 MAX_AHEAD = "5 minutes"  # how far an event may lie after the record's own timestamp
 EARLIEST = "2000-01-01"  # a time before this is an error of the controller's clock
@@ -143,8 +143,6 @@ MEANINGS = {
 
 def _check() -> None:
     """Raises UsageError when conf/production.toml describes no plant."""
-    from jobs.production.plant import plant
-
     plant()
 
 

@@ -9,7 +9,7 @@ from lakehouse.settings import settings
 
 
 def note(domain: Domain) -> Path:
-    """The file that says that the domain began empty; `lake reset` deletes it with the domain's other data."""
+    """The file that says that the domain began empty; it goes with the domain's other data."""
     return settings().var / "data" / domain.name / "began-empty.json"
 
 

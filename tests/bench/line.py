@@ -15,8 +15,9 @@ from typing import Any
 import psycopg
 from confluent_kafka import Producer
 
+from jobs.production.plant import LINE
 from jobs.production.produce import now
-from jobs.production.schema import DOMAIN, EVENTS, LINE, TIME
+from jobs.production.schema import DOMAIN, EVENTS, TIME
 from lakehouse.embedded.kafka_broker import Broker
 from lakehouse.kafka import topics
 from lakehouse.settings import settings

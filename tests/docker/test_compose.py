@@ -11,7 +11,7 @@ import yaml
 
 from lakehouse.cli import main, schedule
 from lakehouse.contract import discovery
-from lakehouse.ops import nightly
+from lakehouse.ops import crontab
 from lakehouse.settings import ROOT, Settings
 from lakehouse.spark import jars, java
 
@@ -241,7 +241,7 @@ def test_the_night_is_the_crontabs() -> None:
     command = _project()["services"]["nightly"]["command"]
     at = schedule._clock(command[-1])
     assert command[-1] == f"{at:%H:%M} UTC"
-    assert f" -eq {(60 * at.hour + at.minute) // 15} ];" in nightly.TEMPLATE.read_text()
+    assert f" -eq {(60 * at.hour + at.minute) // 15} ];" in crontab.TEMPLATE.read_text()
 
 
 def test_health_is_asked_where_the_service_listens() -> None:

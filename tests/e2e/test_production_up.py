@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from playwright.sync_api import Browser
 
-from jobs.production.schema import LINE
+from jobs.production.plant import LINE
 from lakehouse.core.net import free_port
 from tests.browser import without_zone
 from tests.e2e.running import Platform, keep_screenshot, lake_up, rows_of, running, wait_for

@@ -1,4 +1,4 @@
-/* A link to a part of a page, as /houses#houses-parity: scrolled to once it is there, and kept in place while tiles fill. */
+/* A link to a part of a page, as /<domain>#<tile>: scrolled to once it is there, and kept in place while tiles fill. */
 (function () {
   'use strict';
   const LOOK_MILLIS = 6000;

@@ -8,8 +8,8 @@ from dash.development.base_component import Component
 from dashboard.live.snapshot import DomainView
 from dashboard.pages.production import board_charts, board_view
 from dashboard.ui import charts, formats, tiles
-from jobs.production.plant import plant
-from jobs.production.schema import DOMAIN, LINE
+from jobs.production.plant import LINE, plant
+from jobs.production.schema import DOMAIN
 
 NAME = "Board"
 PATH = "/production"

@@ -12,7 +12,7 @@ from dashboard.live.snapshot import DomainView
 from dashboard.ui import flow, formats, sparkline, tiles
 from dashboard.ui.tiles import TileState
 from jobs.production import schema
-from jobs.production.plant import plant
+from jobs.production.plant import LINE, plant
 from lakehouse.errors import LakeError
 from lakehouse.tables.reader import Reading
 
@@ -59,7 +59,7 @@ def today(view: DomainView) -> date | None:
 
 def zones_today(view: DomainView) -> pd.DataFrame:
     """Totals of the newest day, in the order of the line, closed zones last; the line itself is left out."""
-    rows = view.served[(view.served["day"] == today(view)) & (view.served["zone_id"] != schema.LINE)]
+    rows = view.served[(view.served["day"] == today(view)) & (view.served["zone_id"] != LINE)]
     rows, order = rows.set_index("zone_id"), list(plant().zones)
     closed = [zone for zone in rows.index if zone not in order]
     return rows.reindex([*(zone for zone in order if zone in rows.index), *closed]).reset_index()
@@ -101,7 +101,7 @@ def p_chart(rows: pd.DataFrame) -> pd.DataFrame:
 
 def kpis(view: DomainView) -> list[Component]:
     """The line today in numbers."""
-    line = view.served[(view.served["zone_id"] == schema.LINE) & (view.served["day"] == today(view))]
+    line = view.served[(view.served["zone_id"] == LINE) & (view.served["day"] == today(view))]
     zones = zones_today(view)
     row = next(tiles.records(line), None)
     units = int(row.units) if row else None

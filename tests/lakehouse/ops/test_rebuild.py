@@ -184,4 +184,4 @@ def test_rows_that_were_never_on_the_topic_are_told_when_their_file_is_lost() ->
     delta = table_io.create(EVENTS)
     table_io.append(delta, table_io.rows(EVENTS, [{"topic": None}] * 3), "initial", 0)
     next(EVENTS.path.glob("*.parquet")).unlink()
-    assert "3 rows in it were never on a topic" in rebuild.rebuild("line.events", False)[1]
+    assert "3 of its rows were never on a topic" in rebuild.rebuild("line.events", False)[1]

@@ -14,7 +14,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from jobs.production.schema import MEANINGS, TOTALS
 from lakehouse.errors import LakeError, UnavailableError, UsageError
-from lakehouse.ops import nightly
+from lakehouse.ops import crontab
 from lakehouse.settings import settings
 from lakehouse.sinks import postgres, postgres_login
 from tests.lakehouse.cli.test_main import run
@@ -128,7 +128,7 @@ def test_no_error_crontab_or_file_shows_the_password(lake: Path, monkeypatch: py
     """Whatever is wrong with the DSN: nobody answers, or the password's letters take it apart."""
     for password in SPOILT:
         use(monkeypatch, form.format(password))
-        said = [error_of(postgres.connect), error_of(nightly.block), repr(settings())]
+        said = [error_of(postgres.connect), error_of(crontab.block), repr(settings())]
         if password in SPOILT[:2]:
             done = run(lake, "psql", "-c", WHO)
             assert done.returncode in (UnavailableError.exit_code, UsageError.exit_code)
@@ -146,9 +146,9 @@ def error_of(call: Callable[[], object]) -> str:
 def test_a_crontab_is_refused_with_the_dsn_to_take_instead(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     use(monkeypatch, "postgresql://u:secret@db/plant")
     with pytest.raises(UsageError, match=r"LAKE_POSTGRES_DSN=\"user=u dbname=plant host=db passfile=/path"):
-        nightly.block()
+        crontab.block()
     use(monkeypatch, "user=u dbname=plant host=db passfile=/etc/lake/pgpass")
-    assert "passfile=/etc/lake/pgpass" in nightly.block()
+    assert "passfile=/etc/lake/pgpass" in crontab.block()
 
 
 def test_the_servers_log_has_no_password_even_of_a_statement_that_failed(
