@@ -61,27 +61,31 @@ class Runner:
                 locks.enter_context(exclusive(query.checkpoint.with_suffix(".lock"), f"Query {query.full_name}"))
             for query in queries:  # before the first one starts
                 self._check(query)
-            tended = [
+            managed = [
                 (query, ManagedQuery(query.full_name, functools.partial(self._start, query))) for query in queries
             ]
-            for query, care in tended:
+            for query, managed_query in managed:
                 run_state.write_spark_ui(query.domain, self._spark.sparkContext.uiWebUrl)
-                care.begin()
+                managed_query.begin()
                 if query is not queries[-1]:
-                    self._await_first_batch(care)
-            self._watch(tended)
+                    self._await_first_batch(managed_query)
+            self._watch(managed)
             asked = self._stop.requested
-            self._quiesce(tended)
+            self._quiesce(managed)
             stop_jvm(self._spark)
-        failed = [care.error for _, care in tended if care.state == "failed" and care.error]
+        failed = [
+            managed_query.error
+            for _, managed_query in managed
+            if managed_query.state == "failed" and managed_query.error
+        ]
         if failed and not asked:
             raise failed[0]
 
-    def _await_first_batch(self, care: ManagedQuery, at_most: float = 30.0) -> None:
+    def _await_first_batch(self, managed_query: ManagedQuery, at_most: float = 30.0) -> None:
         """Let a query warm up alone: two cold queries on few cores both take twice as long to their first batch."""
         until = time.monotonic() + at_most
-        while care.active and not self._stop.requested and time.monotonic() < until:
-            if care.stream is None or care.stream.lastProgress is not None:
+        while managed_query.active and not self._stop.requested and time.monotonic() < until:
+            if managed_query.stream is None or managed_query.stream.lastProgress is not None:
                 return
             time.sleep(0.05)
 
@@ -142,23 +146,23 @@ class Runner:
         finally:
             self._writing.discard(query.full_name)
 
-    def _watch(self, tended: Sequence[tuple[Query, ManagedQuery]]) -> None:
+    def _watch(self, managed: Sequence[tuple[Query, ManagedQuery]]) -> None:
         """Tend the queries and report their progress each second, until asked to stop or all have ended."""
         for tick in itertools.count():
             if self._java is not None and self._java.poll() is not None:  # no query can be started again here
                 raise LakeError(
                     "Spark's Java process has ended.", "Start the stream again; under `lake up` that happens by itself."
                 )
-            for query, care in tended:
-                if care.poll() or tick % 5 == 0:
-                    self._report(query, care)
-            if self._stop.requested or all(care.ended for _, care in tended):
+            for query, managed_query in managed:
+                if managed_query.poll() or tick % 5 == 0:
+                    self._report(query, managed_query)
+            if self._stop.requested or all(managed_query.ended for _, managed_query in managed):
                 break
             time.sleep(0.2)
 
-    def _report(self, query: Query, care: ManagedQuery) -> None:
+    def _report(self, query: Query, managed_query: ManagedQuery) -> None:
         """Tell the last progress to other processes, and add it to the query's history."""
-        values: dict[str, Any] = care.progress() | {"trigger": self._trigger_of(query)}
+        values: dict[str, Any] = managed_query.progress() | {"trigger": self._trigger_of(query)}
         if "batchId" not in values and not values["last_error"]:
             return  # not yet at work: `lake up` waits for a first report
         try:
@@ -170,15 +174,15 @@ class Runner:
         recorder = self._recorders.setdefault(query.full_name, progress_metrics.Recorder(query.full_name))
         recorder.record(progress_metrics.of_progress(values))
 
-    def _quiesce(self, tended: Sequence[tuple[Query, ManagedQuery]], grace: float = 60.0) -> None:
+    def _quiesce(self, managed: Sequence[tuple[Query, ManagedQuery]], grace: float = 60.0) -> None:
         """Wait until every batch that has written is committed; later ones wait before they write."""
         self._stop.request()
         until = time.monotonic() + grace
-        while time.monotonic() < until and not all(self._is_quiet(*each) for each in tended):
+        while time.monotonic() < until and not all(self._is_quiet(*each) for each in managed):
             time.sleep(0.02)
 
-    def _is_quiet(self, query: Query, care: ManagedQuery) -> bool:
-        if not care.active:
+    def _is_quiet(self, query: Query, managed_query: ManagedQuery) -> bool:
+        if not managed_query.active:
             return True
         if query.full_name in self._writing:
             return False
