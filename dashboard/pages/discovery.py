@@ -1,7 +1,8 @@
 """Finds pages by their place: a module with PATH and layout is a page, a folder with SECTION is a section.
 
 A section's folder may have a module `source` (SOURCE: the tables that its pages show) and a module `models` (how its
-models are shown on the Models page).
+models are shown on the Models page). A page also has NAME; it may have ORDER (its place in the navigation; without it
+the page is not listed), ICON, OLD_PATHS (addresses that lead to it) and add_routes (for its API).
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""Addresses that pages had before lead to where they are now, with their query."""
+"""Leads an old address to a new one, with its query. A page lists its own in OLD_PATHS; app.py adds them."""
 
 from collections.abc import Mapping
 from typing import Any

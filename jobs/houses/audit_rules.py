@@ -1,6 +1,6 @@
 """What a valid sale is, written a second time for `lake audit`: plain Python, from the bytes, no code of the pipeline.
 
-When a rule changes, change it here and in transforms.py; where the two differ, the audit says so.
+When a rule changes, change it here and in transforms.py or schema.py (bounds); where the two differ, the audit says so.
 """
 
 import json

@@ -6,7 +6,7 @@ A unit's hour (and with it its day) in a zone is that of its first pass, for the
 A defect counts with its unit, so one that comes before its unit waits for it, and a later one belongs to its day.
 """
 
-from jobs.production import clock
+from jobs.production import day_sql
 from jobs.production.plant import LINE, Plant
 
 # A unit in a zone (and on the line), one row each; counted_at is null while only defects of it are known.
@@ -62,4 +62,4 @@ GROUP BY day, zone_id
 def on_clock(query: str, plant: Plant) -> str:
     """HOURS or CONCERNS with the plant's hours and days."""
     moment = "counted_at"
-    return query.replace("{hour}", clock.hour(moment, plant)).replace("{day}", clock.day(moment, plant))
+    return query.replace("{hour}", day_sql.hour(moment, plant)).replace("{day}", day_sql.day(moment, plant))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from deltalake import DeltaTable
 
-from jobs.production import clock, metrics, versions
+from jobs.production import day_sql, metrics, versions
 from jobs.production.plant import Plant, plant
 from jobs.production.schema import (
     BATCHES,
@@ -72,12 +72,12 @@ def statements(of: Plant) -> Statements:
     WHERE (now.counted_at, now.found, now.charged) IS DISTINCT FROM (before.counted_at, before.found, before.charged)
     """
     cells = f"""CREATE TEMP TABLE cells ON COMMIT DROP AS
-    SELECT DISTINCT zone_id, {clock.hour("moment", of)} AS hour_start, {clock.day("moment", of)} AS day
+    SELECT DISTINCT zone_id, {day_sql.hour("moment", of)} AS hour_start, {day_sql.day("moment", of)} AS day
     FROM changed, LATERAL (VALUES (counted_at), (was_at)) AS moments (moment) WHERE moment IS NOT NULL"""
     # The range uses the index; the other condition is for an hour that the end of a day cuts.
     in_cells = f"""(SELECT unit_facts.* FROM unit_facts JOIN cells USING (zone_id)
     WHERE counted_at >= hour_start AND counted_at < hour_start + INTERVAL '1 hour'
-        AND {clock.hour("counted_at", of)} = hour_start)"""
+        AND {day_sql.hour("counted_at", of)} = hour_start)"""
     hours = metrics.on_clock(metrics.HOURS, of).format(facts=in_cells)
     concerns = metrics.on_clock(metrics.CONCERNS, of).format(facts=in_cells, defects="defects")
     days = "(SELECT hours.* FROM hours JOIN (SELECT DISTINCT zone_id, day FROM cells) AS days USING (zone_id, day))"

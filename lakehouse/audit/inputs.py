@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 
 from lakehouse.audit import contract, results
 from lakehouse.audit.contract import Audit, ViewCheck
-from lakehouse.audit.partition import PartitionAudit
 from lakehouse.audit.pinned import TableVersion
+from lakehouse.audit.record_checks import PartitionAudit
 from lakehouse.audit.results import AuditedRange
 from lakehouse.audit.views import AveragesCheck
 from lakehouse.errors import UnavailableError

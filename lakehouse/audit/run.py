@@ -13,8 +13,8 @@ from lakehouse.audit import inputs, results
 from lakehouse.audit.conservation import offsets
 from lakehouse.audit.decode import DecodedRecords, decode_records, digests, helpers, join
 from lakehouse.audit.inputs import AuditInputs
-from lakehouse.audit.partition import DeadLetter, PartitionAudit, since
 from lakehouse.audit.pinned import by_partition, within
+from lakehouse.audit.record_checks import DeadLetter, PartitionAudit, since
 from lakehouse.audit.results import AuditResult
 from lakehouse.kafka import topics
 from lakehouse.kafka.offset_ranges import OffsetRange

@@ -15,6 +15,7 @@ from lakehouse.core.files import write_private
 from lakehouse.core.net import free_port
 from lakehouse.errors import LakeError, UnavailableError
 from lakehouse.kafka import client, topics
+from lakehouse.kafka.topic_settings import WEEK
 from lakehouse.settings import settings
 from lakehouse.spark import jars, java
 
@@ -35,7 +36,7 @@ transaction.state.log.min.isr=1
 group.initial.rebalance.delay.ms=0
 num.network.threads=2
 num.io.threads=4
-log.retention.hours=168
+log.retention.ms={week}
 log.retention.bytes={retention}
 log.segment.bytes={segment}
 """
@@ -130,6 +131,7 @@ class Broker:
             "data": client.in_properties(str(self.folder / "data")),
         }
         keep = limit_per_partition(self.folder)
+        values["week"] = WEEK
         values |= {"retention": keep, "segment": min(_LARGEST, keep // 4)}  # Kafka deletes whole segments only
         text = _PROPERTIES.format(**values, protocol="SASL_SSL" if self.secure else "PLAINTEXT")
         write_private(properties, text + self._security() if self.secure else text)

@@ -68,7 +68,7 @@ def psql(dsn: str, role: str, arguments: Sequence[str]) -> tuple[list[str], dict
     Secrets are in the environment, never in the options. Raises UnavailableError when the user may not become it.
     """
     parts = words(dsn)
-    if unsafe := [name for name in SECRETS[1:] if name in parts]:
+    if unsafe := [name for name in SECRETS if name != "password" and name in parts]:
         raise UsageError(
             f"The {unsafe[0]} in LAKE_POSTGRES_DSN cannot be given to psql without showing it on a command line.",
             "Leave it out and use a key file of mode 600 without a password.",

@@ -55,7 +55,7 @@ def check(start: Start) -> Sidecar:
         raise start.refuse(f"its checkpoint is damaged, {broken}")
     before = sidecar.read(start.checkpoint)
     if checkpoints.exists(start.checkpoint):
-        refuse_foreign_checkpoint(start, before)
+        refuse_foreign_or_old_checkpoint(start, before)
         refuse_changed_plan(start, before)
         known = before or _for_first_start(start)
         current = replace(known, depends_on=known.depends_on | start.depends_on)
@@ -84,7 +84,7 @@ def _for_new_checkpoint(start: Start, before: Sidecar | None) -> Sidecar:
     return replace(before, depends_on=start.depends_on, starts=before.starts | new)
 
 
-def refuse_foreign_checkpoint(start: Start, before: Sidecar | None) -> None:
+def refuse_foreign_or_old_checkpoint(start: Start, before: Sidecar | None) -> None:
     """Refuse a checkpoint that did not write the tables."""
     generation = checkpoints.generation(start.checkpoint)
     if before and before.generation and before.generation != generation:

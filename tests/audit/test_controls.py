@@ -35,7 +35,7 @@ def test_control_without_transaction_ids_a_replayed_batch_is_there_twice(
 ) -> None:
     monkeypatch.setattr(table_io, "append_batch", plain_append)
     monkeypatch.setattr(
-        start_checks, "refuse_foreign_checkpoint", lambda start, before: None
+        start_checks, "refuse_foreign_or_old_checkpoint", lambda start, before: None
     )  # it, too, would tell: no batch is recorded
     fail_at(monkeypatch, ["history.appended:1"])
     run(QueryName.history, most=crashes.IN_TWO)

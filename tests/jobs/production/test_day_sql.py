@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobs.production import clock
+from jobs.production import day_sql
 from jobs.production.audit import day_of
 from jobs.production.plant import Plant, plant
 
@@ -58,7 +58,7 @@ def expected(at: datetime, described: Plant) -> tuple[date, datetime]:
 
 
 def sql(described: Plant, column: str = "counted_at") -> str:
-    return f"{clock.day(column, described)} AS day, {clock.hour(column, described)} AS hour"
+    return f"{day_sql.day(column, described)} AS day, {day_sql.hour(column, described)} AS hour"
 
 
 LENGTHS = [
@@ -77,7 +77,7 @@ LENGTHS = [
 @pytest.mark.parametrize(("zone", "starts", "day", "length"), LENGTHS)
 def test_a_day_is_as_long_as_the_clock_makes_it(zone: str, starts: str, day: date, length: float) -> None:
     described = of(zone, starts)
-    first, following = (clock.begin(one, starts, zone) for one in (day, day + timedelta(days=1)))
+    first, following = (day_sql.begin(one, starts, zone) for one in (day, day + timedelta(days=1)))
     assert following - first == length * HOUR
     assert day_of(following, described) == day + timedelta(days=1)
     if length:
@@ -124,8 +124,8 @@ def test_spark_cuts_them_so_too(spark: Any) -> None:
     ]
     frame = spark.createDataFrame([(at.timestamp(),) for at in moments], "at double")
     columns = [
-        f"date_diff({clock.day('counted_at', one)}, DATE '1970-01-01') AS day{number}, "
-        f"unix_seconds({clock.hour('counted_at', one)}) AS hour{number}"
+        f"date_diff({day_sql.day('counted_at', one)}, DATE '1970-01-01') AS day{number}, "
+        f"unix_seconds({day_sql.hour('counted_at', one)}) AS hour{number}"
         for number, one in enumerate(described)
     ]
     frame.selectExpr("timestamp_micros(CAST(at * 1e6 AS bigint)) AS counted_at").createOrReplaceTempView("moments")
