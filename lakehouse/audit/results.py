@@ -34,7 +34,7 @@ class Findings:
     def __init__(self) -> None:
         self._by_name: dict[str, Finding] = {}
 
-    def add(self, what: str, places: Sequence[Any] | OffsetArray, detail: str = "") -> None:
+    def add(self, what: str, places: "Sequence[Any] | OffsetArray", detail: str = "") -> None:
         """Count places under a name; no places are no finding."""
         if not len(places):
             return

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:  # numpy is imported where arrays are: `lake` starts without it
+    import numpy as np
+    import numpy.typing as npt
 
-OffsetArray = npt.NDArray[np.int64]
+OffsetArray: TypeAlias = "npt.NDArray[np.int64]"
 
 
 class OffsetRange(NamedTuple):
@@ -51,6 +52,8 @@ class OffsetRanges:
     @classmethod
     def from_offsets(cls, offsets: OffsetArray) -> Self:
         """The ranges that sorted offsets make up."""
+        import numpy as np
+
         if not len(offsets):
             return cls()
         breaks = np.flatnonzero(np.diff(offsets) > 1)
@@ -59,6 +62,8 @@ class OffsetRanges:
 
     def to_offsets(self) -> OffsetArray:
         """Every offset, in order."""
+        import numpy as np
+
         return np.concatenate([np.empty(0, dtype=np.int64), *(np.arange(*each) for each in self.ranges)])
 
     def to_lists(self) -> list[list[int]]:
@@ -100,8 +105,10 @@ class OffsetRanges:
         """The offsets from `start` to `end` (exclusive) that are not in it."""
         return OffsetRanges.of(start, end) - self
 
-    def mask(self, offsets: OffsetArray) -> npt.NDArray[np.bool_]:
+    def mask(self, offsets: OffsetArray) -> "npt.NDArray[np.bool_]":
         """For each of the offsets, in any order, whether it is in it."""
+        import numpy as np
+
         if not self.ranges:
             return np.zeros(len(offsets), dtype=bool)
         starts, ends = np.array(self.ranges, dtype=np.int64).T
