@@ -61,7 +61,7 @@ def test_sales_of_one_partition_are_read_and_more_partitions_are_while_the_strea
     assert "Topic houses: partitions is 1, not 4" in said
     assert "message.timestamp.after.max.ms is 3600000, not 300000" in said
     assert json.loads(lake(plain, "audit", "houses", "--json"))[0]["clean"]
-    assert lake(plain, "topics", "houses").count("houses") == 4
+    assert sum(line.startswith("houses ") for line in lake(plain, "topics", "houses").splitlines()) == 4
 
 
 def streamed(platform: Platform) -> int:
