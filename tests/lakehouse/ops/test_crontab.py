@@ -86,7 +86,7 @@ def test_cron_runs_it_at_the_same_instant_in_every_zone_whatever_its_clocks_do(
     due = []
     for quarter in range(96):
         env = {"PATH": clock(tmp_path, 86400 * 20_000 + 900 * quarter + 61)}  # a minute late, on a busy machine
-        told = command.replace(f"cd {ROOT} && {LAKE} nightly", "echo runs")
+        told = command.replace(f"cd {quote(str(ROOT))} && {quote(str(LAKE))} nightly", "echo runs")
         done = subprocess.run(["/bin/sh", "-c", told], env=env, capture_output=True, text=True, check=True)
         due += [quarter] * done.stdout.count("runs")
     for zone, days in ZONES.items():

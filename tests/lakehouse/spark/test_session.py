@@ -40,7 +40,7 @@ def test_a_session_is_in_utc_whatever_was_set_before(spark: SparkSession, elsewh
 def test_a_session_that_is_to_be_in_another_zone_is_refused(spark: SparkSession) -> None:
     given = spark.sparkContext._conf.set(session.ZONE, "Asia/Tokyo")  # as from --conf or a properties file
     try:
-        with pytest.raises(UsageError, match=r"timeZone is UTC: .* got Asia/Tokyo\. Leave that setting out\."):
+        with pytest.raises(UsageError, match=r"timeZone is UTC: .* got Asia/Tokyo\. Remove that setting\."):
             session.spark_session("tests")
     finally:
         given.set(session.ZONE, "UTC")
