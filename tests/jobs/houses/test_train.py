@@ -179,5 +179,5 @@ def test_too_few_sales_and_no_model_yet_end_well_with_a_sentence(
     monkeypatch.setattr(Registry, "live", lambda _: "v0001")
     monkeypatch.setattr(train, "spark_session", lambda _: None)
     monkeypatch.setattr(train, "train", lambda *_: train.check_sales(_rows([])))
-    with pytest.raises(DataError, match="The live model stays"):
+    with pytest.raises(DataError, match="A live model stays"):
         train.main(if_none=False)
