@@ -95,7 +95,7 @@ def test_a_certificate_of_somebody_else_is_refused(secured: str, elsewhere: pyte
     files.write_private(tmp_path / "password", "x" * 12)
     _certificate(tmp_path / "other.p12", tmp_path / "password", tmp_path / "other.pem")
     elsewhere.setenv("LAKE_KAFKA_CA_FILE", str(tmp_path / "other.pem"))
-    assert "does not speak TLS with a certificate that" in refusal(secured)
+    assert "does not use TLS with a certificate signed by" in refusal(secured)
 
 
 def test_tls_to_a_plain_broker_is_told(elsewhere: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_tls_to_a_plain_broker_is_told(elsewhere: pytest.MonkeyPatch, tmp_path: 
     settings.cache_clear()
     with running_broker(tmp_path) as plain:
         elsewhere.setenv("LAKE_KAFKA_SECURITY", "sasl_ssl")
-        assert refusal(plain).startswith(f"Kafka at {plain} does not speak TLS")
+        assert refusal(plain).startswith(f"Kafka at {plain} does not use TLS")
 
 
 def test_the_controller_lets_no_client_in(secured: str) -> None:
