@@ -42,6 +42,16 @@ def line(broker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plat
         yield Platform(broker, folder / "var", {**env, "LAKE_POSTGRES_DSN": dsn}, domain="production")
 
 
+@pytest.fixture(scope="module")
+def restarted(line: Platform) -> "Iterator[list[subprocess.Popen[bytes]]]":
+    """The PostgreSQL that took the place of one that a test has killed; it serves the tests that follow, too."""
+    servers: list[subprocess.Popen[bytes]] = []
+    yield servers
+    for server in servers:
+        server.send_signal(signal.SIGINT)
+        server.wait(30)
+
+
 def password_is_hidden(line: Platform) -> None:
     """From what was written, and from all command lines of this moment."""
     password = str(conninfo_to_dict(line.env["LAKE_POSTGRES_DSN"])["password"])
@@ -105,13 +115,14 @@ def check_audit(line: Platform) -> None:
     assert "not the same in Delta and in PostgreSQL" in off.stdout
 
 
-def test_while_postgres_is_away_the_stream_waits_and_catches_up(line: Platform) -> None:
+def test_while_postgres_is_away_the_stream_waits_and_catches_up(
+    line: Platform, restarted: "list[subprocess.Popen[bytes]]"
+) -> None:
     dsn = line.env["LAKE_POSTGRES_DSN"]
     folder = Path(str(conninfo_to_dict(dsn)["passfile"])).parent.parent
     server = int((folder / "data/postmaster.pid").read_text().splitlines()[0])
     command = [part.decode() for part in Path(f"/proc/{server}/cmdline").read_bytes().split(b"\0") if part]
     stream = line.job("stream.py", "--query", "totals")
-    again = None
     try:
         line.run("produce.py", "--units", "20", "--rate", "200", "--seed", "8", "--no-pattern")
         wait_for(lambda: len(same(line)) > 0, 60, "totals")
@@ -124,6 +135,7 @@ def test_while_postgres_is_away_the_stream_waits_and_catches_up(line: Platform) 
         again = subprocess.Popen(
             [*unprivileged(folder / "data"), *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
+        restarted.append(again)
         events = [event for event in map(decode, read_topic(line.bootstrap_servers, "production", 4)) if event]
         wait_for(lambda: again.poll() is None and _counted(line) == count(events), 120, "all totals")
         wait_for(lambda: counted(rows_of(line, "totals")) == count(events), 60, "all totals in Delta")
@@ -131,9 +143,6 @@ def test_while_postgres_is_away_the_stream_waits_and_catches_up(line: Platform) 
     finally:
         stream.send_signal(signal.SIGTERM)
         _, said = stream.communicate(timeout=90)
-        if again:
-            again.send_signal(signal.SIGINT)
-            again.wait(30)
     assert stream.returncode == 0, said
 
 
