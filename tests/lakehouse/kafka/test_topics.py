@@ -24,6 +24,7 @@ from lakehouse.embedded.kafka_broker import Broker, limit_per_partition
 from lakehouse.errors import UnavailableError
 from lakehouse.kafka import topic_settings, topics
 from lakehouse.settings import settings
+from tests.conftest import running_broker
 from tests.lakehouse.kafka.test_topic_settings import OURS
 
 pytestmark = pytest.mark.usefixtures("lake")
@@ -85,13 +86,8 @@ def theirs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         taken = ("auto.create", "num.partitions")
         lines = [line for line in kafka_broker._PROPERTIES.splitlines() if not line.startswith(taken)]
         patch.setattr(kafka_broker, "_PROPERTIES", "\n".join(lines) + THEIRS)
-        broker = Broker(folder / "kafka", port=0)
-        with (folder / "kafka.log").open("wb") as log:
-            broker.start(log)
-            try:
-                yield broker.bootstrap_servers
-            finally:
-                broker.stop()
+        with running_broker(folder) as bootstrap_servers:
+            yield bootstrap_servers
 
 
 def allow(bootstrap_servers: str, topic: str, operation: AclOperation, permission: AclPermissionType) -> None:
