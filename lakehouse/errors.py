@@ -5,6 +5,7 @@ LakeError
 ├── DataError       exit 65  input that breaks a stated rule
 ├── UnavailableError exit 69  a service that must answer does not
 └── RefusedError    exit 78  a start that would lose or double data
+    └── NewerFormatError     a file that a newer version of the platform wrote
 """
 
 
@@ -49,3 +50,13 @@ class RefusedError(LakeError):
     """A start that would lose or double data."""
 
     exit_code = 78
+
+
+class NewerFormatError(RefusedError):
+    """A file that a newer version of the platform wrote."""
+
+    def __init__(self, what: str, number: object, newest: int) -> None:
+        super().__init__(
+            f"{what} has format {number}, and this version reads formats up to {newest}.",
+            "A newer version wrote it: install that version again.",
+        )

@@ -3,6 +3,7 @@
 import functools
 import json
 import re
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
@@ -15,11 +16,22 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from lakehouse.errors import UnavailableError, UsageError
+from lakehouse.errors import NewerFormatError, UnavailableError, UsageError
 
 ROOT = Path(__file__).resolve().parent.parent
 # A comma or colon ends a path in a list, Spark reads the others as patterns, and Delta reads %20 as a blank.
 _UNFIT = re.compile(r"[,:*?\[\]{}\\\x00-\x1f\x7f]|%[0-9A-Fa-f]{2}")
+
+BROKER_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class BrokerAddress:
+    """Where the embedded broker listens, and how its clients talk to it: the content of broker.json."""
+
+    bootstrap_servers: str
+    security: str = "plaintext"
+    format: int = BROKER_FORMAT
 
 
 class Settings(BaseSettings):
@@ -99,13 +111,28 @@ class Settings(BaseSettings):
         """
         if self.bootstrap_servers != "embedded":
             return self.bootstrap_servers
-        try:
-            return str(json.loads(self.broker_file.read_text())["bootstrap_servers"])
-        except (OSError, ValueError, KeyError):
+        if (address := self.embedded_broker()) is None:
             raise UnavailableError(
                 "No Kafka broker is known: the embedded broker is not running.",
                 "Start it with `lake up`, or set LAKE_BOOTSTRAP_SERVERS=host:port.",
-            ) from None
+            )
+        return address.bootstrap_servers
+
+    def embedded_broker(self) -> BrokerAddress | None:
+        """Where the embedded broker is; None when it does not run.
+
+        Raises NewerFormatError when a newer version of the platform started it.
+        """
+        try:
+            values = json.loads(self.broker_file.read_text())
+            address = BrokerAddress(
+                str(values["bootstrap_servers"]), str(values.get("security", "plaintext")), values.get("format", 0)
+            )
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+            return None
+        if not isinstance(address.format, int) or address.format > BROKER_FORMAT:
+            raise NewerFormatError(f"The file {self.broker_file}", address.format, BROKER_FORMAT)
+        return address
 
 
 @functools.cache

@@ -163,7 +163,7 @@ class HealthWatch:
         return self._lock is not None
 
     def _processes(self) -> tuple[ProcessView, ...]:
-        return tuple(replace(view, memory_mb=self._memory.get(view.name)) for view in status.process_views())
+        return tuple(replace(view, memory_mb=self._memory.get(view.name)) for view in status.shown_views())
 
 
 def _spark_uis(domains: Sequence[Domain]) -> dict[str, str]:

@@ -23,7 +23,7 @@ from dashboard.live.queries import QueryView, query_view
 from lakehouse.contract.discovery import load_all
 from lakehouse.contract.domain import Domain
 from lakehouse.core.states import QueryState
-from lakehouse.ops.status import ProcessView, process_views
+from lakehouse.ops.status import ProcessView, shown_views
 from lakehouse.tables import loads, served_rows
 from lakehouse.tables.reader import Reading, TableReader
 from lakehouse.tables.table_io import Table
@@ -180,7 +180,7 @@ class Live:
         now = datetime.now(UTC)
         views = {watcher.source.domain.name: watcher.look(now) for watcher in self._watchers}
         last = self.snapshot
-        processes = process_views()
+        processes = shown_views()
         health = self.health.current(now)
         stamps = health and health.stamps
         same = last is not None and (last.domains, last.processes) == (views, processes)

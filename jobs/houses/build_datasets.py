@@ -144,7 +144,9 @@ def publish(sets: Mapping[str, pa.Table], about: Mapping[str, Any]) -> bool:
         for name, content in files.items()
     }
     contents = {f"{name}.parquet": content for name, content in files.items()}
-    contents[datasets.MANIFEST] = (json.dumps({**about, "sets": described}, indent=2) + "\n").encode()
+    contents[datasets.MANIFEST] = (
+        json.dumps({"format": datasets.FORMAT, **about, "sets": described}, indent=2) + "\n"
+    ).encode()
     folder = datasets.data_folder()
     if all((folder / name).is_file() and (folder / name).read_bytes() == data for name, data in contents.items()):
         return False

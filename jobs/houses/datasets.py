@@ -6,6 +6,7 @@ import json
 import random
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,11 +15,13 @@ import pyarrow.parquet as pq
 from jobs.houses.sale_files import forms, values
 from jobs.houses.sale_files.values import Sales
 from jobs.houses.schema import FIELDS
+from lakehouse.core import records
 from lakehouse.errors import DataError
 from lakehouse.settings import settings
 
 INITIAL, TO_STREAM, FOR_SALE, FOR_SALE_PRICES = "initial", "to_stream", "for_sale", "for_sale_prices"
 MANIFEST = "manifest.json"
+FORMAT = 1  # of the manifest
 
 
 def read_file(path: Path) -> Sales:
@@ -88,17 +91,25 @@ def data_folder() -> Path:
 def is_empty() -> bool:
     """Whether the sets have no sale, as `build_datasets.py --empty` writes them."""
     try:
-        sets = json.loads((data_folder() / MANIFEST).read_text())["sets"]
+        sets = _manifest()["sets"]
     except (OSError, ValueError):
         return False
     return not any(part["rows"] for part in sets.values())
+
+
+def _manifest() -> dict[str, Any]:
+    """What the last build wrote. Raises OSError, ValueError, NewerFormatError when a newer version wrote it."""
+    file = data_folder() / MANIFEST
+    manifest: dict[str, Any] = json.loads(file.read_text())
+    records.check_format(manifest, FORMAT, f"The file {file}")
+    return manifest
 
 
 def read_sets(*names: str) -> list[pa.Table]:
     """The named sets of one build. Raises DataError when they are missing or of different builds."""
     fix = "Build them with `./spark-submit.sh jobs/houses/build_datasets.py`."
     try:
-        manifest = json.loads((data_folder() / MANIFEST).read_text())
+        manifest = _manifest()
         contents = {name: (data_folder() / f"{name}.parquet").read_bytes() for name in names}
     except (OSError, ValueError):
         raise DataError(f"The data sets of the houses are not in {data_folder()}.", fix) from None

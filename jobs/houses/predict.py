@@ -45,9 +45,9 @@ def predict(published: Model, folder: Path, ids: list[str]) -> pa.Table:
     spark = spark_session(f"{DOMAIN.name}-predict")
     scored = pipeline.score(spark, pipeline.load(folder / SPARK), published.fit, houses)
     spark.stop()
-    interval = published.manifest["interval"]
+    interval = published.interval
     prices = scored["price"].to_numpy()
-    return scored.append_column("low", [prices * interval["low"]]).append_column("high", [prices * interval["high"]])
+    return scored.append_column("low", [prices * interval.low]).append_column("high", [prices * interval.high])
 
 
 def show(prices: pa.Table, published: Model, as_csv: bool) -> None:
@@ -65,8 +65,8 @@ def show(prices: pa.Table, published: Model, as_csv: bool) -> None:
     console = Console(highlight=False, soft_wrap=True)
     console.print(grid)
     about = published.manifest
-    newest = about["cut_off"] or "an unknown day"
-    console.print(f"Model {published.version}, trained on sales up to {newest}, {about['trained_at']}.", style="dim")
+    newest = about.cut_off or "an unknown day"
+    console.print(f"Model {published.version}, trained on sales up to {newest}, {about.trained_at}.", style="dim")
 
 
 def main(

@@ -1,9 +1,10 @@
 """Train the price model on all sales, evaluate it on hold-out houses, and publish it if it is good enough."""
 
 import time
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import pyarrow as pa
@@ -13,12 +14,14 @@ from pyspark.sql import DataFrame, SparkSession
 
 from jobs.houses import transforms
 from jobs.houses.price_model import catalogue, evaluation, export, house_columns, pipeline
+from jobs.houses.price_model.details import HouseCounts, Interval, PriceDetails, details_of
 from jobs.houses.price_model.export import EXPORT, JUDGED, SPARK, Fit, KnownHouses
 from jobs.houses.price_model.house_columns import FACTS, FEWEST_HELD_OUT, FEWEST_SALES, Floats, Houses
 from jobs.houses.schema import DOMAIN, HISTORY, PRICES
 from lakehouse import entry
 from lakehouse.core.locks import exclusive
 from lakehouse.errors import DataError
+from lakehouse.models.manifests import Manifest, Outcome
 from lakehouse.models.registry import Registry
 from lakehouse.settings import settings
 from lakehouse.spark.session import spark_session
@@ -90,22 +93,28 @@ def train(spark: SparkSession, registry: Registry) -> str:
     live = live_judged(registry)
     on_same_rows = judged_metrics(live[1], rows)[0] if live else None
     verdict = evaluation.judge(metrics, on_same_rows, live[0] if live else None)
-    manifest = {
-        "outcome": "published" if verdict.goes_live else "refused",
-        "reason": verdict.reason,
-        "trained_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "delta_version": delta_version,
-        "rows": _counts(rows),
-        "metrics": metrics,
-        "interval": interval,
-        "live": {"version": live[0], **on_same_rows} if live and on_same_rows else None,
-        **_about(rows, houses),
-    }
+    manifest = Manifest(
+        Outcome.PUBLISHED if verdict.goes_live else Outcome.REFUSED,
+        verdict.reason,
+        trained_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        cut_off=_cut_off(houses),
+        rows=_counts(rows),
+        metrics={**metrics},
+    )
+    details = PriceDetails(
+        Interval(**interval),
+        delta_version,
+        live={"version": live[0], **on_same_rows} if live and on_same_rows else None,
+        features=[*FACTS],
+        imputed={name: count for name in FACTS if (count := rows[name].null_count)},
+        houses=HouseCounts(len(houses.houses), int(houses.for_sale.sum())),
+    )
     with registry.aside() as folder:
         (folder / JUDGED).write_text(judged.as_json())
         houses.save(folder / export.HOUSES)
         prices = publish(spark, sales, houses, folder) if verdict.goes_live else None
-        version = registry.keep(folder, {**manifest, "seconds": round(time.monotonic() - began, 1)})
+        seconds = round(time.monotonic() - began, 1)
+        version = registry.keep(folder, replace(manifest, seconds=seconds, details=asdict(details)))
     if prices is not None:
         record_prices(prices, version, interval)
         registry.switch(version, verdict.reason)
@@ -175,18 +184,11 @@ def _counts(rows: pa.Table) -> dict[str, int]:
     }
 
 
-def _about(rows: pa.Table, houses: KnownHouses) -> dict[str, Any]:
-    """The manifest's part about the data: newest listing, features, imputed facts."""
+def _cut_off(houses: KnownHouses) -> str | None:
+    """The day of the newest listing; None when no listing has one."""
     days = houses.sold.facts["listed_day"]
     newest = np.nan if np.isnan(days).all() else np.nanmax(days)
-    cut_off = None if np.isnan(newest) else (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=float(newest))).date()
-    counted = {name: rows[name].null_count for name in FACTS}
-    return {
-        "cut_off": str(cut_off) if cut_off else None,
-        "features": [*FACTS],
-        "imputed": {name: count for name, count in counted.items() if count},
-        "houses": {"known": len(houses.houses), "for_sale": int(houses.for_sale.sum())},
-    }
+    return None if np.isnan(newest) else str((datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=float(newest))).date())
 
 
 def main(
@@ -210,8 +212,8 @@ def main(
             return
         spark.stop()
     manifest = registry.manifest(version)
-    typer.echo(f"{version} {manifest['outcome']}: {manifest['reason']}")
-    distinct, missing = manifest["rows"]["distinct"], manifest["imputed"]
+    typer.echo(f"{version} {manifest.outcome}: {manifest.reason}")
+    distinct, missing = manifest.rows["distinct"], details_of(manifest).imputed
     if unknown := [name for name, count in missing.items() if count == distinct]:
         typer.echo(f"Unknown for all sales, so not part of the price: {', '.join(unknown)}.")
     if filled := [f"{name} in {count:,}" for name, count in missing.items() if count < distinct]:

@@ -4,20 +4,22 @@ So the result for a record never changes, in both queries, after a rebuild, and 
 its zone is closed, and a dead letter stays invalid when its zone is added.
 """
 
+import json
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from jobs.production.plant import Rules, plant
 from jobs.production.schema import DOMAIN, EVENTS
-from lakehouse.core import files
+from lakehouse.core import files, records
 from lakehouse.errors import LakeError, RefusedError, UnavailableError
 from lakehouse.kafka import topics
 from lakehouse.settings import settings
 from lakehouse.streaming import checkpoints, sidecar
 
+FORMAT = 1
 DAY = "day starts"  # the key of the sidecar for it
 
 
@@ -51,13 +53,15 @@ def versions_file() -> Path:
 def of_lake() -> Versions:
     """The rules that the streams have used; before the first start those of the plant's file.
 
-    Raises LakeError when the file cannot be read.
+    Raises LakeError when the file cannot be read, NewerFormatError when a newer version of the platform wrote it.
     """
     try:
-        return Versions.model_validate_json(versions_file().read_bytes())
+        content = versions_file().read_bytes()
+        records.check_format(json.loads(content), FORMAT, f"The file {versions_file()}")
+        return Versions.model_validate_json(content)
     except FileNotFoundError:
         return Versions(topic_id="", known=(Version(rules=plant().rules),))
-    except (OSError, ValidationError) as error:
+    except (OSError, ValueError, AttributeError) as error:
         first = str(error).splitlines()[0]
         raise LakeError(
             f"{versions_file()} cannot be read: {first}.",
@@ -85,7 +89,7 @@ def keep_versions(topic_id: str) -> Versions:
         versions = Versions(topic_id=topic_id, known=(*versions.known, Version(rules=rules, since=_read_ends())))
     versions = versions.model_copy(update={"topic_id": topic_id})
     versions_file().parent.mkdir(parents=True, exist_ok=True)
-    files.replace_json(versions_file(), versions.model_dump(mode="json", by_alias=True))
+    files.replace_json(versions_file(), {"format": FORMAT, **versions.model_dump(mode="json", by_alias=True)})
     return versions
 
 

@@ -1,6 +1,6 @@
 """`lake models`: the versions of a model, which one is live and why, and the rollback."""
 
-from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -9,7 +9,7 @@ from lakehouse.cli.terminal import console, grid, print_json
 from lakehouse.contract.discovery import domains
 from lakehouse.errors import DataError, UnavailableError, UsageError
 from lakehouse.models import comparison, versions
-from lakehouse.models.manifests import best_version
+from lakehouse.models.manifests import Manifest, best_version
 from lakehouse.models.registry import Registry
 
 app = typer.Typer(no_args_is_help=True, help="Versions of a model: list, show, compare, roll back.")
@@ -32,19 +32,18 @@ def _registry(domain: str | None) -> Registry:
     return Registry(domain or with_models[0])
 
 
-def _row(manifest: Mapping[str, Any], live: str | None, best_ever: str | None) -> dict[str, Any]:
-    version, metrics, rows = manifest["version"], manifest.get("metrics") or {}, manifest.get("rows") or {}
+def _row(manifest: Manifest, live: str | None, best_ever: str | None) -> dict[str, Any]:
     return {
-        "version": version,
-        "outcome": manifest.get("outcome"),
-        "live": version == live,
-        "best": version == best_ever,
-        "mape": metrics.get("mape"),
-        "r2": metrics.get("r2"),
-        "rows": rows.get("distinct", rows.get("training")),
-        "cut_off": manifest.get("cut_off"),
-        "trained_at": manifest.get("trained_at") or manifest.get("created_at"),
-        "reason": manifest.get("reason"),
+        "version": manifest.version,
+        "outcome": manifest.outcome,
+        "live": manifest.version == live,
+        "best": manifest.version == best_ever,
+        "mape": manifest.metrics.get("mape"),
+        "r2": manifest.metrics.get("r2"),
+        "rows": manifest.rows.get("distinct", manifest.rows.get("training")),
+        "cut_off": manifest.cut_off,
+        "trained_at": manifest.trained_at or manifest.created_at or None,
+        "reason": manifest.reason or None,
     }
 
 
@@ -83,15 +82,15 @@ def show(version: Version, domain: Domain = None, as_json: AsJson = False) -> No
     """Show a version: metrics, rows, features, files, and when it went live."""
     registry = _registry(domain)
     manifest = registry.manifest(version)
-    switches = [switch._asdict() for switch in registry.switches() if switch.version == version]
+    switches = [asdict(switch) for switch in registry.switches() if switch.version == version]
     damage = _damage(registry, version)
     if as_json:
         is_live = version == registry.live()
-        print_json({**manifest, "is_live": is_live, "damage": damage, "switches": switches})
+        print_json({**manifest.to_dict(), "is_live": is_live, "damage": damage, "switches": switches})
         return
-    facts = comparison.flat(manifest)
+    facts = comparison.flat(manifest.to_dict())
     console().print(grid("", version, rows=[(name, comparison.text(name, value)) for name, value in facts.items()]))
-    intact = f"All {len(manifest['checksums'])} files match their checksums."
+    intact = f"All {len(manifest.checksums)} files match their checksums."
     console().print(f"\n{damage or intact}")
     if not switches:
         console().print("It never went live.")

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 
-from lakehouse.errors import RefusedError
+from lakehouse.errors import NewerFormatError
 
 Record = TypeVar("Record")
 
@@ -28,13 +28,10 @@ def from_dict(kind: type[Record], values: Mapping[str, Any]) -> Record:
 
 
 def check_format(values: Mapping[str, Any], newest: int, what: str) -> int:
-    """The format that the record was stored in. Raises RefusedError when a newer version of the platform wrote it."""
+    """The format that the record was stored in. Raises NewerFormatError when a newer version wrote it."""
     number = values.get("format", 0)
     if not isinstance(number, int) or number > newest:
-        raise RefusedError(
-            f"{what} has format {number}, and this version reads formats up to {newest}.",
-            "A newer version wrote it: install that version again.",
-        )
+        raise NewerFormatError(what, number, newest)
     return number
 
 

@@ -7,12 +7,14 @@ import errno
 import json
 import signal
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from lakehouse.core import files
+from lakehouse.core import files, records
 from lakehouse.core.states import ProcessState
+from lakehouse.errors import NewerFormatError
 from lakehouse.settings import settings
 
 FORMAT = 1
@@ -62,8 +64,12 @@ def spark_file(domain: str) -> Path:
 
 
 def read_lake() -> LakeRecord:
-    """What the last `lake up` has started; an empty record where there is none."""
+    """What the last `lake up` has started; an empty record where there is none.
+
+    Raises NewerFormatError when a newer version of the platform wrote it.
+    """
     found = read_json(processes_file())
+    records.check_format(found, FORMAT, f"The file {processes_file()}")
     listed = [each for each in found.get("processes") or [] if isinstance(each, dict)]
     kept = _known(LakeRecord, found) | {"domains": tuple(found.get("domains") or ()), "format": found.get("format", 0)}
     return LakeRecord(**kept | {"processes": tuple(_process(each) for each in listed)})
@@ -88,8 +94,15 @@ def _known(record: type, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def spark_ui(domain: str) -> str:
-    """The address of the Spark UI of the domain's stream; empty when there is none."""
-    return str(read_json(spark_file(domain)).get("ui") or "")
+    """The address of the Spark UI of the domain's stream; empty when there is none.
+
+    One that a newer version of the platform wrote counts as none: a page without this link is better than no page.
+    """
+    found = read_json(spark_file(domain))
+    with suppress(NewerFormatError):
+        records.check_format(found, FORMAT, f"The file {spark_file(domain)}")
+        return str(found.get("ui") or "")
+    return ""
 
 
 def write_spark_ui(domain: str, url: str | None) -> None:

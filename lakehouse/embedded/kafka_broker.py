@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import IO
 
@@ -16,7 +17,7 @@ from lakehouse.core.net import free_port
 from lakehouse.errors import LakeError, UnavailableError
 from lakehouse.kafka import client, topics
 from lakehouse.kafka.topic_settings import WEEK
-from lakehouse.settings import settings
+from lakehouse.settings import BrokerAddress, settings
 from lakehouse.spark import jars, java
 
 _PROPERTIES = """process.roles=broker,controller
@@ -182,9 +183,7 @@ class Broker:
     def announce(self) -> None:
         """Write down where the broker is, for other processes."""
         security = client.SECURE if self.secure else "plaintext"
-        run_state.write_json(
-            settings().broker_file, {"bootstrap_servers": self.bootstrap_servers, "security": security}
-        )
+        run_state.write_json(settings().broker_file, asdict(BrokerAddress(self.bootstrap_servers, security)))
 
     def start(self, log: IO[bytes], timeout: float = 60.0) -> None:
         """Start the broker and wait for it, for tests and benches; `lake up` supervises `command` itself."""

@@ -12,14 +12,14 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
-from lakehouse.core import files, run_state
+from lakehouse.core import files
 from lakehouse.core.net import free_port
 from lakehouse.errors import LakeError, UnavailableError
 from lakehouse.settings import settings
+from lakehouse.sinks import postgres_address
 from lakehouse.sinks.postgres import (
     OWNER,
     READER,
-    address_file,
     connect,
     default_folder,
     drop_schema,
@@ -83,7 +83,7 @@ class Server:
 
     def announce(self) -> None:
         """Write down where the server is, for other processes."""
-        run_state.write_json(address_file(), {"port": self.port})
+        postgres_address.write(self.port)
 
     def ready(self) -> bool:
         """Whether the server answers and accepts its password."""
@@ -110,7 +110,7 @@ def started(server: Server, seconds: float = 60) -> Iterator[None]:
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(30)
-        address_file().unlink(missing_ok=True)
+        postgres_address.address_file().unlink(missing_ok=True)
 
 
 def delete_schema(schema: str) -> None:

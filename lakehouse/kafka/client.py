@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lakehouse.core import files, run_state
+from lakehouse.core import files
 from lakehouse.errors import UnavailableError, UsageError
 from lakehouse.settings import settings
 
@@ -47,9 +47,8 @@ def login() -> Login | None:
     """The login of the settings; None for plain text. Raises UsageError when its files are not named."""
     config = settings()
     is_embedded = config.bootstrap_servers == "embedded"
-    if config.kafka_security != SECURE and not (
-        is_embedded and run_state.read_json(config.broker_file).get("security") == SECURE
-    ):
+    broker = config.embedded_broker() if is_embedded else None
+    if config.kafka_security != SECURE and (broker is None or broker.security != SECURE):
         return None
     password, ca = config.kafka_password_file, config.kafka_ca_file
     if is_embedded:  # the broker has written its files there

@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from lakehouse.models.manifests import Manifest
+
 _SHARES = ("mape", "median_ape", "coverage")
-_LEFT_OUT = ("version", "domain", "checksums")
+_LEFT_OUT = ("version", "domain", "checksums", "format")
 
 
 class Line(NamedTuple):
@@ -16,14 +18,14 @@ class Line(NamedTuple):
     shown: str
 
 
-def compare(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[Line]:
+def compare(first: Manifest, second: Manifest) -> list[Line]:
     """A line per value that either manifest has, in the order of the manifests."""
-    one, other = flat(first), flat(second)
+    one, other = flat(first.to_dict()), flat(second.to_dict())
     return [_line(name, one.get(name), other.get(name)) for name in {**one, **other}]
 
 
 def flat(manifest: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The manifest's values by dotted name, without version, domain and checksums."""
+    """The manifest's values by dotted name, without version, domain, checksums and format."""
     values: dict[str, Any] = {}
     for name, value in manifest.items():
         if isinstance(value, Mapping):

@@ -1,38 +1,91 @@
-"""The manifest of a model version: JSON that holds its own checksum."""
+"""The manifest of a model version: a typed record, stored as JSON that holds its own checksum."""
 
 import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from lakehouse.core import records
+
 NAME = "manifest.json"
+FORMAT = 1  # what has none was written before there were formats, with the same fields
 
 
-def seal(manifest: Mapping[str, Any]) -> dict[str, Any]:
+class Outcome(StrEnum):
+    """What became of a version; the last two stand for a manifest that cannot be read, and are never stored."""
+
+    PUBLISHED = "published"
+    REFUSED = "refused"
+    DAMAGED = "damaged"
+    NEWER = "newer"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What is known of a version. `metrics` are those on the hold-out by name, None where one is not a number.
+
+    `details` is the domain's own part; in the file its entries stand beside the other fields. Times are ISO 8601.
+    """
+
+    outcome: Outcome
+    reason: str = ""
+    version: str = ""
+    domain: str = ""
+    created_at: str = ""
+    trained_at: str = ""
+    cut_off: str | None = None
+    rows: dict[str, int] = field(default_factory=dict)
+    metrics: dict[str, float | None] = field(default_factory=dict)
+    seconds: float | None = None
+    checksums: dict[str, str] = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict)
+    format: int = FORMAT
+
+    def to_dict(self) -> dict[str, Any]:
+        """The manifest as its file and `lake models show --json` have it."""
+        values = asdict(self)
+        details = values.pop("details")
+        return values | {name: value for name, value in details.items() if name not in values}
+
+
+_FIELDS = {each.name for each in fields(Manifest)} - {"details"}
+
+
+def seal(manifest: Manifest) -> dict[str, Any]:
     """The manifest as plain JSON values, with its own checksum in `checksums`. NaN and infinity become null."""
-    plain: dict[str, Any] = _plain(manifest)
-    plain["checksums"] = {**plain.get("checksums", {}), NAME: _sha256(plain)}
+    plain: dict[str, Any] = _plain(manifest.to_dict())
+    plain["checksums"] = {**plain["checksums"], NAME: _sha256(plain)}
     return plain
 
 
-def read_manifest(file: Path) -> dict[str, Any] | None:
-    """The manifest in the file; None when it is damaged. Raises FileNotFoundError when there is none."""
+def read_manifest(file: Path) -> Manifest | None:
+    """The manifest in the file; None when it is damaged.
+
+    Raises FileNotFoundError when there is none, NewerFormatError when a newer version of the platform wrote it.
+    """
+    content = file.read_bytes()
     try:
-        manifest: dict[str, Any] = json.loads(file.read_bytes())
-        return manifest if manifest["checksums"][NAME] == _sha256(manifest) else None
+        values: dict[str, Any] = json.loads(content)
+        records.check_format(values, FORMAT, f"The file {file}")
+        if values["checksums"][NAME] != _sha256(values):
+            return None
+        details = {name: value for name, value in values.items() if name not in _FIELDS}
+        return records.from_dict(Manifest, {"format": 0, **values, "details": details})
     except (ValueError, LookupError, TypeError, AttributeError):
         return None
 
 
-def best_version(manifests: Sequence[Mapping[str, Any]]) -> str | None:
+def best_version(manifests: Sequence[Manifest]) -> str | None:
     """The published version with the lowest MAPE on its hold-out; the earliest of equals."""
     errors = [
-        (manifest["metrics"]["mape"], manifest["version"])
+        (error, manifest.version)
         for manifest in manifests
-        if manifest.get("outcome") == "published" and (manifest.get("metrics") or {}).get("mape") is not None
+        if manifest.outcome is Outcome.PUBLISHED and (error := manifest.metrics.get("mape")) is not None
     ]
     return min(errors, key=lambda error: error[0])[1] if errors else None
 
@@ -49,6 +102,6 @@ def _plain(value: Any) -> Any:
     return _plain(value.item()) if hasattr(value, "item") else value  # numpy's scalars
 
 
-def _sha256(manifest: Mapping[str, Any]) -> str:
-    others = {name: sha for name, sha in manifest.get("checksums", {}).items() if name != NAME}
-    return hashlib.sha256(json.dumps({**manifest, "checksums": others}, sort_keys=True).encode()).hexdigest()
+def _sha256(values: Mapping[str, Any]) -> str:
+    others = {name: sha for name, sha in values.get("checksums", {}).items() if name != NAME}
+    return hashlib.sha256(json.dumps({**values, "checksums": others}, sort_keys=True).encode()).hexdigest()

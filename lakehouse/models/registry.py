@@ -1,29 +1,44 @@
 """Which version of a domain's model is live: registry.json beside its versions.
 
 registry.json names the live version and every switch there was; it is replaced in one step, so a reader sees the old
-content or the new one. Standard library only: what answers with a model must start fast.
+content or the new one. No JVM, no numpy: what answers with a model must start fast.
 """
 
 import json
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Annotated
 
-from lakehouse.core import kill_points
+from pydantic import AwareDatetime, Field
+
+from lakehouse.core import kill_points, records
 from lakehouse.core.files import replace_json
 from lakehouse.errors import DataError, RefusedError, UsageError
-from lakehouse.models.versions import NAME, Versions, listed, number, rollback_command
+from lakehouse.models.manifests import Outcome
+from lakehouse.models.versions import VERSION, Versions, listed, number, rollback_command
+
+FORMAT = 1
 
 
-class Switch(NamedTuple):
+@dataclass(frozen=True)
+class Switch:
     """A version going live."""
 
-    version: str
-    at: datetime
+    version: Annotated[str, Field(pattern=VERSION.pattern)]
+    at: AwareDatetime
     reason: str
     by: str
+
+
+@dataclass(frozen=True)
+class LiveRecord:
+    """The content of registry.json: the live version, and every switch there was, oldest first."""
+
+    live: str
+    switches: list[Switch]
 
 
 class Registry(Versions):
@@ -74,25 +89,28 @@ class Registry(Versions):
         if not reason.strip():
             raise UsageError("A switch needs a reason.")
         self.verify(version)
-        if (outcome := self.manifest(version).get("outcome")) != "published":
+        if (outcome := self.manifest(version).outcome) is not Outcome.PUBLISHED:
             raise RefusedError(f"{version} of {self.domain} cannot go live: its outcome is {outcome}.")
         at = max([datetime.now(UTC), *(switch.at for switch in switches[-1:])])  # a clock set back keeps the order
-        entries = [{**switch._asdict(), "at": switch.at.isoformat()} for switch in switches]
-        entries.append({"version": version, "at": at.isoformat(), "reason": reason.strip(), "by": by})
+        record = LiveRecord(version, [*switches, Switch(version, at, reason.strip(), by)])
         kill_points.point("model.verified", number(version))
-        replace_json(self.file, {"live": version, "switches": entries})
+        replace_json(self.file, {"format": FORMAT, **records.to_dict(record)})
         kill_points.point("model.switched", number(version))
 
     def switches(self) -> list[Switch]:
-        """Every switch there was, oldest first. Raises DataError when registry.json is damaged."""
+        """Every switch there was, oldest first.
+
+        Raises DataError when registry.json is damaged, NewerFormatError when a newer version of the platform wrote it.
+        """
         try:
             content = json.loads(self.file.read_bytes())
-            switches = [_switch(entry) for entry in content["switches"]]
-            if content["live"] == switches[-1].version:
-                return switches
+            records.check_format(content, FORMAT, f"The file {self.file}")
+            record = records.from_dict(LiveRecord, content)
+            if record.live == record.switches[-1].version:
+                return record.switches
         except FileNotFoundError:
             return []
-        except (ValueError, LookupError, TypeError):
+        except (ValueError, LookupError, TypeError, AttributeError):
             pass
         fix = f"Name the version to go live ({listed(self.names())}): {rollback_command(self.domain, ' --to VERSION')}."
         raise DataError(f"{self.file} is damaged.", fix)
@@ -121,10 +139,3 @@ class Registry(Versions):
             return super()._taken() | {switch.version for switch in self.switches()}
         except DataError:
             return super()._taken()
-
-
-def _switch(entry: Mapping[str, Any]) -> Switch:
-    at = datetime.fromisoformat(entry["at"])
-    if at.tzinfo is None or not NAME.fullmatch(entry["version"]):
-        raise ValueError(f"no switch: {entry}")
-    return Switch(entry["version"], at, entry["reason"], entry["by"])

@@ -9,20 +9,20 @@ import re
 import shutil
 import time
 import uuid
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from lakehouse.core import files, kill_points, locks
 from lakehouse.core.files import sha256, sync, sync_tree
-from lakehouse.errors import DataError, UsageError
+from lakehouse.errors import DataError, NewerFormatError, UsageError
 from lakehouse.models import manifests, safe_pipelines
+from lakehouse.models.manifests import Manifest, Outcome
 from lakehouse.settings import settings
 
-OUTCOMES = ("published", "refused")
-NAME = re.compile(r"v\d{4,9}")
+VERSION = re.compile(r"^v[0-9]{4,9}$")
 _LARGEST = 256 * 1024 * 1024  # of a file that is read whole, in bytes
 _DAY = 86_400  # an aside folder untouched for this many seconds belongs to no living run
 
@@ -52,17 +52,17 @@ class Versions:
         finally:
             shutil.rmtree(path, ignore_errors=True)
 
-    def keep(self, aside: Path, manifest: Mapping[str, Any]) -> str:
+    def keep(self, aside: Path, manifest: Manifest) -> str:
         """Make the folder the next version, with its manifest; returns the version. It is not live yet."""
-        if manifest.get("outcome") not in OUTCOMES:
-            raise DataError(f"The outcome of a version is published or refused, not {manifest.get('outcome')!r}.")
+        if manifest.outcome not in (Outcome.PUBLISHED, Outcome.REFUSED):
+            raise DataError(f"The outcome of a version is published or refused, not {manifest.outcome}.")
         checksums = {name: sha256(aside / name) for name in files.files(aside) if name != manifests.NAME}
         with self._locked():
             version = f"v{1 + max((number(name) for name in self._taken()), default=0):04d}"
-            added = {"version": version, "domain": self.domain, "created_at": datetime.now(UTC).isoformat()}
-            whole = manifests.seal({**manifest, **added, "checksums": checksums})
+            now = datetime.now(UTC).isoformat()
+            whole = replace(manifest, version=version, domain=self.domain, created_at=now, checksums=checksums)
             kill_points.point("model.summed", number(version))
-            (aside / manifests.NAME).write_text(json.dumps(whole, indent=1))
+            (aside / manifests.NAME).write_text(json.dumps(manifests.seal(whole), indent=1))
             kill_points.point("model.sealed", number(version))
             sync_tree(aside)
             aside.rename(self.folder / version)
@@ -73,41 +73,46 @@ class Versions:
 
     def _taken(self) -> set[str]:
         """The versions in the folder: a number is given once."""
-        return {path.name for path in self.folder.glob("v*") if NAME.fullmatch(path.name)}
+        return {path.name for path in self.folder.glob("v*") if VERSION.fullmatch(path.name)}
 
     def path(self, version: str) -> Path:
         """The folder of a version. Raises UsageError when there is none."""
-        if not NAME.fullmatch(version) or not (self.folder / version).is_dir():
+        if not VERSION.fullmatch(version) or not (self.folder / version).is_dir():
             raise UsageError(
                 f"There is no version {version[:80]!r} of {self.domain}.", f"Versions: {listed(self.names())}."
             )
         return self.folder / version
 
-    def manifest(self, version: str) -> dict[str, Any]:
-        """The manifest of a version. Raises DataError when it is missing or damaged."""
+    def manifest(self, version: str) -> Manifest:
+        """The manifest of a version.
+
+        Raises DataError when it is missing or damaged, NewerFormatError when a newer version of the platform wrote it.
+        """
         file = self.path(version) / manifests.NAME
         try:
             manifest = manifests.read_manifest(file)
         except FileNotFoundError:
             raise self._damaged(file, "is missing") from None
-        if manifest is None or manifest.get("version") != version:
+        if manifest is None or manifest.version != version:
             raise self._damaged(file, "is damaged")
         return manifest
 
-    def versions(self) -> list[dict[str, Any]]:
-        """The manifests of all versions, oldest first; of a damaged one version, outcome "damaged" and reason only."""
+    def versions(self) -> list[Manifest]:
+        """The manifests of all versions, oldest first; of one that cannot be read version, outcome and reason only."""
         rows = []
         for name in self.names():
             try:
                 rows.append(self.manifest(name))
             except DataError as error:
-                rows.append({"version": name, "outcome": "damaged", "reason": error.what})
+                rows.append(Manifest(Outcome.DAMAGED, error.what, name))
+            except NewerFormatError as error:
+                rows.append(Manifest(Outcome.NEWER, error.what, name))
         return rows
 
     def verify(self, version: str, only: Collection[str] | None = None) -> None:
         """Compare all files, or `only` these, with their checksums. Raises DataError naming the first that differs."""
         folder = self.path(version)
-        checksums = {name: sha for name, sha in self.manifest(version)["checksums"].items() if name != manifests.NAME}
+        checksums = {name: sha for name, sha in self.manifest(version).checksums.items() if name != manifests.NAME}
         for name in sorted(checksums if only is None else only):
             if name not in checksums or not (folder / name).is_file():
                 raise self._damaged(folder / name, "is missing")
@@ -121,7 +126,7 @@ class Versions:
     def content(self, version: str, name: str) -> bytes:
         """A file's bytes, compared with their checksum. Raises DataError, which names the file, when they differ."""
         file = self.path(version) / name
-        expected = self.manifest(version)["checksums"].get(name)
+        expected = self.manifest(version).checksums.get(name)
         if expected is None or not file.is_file():
             raise self._damaged(self.path(version) / name[:80], "is missing")
         if file.stat().st_size > _LARGEST:
@@ -133,7 +138,7 @@ class Versions:
 
     def names(self) -> list[str]:
         """The versions there are, oldest first."""
-        folders = (path.name for path in self.folder.glob("v*") if NAME.fullmatch(path.name) and path.is_dir())
+        folders = (path.name for path in self.folder.glob("v*") if VERSION.fullmatch(path.name) and path.is_dir())
         return sorted(folders, key=number)
 
     def _damaged(self, file: Path, what: str) -> DataError:
@@ -148,7 +153,8 @@ class Versions:
 
 def domains() -> list[str]:
     """The domains that have a version of a model."""
-    return sorted({path.parent.name for path in (settings().var / "models").glob("*/v*") if NAME.fullmatch(path.name)})
+    folders = (settings().var / "models").glob("*/v*")
+    return sorted({path.parent.name for path in folders if VERSION.fullmatch(path.name)})
 
 
 def number(version: str) -> int:

@@ -3,9 +3,11 @@
 from pathlib import Path
 
 from lakehouse.contract.domain import Domain
-from lakehouse.core import files, run_state
+from lakehouse.core import files, records, run_state
 from lakehouse.errors import RefusedError, UsageError
 from lakehouse.settings import settings
+
+FORMAT = 1
 
 
 def note(domain: Domain) -> Path:
@@ -37,18 +39,27 @@ def begin_empty(domain: Domain) -> None:
             f"Start another lake beside it: `LAKE_VAR=<another folder> lake up {domain.name} --empty`.",
         )
     folder.mkdir(parents=True, exist_ok=True)
-    files.replace_json(note(domain), {"prepared": False})
+    _write(domain, prepared=False)
 
 
 def jobs(domain: Domain) -> tuple[tuple[str, ...], ...]:
-    """The jobs that prepare the domain's data in this lake. Where it began empty, they run once only."""
+    """The jobs that prepare the domain's data in this lake. Where it began empty, they run once only.
+
+    Raises NewerFormatError when a newer version of the platform noted that it began empty.
+    """
     if not is_empty(domain):
         return domain.prepare
     return () if _is_prepared(domain) else domain.prepare_empty
 
 
 def _is_prepared(domain: Domain) -> bool:
-    return bool(run_state.read_json(note(domain)).get("prepared"))
+    values = run_state.read_json(note(domain))
+    records.check_format(values, FORMAT, f"The file {note(domain)}")
+    return bool(values.get("prepared"))
+
+
+def _write(domain: Domain, prepared: bool) -> None:
+    files.replace_json(note(domain), {"format": FORMAT, "prepared": prepared})
 
 
 def ended(domain: Domain, refused: bool = False) -> None:
@@ -56,6 +67,6 @@ def ended(domain: Domain, refused: bool = False) -> None:
     if not is_empty(domain):
         return
     if not refused:
-        files.replace_json(note(domain), {"prepared": True})
+        _write(domain, prepared=True)
     elif not _is_prepared(domain):
         note(domain).unlink()

@@ -3,6 +3,7 @@
 import signal
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -12,7 +13,7 @@ from lakehouse.contract.domain import Domain
 from lakehouse.core import processes, run_state
 from lakehouse.core.run_state import LakeRecord, ProcessRecord
 from lakehouse.core.states import ProcessState
-from lakehouse.errors import LakeError
+from lakehouse.errors import LakeError, NewerFormatError
 from lakehouse.kafka import topics
 from lakehouse.settings import settings
 from lakehouse.streaming import checkpoints
@@ -70,6 +71,13 @@ def _supervisor(lake: LakeRecord) -> psutil.Process | None:
 def process_views(lake: LakeRecord | None = None) -> tuple[ProcessView, ...]:
     """What the last `lake up` started, in its order; none when nothing was started that way."""
     return tuple(_view(process) for process in (lake or run_state.read_lake()).processes)
+
+
+def shown_views() -> tuple[ProcessView, ...]:
+    """As `process_views`, for a page: what a newer version of the platform started is left out."""
+    with suppress(NewerFormatError):
+        return process_views()
+    return ()
 
 
 def _view(process: ProcessRecord) -> ProcessView:

@@ -16,10 +16,9 @@ from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row
 
 from lakehouse.contract.tables import Table
-from lakehouse.core import run_state
 from lakehouse.errors import RefusedError, UnavailableError
 from lakehouse.settings import settings
-from lakehouse.sinks import postgres_login
+from lakehouse.sinks import postgres_address, postgres_login
 from lakehouse.streaming.batch import Batch
 
 WRITER, READER = "stream_writer", "reader"
@@ -50,11 +49,6 @@ def passfile(folder: Path) -> Path:
     return folder / "credentials/passwords"
 
 
-def address_file() -> Path:
-    """The file that says on which port the embedded server listens."""
-    return settings().run / "postgres.json"
-
-
 def dsn(user: str = OWNER) -> str:
     """The DSN of the embedded server, which names its password file, or that of LAKE_POSTGRES_DSN.
 
@@ -64,13 +58,12 @@ def dsn(user: str = OWNER) -> str:
     if not embedded():
         postgres_login.words(settings().postgres_dsn)
         return settings().postgres_dsn
-    port = run_state.read_json(address_file()).get("port")
-    if port is None:
+    if (address := postgres_address.read()) is None:
         raise UnavailableError(
             "There is no PostgreSQL: the embedded server is not running.",
             "Start it with `lake up`, or set LAKE_POSTGRES_DSN.",
         )
-    where = {"host": "127.0.0.1", "port": port, "dbname": "postgres", "user": user}
+    where: dict[str, Any] = {"host": "127.0.0.1", "port": address.port, "dbname": "postgres", "user": user}
     return make_conninfo(**where, passfile=str(passfile(default_folder())))
 
 

@@ -11,8 +11,9 @@ from typing import Any
 
 import psutil
 
-from lakehouse.core import run_state
+from lakehouse.core import records, run_state
 from lakehouse.core.states import QueryState
+from lakehouse.errors import NewerFormatError
 from lakehouse.streaming import checkpoints, progress_metrics
 from lakehouse.streaming.checkpoints import BatchPlan
 from lakehouse.streaming.progress_metrics import number
@@ -56,7 +57,7 @@ class QueryFiles:
     batch: BatchPlan | None = None
     progress: Progress | None = None
     alive: bool = False
-    error: str = ""  # the checkpoint cannot be read; then nothing else is known
+    error: str = ""  # checkpoint or progress cannot be read; then nothing else is known
 
 
 def read(domain: str, query: str, now: datetime) -> QueryFiles:
@@ -69,13 +70,20 @@ def read(domain: str, query: str, now: datetime) -> QueryFiles:
     values = run_state.read_json(run_state.progress_file(domain, query))
     if not values:
         return QueryFiles(batch)
-    progress = progress_of(values)
+    try:
+        progress = progress_of(values)
+    except NewerFormatError as error:
+        return QueryFiles(error=f"The progress of {domain}/{query} cannot be read. {error}")
     reports = progress.is_recent(now) and not progress.error
     return QueryFiles(batch, progress, reports and not has_ended(checkpoint, progress.written_at, now))
 
 
 def progress_of(values: Mapping[str, Any]) -> Progress:
-    """The record of a progress file's content, of any format so far."""
+    """The record of a progress file's content, of any format so far.
+
+    Raises NewerFormatError when a newer version of the platform wrote it.
+    """
+    stored = records.check_format(values, run_state.FORMAT, "The progress file")
     rates = progress_metrics.of_progress(values)
     operators = values.get("stateOperators") or []
     memory = [number(operator.get("memoryUsedBytes")) for operator in operators]
@@ -94,7 +102,7 @@ def progress_of(values: Mapping[str, Any]) -> Progress:
         state_rows=_whole(rates["state_rows"]),
         state_bytes=int(sum(size or 0 for size in memory)) if memory else None,
         durations=tuple((name, int(value)) for name, value in sorted(durations.items()) if value is not None),
-        format=int(number(values.get("format")) or 0),
+        format=stored,
     )
 
 

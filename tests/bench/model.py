@@ -30,7 +30,7 @@ def quality(seeds: int) -> list[dict[str, float]]:
             _job("train.py")
             told = Registry("houses").manifest("v0001")
             plain = plain_columns(Path(folder) / "var/data/houses/initial.parquet")
-            found.append({**told["metrics"], **plain, "seconds": told["seconds"], **told["interval"]})
+            found.append({**told.metrics, **plain, "seconds": told.seconds, **told.details["interval"]})
             if seed == seeds:
                 plot(Registry("houses"), Path(folder) / "var/data/houses/initial.parquet")
     del os.environ["LAKE_VAR"]

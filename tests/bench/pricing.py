@@ -22,7 +22,7 @@ def timings(questions: int = 500) -> dict[str, list[float]]:
         try:
             _job("build_datasets.py", "--load")
             train = _job("train.py")
-            work = Registry("houses").manifest("v0001")["seconds"]
+            work = Registry("houses").manifest("v0001").seconds
             ids = [str(house) for house in Pricer().known().houses.ids]
             lake = str(Path(sys.executable).parent / "lake")
             price = [_timed([lake, "price", house]) for house in ids[:5]]

@@ -122,7 +122,7 @@ def update(_version: str | None, scheme: str | None, show: str, zipcode: str | N
     if not scheme or key == before:
         raise PreventUpdate
     figure = map_view.figure(map_view.houses(found, show, zipcode or ""), scheme, f"map-{zipcode or ''}")
-    state = TileState("ready", [], found.model.manifest["trained_at"])
+    state = TileState("ready", [], found.model.manifest.trained_at)
     return figure, map_view.options(map_view.zips(found)), key, *state
 
 

@@ -1,6 +1,6 @@
 """What the models page shows of the versions and of houses sold since they were priced, as pure functions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,10 +10,11 @@ from dash.development.base_component import Component
 
 from dashboard.live.snapshot import DomainView
 from dashboard.pages.houses import price_view
-from dashboard.pages.houses.pricing import NO_MODEL, ModelsView, metric
+from dashboard.pages.houses.pricing import NO_MODEL, ModelsView
 from dashboard.ui import formats, tiles
 from dashboard.ui.tiles import TileState
 from jobs.houses.price_model.live_error import LiveError, Sold
+from lakehouse.models.manifests import Manifest
 
 NO_LIVE_ERROR = (
     "No house that was priced while it was for sale has been sold yet. "
@@ -48,7 +49,7 @@ def models_state(found: ModelsView) -> TileState:
 
 def _trained_at(found: ModelsView) -> str | None:
     """When training was last tried, successfully or not."""
-    return max((str(version["trained_at"]) for version in found.versions if version.get("trained_at")), default=None)
+    return max((version.trained_at for version in found.versions if version.trained_at), default=None)
 
 
 def live_error_state(found: ModelsView, errors: LiveError | None) -> TileState:
@@ -60,8 +61,9 @@ def live_error_state(found: ModelsView, errors: LiveError | None) -> TileState:
     if not found.versions:
         return TileState("empty", formats.with_code(found.error or NO_MODEL), None)
     if not errors.versions:
-        offered = (found.versions[-1].get("houses") or {}).get("for_sale")
-        return TileState("empty", formats.with_code(NONE_FOR_SALE if offered == 0 else NO_LIVE_ERROR), None)
+        offered = found.versions[-1].details.get("houses")
+        none = offered is not None and not offered["for_sale"]
+        return TileState("empty", formats.with_code(NONE_FOR_SALE if none else NO_LIVE_ERROR), None)
     return TileState("ready", [], "live")
 
 
@@ -70,8 +72,8 @@ def kpis(found: ModelsView, errors: LiveError | None) -> list[Component]:
     live = _live(found)
     sold = next((row for row in (errors.versions if errors else ()) if row.version == found.live), None)
     sales, mape = (sold.sales, sold.mape) if sold else (0, None)
-    rows = live.get("rows") or {}
-    trained = str(live.get("trained_at") or "")
+    rows = live.rows if live else {}
+    trained = live.trained_at if live else ""
     return [
         tiles.kpi("models-kpi-live", "Live version", found.live or formats.NOTHING, _best_note(found)),
         tiles.kpi("models-kpi-mape", "Hold-out MAPE", *_metric(live, "mape", formats.percent, "on houses never seen")),
@@ -84,8 +86,8 @@ def kpis(found: ModelsView, errors: LiveError | None) -> list[Component]:
     ]
 
 
-def _live(found: ModelsView) -> Mapping[str, Any]:
-    return next((version for version in found.versions if version["version"] == found.live), {})
+def _live(found: ModelsView) -> Manifest | None:
+    return next((version for version in found.versions if version.version == found.live), None)
 
 
 def _best_note(found: ModelsView) -> str:
@@ -94,8 +96,8 @@ def _best_note(found: ModelsView) -> str:
     return "the best so far" if found.best == found.live else f"the best so far is {found.best or 'unknown'}"
 
 
-def _metric(version: Mapping[str, Any], name: str, form: Any, note: str) -> tuple[Any, str]:
-    value = metric(version, name)
+def _metric(version: Manifest | None, name: str, form: Any, note: str) -> tuple[Any, str]:
+    value = version.metrics.get(name) if version else None
     if value is None:
         return formats.NOTHING, note
     return html.Span(form(value), **tiles.attributes(value=str(value))), note
@@ -106,14 +108,14 @@ def version_frame(found: ModelsView, errors: LiveError | None) -> pd.DataFrame:
     live = {row.version: row.mape for row in (errors.versions if errors else ())}
     rows = [
         {
-            "version": version["version"],
-            "outcome": version.get("outcome"),
-            "mape": metric(version, "mape"),
-            "r2": metric(version, "r2"),
-            "live_mape": live.get(version["version"]),
+            "version": version.version,
+            "outcome": version.outcome,
+            "mape": version.metrics.get("mape"),
+            "r2": version.metrics.get("r2"),
+            "live_mape": live.get(version.version),
         }
         for version in found.versions[-SHOWN_VERSIONS:]
-        if metric(version, "mape") is not None
+        if version.metrics.get("mape") is not None
     ]
     return pd.DataFrame(rows, columns=VERSION_COLUMNS).astype(object)
 
@@ -152,25 +154,25 @@ def version_table(found: ModelsView) -> Component:
     return tiles.table("models-versions-table", heads, rows, "Versions of the model")
 
 
-def _version_row(version: Mapping[str, Any], found: ModelsView) -> Component:
-    name, outcome = str(version["version"]), str(version.get("outcome") or "")
+def _version_row(version: Manifest, found: ModelsView) -> Component:
+    name, metrics = version.version, version.metrics
     is_live, is_best = name == found.live, name == found.best
     marks = [_badge(word) for word, on in (("live", is_live), ("best", is_best)) if on]
-    sales = (version.get("rows") or {}).get("distinct")
+    sales = version.rows.get("distinct")
     cells = [
         tiles.cell("version", [html.Strong(name), *marks], name, number=False),
-        tiles.cell("outcome", outcome, number=False),
-        tiles.cell("mape", formats.percent(metric(version, "mape")), metric(version, "mape")),
-        tiles.cell("r2", _three(metric(version, "r2")), metric(version, "r2")),
-        tiles.cell("coverage", formats.percent(metric(version, "coverage")), metric(version, "coverage")),
+        tiles.cell("outcome", version.outcome, number=False),
+        tiles.cell("mape", formats.percent(metrics.get("mape")), metrics.get("mape")),
+        tiles.cell("r2", _three(metrics.get("r2")), metrics.get("r2")),
+        tiles.cell("coverage", formats.percent(metrics.get("coverage")), metrics.get("coverage")),
         tiles.cell("sales", formats.count(sales), sales),
-        tiles.cell("trained_at", _minute(version.get("trained_at")), version.get("trained_at"), number=False),
-        tiles.cell(
-            "cut_off", str(version.get("cut_off") or formats.NOTHING)[:10], version.get("cut_off"), number=False
-        ),
-        tiles.cell("reason", html.Div(version.get("reason") or formats.NOTHING, className="wrapped"), number=False),
+        tiles.cell("trained_at", _minute(version.trained_at), version.trained_at or None, number=False),
+        tiles.cell("cut_off", (version.cut_off or formats.NOTHING)[:10], version.cut_off, number=False),
+        tiles.cell("reason", html.Div(version.reason or formats.NOTHING, className="wrapped"), number=False),
     ]
-    flags = tiles.attributes(version=name, outcome=outcome, live=str(is_live).lower(), best=str(is_best).lower())
+    flags = tiles.attributes(
+        version=name, outcome=version.outcome, live=str(is_live).lower(), best=str(is_best).lower()
+    )
     return html.Tr(cells, **flags)
 
 

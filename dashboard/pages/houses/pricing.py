@@ -1,6 +1,5 @@
 """The prices behind the houses pages: one Pricer per process, the versions, and what-if facts in an address."""
 
-import math
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from jobs.houses.price_model.pricer import Pricer
 from jobs.houses.price_model.published import Model
 from lakehouse.errors import LakeError, UsageError
 from lakehouse.models import manifests
+from lakehouse.models.manifests import Manifest
 from lakehouse.models.registry import Registry, Switch
 from lakehouse.settings import settings
 
@@ -33,7 +33,7 @@ class ModelsView:
     """Every version's manifest, oldest first, and which is live. Equal to the one before when nothing has changed."""
 
     live: str | None = None
-    versions: tuple[Mapping[str, Any], ...] = ()
+    versions: tuple[Manifest, ...] = ()
     switches: tuple[Switch, ...] = ()
     error: str = ""
 
@@ -41,12 +41,6 @@ class ModelsView:
     def best(self) -> str | None:
         """The version with the smallest hold-out error of those ever published."""
         return manifests.best_version(self.versions)
-
-
-def metric(manifest: Mapping[str, Any], name: str) -> float | None:
-    """A metric of a version; None where it has none that is a number."""
-    value = (manifest.get("metrics") or {}).get(name)
-    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
 
 
 @dataclass(frozen=True)

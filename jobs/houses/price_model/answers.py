@@ -106,15 +106,14 @@ def answer(model: "Model", house_id: str, changes: Mapping[str, float]) -> Answe
     full = house_columns.fill(house.facts, model.fit.basis)
     lacking = [name for name in FACTS if np.isnan(house.facts[name][0])]
     sold_price = float(original.prices[0])
-    interval = model.manifest["interval"]
     return Answer(
         id=house_id,
         price=price,
-        low=price * interval["low"],
-        high=price * interval["high"],
+        low=price * model.interval.low,
+        high=price * model.interval.high,
         version=model.version,
-        cut_off=model.manifest["cut_off"],
-        trained_at=model.manifest["trained_at"],
+        cut_off=model.manifest.cut_off,
+        trained_at=model.manifest.trained_at,
         for_sale=bool(model.known.for_sale[at]),
         sold_price=None if math.isnan(sold_price) else sold_price,
         listed_on=_day(float(original.facts["listed_day"][0])),

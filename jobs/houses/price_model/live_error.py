@@ -1,6 +1,5 @@
 """The live error: predicted prices of houses for sale against the prices of their sales on the stream. No JVM."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -127,10 +126,8 @@ class LiveErrors:
 
 
 def _hold_out(registry: Registry, version: str) -> float:
-    try:
-        return float(registry.manifest(version)["metrics"]["mape"])
-    except (KeyError, TypeError, json.JSONDecodeError):
-        return float("nan")
+    error = registry.manifest(version).metrics.get("mape")
+    return float("nan") if error is None else error
 
 
 def _newest_commit(table: Path) -> tuple[str, int]:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jobs.houses.price_model import export
+from jobs.houses.price_model.details import details_of
 from jobs.houses.price_model.export import EXPORT, Fit, KnownHouses
 from jobs.houses.price_model.house_columns import FACTS, Houses
 from lakehouse.errors import LakeError
@@ -38,6 +39,7 @@ class Model:
         houses, fit = registry.content(version, export.HOUSES), registry.content(version, EXPORT)
         self.version = version
         self.manifest = registry.manifest(version)
+        self.interval = details_of(self.manifest).interval
         self.known: KnownHouses = export.load_houses(houses, f"{registry.path(version) / export.HOUSES}")
         self.fit: Fit = export.from_json(fit.decode(), self.known.sold)
 

@@ -47,9 +47,9 @@ def trained(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> It
 def test_the_model_is_of_the_houses_sent(trained: Registry) -> None:
     told = trained.manifest("v0001")
     assert trained.live() == "v0001"
-    assert told["houses"] == {"known": 840, "for_sale": 0}
-    assert told["metrics"]["r2"] > 0.7
-    assert told["cut_off"] == "2026-05-04", "the day of the newest sale, as none has a day of listing"
+    assert told.details["houses"] == {"known": 840, "for_sale": 0}
+    assert told.metrics["r2"] > 0.7
+    assert told.cut_off == "2026-05-04", "the day of the newest sale, as none has a day of listing"
     assert table_io.read(PRICES).num_rows == 0
     train.check_stored_sales()
 
@@ -77,7 +77,7 @@ def test_zip_codes_of_some_houses_only(spark: SparkSession, trained: Registry) -
     ]
     elsewhere.stream([*coded, *placeless])
     version = train.train(spark, trained)
-    assert trained.manifest(version)["outcome"] == "published"
+    assert trained.manifest(version).outcome == "published"
     answer = Pricer(trained).price("WA-run-800")
     assert next(part.value_text for part in answer.contributions if part.name == "location").startswith("near zip code")
 

@@ -45,13 +45,13 @@ def trained(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> It
 
 def test_the_model_is_as_good_as_promised(trained: Registry) -> None:
     told = trained.manifest("v0001")
-    assert told["outcome"] == "published"
+    assert told.outcome == "published"
     assert trained.live() == "v0001"
-    assert told["metrics"]["r2"] >= 0.86
-    assert told["metrics"]["mape"] <= 0.133
-    assert 0.76 <= told["metrics"]["coverage"] <= 0.84
-    assert told["houses"]["known"] == 21_436, "any house of the file can be asked for"
-    assert told["rows"]["training"] + told["rows"]["hold_out"] == told["rows"]["sales"] == 8645
+    assert told.metrics["r2"] >= 0.86
+    assert told.metrics["mape"] <= 0.133
+    assert 0.76 <= told.metrics["coverage"] <= 0.84
+    assert told.details["houses"]["known"] == 21_436, "any house of the file can be asked for"
+    assert told.rows["training"] + told.rows["hold_out"] == told.rows["sales"] == 8645
 
 
 def test_spark_and_export_agree_on_every_house_for_sale(spark: SparkSession, trained: Registry) -> None:
@@ -82,9 +82,9 @@ def test_a_worse_model_is_refused_and_kept(spark: SparkSession, trained: Registr
     monkeypatch.setattr(pipeline, "REGULARISATION", 5.0)  # a fit that has learnt next to nothing
     version = train.train(spark, trained)
     told = trained.manifest(version)
-    assert told["outcome"] == "refused"
-    assert "worse, so v0001 stays" in told["reason"]
-    assert told["live"]["mape"] == pytest.approx(trained.manifest("v0001")["metrics"]["mape"])
+    assert told.outcome == "refused"
+    assert "worse, so v0001 stays" in told.reason
+    assert told.details["live"]["mape"] == pytest.approx(trained.manifest("v0001").metrics["mape"])
     assert trained.live() == "v0001"
     assert not (trained.path(version) / export.SPARK).exists()
 
@@ -108,15 +108,16 @@ def test_a_publication_that_disagrees_with_its_export_is_none(
 
 
 def test_a_sale_without_some_facts_is_trained_on_and_counted(spark: SparkSession, trained: Registry) -> None:
-    before = trained.manifest("v0001")["rows"]["distinct"]
+    before = trained.manifest("v0001").rows["distinct"]
     plain = {"price": Decimal(500_000), "bedrooms": 3, "bathrooms": 2.0, "sqft_living": 1800, "sqft_lot": 5000}
     plain |= {"floors": 1.0, "waterfront": 0, "view": 0, "yr_built": 1960, "source": "stream"}
     rows = table_io.rows(HISTORY, [{"id": f"short{n}", "event_id": f"e{n}", **plain} for n in range(3)])
     write_deltalake(table_io.create(HISTORY), rows, mode="append")
     told = trained.manifest(train.train(spark, trained))
-    assert told["rows"]["distinct"] == before + 3, "none is dropped"
-    assert told["imputed"]["grade"] == told["imputed"]["lat"] == told["imputed"]["listed_day"] == 3
-    assert "bedrooms" not in told["imputed"]
+    assert told.rows["distinct"] == before + 3, "none is dropped"
+    imputed = told.details["imputed"]
+    assert imputed["grade"] == imputed["lat"] == imputed["listed_day"] == 3
+    assert "bedrooms" not in imputed
 
 
 def test_sales_are_counted_once_each_and_sold_at_is_no_feature(spark: SparkSession) -> None:

@@ -13,6 +13,7 @@ import jobs
 from lakehouse.cli import main
 from lakehouse.contract import discovery
 from lakehouse.models import comparison
+from lakehouse.models.manifests import Manifest, Outcome
 from lakehouse.models.registry import Registry
 
 
@@ -23,20 +24,20 @@ def run(var: Path, *arguments: str, width: int = 200) -> subprocess.CompletedPro
     return subprocess.run(command, env=env, capture_output=True, text=True, check=False, cwd="/")
 
 
-def version(registry: Registry, mape: float, outcome: str = "published", **more: Any) -> str:
+def version(registry: Registry, mape: float, outcome: str = "published", **details: Any) -> str:
     """A version with the manifest that training writes, shortened."""
-    manifest = {
-        "outcome": outcome,
-        "reason": f"MAPE {mape:.1%} [stands]",
-        "trained_at": "2026-11-22T02:15:07+00:00",
-        "cut_off": "2015-05-27T00:00:00+00:00",
-        "rows": {"distinct": 21436, "training": 17000},
-        "metrics": {"mape": mape, "r2": 0.87, "rmse": 123456.7},
-        "features": ["sqft_living", "grade"],
-    }
+    manifest = Manifest(
+        Outcome(outcome),
+        f"MAPE {mape:.1%} [stands]",
+        trained_at="2026-11-22T02:15:07+00:00",
+        cut_off="2015-05-27T00:00:00+00:00",
+        rows={"distinct": 21436, "training": 17000},
+        metrics={"mape": mape, "r2": 0.87, "rmse": 123456.7},
+        details={"features": ["sqft_living", "grade"], **details},
+    )
     with registry.aside() as folder:
         (folder / "export.json").write_text("{}")
-        return registry.keep(folder, {**manifest, **more})
+        return registry.keep(folder, manifest)
 
 
 @pytest.fixture
@@ -100,7 +101,9 @@ def test_compare_shows_both_and_what_lies_between(lake: Path, three: Registry) -
 
 
 def test_what_only_one_version_has_is_shown() -> None:
-    lines = {line.name: line for line in comparison.compare({"seconds": 3, "live": None}, {"live": {"version": "v1"}})}
+    one = Manifest(Outcome.PUBLISHED, seconds=3, details={"live": None})
+    other = Manifest(Outcome.PUBLISHED, details={"live": {"version": "v1"}})
+    lines = {line.name: line for line in comparison.compare(one, other)}
     assert (lines["seconds"].values, lines["live.version"].values) == ((3, None), (None, "v1"))
     assert lines["seconds"].shown == "differs"
 

@@ -13,6 +13,7 @@ import pytest
 
 from lakehouse.errors import DataError
 from lakehouse.models import safe_arrays, safe_pipelines
+from lakehouse.models.manifests import Manifest, Outcome
 from lakehouse.models.registry import Registry
 
 STAGES = {
@@ -41,7 +42,7 @@ def published(registry: Registry, **replaced: str) -> str:
     """A version with a pipeline, sealed: as somebody who knows the checksums would leave it."""
     with registry.aside() as folder:
         write_pipeline(folder / "spark", **replaced)
-        return registry.keep(folder, {"outcome": "published"})
+        return registry.keep(folder, Manifest(Outcome.PUBLISHED))
 
 
 def packed(**members: bytes) -> bytes:
@@ -105,7 +106,7 @@ def test_a_planted_pickle_is_refused_and_the_live_model_stays(lake: Path, protoc
         write_pipeline(folder / "spark")
         if sealed:
             (folder / "model.json").write_bytes(planted)
-        version = registry.keep(folder, {"outcome": "published"})
+        version = registry.keep(folder, Manifest(Outcome.PUBLISHED))
     if not sealed:
         (registry.path(version) / "model.json").write_bytes(planted)
     with pytest.raises(DataError, match=r"v0002/model\.json " + ("is a pickle" if sealed else "was added")):

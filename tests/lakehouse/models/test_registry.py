@@ -17,6 +17,7 @@ import pytest
 
 from lakehouse.errors import DataError, RefusedError, UsageError
 from lakehouse.models import manifests, versions
+from lakehouse.models.manifests import Manifest, Outcome
 from lakehouse.models.registry import Registry
 
 
@@ -31,7 +32,7 @@ def version(registry: Registry, outcome: str = "published", **manifest: Any) -> 
         (folder / "pipeline/stages").mkdir(parents=True)
         (folder / "pipeline/stages/part-0").write_bytes(b"coefficients")
         (folder / "export.json").write_text("{}")
-        return registry.keep(folder, {"outcome": outcome, **manifest})
+        return registry.keep(folder, Manifest(Outcome(outcome), **manifest))
 
 
 def flip(file: Path) -> None:
@@ -69,7 +70,7 @@ def test_a_version_that_is_kept_is_not_live_before_the_switch(registry: Registry
 
 def test_a_number_that_is_none_is_kept_as_null(registry: Registry) -> None:
     kept = version(registry, outcome="refused", metrics={"r2": math.nan, "mape": math.inf, "rmse": 1.5})
-    assert registry.manifest(kept)["metrics"] == {"r2": None, "mape": None, "rmse": 1.5}
+    assert registry.manifest(kept).metrics == {"r2": None, "mape": None, "rmse": 1.5}
 
 
 def test_what_a_run_leaves_when_it_fails_is_gone(registry: Registry) -> None:
@@ -143,7 +144,7 @@ def test_only_the_named_files_are_read(registry: Registry) -> None:
 
 
 def test_a_changed_number_in_the_manifest_is_noticed(registry: Registry) -> None:
-    kept = version(registry, interval={"low": 0.8, "high": 1.25})
+    kept = version(registry, details={"interval": {"low": 0.8, "high": 1.25}})
     file = registry.path(kept) / "manifest.json"
     file.write_text(file.read_text().replace("1.25", "1.35"))
     with pytest.raises(DataError, match=r"manifest\.json is damaged"):
@@ -160,11 +161,11 @@ def test_a_half_written_version_is_listed_as_damaged_and_its_number_not_given_ag
     version(registry)
     (registry.folder / "v0002").mkdir()
     (registry.folder / "v0002/export.json").write_text("{")
-    assert [(found["version"], found["outcome"]) for found in registry.versions()] == [
+    assert [(found.version, found.outcome) for found in registry.versions()] == [
         ("v0001", "published"),
         ("v0002", "damaged"),
     ]
-    assert "v0002/manifest.json is missing" in registry.versions()[1]["reason"]
+    assert "v0002/manifest.json is missing" in registry.versions()[1].reason
     assert version(registry) == "v0003"
 
 
@@ -172,8 +173,8 @@ def test_a_refused_version_is_kept_but_cannot_go_live(registry: Registry) -> Non
     with pytest.raises(RefusedError, match="v0001 of houses cannot go live: its outcome is refused"):
         registry.switch(version(registry, outcome="refused"), "anyway")
     assert registry.live() is None
-    with pytest.raises(DataError, match="published or refused, not 'good'"):
-        version(registry, outcome="good")
+    with pytest.raises(DataError, match="published or refused, not damaged"):
+        version(registry, outcome="damaged")
 
 
 @pytest.mark.parametrize("name", ["../v0001", "v0001/..", "v1", "registry.json", "", "/etc", "v0009", "v0001\n", ".."])
@@ -256,17 +257,18 @@ def test_the_stamp_changes_with_each_switch_only(registry: Registry) -> None:
 
 def test_processes_that_keep_at_the_same_time_lose_no_version_and_no_switch(registry: Registry) -> None:
     code = """
+from lakehouse.models.manifests import Manifest, Outcome
 from lakehouse.models.registry import Registry
 for _ in range(8):
     registry = Registry("houses")
     with registry.aside() as folder:
         (folder / "export.json").write_text("{}")
-        registry.switch(registry.keep(folder, {"outcome": "published"}), "better")
+        registry.switch(registry.keep(folder, Manifest(Outcome.PUBLISHED)), "better")
 """
     running = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(3)]
     assert [process.wait(60) for process in running] == [0, 0, 0]
     names = [f"v{number:04d}" for number in range(1, 25)]
-    assert [found["version"] for found in registry.versions()] == names
+    assert [found.version for found in registry.versions()] == names
     assert sorted(switch.version for switch in registry.switches()) == names
 
 
@@ -291,10 +293,11 @@ def test_a_reader_never_sees_half_a_registry(registry: Registry) -> None:
 
 
 def test_the_best_is_the_published_one_with_the_lowest_error() -> None:
-    rows = [("v0001", "published", 0.14), ("v0002", "published", 0.13), ("v0003", "refused", 0.1), ("v0004", "x", None)]
-    found = [{"version": name, "outcome": outcome, "metrics": {"mape": mape}} for name, outcome, mape in rows]
+    good, bad = Outcome.PUBLISHED, Outcome.REFUSED
+    rows = [("v0001", good, 0.14), ("v0002", good, 0.13), ("v0003", bad, 0.1), ("v0004", good, None)]
+    found = [Manifest(outcome, version=name, metrics={"mape": mape}) for name, outcome, mape in rows]
     assert manifests.best_version(found) == "v0002"
-    assert manifests.best_version([{"version": "v0001", "outcome": "damaged"}]) is None
+    assert manifests.best_version([Manifest(Outcome.DAMAGED, version="v0001")]) is None
 
 
 def test_domains_with_models_are_found(registry: Registry) -> None:

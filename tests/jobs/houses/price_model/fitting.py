@@ -1,5 +1,6 @@
 """A small model of real sales, fitted with numpy instead of Spark, for tests that need some published version."""
 
+from dataclasses import asdict
 from functools import cache
 
 import numpy as np
@@ -8,8 +9,10 @@ import pyarrow as pa
 from jobs.houses import datasets
 from jobs.houses.build_datasets import COMMITTED
 from jobs.houses.price_model import evaluation, export, features, house_columns
+from jobs.houses.price_model.details import Interval, PriceDetails
 from jobs.houses.price_model.export import Fit, KnownHouses
 from jobs.houses.price_model.house_columns import FACTS, Basis, Houses
+from lakehouse.models.manifests import Manifest, Outcome
 from lakehouse.models.registry import Registry
 
 
@@ -54,20 +57,17 @@ def publish(registry: Registry, houses: Houses | None = None, switch: bool = Tru
     judged_on = real_houses() if houses is None else houses
     held = judged_on.take(np.array([house_columns.is_hold_out(str(house)) for house in judged_on.ids]))
     metrics, interval = evaluation.metrics(judged, held, np.ones(len(held)))
-    manifest = {
-        "outcome": "published",
-        "reason": "made by a test",
-        "trained_at": "2026-05-01T02:15:00+00:00",
-        "cut_off": "2015-05-27",
-        "delta_version": 1,
-        "rows": {"sales": len(everything.sold), "distinct": len(everything.sold), "training": 0, "hold_out": len(held)},
-        "metrics": metrics,
-        "interval": interval,
-        "live": None,
-        "features": [*FACTS],
-        "imputed": {},
-        "seconds": 1.0,
-    }
+    sold = len(everything.sold)
+    manifest = Manifest(
+        Outcome.PUBLISHED,
+        "made by a test",
+        trained_at="2026-05-01T02:15:00+00:00",
+        cut_off="2015-05-27",
+        rows={"sales": sold, "distinct": sold, "training": 0, "hold_out": len(held)},
+        metrics={**metrics},
+        seconds=1.0,
+        details=asdict(PriceDetails(Interval(**interval), delta_version=1, features=[*FACTS])),
+    )
     with registry.aside() as folder:
         (folder / export.EXPORT).write_text(fitted(house_columns.fit_basis(everything.sold), factor).as_json())
         (folder / export.JUDGED).write_text(judged.as_json())

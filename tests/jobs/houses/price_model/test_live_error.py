@@ -56,7 +56,7 @@ def test_a_sale_counts_for_the_version_that_was_live_then(registry: Registry) ->
         ("v0002", 1, 0.25),
         ("v0001", 1, 0.1),
     ]
-    assert found.versions[0].hold_out_mape == registry.manifest("v0002")["metrics"]["mape"]
+    assert found.versions[0].hold_out_mape == registry.manifest("v0002").metrics["mape"]
     assert [sale.id for sale in found.newest] == ["b", "a"]
     assert errors.read() is found, "nothing has changed, so nothing is read"
 

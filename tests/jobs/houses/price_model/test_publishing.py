@@ -40,7 +40,7 @@ for _ in range(int(sys.argv[1])):
         for at, name in enumerate(["export.json", "judged.json", "houses.npz"], 1):
             shutil.copy(live / name, folder)
             kill_points.point("written", at)
-        version = registry.keep(folder, {**registry.manifest("v0001"), "outcome": "published"})
+        version = registry.keep(folder, registry.manifest("v0001"))
     registry.switch(version, "the next")
     print(version, flush=True)
 """
@@ -65,8 +65,8 @@ def publish(count: int = 1, fault: str = "") -> "subprocess.Popen[str]":
 def test_a_publication_killed_at_any_step_leaves_a_whole_model_live(registry: Registry, fault: str) -> None:
     there, live = STEPS[fault]
     assert publish(fault=fault).wait(60) == -9
-    assert [found["version"] for found in registry.versions()] == (["v0001", "v0002"] if there else ["v0001"])
-    assert all(found["outcome"] == "published" for found in registry.versions())
+    assert [found.version for found in registry.versions()] == (["v0001", "v0002"] if there else ["v0001"])
+    assert all(found.outcome == "published" for found in registry.versions())
     assert Pricer().model().version == registry.live() == ("v0002" if live else "v0001")
     registry.verify(Pricer().model().version)
     told = publish()
