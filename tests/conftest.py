@@ -15,7 +15,7 @@ from tests.browser import launch
 
 
 def pytest_configure() -> None:
-    """Jobs run by tests never reach the lake of a running platform; their streams are as short as other jobs."""
+    """Jobs run by tests never write to the lake of a running platform; their streams are as short as other jobs."""
     clean()
     os.environ.pop("LAKE_BOOTSTRAP_SERVERS", None)
     os.environ["LAKE_STREAM_JAVA_OPTIONS"] = settings().job_java_options

@@ -27,12 +27,23 @@ MAY_NAME_A_DOMAIN = {
     "docker/compose.yaml": "the list of files that it includes",
     "lakehouse/audit/contract.py": "an example in a message",
     "lakehouse/cli/dead_letters.py": "an example in a help text",
-    "lakehouse/cli/main.py": "an example in a help text",
+    "lakehouse/cli/upkeep.py": "an example in a help text",
     "lakehouse/dead_letters/store.py": "an example in a message",
     "lakehouse/sinks/postgres_login.py": "an example in a message",
 }
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "docker/README.md", ROOT / "data/README.md"])
 OURS = {"lakehouse", "jobs", "dashboard", "tests"}
+TEXT_FILES = (".py", ".js", ".css", ".toml", ".xml", ".conf", ".yaml", ".sh", ".in", ".properties", ".ksql", ".md")
+# Words that say how a value was come by, not what it is; and longer than the plain ones.
+UNCLEAR = re.compile(r"(?<![a-z])(told|held|anew|reach)(?![a-z])", re.IGNORECASE)
+UNCLEAR_STILL = ("tests/audit/", "tests/bench/", "tests/e2e/")
+STORED_KEYS = ("held_until",)  # of files that earlier versions wrote
+
+
+def text_files() -> list[str]:
+    """Code, configuration and documents of the repository."""
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    return [file for file in listed if file.endswith(TEXT_FILES) or file == "Makefile"]
 
 
 def imports(file: Path) -> set[str]:
@@ -54,7 +65,7 @@ def test_a_domain_has_all_its_parts(name: str) -> None:
     loaded = discovery.load(name)
     assert loaded.name == name
     assert all(table.domain == name for table in loaded.tables)
-    stored = {table.name for stores in loaded.query_tables.values() for table in stores.tables}
+    stored = {table.name for query_tables in loaded.query_tables.values() for table in query_tables.tables}
     assert {*stored, loaded.dead_letters.name} <= {table.name for table in loaded.tables}
 
 
@@ -72,14 +83,33 @@ def names(text: str, domain: str) -> list[int]:
 
 @pytest.mark.parametrize("name", discovery.domains())
 def test_no_file_elsewhere_names_a_domain(name: str) -> None:
-    text_files = (".py", ".js", ".css", ".toml", ".xml", ".conf", ".yaml", ".sh", ".in", ".properties")
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
-    others = [file for file in listed if file.endswith(text_files) or file == "Makefile"]
-    others = [file for file in others if not file.startswith("tests/") and file not in MAY_NAME_A_DOMAIN]
+    others = [file for file in text_files() if not file.endswith(".md") and not file.startswith("tests/")]
+    others = [file for file in others if file not in MAY_NAME_A_DOMAIN]
     others = [file for file in others if name not in (*Path(file).parts, Path(file).stem)]
     found = [f"{file}:{line}" for file in others for line in names((ROOT / file).read_text(), name)]
     assert not found, f"{name} is named in {', '.join(found)}"
     assert names(f"the {name} sold\n/api/{name}/1\n'{name}'\n{name}.averages\nx{name}/\n{name}.", name) == [2, 3, 4]
+
+
+def unclear(text: str) -> list[int]:
+    """The lines with an unclear word, alone or as a part of a name."""
+    for key in STORED_KEYS:
+        text = text.replace(f'"{key}"', "")
+    return [number for number, line in enumerate(text.splitlines(), 1) if UNCLEAR.search(line)]
+
+
+def test_no_unclear_word_stands_anywhere() -> None:
+    """Not as a name, nor in a docstring, a message, a comment or a document."""
+    files = [file for file in text_files() if not file.startswith(("tests/test_structure.py", *UNCLEAR_STILL))]
+    wrong = [f"{file}:{line}" for file in files for line in unclear((ROOT / file).read_text())]
+    assert not wrong, f"{UNCLEAR.pattern} in {', '.join(wrong)}: say what the value is, as in `rows`, or `again`"
+    assert unclear('told = 1\nis_held_out\nthreshold\nx["held_until"]\nBegins anew.\nforEach\nHELD\n_told') == [
+        1,
+        2,
+        5,
+        7,
+        8,
+    ]
 
 
 def headings(text: str) -> set[str]:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lakehouse.cli.options import AsJson
 from lakehouse.errors import LakeError, UsageError
 
 if TYPE_CHECKING:
     from jobs.houses.price_model.answers import Answer
 
 app = typer.Typer()
-AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
 
 @app.command()

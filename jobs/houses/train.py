@@ -16,7 +16,7 @@ from jobs.houses import transforms
 from jobs.houses.price_model import catalogue, evaluation, export, house_columns, pipeline
 from jobs.houses.price_model.details import HouseCounts, Interval, PriceDetails, details_of
 from jobs.houses.price_model.export import EXPORT, JUDGED, SPARK, Fit, KnownHouses
-from jobs.houses.price_model.house_columns import FACTS, FEWEST_HELD_OUT, FEWEST_SALES, Floats, Houses
+from jobs.houses.price_model.house_columns import FACTS, FEWEST_HOLD_OUT, FEWEST_SALES, Floats, Houses
 from jobs.houses.schema import DOMAIN, HISTORY, PRICES
 from lakehouse import entry
 from lakehouse.core.locks import exclusive
@@ -37,12 +37,12 @@ class TooFewError(DataError):
 def check_sales(rows: pa.Table) -> None:
     """Refuse sales that give no sound model. Raises DataError; the live model stays."""
     prices = rows["price"].to_numpy()
-    held_out = sum(house_columns.is_hold_out(house) for house in rows["id"].to_pylist())
+    hold_out = sum(house_columns.is_hold_out(house) for house in rows["id"].to_pylist())
     stays = "A live model stays; train again when there are more sales."
-    if rows.num_rows < FEWEST_SALES or held_out < FEWEST_HELD_OUT:
+    if rows.num_rows < FEWEST_SALES or hold_out < FEWEST_HOLD_OUT:
         raise TooFewError(
-            f"Too few sales to train on: {rows.num_rows} different ones, {held_out} of them of hold-out houses; "
-            f"training needs {FEWEST_SALES} and {FEWEST_HELD_OUT}.",
+            f"Too few sales to train on: {rows.num_rows} different ones, {hold_out} of them of hold-out houses; "
+            f"training needs {FEWEST_SALES} and {FEWEST_HOLD_OUT}.",
             stays,
         )
     if not np.isfinite(prices).all() or prices.min() <= 0:
@@ -60,11 +60,11 @@ def check_stored_sales() -> None:
 
 def judged_metrics(fit: Fit, rows: pa.Table) -> tuple[evaluation.Metrics, dict[str, float]]:
     """Errors and interval of a fit on the sales of hold-out houses among training rows."""
-    houses, sales = held_out(rows)
+    houses, sales = hold_out_rows(rows)
     return evaluation.metrics(fit, houses, sales)
 
 
-def held_out(rows: pa.Table) -> tuple[Houses, Floats]:
+def hold_out_rows(rows: pa.Table) -> tuple[Houses, Floats]:
     """The sales of hold-out houses, and how many of each there were."""
     houses = catalogue.sold_houses(rows)
     mask = np.array([house_columns.is_hold_out(str(house)) for house in houses.ids], dtype=bool)
@@ -173,14 +173,14 @@ def record_prices(prices: pa.Table, version: str, interval: dict[str, float]) ->
 
 
 def _counts(rows: pa.Table) -> dict[str, int]:
-    is_held_out = [house_columns.is_hold_out(house) for house in rows["id"].to_pylist()]
+    in_hold_out = [house_columns.is_hold_out(house) for house in rows["id"].to_pylist()]
     sales = rows["sales"].to_numpy()
-    held_out_sales = int(sales[np.array(is_held_out)].sum())
+    hold_out_sales = int(sales[np.array(in_hold_out)].sum())
     return {
         "sales": int(sales.sum()),
         "distinct": rows.num_rows,
-        "training": int(sales.sum()) - held_out_sales,
-        "hold_out": held_out_sales,
+        "training": int(sales.sum()) - hold_out_sales,
+        "hold_out": hold_out_sales,
     }
 
 

@@ -7,6 +7,7 @@ import typer
 
 from lakehouse.audit import contract
 from lakehouse.audit.results import AuditResult, PartitionResult, ViewResult, summary
+from lakehouse.cli.options import AsJson
 from lakehouse.cli.terminal import console, grid, print_json
 from lakehouse.contract import discovery
 from lakehouse.errors import LakeError
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 def audit(
     domain: Annotated[str | None, typer.Argument(help="Only this domain; default: all that this lake uses.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Compare history, dead letters and averages with the topic, while streams run. Exits 1 on a mismatch."""
     names = [domain] if domain else [name for name in contract.audited() if name in discovery.used()]

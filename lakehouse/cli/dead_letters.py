@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lakehouse.cli.options import AsJson
 from lakehouse.cli.terminal import console, escaped, grid, hex_dump, print_json
 from lakehouse.contract.discovery import load, load_all
 from lakehouse.errors import DataError, LakeError, RefusedError, UsageError
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Invalid events, with their bytes and the reason.")
 BAR = 24  # characters of the longest bar
-AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 Places = Annotated[list[str] | None, typer.Argument(help="Places: <topic>/<partition>/<offset>.")]
 Reason = Annotated[str, typer.Option(help="Those whose reason contains this text.")]
 Domain = Annotated[str | None, typer.Option(help="Only this domain's; default: all.")]

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from lakehouse.cli.options import AsJson
 from lakehouse.cli.terminal import console, grid, print_json
 from lakehouse.contract.discovery import domains
 from lakehouse.errors import DataError, UnavailableError, UsageError
@@ -16,7 +17,6 @@ app = typer.Typer(no_args_is_help=True, help="Versions of a model: list, show, c
 
 Domain = Annotated[str | None, typer.Option("--domain", help="The domain, when more than one has models.")]
 Version = Annotated[str, typer.Argument(help="A version, for example v0001.")]
-AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
 
 def _registry(domain: str | None) -> Registry:

@@ -33,7 +33,7 @@ def waiting(path: Path) -> Iterator[None]:
 
 
 def try_lock(path: Path) -> TextIO | None:
-    """The lock file, which is held until it is closed; None when another process holds it."""
+    """The open lock file, locked until it is closed; None when another process has the lock."""
     lock = _open(path)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

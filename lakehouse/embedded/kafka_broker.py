@@ -16,7 +16,7 @@ from lakehouse.core.files import write_private
 from lakehouse.core.net import free_port
 from lakehouse.errors import LakeError, UnavailableError
 from lakehouse.kafka import client, topics
-from lakehouse.kafka.topic_settings import WEEK
+from lakehouse.kafka.topic_differences import WEEK
 from lakehouse.settings import BrokerAddress, settings
 from lakehouse.spark import jars, java
 

@@ -35,15 +35,15 @@ def rebuild(name: str, accept_loss: bool) -> list[str]:
     accepted as such.
     """
     domain, query = _find(name)
-    checkpoint, stores = checkpoints.path(domain.name, query), domain.query_tables[query]
-    if accept_loss and not stores.record_tables:
+    checkpoint, tables = checkpoints.path(domain.name, query), domain.query_tables[query]
+    if accept_loss and not tables.record_tables:
         raise UsageError(f"--accept-loss is for queries that keep records; {name} keeps none.", "Leave it out.")
     with exclusive(checkpoint.with_suffix(".lock"), f"Query {name}"), _broker() as bootstrap_servers:
-        topic = topics.state(bootstrap_servers, stores.topic.name)
+        topic = topics.state(bootstrap_servers, tables.topic.name)
         if topic is None:
-            raise UnavailableError(f"The broker has no topic {stores.topic.name}.", "Start it once: `lake up`.")
-        done = [line for table in stores.tables for line in _mend(table, keep=table in stores.record_tables)]
-        if stores.record_tables:
+            raise UnavailableError(f"The broker has no topic {tables.topic.name}.", "Start it once: `lake up`.")
+        done = [line for table in tables.tables for line in _mend(table, keep=table in tables.record_tables)]
+        if tables.record_tables:
             return done + _records(domain, query, topic, accept_loss)
         return done + _views(domain, query, topic)
 
@@ -90,17 +90,17 @@ def _mend(table: Table, keep: bool) -> list[str]:
 
 
 def _views(domain: Domain, query: str, topic: TopicState) -> list[str]:
-    stores, checkpoint = domain.query_tables[query], checkpoints.path(domain.name, query)
+    tables, checkpoint = domain.query_tables[query], checkpoints.path(domain.name, query)
     done = []
     before = sidecar.read(checkpoint)
     same = before is None or before.depends_on.get(start_checks.TOPIC_ID, topic.topic_id) == topic.topic_id
     if any(topic.starts.values()) or not same:  # the topic does not have all that the tables were made of
         done += _recompute(domain)
     checkpoints.discard(checkpoint)
-    for table in stores.state_tables:
+    for table in tables.state_tables:
         _drop(table)
     sidecar.file(checkpoint).unlink(missing_ok=True)  # last: until then a start is refused
-    names = " and ".join(table.name for table in stores.state_tables)
+    names = " and ".join(table.name for table in tables.state_tables)
     return [*done, f"{names} were dropped: the next start makes them again from the first record of {topic.name}."]
 
 
@@ -122,16 +122,16 @@ def _drop(table: Table) -> None:
 
 
 def _records(domain: Domain, query: str, topic: TopicState, accept_loss: bool) -> list[str]:
-    name, stores, checkpoint = (
+    name, tables, checkpoint = (
         f"{domain.name}.{query}",
         domain.query_tables[query],
         checkpoints.path(domain.name, query),
     )
     before = sidecar.read(checkpoint)
-    stored = stored_offsets(stores.record_tables, topic.name)
+    stored = stored_offsets(tables.record_tables, topic.name)
     done = []
     if _is_another(topic, stored, before):
-        done += _rename_old_topic(name, domain, stores, before, accept_loss)
+        done += _rename_old_topic(name, domain, tables, before, accept_loss)
         stored, before = {}, None
     plan = plan_rebuild(stored, topic, before.starts if before else {})
     done += _accept_lost(name, domain.name, plan.lost, accept_loss)
@@ -158,20 +158,20 @@ def _accept_lost(name: str, domain: str, planned: PartitionRanges, accept_loss: 
 
 
 def _rename_old_topic(
-    name: str, domain: Domain, stores: QueryTables, before: Sidecar | None, accept_loss: bool
+    name: str, domain: Domain, tables: QueryTables, before: Sidecar | None, accept_loss: bool
 ) -> list[str]:
     """Give the rows of a topic that was deleted and made again another topic name: new records use their offsets."""
-    topic = stores.topic.name
+    topic = tables.topic.name
     if not accept_loss:
         raise RefusedError(
             f"The topic {topic} was made again or has lost its newest records: what was never read of it is gone.",
             f"`lake rebuild {name} --accept-loss` notes that, keeps all rows under another topic name, and goes on.",
         )
-    ends = {partition: stored_end(ranges) for partition, ranges in stored_offsets(stores.record_tables, topic).items()}
+    ends = {partition: stored_end(ranges) for partition, ranges in stored_offsets(tables.record_tables, topic).items()}
     old_id = before.depends_on.get(start_checks.TOPIC_ID) if before else None
     old_name = f"{topic}@{old_id or 'unknown'}-until-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     accepted_losses.accept_unknown(domain.name, old_name, ends)
-    paths = [str(table.path) for table in stores.record_tables if table.path.exists()]
+    paths = [str(table.path) for table in tables.record_tables if table.path.exists()]
     _run("lakehouse/ops/rename_topic.py", *paths, "--topic", topic, "--name", old_name)
     return [f"The rows of the old topic {topic} are kept under the topic name {old_name}."]
 

@@ -26,7 +26,7 @@ class Start:
     domain: str
     query: str
     checkpoint: Path
-    stores: QueryTables
+    query_tables: QueryTables
     depends_on: dict[str, str]
     topic: TopicState
 
@@ -48,7 +48,7 @@ def check(start: Start) -> Sidecar:
     Raises RefusedError when a file is damaged, the checkpoint is lost, foreign or older than the tables, the state was
     made for something else, or the topic no longer has what comes next.
     """
-    for table in start.stores.tables:
+    for table in start.query_tables.tables:
         if broken := commit_files.find_damage(table.path):
             raise start.refuse(f"the table {table.name} is damaged, {broken}")
     if broken := checkpoints.damage(start.checkpoint):
@@ -73,7 +73,7 @@ def _for_first_start(start: Start) -> Sidecar:
 
 def _for_new_checkpoint(start: Start, before: Sidecar | None) -> Sidecar:
     """The sidecar for a checkpoint that does not exist yet: at a first start, or after a rebuild."""
-    if not (filled := [table.name for table in start.stores.tables if holds_records(table)]):
+    if not (filled := [table.name for table in start.query_tables.tables if holds_records(table)]):
         return _for_first_start(start)
     if before is None or before.generation or not before.starts:
         raise start.refuse(
@@ -94,7 +94,7 @@ def refuse_foreign_or_old_checkpoint(start: Start, before: Sidecar | None) -> No
         )
     planned, done = checkpoints.last_planned(start.checkpoint), checkpoints.last_committed(start.checkpoint)
     app_id = checkpoints.app_id(generation, start.query)
-    filled = [table for table in start.stores.tables if holds_records(table)]
+    filled = [table for table in start.query_tables.tables if holds_records(table)]
     written = [version for table in filled if (version := _last_written(table, app_id)) is not None]
     if filled and done and not written:
         names = " and ".join(table.name for table in filled)
@@ -114,7 +114,7 @@ def refuse_changed_plan(start: Start, before: Sidecar | None) -> None:
         raise start.refuse(
             f"the topic {start.topic.name} was deleted and made again (its id was {known[TOPIC_ID]} and is "
             f"{start.topic.topic_id}), so old offsets mean other records",
-            options=" --accept-loss" if start.stores.record_tables else "",
+            options=" --accept-loss" if start.query_tables.record_tables else "",
         )
     changed.pop(TOPIC_ID, None)
     if changed:
@@ -135,7 +135,7 @@ def refuse_unreadable_topic(start: Start, current: Sidecar) -> None:
     if any(removed.values()):
         raise start.refuse(
             f"retention has removed records that it has not read: {in_words(removed)}",
-            options=" --accept-loss" if start.stores.record_tables else "",
+            options=" --accept-loss" if start.query_tables.record_tables else "",
         )
     read = starts | _ends(planned)
     short = [
@@ -146,7 +146,7 @@ def refuse_unreadable_topic(start: Start, current: Sidecar) -> None:
     if short:
         raise start.refuse(
             f"the broker has fewer records than were read: {', '.join(short)}",
-            options=" --accept-loss" if start.stores.record_tables else "",
+            options=" --accept-loss" if start.query_tables.record_tables else "",
         )
 
 

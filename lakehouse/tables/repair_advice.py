@@ -50,7 +50,7 @@ def _query(table: Table) -> str:
     queries = (
         f"{domain.name}.{name}"
         for domain in load_all()
-        for name, stores in domain.query_tables.items()
-        if (table.domain, table.name) in {(other.domain, other.name) for other in stores.tables}
+        for name, query_tables in domain.query_tables.items()
+        if (table.domain, table.name) in {(other.domain, other.name) for other in query_tables.tables}
     )
     return next(queries, "")

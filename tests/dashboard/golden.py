@@ -106,10 +106,10 @@ def _dead(offset: int, reason: str) -> Row:
 def _prices() -> None:
     """The prices of all houses for sale, by a version that went live before the first sale."""
     registry = Registry("houses")
-    told = json.loads(registry.file.read_text())
-    for switch in told["switches"]:
+    state = json.loads(registry.file.read_text())
+    for switch in state["switches"]:
         switch["at"] = (NOON - timedelta(hours=1)).isoformat()
-    registry.file.write_text(json.dumps(told))
+    registry.file.write_text(json.dumps(state))
     everything = fitting.known(fitting.real_houses())
     offered = [str(house) for house in everything.houses.ids[everything.for_sale]]
     _write(schema.PRICES, [_price(Pricer().price(house)) for house in offered])

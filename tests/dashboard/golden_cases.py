@@ -79,8 +79,8 @@ def lag() -> int:
 
 def manifest(version: str) -> dict[str, Any]:
     """A version's manifest as it lies on disk."""
-    told: dict[str, Any] = json.loads((settings().var / f"models/houses/{version}/manifest.json").read_text())
-    return told
+    manifest: dict[str, Any] = json.loads((settings().var / f"models/houses/{version}/manifest.json").read_text())
+    return manifest
 
 
 def samples(name: str) -> list[float]:
@@ -91,8 +91,8 @@ def samples(name: str) -> list[float]:
 
 def reasons() -> dict[str, int]:
     """How many dead letters there are of each reason, most frequent first."""
-    told = [row["reason"] for row in rows(schema.DEAD_LETTERS)]
-    return {reason: told.count(reason) for reason in sorted(set(told), key=told.count, reverse=True)}
+    reasons = [row["reason"] for row in rows(schema.DEAD_LETTERS)]
+    return {reason: reasons.count(reason) for reason in sorted(set(reasons), key=reasons.count, reverse=True)}
 
 
 def priced() -> dict[str, Any]:
@@ -147,8 +147,8 @@ def _metric(name: str) -> Callable[[], Any]:
 
 def _files(table: Table, name: str) -> int:
     files = list(table.path.rglob("*.parquet"))
-    told = {"files": len(files), "bytes": sum(file.stat().st_size for file in files), "rows": len(rows(table))}
-    return told[name] if name in told else DeltaTable(table.path).version()
+    figures = {"files": len(files), "bytes": sum(file.stat().st_size for file in files), "rows": len(rows(table))}
+    return figures[name] if name in figures else DeltaTable(table.path).version()
 
 
 def _tables(name: str) -> Callable[[], Any]:

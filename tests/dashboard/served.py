@@ -23,9 +23,9 @@ _STARTER = multiprocessing.get_context("forkserver")
 _STARTER.set_forkserver_preload(["dashboard.app", *_PAGES, "tests.dashboard.served"])
 
 
-def _serve(environment: dict[str, str], port: int, told: Connection) -> None:
-    """What `python -m dashboard.app --port <port>` does, with its output in `told`."""
-    os.dup2(told.fileno(), 1)
+def _serve(environment: dict[str, str], port: int, output: Connection) -> None:
+    """What `python -m dashboard.app --port <port>` does, with its output in `output`."""
+    os.dup2(output.fileno(), 1)
     os.environ.clear()
     os.environ.update(environment)
     settings.cache_clear()
@@ -49,9 +49,9 @@ class App:
         self.process = _STARTER.Process(target=_serve, args=(environment, self.port, sender), daemon=True)
         self.process.start()
         sender.close()
-        self._told = os.fdopen(os.dup(receiver.fileno()))
+        self._output = os.fdopen(os.dup(receiver.fileno()))
         receiver.close()
-        self.port = int(self._told.readline().rsplit(":", 1)[1])
+        self.port = int(self._output.readline().rsplit(":", 1)[1])
         self.url = f"http://127.0.0.1:{self.port}"
 
     def stop(self) -> int | None:
@@ -96,14 +96,14 @@ def settled(page: Page) -> None:
 def beats(page: Page, number: int) -> None:
     """Wait for so many answers to the page's poll."""
     for _ in range(number):
-        with page.expect_response(lambda told: told.url.endswith("/beat")):
+        with page.expect_response(lambda response: response.url.endswith("/beat")):
             pass
 
 
 def version(app: App) -> str:
     """Of the dashboard's snapshot."""
-    with urlopen(f"{app.url}/beat") as told:
-        return str(json.load(told)["version"])
+    with urlopen(f"{app.url}/beat") as response:
+        return str(json.load(response)["version"])
 
 
 def drag(page: Page, within: str, corners: Sequence[tuple[float, float]]) -> None:

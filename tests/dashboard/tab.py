@@ -43,7 +43,7 @@ class Tab:
         self._place = http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)
         self.values: dict[str, Json] = {"live": {}, "scheme": {"data": scheme}, "view": {"data": {"range": span}}}
         self.version: str | None = None
-        self._held: dict[str, tuple[str, Json]] = {}
+        self._answers: dict[str, tuple[str, Json]] = {}
         self._callbacks = self._dependencies(address)
 
     def _dependencies(self, address: str) -> list[Json]:
@@ -74,18 +74,18 @@ class Tab:
             self.values["live"]["data"] = version
             for callback in self._callbacks:
                 asked = time.monotonic()
-                told, more = self._ask(callback, [] if first else ["live.data"])
-                slowest, size, news = max(slowest, time.monotonic() - asked), size + more, news + told
+                changed, more = self._ask(callback, [] if first else ["live.data"])
+                slowest, size, news = max(slowest, time.monotonic() - asked), size + more, news + changed
         return Tick(time.monotonic() - began, size, news, slowest)
 
     def _ask(self, callback: Json, changed: list[str]) -> tuple[bool, int]:
-        name, whole = self._held.get(callback["output"], ("", {}))
+        name, whole = self._answers.get(callback["output"], ("", {}))
         data, size, named = self._post(self._body(callback, changed), name)
         if not data:
             return False, size
-        told = json.loads(data)
-        whole = applied(whole, told["change"]) if "since" in told else told
-        self._held[callback["output"]] = named, whole
+        answer = json.loads(data)
+        whole = applied(whole, answer["change"]) if "since" in answer else answer
+        self._answers[callback["output"]] = named, whole
         for part, props in whole["response"].items():
             self._replace(self.values.setdefault(part, {}), props)
         return True, size

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from lakehouse.cli import main, schedule
+from lakehouse.cli import main, nightly
 from lakehouse.contract import discovery
 from lakehouse.ops import crontab
 from lakehouse.settings import ROOT, Settings
@@ -19,7 +19,7 @@ FILES = {file.name: file.read_text() for file in sorted((ROOT / "docker").glob("
 DOCKERFILE = (ROOT / "docker/Dockerfile").read_text()
 IGNORE = (ROOT / ".dockerignore").read_text()
 OTHER_VARIABLES = {"LAKE_DEBUG", "LAKE_LOG_FORMAT", "LAKE_PYTHON"}  # read outside Settings
-PORTS = {"kafka": "9094", "spark-master": "7077", "ksqldb-server": "8088"}  # as the services reach each other
+PORTS = {"kafka": "9094", "spark-master": "7077", "ksqldb-server": "8088"}  # at which the services find each other
 Project = dict[str, Any]
 
 
@@ -94,7 +94,7 @@ def soft_services(project: Project) -> Iterator[str]:
     """Services that run with more rights or fewer limits than they need."""
     for name, service in project["services"].items():
         ours = name in _ours(project)
-        held = {
+        rules = {
             "capabilities": service.get("cap_drop") == ["ALL"] and "cap_add" not in service,
             "new privileges": "no-new-privileges:true" in service.get("security_opt", []),
             "no init": service.get("init") is True,
@@ -104,7 +104,7 @@ def soft_services(project: Project) -> Iterator[str]:
             "writable root": not ours or service.get("read_only") is True,
             "privileged": not service.get("privileged"),
         }
-        yield from (f"{name}: {what}" for what, good in held.items() if not good)
+        yield from (f"{name}: {what}" for what, good in rules.items() if not good)
 
 
 def bad_waits(project: Project) -> Iterator[str]:
@@ -239,7 +239,7 @@ def test_the_batch_layer_can_be_run_once() -> None:
 
 def test_the_night_is_the_crontabs() -> None:
     command = _project()["services"]["nightly"]["command"]
-    at = schedule._clock(command[-1])
+    at = nightly._clock(command[-1])
     assert command[-1] == f"{at:%H:%M} UTC"
     assert f" -eq {(60 * at.hour + at.minute) // 15} ];" in crontab.TEMPLATE.read_text()
 

@@ -106,15 +106,15 @@ def test_the_document_shows_every_rule() -> None:
     assert all(f"`{name}" in text for name in SET)
 
 
-def test_lake_begins_whatever_python_is_told_to_do(tmp_path: Path) -> None:
-    """Another program's modules, home and warnings reach neither `lake` nor the job that ./spark-submit.sh starts."""
+def test_lake_starts_whatever_the_environment_asks_of_python(tmp_path: Path) -> None:
+    """Another program's modules, home and warnings are kept from `lake` and from what ./spark-submit.sh starts."""
     for name in ("typer", "json", "lakehouse", "structlog"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('another program')")
-    told = {"PYTHONPATH": str(tmp_path), "PYTHONHOME": "/nonexistent", "PYTHONWARNINGS": "error", "PYTHONSTARTUP": "/x"}
-    told |= {"BASH_ENV": str(tmp_path / "no.sh"), "CDPATH": "/", "LAKE_VAR": str(tmp_path / "var")}
+    env = {"PYTHONPATH": str(tmp_path), "PYTHONHOME": "/nonexistent", "PYTHONWARNINGS": "error", "PYTHONSTARTUP": "/x"}
+    env |= {"BASH_ENV": str(tmp_path / "no.sh"), "CDPATH": "/", "LAKE_VAR": str(tmp_path / "var")}
     for command, code in ((Path(sys.executable).parent / "lake", 3), (ROOT / "spark-submit.sh", 0)):
         asked = ["status"] if code else ["jobs/houses/produce.py", "--help"]
-        done = subprocess.run([str(command), *asked], env=told, capture_output=True, text=True, check=False)
+        done = subprocess.run([str(command), *asked], env=env, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stderr) == (code, "")
 
 

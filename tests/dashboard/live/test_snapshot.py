@@ -54,7 +54,7 @@ def test_the_batch_row_is_served_and_an_open_window_is_not_frozen(
     ]
 
 
-def test_only_recent_windows_are_held(lake: Path, write: Write, average: Build) -> None:
+def test_only_recent_windows_are_kept(lake: Path, write: Write, average: Build) -> None:
     live = Live([replace(source.SOURCE, span=timedelta(hours=1))])
     write(schema.AVERAGES, *[average(number) for number in range(100)])
     view = live.refresh().domains["houses"]
@@ -87,15 +87,15 @@ def test_pages_see_the_snapshot_in_force(live: Live, monkeypatch: pytest.MonkeyP
 
 
 def test_what_a_page_lives_on_besides_is_read_once_and_makes_a_new_version(lake: Path) -> None:
-    told: list[int] = []
+    looks: list[int] = []
 
     def read() -> int:
-        told.append(0)
-        return len(told) // 3
+        looks.append(0)
+        return len(looks) // 3
 
     live = Live([replace(source.SOURCE, extra={"count": read})])
     versions = [live.refresh().version for _ in range(3)]
-    assert (len(told), versions[0] == versions[1], versions[1] == versions[2]) == (3, True, False)
+    assert (len(looks), versions[0] == versions[1], versions[1] == versions[2]) == (3, True, False)
 
 
 def test_a_part_that_cannot_be_read_does_not_stop_the_others(lake: Path) -> None:

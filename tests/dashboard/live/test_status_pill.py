@@ -31,20 +31,20 @@ def query(**changed: Any) -> QueryPulse:
     return QueryPulse(**usual | changed)
 
 
-def told(*queries: QueryPulse, taken: float = 1, filled: bool = True) -> Pulse:
+def pulse(*queries: QueryPulse, taken: float = 1, filled: bool = True) -> Pulse:
     return decide(queries, ago(taken), filled, NOW)
 
 
 def test_all_read_and_just_looked_at_is_live() -> None:
-    assert told(query(), query(name="houses/history", lag=150)).word == "LIVE"
+    assert pulse(query(), query(name="houses/history", lag=150)).word == "LIVE"
 
 
 def test_a_snapshot_that_is_not_renewed_is_stale_since_it_was_taken() -> None:
-    assert told(query(), taken=6)[:3] == ("stale", "STALE", ago(6))
+    assert pulse(query(), taken=6)[:3] == ("stale", "STALE", ago(6))
 
 
 def test_a_stopped_query_is_stale_although_nothing_waits() -> None:
-    found = told(query(), query(name="houses/history", state=QueryState.STOPPED, complete_at=ago(40)))
+    found = pulse(query(), query(name="houses/history", state=QueryState.STOPPED, complete_at=ago(40)))
     assert (found.word, found.since) == ("STALE", ago(40))
     assert "houses/history has stopped" in found.why
 
@@ -54,13 +54,13 @@ def test_the_oldest_of_the_stale_parts_is_named() -> None:
         query(state=QueryState.STOPPED, complete_at=ago(9)),
         query(trouble="No broker.", complete_at=ago(99)),
     )
-    assert told(first, second)[1:] == ("STALE", ago(99), "No broker.")
+    assert pulse(first, second)[1:] == ("STALE", ago(99), "No broker.")
 
 
 def test_old_data_is_stale_only_while_events_wait() -> None:
-    assert told(query(complete_at=ago(31), lag=0)).word == "LIVE"
-    assert told(query(complete_at=ago(31), lag=1)).word == "STALE"
-    assert told(query(complete_at=ago(29), lag=1)).word == "LIVE"
+    assert pulse(query(complete_at=ago(31), lag=0)).word == "LIVE"
+    assert pulse(query(complete_at=ago(31), lag=1)).word == "STALE"
+    assert pulse(query(complete_at=ago(29), lag=1)).word == "LIVE"
 
 
 @pytest.mark.parametrize(
@@ -68,17 +68,17 @@ def test_old_data_is_stale_only_while_events_wait() -> None:
     [(600, 20.0, "LIVE"), (601, 20.0, "CATCHING UP"), (300, 0.1, "LIVE"), (301, None, "CATCHING UP")],
 )
 def test_a_lag_of_more_than_thirty_seconds_of_input_is_catching_up(lag: int, rate: float | None, word: str) -> None:
-    assert told(query(lag=lag, rate=rate)).word == word
+    assert pulse(query(lag=lag, rate=rate)).word == word
 
 
 def test_a_growing_lag_is_catching_up_before_it_is_large() -> None:
-    assert told(query(lag=90, growing=True)).word == "CATCHING UP"
+    assert pulse(query(lag=90, growing=True)).word == "CATCHING UP"
 
 
 def test_nothing_anywhere_is_no_data_and_a_query_that_never_ran_is_stale() -> None:
-    assert told(query(state=QueryState.NOT_STARTED), filled=False).word == "NO DATA"
-    assert told(query(state=QueryState.NOT_STARTED), filled=True).word == "STALE"
-    assert told(query(state=QueryState.NOT_STARTED), query(), filled=False).word == "STALE"
+    assert pulse(query(state=QueryState.NOT_STARTED), filled=False).word == "NO DATA"
+    assert pulse(query(state=QueryState.NOT_STARTED), filled=True).word == "STALE"
+    assert pulse(query(state=QueryState.NOT_STARTED), query(), filled=False).word == "STALE"
 
 
 def test_a_saw_tooth_does_not_grow_and_a_rising_floor_does() -> None:
@@ -101,7 +101,7 @@ def test_a_query_has_ended_when_its_process_is_gone_and_it_is_silent(tmp_path: P
 
 def test_the_title_names_lags_snapshot_and_newest_event() -> None:
     queries = [query(lag=1200), query(name="houses/history", state=QueryState.STOPPED, lag=None)]
-    lines = status_pill.title(told(*queries), queries, ago(1), ago(3)).splitlines()
+    lines = status_pill.title(pulse(*queries), queries, ago(1), ago(3)).splitlines()
     assert lines[1:3] == ["Lag of houses/averages: 1,200 events", "Lag of houses/history: unknown (stopped)"]
     assert lines[3:] == ["Last snapshot: 2026-05-01 11:59:59 UTC", "Last event: 2026-05-01 11:59:57 UTC"]
 

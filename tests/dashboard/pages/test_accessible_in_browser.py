@@ -19,14 +19,14 @@ NAMELESS = """() => [...document.querySelectorAll('button, a[href], input, selec
     || box.textContent.trim() || box.title || box.closest('.js-plotly-plot, [data-grid]')))
   .map(box => box.outerHTML.slice(0, 200))"""
 
-# Marks what Tab must reach. Of a group of radios one is enough, the arrow keys move within it; Plotly's own buttons and
+# Marks what Tab comes to. Of a group of radios one is enough, the arrow keys move within it; Plotly's own buttons and
 # the inside of AG Grid, which has keys of its own, are left out.
 CONTROLS = """() => {
   const all = [...document.querySelectorAll('button, a[href], input, select, summary, [role=slider], [tabindex="0"]')];
   const meant = all.filter(box => box.checkVisibility({ visibilityProperty: true }) && !box.disabled
     && box.tabIndex >= 0 && box.type !== 'hidden' && box.type !== 'radio'
     && !box.closest('.js-plotly-plot, [data-grid], [aria-hidden=true]') && box.getClientRects().length);
-  meant.forEach((box, number) => { box.dataset.reach = number; });
+  meant.forEach((box, number) => { box.dataset.tab = number; });
   return meant.length;
 }"""
 REACHED = """() => {
@@ -37,10 +37,10 @@ REACHED = """() => {
     || getComputedStyle(at.closest('.mantine-MultiSelect-input') || at).outlineStyle !== 'none';
   const inside = !at.closest('.js-plotly-plot, [data-grid]') && at !== document.body;
   if (inside && !ringed) at.dataset.ringless = '1';
-  delete at.dataset.reach;
-  return [...document.querySelectorAll('[data-reach]')].length;
+  delete at.dataset.tab;
+  return [...document.querySelectorAll('[data-tab]')].length;
 }"""
-LEFT = "() => [...document.querySelectorAll('[data-reach]')].map(box => box.outerHTML.slice(0, 160))"
+LEFT = "() => [...document.querySelectorAll('[data-tab]')].map(box => box.outerHTML.slice(0, 160))"
 RINGLESS = "() => [...document.querySelectorAll('[data-ringless]')].map(box => box.outerHTML.slice(0, 160))"
 
 # Text whose contrast with what lies behind it (WCAG 2) is too low: the ratio, the colours, the text.

@@ -90,8 +90,8 @@ class Answers:
 
     def _box(self, name: str, label: str) -> str:
         pairs = [props for props in every(self._component(name)) if isinstance(props.get("children"), list)]
-        told = [[words(part["props"]) for part in pair["children"]] for pair in pairs if len(pair["children"]) == 2]
-        return next(value for called, value in told if called == label)
+        shown = [[words(part["props"]) for part in pair["children"]] for pair in pairs if len(pair["children"]) == 2]
+        return next(value for called, value in shown if called == label)
 
     def _cells(self, name: str, field: str) -> list[Any]:
         return [props.get("data-value") for props in every(self._component(name)) if props.get("data-field") == field]
@@ -224,24 +224,24 @@ def plain(value: Any) -> Any:
 def test_page_answer_and_delta_are_equal(site: Site, case: Case) -> None:
     where, _, more = case.where.partition(" ")
     page, wanted = site.page(case.page), plain(case.wanted())
-    told: dict[str, Any] = {}
+    last: dict[str, Any] = {}
 
     def shown() -> bool:
         try:
-            told["page"] = plain(page.evaluate(IN_PAGE[case.kind], [where, more]))
+            last["page"] = plain(page.evaluate(IN_PAGE[case.kind], [where, more]))
         except Exception as error:
-            told["page"] = str(error)
-        return bool(told["page"] == wanted)
+            last["page"] = str(error)
+        return bool(last["page"] == wanted)
 
     try:
         waited(shown)
     except AssertionError:
-        assert told["page"] == wanted
+        assert last["page"] == wanted
     assert plain(site.answers(case.page).of(case.kind, where, more)) == wanted
 
 
 def test_the_price_api_answers_what_delta_holds(site: Site) -> None:
-    with urlopen(f"{site.app.url}/api/houses/{HOUSE}/price") as told:
-        answer = json.load(told)
+    with urlopen(f"{site.app.url}/api/houses/{HOUSE}/price") as response:
+        answer = json.load(response)
     wanted = priced()
     assert [answer[name] for name in ("price", "low", "high")] == [wanted[name] for name in ("price", "low", "high")]

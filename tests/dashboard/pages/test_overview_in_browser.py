@@ -55,7 +55,7 @@ def test_the_houses_page_shows_the_lake_and_follows_it(page: Page, write: Write,
     expect(time).to_have_text(re.compile(f"{now:%H:%M:%S}$"))
     expect(page.locator("#houses-feed-grid-delay")).to_contain_text("of the last event seen here")
     expect(row.locator("td[data-field='avg_price']")).to_have_attribute("data-value", "700000.5")
-    assert page.locator("#houses-feed-grid .ag-row[data-kept]").count() == 1  # old rows are moved, not drawn anew
+    assert page.locator("#houses-feed-grid .ag-row[data-kept]").count() == 1  # old rows are moved, not drawn again
     expect(page.locator("#houses-kpi-history-value")).to_have_text("31")
 
 
@@ -96,7 +96,7 @@ def test_zoom_filter_and_scroll_survive_sixty_ticks(page: Page, write: Write, sa
     kept = f"JSON.stringify([{graph}.layout.xaxis.range, {graph}.layout.yaxis.range, {graph}.data.length, scrollY, "
     kept += f"{feed}.scrollTop, document.querySelector('#houses-decades').closest('.grow').textContent])"
     before, answers = page.evaluate(kept), [0]
-    page.on("response", lambda told: answers.__setitem__(0, answers[0] + ("update-component" in told.url)))
+    page.on("response", lambda response: answers.__setitem__(0, answers[0] + ("update-component" in response.url)))
     for number in range(60):  # each asks every callback of the page, as a newer snapshot does
         if number % 10 == 0:
             write(schema.AVERAGES, *[average(4 + number // 10, decade) for decade in range(1900, 2020, 10)])

@@ -53,10 +53,10 @@ def as_json(component: Component) -> str:
     return json.dumps(component, cls=PlotlyJSONEncoder, ensure_ascii=False)
 
 
-def notice(page: Page, tile: str, state: str, told: str) -> None:
+def notice(page: Page, tile: str, state: str, text: str) -> None:
     """The tile is in the state, and its notice tells this."""
     expect(page.locator(f"#{tile}")).to_have_attribute("data-state", re.compile(f"^({state})$"))
-    expect(page.locator(f"#{tile}-notice")).to_contain_text(told)
+    expect(page.locator(f"#{tile}-notice")).to_contain_text(text)
     expect(page.locator(f"#{tile}-notice")).to_be_visible()
 
 
@@ -72,8 +72,8 @@ def test_every_tile_is_a_skeleton_before_its_first_data(module: Any) -> None:
 @pytest.mark.parametrize("path", EMPTY)
 def test_an_empty_lake_names_the_command_on_every_tile(page: Page, path: str) -> None:
     page.goto(path)
-    for tile, told in EMPTY[path].items():
-        notice(page, tile, "empty|error", told)
+    for tile, text in EMPTY[path].items():
+        notice(page, tile, "empty|error", text)
     known = page.locator("section.tile").evaluate_all("tiles => tiles.map(tile => tile.id)")
     shown = [tile for tile in known if page.locator(f"#{tile}").is_visible()]
     assert set(shown) == set(EMPTY[path])
@@ -114,7 +114,7 @@ REBUILD = "lake rebuild houses.history"
 
 @pytest.mark.e2e
 @pytest.mark.usefixtures("damaged")
-def test_a_damaged_table_is_told_where_it_matters_and_nowhere_else(page: Page) -> None:
+def test_a_damaged_table_is_named_where_it_matters_and_nowhere_else(page: Page) -> None:
     page.goto("/houses")
     notice(page, "houses-feed", "error", DAMAGED.format("history"))
     notice(page, "houses-feed", "error", REBUILD)

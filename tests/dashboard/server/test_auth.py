@@ -35,17 +35,17 @@ def outward() -> str:
 
 @contextmanager
 def serving(host: str) -> Iterator[tuple[int, str]]:
-    """A dashboard that listens there: its port and what it has told."""
+    """A dashboard that listens there: its port and what it has printed."""
     command = [sys.executable, "-m", "dashboard.app", "--host", host, "--port", "0"]
     app = subprocess.Popen(command, cwd=ROOT, env=os.environ, stdout=subprocess.PIPE, text=True)
     assert app.stdout is not None
-    told = ""
+    output = ""
     try:
-        while not (line := re.search(r"^Dashboard: http://\S+:(\d+)$", told, re.MULTILINE)):
-            said = app.stdout.readline()
-            assert said, told
-            told += said
-        yield int(line[1]), told
+        while not (line := re.search(r"^Dashboard: http://\S+:(\d+)$", output, re.MULTILINE)):
+            printed = app.stdout.readline()
+            assert printed, output
+            output += printed
+        yield int(line[1]), output
     finally:
         app.send_signal(signal.SIGTERM)
         app.wait(20)
@@ -70,9 +70,9 @@ def outside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         patch.setenv("LAKE_VAR", str(tmp_path_factory.mktemp("var")))
         settings.cache_clear()
         host = outward()
-        with serving(host) as (port, told):
+        with serving(host) as (port, output):
             token = dashboard_token.token_file().read_text()
-            assert token not in told, "what it tells goes into a log"
+            assert token not in output, "what it prints goes into a log"
             yield lambda path, method="GET", **headers: ask(host, port, path, method, **headers), token
     settings.cache_clear()
 
@@ -86,7 +86,7 @@ def test_the_token_is_long_and_its_owners_alone(outside: Any) -> None:
     "path", ["/", "/beat", "/houses", "/houses/price", "/_dash-layout", "/_dash-dependencies", "/assets/core/live.js"]
 )
 @pytest.mark.parametrize("token", ["", "x", "€", "%00"])
-def test_nothing_is_told_without_the_token(outside: Any, path: str, token: str) -> None:
+def test_nothing_is_shown_without_the_token(outside: Any, path: str, token: str) -> None:
     status, headers, body = outside[0](f"{path}?token={token.replace('€', '%E2%82%AC')}", Accept="text/html")
     assert status == 401
     assert "asks for its token" in body
@@ -153,7 +153,7 @@ def test_a_huge_body_is_refused_before_it_is_taken(lake: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "short", "x" * 20 + "\ny", "ü" * 20])
-def test_a_file_without_a_token_is_told(lake: Path, content: str) -> None:
+def test_a_file_without_a_token_is_an_error(lake: Path, content: str) -> None:
     dashboard_token.token_file().parent.mkdir(parents=True)
     dashboard_token.token_file().write_text(content)
     with pytest.raises(UsageError, match="has no token"):

@@ -39,28 +39,28 @@ def test_a_difference_leads_from_anything_to_anything() -> None:
 def test_a_point_added_to_a_line_is_all_that_is_sent() -> None:
     old = {"data": [{"x": list(range(1000)), "name": "1990s"}, {"x": list(range(1000))}]}
     new = {"data": [{"x": [*range(999), 5, 6], "name": "1990s"}, {"x": list(range(1000))}]}
-    told = tick_cache.difference(old, new)
-    assert told == {"into": {"data": {"into": {"0": {"into": {"x": {"splice": [999, 0, [5, 6]]}}}}}}}
+    change = tick_cache.difference(old, new)
+    assert change == {"into": {"data": {"into": {"0": {"into": {"x": {"splice": [999, 0, [5, 6]]}}}}}}}
 
 
 @pytest.fixture
-def told() -> dict[str, Any]:
+def source() -> dict[str, Any]:
     """What Dash's way says next, and how often it was asked."""
     return {"answer": {"multi": True, "response": {"x": {"data": [*range(200)]}}}, "asked": 0}
 
 
 @pytest.fixture
-def client(monkeypatch: pytest.MonkeyPatch, told: dict[str, Any]) -> FlaskClient:
+def client(monkeypatch: pytest.MonkeyPatch, source: dict[str, Any]) -> FlaskClient:
     live = Live(())
     live.refresh()
     monkeypatch.setattr(snapshot, "_live", live)
     server = flask.Flask("test")
 
     def own() -> flask.Response:
-        told["asked"] += 1
-        if told["answer"] is None:
+        source["asked"] += 1
+        if source["answer"] is None:
             raise PreventUpdate
-        return flask.jsonify(told["answer"])
+        return flask.jsonify(source["answer"])
 
     server.add_url_rule(tick_cache.ENDPOINT, tick_cache.ENDPOINT, own, methods=["POST"])
     server.errorhandler(PreventUpdate)(lambda _error: ("", 204))
@@ -78,15 +78,15 @@ def ask(client: FlaskClient, holds: str = "", **changed: Any) -> Any:
     return client.post(tick_cache.ENDPOINT, json=BODY | changed, headers={tick_cache.HOLDS: holds})
 
 
-def test_a_snapshot_is_worked_out_once_for_all(client: FlaskClient, told: dict[str, Any]) -> None:
+def test_a_snapshot_is_worked_out_once_for_all(client: FlaskClient, source: dict[str, Any]) -> None:
     answers = [ask(client).json for _ in range(3)]
-    assert (answers, told["asked"]) == ([told["answer"]] * 3, 1)
+    assert (answers, source["asked"]) == ([source["answer"]] * 3, 1)
     renewed()
     ask(client)
-    assert told["asked"] == 2
+    assert source["asked"] == 2
 
 
-def test_many_tabs_at_once_wait_for_one_answer(client: FlaskClient, told: dict[str, Any]) -> None:
+def test_many_tabs_at_once_wait_for_one_answer(client: FlaskClient, source: dict[str, Any]) -> None:
     go, found = threading.Barrier(8), []
 
     def tab() -> None:
@@ -98,45 +98,49 @@ def test_many_tabs_at_once_wait_for_one_answer(client: FlaskClient, told: dict[s
         one.start()
     for one in tabs:
         one.join()
-    assert (found, told["asked"]) == ([told["answer"]] * 8, 1)
+    assert (found, source["asked"]) == ([source["answer"]] * 8, 1)
 
 
-def test_what_is_held_is_not_sent_again_and_the_next_as_a_difference(client: FlaskClient, told: dict[str, Any]) -> None:
+def test_a_known_answer_is_not_sent_again_and_the_next_as_a_difference(
+    client: FlaskClient, source: dict[str, Any]
+) -> None:
     first = ask(client)
-    name, held = first.headers[tick_cache.NAME], first.json
+    name, whole = first.headers[tick_cache.NAME], first.json
     renewed()
     assert ask(client, name).status_code == 204
-    told["answer"] = {"multi": True, "response": {"x": {"data": [*range(201)]}}}
+    source["answer"] = {"multi": True, "response": {"x": {"data": [*range(201)]}}}
     renewed()
     second = ask(client, name)
-    assert (second.json["since"], applied(held, second.json["change"])) == (name, told["answer"])
+    assert (second.json["since"], applied(whole, second.json["change"])) == (name, source["answer"])
     assert len(second.data) < len(first.data) / 2
-    assert ask(client, "unknown").json == told["answer"]
+    assert ask(client, "unknown").json == source["answer"]
 
 
-def test_nothing_to_update_is_kept_too(client: FlaskClient, told: dict[str, Any]) -> None:
-    told["answer"] = None
+def test_nothing_to_update_is_kept_too(client: FlaskClient, source: dict[str, Any]) -> None:
+    source["answer"] = None
     assert [ask(client).status_code for _ in range(2)] == [204, 204]
-    assert told["asked"] == 1
+    assert source["asked"] == 1
 
 
 @pytest.mark.parametrize(
     "changed",
     [{"changedPropIds": ["scheme.data"]}, {"changedPropIds": ["live.data", "view.data"]}, {"inputs": []}],
 )
-def test_what_is_no_tick_is_asked_each_time(client: FlaskClient, told: dict[str, Any], changed: dict[str, Any]) -> None:
-    assert [ask(client, **changed).json for _ in range(2)] == [told["answer"]] * 2
-    assert told["asked"] == 2
+def test_what_is_no_tick_is_asked_each_time(
+    client: FlaskClient, source: dict[str, Any], changed: dict[str, Any]
+) -> None:
+    assert [ask(client, **changed).json for _ in range(2)] == [source["answer"]] * 2
+    assert source["asked"] == 2
 
 
-def test_a_failure_is_not_kept(client: FlaskClient, told: dict[str, Any]) -> None:
-    good, told["answer"] = told["answer"], object()
+def test_a_failure_is_not_kept(client: FlaskClient, source: dict[str, Any]) -> None:
+    good, source["answer"] = source["answer"], object()
     assert ask(client).status_code == 500
-    told["answer"] = good
+    source["answer"] = good
     assert ask(client).json == good
 
 
-def test_the_answers_held_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_kept_answers_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tick_cache, "KEPT_BYTES", 100)
     kept = tick_cache.Ticks()
     for number in range(50):

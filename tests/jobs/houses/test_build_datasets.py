@@ -79,12 +79,12 @@ class TestLoading:
         build(load=True)
         build(load=True)
         [initial] = datasets.read_sets(datasets.INITIAL)
-        held = table_io.read(HISTORY)
-        assert held.num_rows == initial.num_rows == 8645
-        assert pc.sum(held["price"]).as_py() == pc.sum(initial["price"]).as_py()
-        assert held["source"].unique().to_pylist() == ["initial"]
+        history = table_io.read(HISTORY)
+        assert history.num_rows == initial.num_rows == 8645
+        assert pc.sum(history["price"]).as_py() == pc.sum(initial["price"]).as_py()
+        assert history["source"].unique().to_pylist() == ["initial"]
         for column in ("sold_at", "event_id", "event_at", "topic", "partition", "offset", "recorded_at"):
-            assert held[column].null_count == held.num_rows
+            assert history[column].null_count == history.num_rows
         assert "Already loaded" in capsys.readouterr().out
 
     def test_another_initial_history_is_refused_before_anything_is_written(self) -> None:
@@ -120,16 +120,16 @@ class TestOtherFiles:
         sets = datasets.read_sets(datasets.INITIAL, datasets.TO_STREAM, datasets.FOR_SALE)
         lacking = [pc.sum(datasets.incomplete(part)).as_py() for part in sets]
         assert (lacking[1:], [part.num_rows for part in sets]) == ([0, 0], [48, 59, 12])
-        held = table_io.read(HISTORY)
+        history = table_io.read(HISTORY)
         assert lacking[0] == 119 - 101  # 15 without waterfront and 3 others without view
-        assert held["waterfront"].null_count == 15
+        assert history["waterfront"].null_count == 15
         assert "Unknown facts, by number of sales: waterfront of 15, view of 3" in capsys.readouterr().out
 
-    def test_columns_that_are_missing_are_told_with_what_they_cost(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_missing_columns_are_named_with_what_they_cost(self, capsys: pytest.CaptureFixture[str]) -> None:
         build_datasets.main(source=self.FLATIRON.parents[1] / "09-csv-forms/i-ten-columns.csv", load=True)
-        told = capsys.readouterr().out
-        assert "The file has no condition, grade," in told
-        assert "no house is on the map" in told
+        output = capsys.readouterr().out
+        assert "The file has no condition, grade," in output
+        assert "no house is on the map" in output
         assert table_io.read(HISTORY, ["lat"])["lat"].null_count == 32
 
     def test_a_file_of_another_county_keeps_its_ids(self, tmp_path: Path) -> None:

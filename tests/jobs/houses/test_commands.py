@@ -39,15 +39,15 @@ def test_price_as_text_and_json(house: str) -> None:
     assert shown.returncode == 0, shown.stderr
     assert "80 %" in shown.stdout
     assert "Model v0002" in shown.stdout
-    told = json.loads(lake_command("price", house, "--json").stdout)
-    assert told["id"] == house
-    assert f"${told['price']:,.0f}" in shown.stdout
-    assert told["low"] < told["price"] < told["high"]
+    price = json.loads(lake_command("price", house, "--json").stdout)
+    assert price["id"] == house
+    assert f"${price['price']:,.0f}" in shown.stdout
+    assert price["low"] < price["price"] < price["high"]
     better = json.loads(lake_command("price", house, "--json", "--set", "grade=13").stdout)
-    assert better["price"] > told["price"]
+    assert better["price"] > price["price"]
 
 
-def test_an_unknown_house_is_told_with_ids_like_it(house: str) -> None:
+def test_an_unknown_house_is_named_with_ids_like_it(house: str) -> None:
     shown = lake_command("price", house[:-1] + "x")
     assert shown.returncode == 1
     assert house in shown.stderr
@@ -76,7 +76,7 @@ def test_a_change_given_twice_is_a_usage_error(house: str) -> None:
     assert (shown.returncode, "grade is given more than once" in shown.stderr) == (2, True)
 
 
-def test_whoever_asks_is_held_to_the_bounds(house: str) -> None:
+def test_a_fact_out_of_bounds_is_refused(house: str) -> None:
     with pytest.raises(UsageError, match="grade must be a number from 1 to 13; got 14"):
         Pricer().price(house, {"grade": 14.0})
     assert {*what_if.FACTS} == {*FACTS}

@@ -101,14 +101,14 @@ class TestReading:
             ("grade", "14", "must be a whole number from 1 to 13 or blank"),
         ],
     )
-    def test_a_bad_value_is_told_with_its_column_rule_and_line(
+    def test_a_bad_value_is_named_with_its_column_rule_and_line(
         self, write_csv: Write, column: str, got: str, rule: str
     ) -> None:
         with pytest.raises(DataError) as error:
             datasets.read_sales(write_csv({}, {column: got}, {}))
-        told = str(error.value)
-        assert told.startswith(f"kc.csv has values that cannot be read:\n  column {column}: 1 of 3 {rule}")
-        assert f"(line 3: '{got[:60]}'). Correct or remove" in told
+        message = str(error.value)
+        assert message.startswith(f"kc.csv has values that cannot be read:\n  column {column}: 1 of 3 {rule}")
+        assert f"(line 3: '{got[:60]}'). Correct or remove" in message
         assert error.value.exit_code == 65
 
     @pytest.mark.parametrize("column", ["id", "price"])
@@ -126,7 +126,7 @@ class TestReading:
             "  column grade: 2 of 7 (line 7: '0'; line 8: '0'). Correct or remove these rows, then run again.",
         ]
 
-    def test_rows_with_too_few_fields_are_counted_and_told_by_their_lines(self, write_csv: Write) -> None:
+    def test_rows_with_too_few_fields_are_counted_and_named_by_their_lines(self, write_csv: Write) -> None:
         path = write_csv({}, {})
         path.write_text(path.read_text() + "\n1,2,3\n")  # after a blank line, which is none
         with pytest.raises(DataError, match=r"fields: 1 of 3 must be 21 as in the header \(line 5: 3\)"):

@@ -45,11 +45,11 @@ def trained(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> It
 
 
 def test_the_model_is_of_the_houses_sent(trained: Registry) -> None:
-    told = trained.manifest("v0001")
+    manifest = trained.manifest("v0001")
     assert trained.live() == "v0001"
-    assert told.details["houses"] == {"known": 840, "for_sale": 0}
-    assert told.metrics["r2"] > 0.7
-    assert told.cut_off == "2026-05-04", "the day of the newest sale, as none has a day of listing"
+    assert manifest.details["houses"] == {"known": 840, "for_sale": 0}
+    assert manifest.metrics["r2"] > 0.7
+    assert manifest.cut_off == "2026-05-04", "the day of the newest sale, as none has a day of listing"
     assert table_io.read(PRICES).num_rows == 0
     train.check_stored_sales()
 

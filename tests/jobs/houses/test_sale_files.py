@@ -101,15 +101,15 @@ class TestForms:
         for name in ("id", "price", "bedrooms", "waterfront", "yr_built"):
             assert found.rows[name].equals(plain[name])
         assert found.rows["lat"].null_count == found.rows["listed_at"].null_count == 79
-        assert not found.unknown, "what a whole file lacks is told apart"
+        assert not found.unknown, "what a whole file lacks is a finding of its own"
 
     def test_ids_that_have_lost_digits_are_refused_with_the_column_and_what_to_do(self) -> None:
         with pytest.raises(DataError) as error:
             datasets.read_file(FORMS / "e-ids-scientific.csv")
-        told = str(error.value)
-        assert "column id: 79 of 79 in scientific notation, which has lost digits" in told
-        assert "(line 2: '8.5628e+09'; line 3: '8.1297e+09'; line 4: '4.0707e+09'; and 76 more)" in told
-        assert told.endswith("Export id as text or as a whole number: what was cut off cannot be known.")
+        message = str(error.value)
+        assert "column id: 79 of 79 in scientific notation, which has lost digits" in message
+        assert "(line 2: '8.5628e+09'; line 3: '8.1297e+09'; line 4: '4.0707e+09'; and 76 more)" in message
+        assert message.endswith("Export id as text or as a whole number: what was cut off cannot be known.")
 
     def test_doubles_are_kept_once_and_counted(self, tmp_path: Path) -> None:
         head, *rows = PLAIN.read_text().splitlines()
@@ -132,7 +132,7 @@ READ: dict[str, Make] = {
     "UTF-16 without its mark": lambda: text(SALE).encode("utf-16-le"),
     "Windows-1252": lambda: text(_INDEXED).encode("cp1252"),
     "semicolons": lambda: text(SALE, separator=";"),
-    "semicolons, told by Excel": lambda: "sep=;\n" + text(SALE, separator=";"),
+    "semicolons, as Excel declares them": lambda: "sep=;\n" + text(SALE, separator=";"),
     "tabs": lambda: text(SALE, separator="\t"),
     "decimal commas": lambda: text(SALE, separator=";").replace(".", ","),
     "decimal commas, grouped": lambda: text({**SALE, "price": "221.900,00"}, separator=";").replace(
@@ -207,7 +207,7 @@ def test_parquet_of_pandas_with_float_ids_and_gaps(tmp_path: Path) -> None:
 
 @settings(deadline=None)
 @given(st.lists(st.sampled_from(["3", "", "?", "x", "-1", "1e9", "2.5", "$"]), min_size=1, max_size=40))
-def test_what_is_told_of_a_column_adds_up(values: list[str]) -> None:
+def test_the_counts_of_a_column_add_up(values: list[str]) -> None:
     columns = {name: pa.array([SALE[name]] * len(values), pa.string()) for name in COLUMNS}
     bedrooms = pa.array([None if value in ("", "?") else value for value in values], pa.string())
     ids = pa.array([str(row + 1) for row in range(len(values))])

@@ -44,14 +44,14 @@ def trained(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> It
 
 
 def test_the_model_is_as_good_as_promised(trained: Registry) -> None:
-    told = trained.manifest("v0001")
-    assert told.outcome == "published"
+    manifest = trained.manifest("v0001")
+    assert manifest.outcome == "published"
     assert trained.live() == "v0001"
-    assert told.metrics["r2"] >= 0.86
-    assert told.metrics["mape"] <= 0.133
-    assert 0.76 <= told.metrics["coverage"] <= 0.84
-    assert told.details["houses"]["known"] == 21_436, "any house of the file can be asked for"
-    assert told.rows["training"] + told.rows["hold_out"] == told.rows["sales"] == 8645
+    assert manifest.metrics["r2"] >= 0.86
+    assert manifest.metrics["mape"] <= 0.133
+    assert 0.76 <= manifest.metrics["coverage"] <= 0.84
+    assert manifest.details["houses"]["known"] == 21_436, "any house of the file can be asked for"
+    assert manifest.rows["training"] + manifest.rows["hold_out"] == manifest.rows["sales"] == 8645
 
 
 def test_spark_and_export_agree_on_every_house_for_sale(spark: SparkSession, trained: Registry) -> None:
@@ -81,10 +81,10 @@ def test_the_judged_fit_has_seen_no_hold_out_house(trained: Registry) -> None:
 def test_a_worse_model_is_refused_and_kept(spark: SparkSession, trained: Registry, monkeypatch: Any) -> None:
     monkeypatch.setattr(pipeline, "REGULARISATION", 5.0)  # a fit that has learnt next to nothing
     version = train.train(spark, trained)
-    told = trained.manifest(version)
-    assert told.outcome == "refused"
-    assert "worse, so v0001 stays" in told.reason
-    assert told.details["live"]["mape"] == pytest.approx(trained.manifest("v0001").metrics["mape"])
+    manifest = trained.manifest(version)
+    assert manifest.outcome == "refused"
+    assert "worse, so v0001 stays" in manifest.reason
+    assert manifest.details["live"]["mape"] == pytest.approx(trained.manifest("v0001").metrics["mape"])
     assert trained.live() == "v0001"
     assert not (trained.path(version) / export.SPARK).exists()
 
@@ -96,9 +96,9 @@ def test_a_publication_that_disagrees_with_its_export_is_none(
     honest = export.Fit.as_json
 
     def skewed(fit: export.Fit) -> str:
-        told = json.loads(honest(fit))
-        told["intercept"] += 1e-5
-        return json.dumps(told)
+        exported = json.loads(honest(fit))
+        exported["intercept"] += 1e-5
+        return json.dumps(exported)
 
     monkeypatch.setattr(export.Fit, "as_json", skewed)
     with pytest.raises(DataError, match="differ by"):
@@ -113,9 +113,9 @@ def test_a_sale_without_some_facts_is_trained_on_and_counted(spark: SparkSession
     plain |= {"floors": 1.0, "waterfront": 0, "view": 0, "yr_built": 1960, "source": "stream"}
     rows = table_io.rows(HISTORY, [{"id": f"short{n}", "event_id": f"e{n}", **plain} for n in range(3)])
     write_deltalake(table_io.create(HISTORY), rows, mode="append")
-    told = trained.manifest(train.train(spark, trained))
-    assert told.rows["distinct"] == before + 3, "none is dropped"
-    imputed = told.details["imputed"]
+    manifest = trained.manifest(train.train(spark, trained))
+    assert manifest.rows["distinct"] == before + 3, "none is dropped"
+    imputed = manifest.details["imputed"]
     assert imputed["grade"] == imputed["lat"] == imputed["listed_day"] == 3
     assert "bedrooms" not in imputed
 

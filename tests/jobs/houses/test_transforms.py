@@ -154,7 +154,7 @@ def test_a_valid_sale_has_typed_columns_coordinates_and_event_time(spark: SparkS
     assert short["event_at"] == short["recorded_at"]
 
 
-def told(parsed: DataFrame) -> tuple[list[Any], list[Any], list[Any]]:
+def outcome(parsed: DataFrame) -> tuple[list[Any], list[Any], list[Any]]:
     """What a batch writes, in the order of offsets, times as numbers: sales, dead letters, averages."""
     good, bad = transforms.valid_sales(parsed), transforms.dead_letters(parsed)
     moments = ("sold_at", "listed_at", "event_at", "recorded_at")
@@ -168,18 +168,18 @@ def told(parsed: DataFrame) -> tuple[list[Any], list[Any], list[Any]]:
 
 def test_a_batch_that_is_evaluated_again_is_the_same(spark: SparkSession) -> None:
     values = [*GOOD, *[value for value, _reason in BAD]]
-    first = told(parse(spark, *values))
-    assert told(parse(spark, *values).repartition(5)) == first
+    first = outcome(parse(spark, *values))
+    assert outcome(parse(spark, *values).repartition(5)) == first
     assert [len(part) > 0 for part in first] == [True] * 3
 
 
 def test_only_a_time_without_a_zone_depends_on_the_session_which_is_in_utc(spark: SparkSession) -> None:
     assert spark.conf.get("spark.sql.session.timeZone") == "UTC"
     zoned = [value for value in GOOD if b"2026-11-22 12:00" not in record(value)[-1]]
-    here = told(parse(spark, *zoned))
+    here = outcome(parse(spark, *zoned))
     spark.conf.set("spark.sql.session.timeZone", "America/New_York")
     try:
-        assert told(parse(spark, *zoned)) == here
+        assert outcome(parse(spark, *zoned)) == here
     finally:
         spark.conf.set("spark.sql.session.timeZone", "UTC")
 

@@ -86,6 +86,6 @@ def counted(rows: Iterable[Any]) -> dict[tuple[str, str], tuple[int, int, int, i
 
 def seminar(at: datetime, run: str) -> list[tuple[str, bytes, bytes]]:
     """A plant's own messages: label, key, value, at that time where they have none of their own."""
-    told = [json.loads(line) for line in (SEMINAR / "production.jsonl").read_text().splitlines()]
-    filled = [one["value"].replace("@RUN@", run).replace("@Z@", at.isoformat()) for one in told]
-    return [(one["label"], one["key"].encode(), value.encode()) for one, value in zip(told, filled, strict=True)]
+    templates = [json.loads(line) for line in (SEMINAR / "production.jsonl").read_text().splitlines()]
+    filled = [one["value"].replace("@RUN@", run).replace("@Z@", at.isoformat()) for one in templates]
+    return [(one["label"], one["key"].encode(), value.encode()) for one, value in zip(templates, filled, strict=True)]

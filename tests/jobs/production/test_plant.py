@@ -43,7 +43,7 @@ BROKEN = [
 
 
 @pytest.mark.parametrize(("old", "new", "said"), BROKEN)
-def test_what_no_plant_can_be_is_told_with_file_and_value(conf: Path, old: str, new: str, said: str) -> None:
+def test_what_no_plant_can_be_is_named_with_file_and_value(conf: Path, old: str, new: str, said: str) -> None:
     assert old in TODAY
     conf.write_text(TODAY.replace(old, new))
     with pytest.raises(UsageError, match=re.escape(said)) as error:
@@ -96,8 +96,8 @@ def reads_to(query: str, ends: dict[int, int]) -> None:
     folder = checkpoints.path("production", query) / "offsets"
     folder.mkdir(parents=True, exist_ok=True)
     (folder.parent / "metadata").write_text('{"id": "g"}')
-    told = ",".join(f'"{partition}":{end}' for partition, end in ends.items())
-    (folder / "0").write_text(f'v1\n{{"batchWatermarkMs":0}}\n{{"production":{{{told}}}}}')
+    offsets = ",".join(f'"{partition}":{end}' for partition, end in ends.items())
+    (folder / "0").write_text(f'v1\n{{"batchWatermarkMs":0}}\n{{"production":{{{offsets}}}}}')
 
 
 def test_a_changed_plant_holds_from_where_the_further_query_has_read_to(conf: Path) -> None:

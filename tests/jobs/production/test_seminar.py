@@ -83,11 +83,11 @@ def test_a_plants_own_messages_are_counted_with_its_file(spark: Any, postgres: s
     assert counted(rows_of(postgres, "totals")) == right
     assert counted(transforms.totals(valid, theirs).collect()) == right
     with psycopg.connect(postgres) as connection:
-        told = connection.execute("SELECT col_description('production.totals'::regclass, 1)").fetchone()
-    assert told == ("production day, which begins at 05:30 America/Detroit",)
+        comment = connection.execute("SELECT col_description('production.totals'::regclass, 1)").fetchone()
+    assert comment == ("production day, which begins at 05:30 America/Detroit",)
 
 
-def told(event: dict[str, Any], key: str = "unit_collection_point") -> tuple[bytes, bytes]:
+def message(event: dict[str, Any], key: str = "unit_collection_point") -> tuple[bytes, bytes]:
     one = record(event, key)
     return bytes(one[4]), bytes(one[5])
 
@@ -107,8 +107,8 @@ WRITTEN = [  # parts of JSON texts that Spark reads into a text which is another
 
 def test_spark_and_the_audit_take_the_same_texts(spark: Any, theirs: Plant) -> None:
     texts = [chr(point) for point in (*range(0x3100), *range(0xF8F0, 0x10020))]
-    messages = [told({**PASS, "qls_unit_id": f"u{text}"}) for text in texts]
-    messages += [told({**PASS, "qls_unit_id": text}) for text in texts]
+    messages = [message({**PASS, "qls_unit_id": f"u{text}"}) for text in texts]
+    messages += [message({**PASS, "qls_unit_id": text}) for text in texts]
     plain = json.dumps(PASS)[:-1]
     messages += [(b"unit_collection_point", f'{plain}, "qls_unit_id": {text}}}'.encode()) for text in WRITTEN]
     messages += [
@@ -117,7 +117,7 @@ def test_spark_and_the_audit_take_the_same_texts(spark: Any, theirs: Plant) -> N
     for name in ("zone_id", "concern_id", "zone_charged_id", "collection_point_id"):
         rest = json.dumps({part: DEFECT[part] for part in DEFECT if part != name} | {"concern_id": "c"})[:-1]
         messages += [(b'"unit_concern"', f'{rest}, "{name}": {text}}}'.encode()) for text in WRITTEN]
-    messages += [told({**PASS, "qls_unit_id": "u"}, key) for key in ('"unit_defect', "unit_defect ", '""', "", "é")]
+    messages += [message({**PASS, "qls_unit_id": "u"}, key) for key in ('"unit_defect', "unit_defect ", '""', "", "é")]
     valid = transforms.valid_events(transforms.parse_events(frame(spark, messages), first(theirs)))
     rows, decoded = valid.orderBy("offset").toArrow().to_pylist(), audited(messages).rows.to_pylist()
     assert [messages[row["offset"]] for row in rows] == [messages[row["offset"]] for row in decoded]
@@ -132,11 +132,11 @@ def test_records_keep_the_rules_under_which_they_were_read(spark: Any, theirs: P
     event = {**PASS, "qls_unit_id": "u", "concern_id": "gap", "zone_charged_id": "58"}
     missing = {name: value for name, value in event.items() if name != "zone_id"}
     messages = [
-        told(missing, "unit_concern"),
-        told(event),
-        told(missing, "unit_concern"),
-        told(missing, "concern"),
-        told(event),
+        message(missing, "unit_concern"),
+        message(event),
+        message(missing, "unit_concern"),
+        message(missing, "concern"),
+        message(event),
     ]
     rows = transforms.valid_events(transforms.parse_events(frame(spark, messages), both)).orderBy("offset").collect()
     assert [(row.offset, row.zone_id) for row in rows] == [(0, "BODY"), (1, "BODY"), (3, "SHELL")]

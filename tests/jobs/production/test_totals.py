@@ -139,11 +139,11 @@ def test_a_batch_that_comes_again_changes_nothing_and_tells_the_same_rows(postgr
     generation = uuid.uuid4().hex
     writer = write([[passed("a"), passed("a", minutes=3 * DAY, zone="PAINT")]], generation)
     second = staged([passed("a", minutes=-DAY), defect("a")])
-    told = writer._count(second, batch(1, generation))
+    counted = writer._count(second, batch(1, generation))
     before = rows_of(postgres, "totals")
-    assert TotalsWriter()._count(second, batch(1, generation)) == told
+    assert TotalsWriter()._count(second, batch(1, generation)) == counted
     assert rows_of(postgres, "totals") == before
-    assert {row["units"] for row in told["totals"]} == {0, 1}  # the day that lost its unit is told as well
+    assert {row["units"] for row in counted["totals"]} == {0, 1}  # the day that lost its unit is counted as well
 
 
 class Frame:
@@ -207,8 +207,8 @@ def test_readers_read_and_the_tables_say_what_they_hold(postgres: str) -> None:
     write([[passed("a")]])
     with psycopg.connect(postgres, options="-c role=reader -c search_path=production") as reader:
         assert reader.execute("SELECT count(*) FROM totals").fetchone() == (2,)
-        told = reader.execute("SELECT col_description('totals'::regclass, 2)").fetchone()
-        assert told == ("a zone; 'line' is the whole line",)
+        comment = reader.execute("SELECT col_description('totals'::regclass, 2)").fetchone()
+        assert comment == ("a zone; 'line' is the whole line",)
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             reader.execute("DELETE FROM totals")
         reader.execute("ROLLBACK")

@@ -84,8 +84,8 @@ def test_everything_else_is_a_dead_letter_with_its_bytes_and_a_reason(spark: Any
 
 
 def test_a_pass_may_say_what_only_a_defect_needs(spark: Any) -> None:
-    told = {**passed(), "concern_id": "gap", "zone_charged_id": "nowhere"}
-    row = transforms.valid_events(parsed(spark, record(told, key="unit_collection_point"))).collect()[0]
+    event = {**passed(), "concern_id": "gap", "zone_charged_id": "nowhere"}
+    row = transforms.valid_events(parsed(spark, record(event, key="unit_collection_point"))).collect()[0]
     assert (row.concern_id, row.zone_charged_id) == (None, None)
 
 

@@ -188,9 +188,9 @@ def test_a_domain_brings_commands_and_a_broken_one_takes_none_away(
 ) -> None:
     main.add_domain_commands()
     main.app(["appraise", "7"], standalone_mode=False)
-    told = capsys.readouterr()
-    assert told.out == "stub answers 7\n"
-    warnings = told.err.splitlines()
+    output = capsys.readouterr()
+    assert output.out == "stub answers 7\n"
+    warnings = output.err.splitlines()
     assert len(warnings) == 3
     assert "domain broken cannot be used: ModuleNotFoundError: No module named 'no_such_module'" in warnings[0]
     assert "domain empty cannot be used: jobs/empty/commands.py has no `app`" in warnings[1]

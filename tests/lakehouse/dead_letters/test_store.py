@@ -58,7 +58,7 @@ def test_places_are_found_by_a_part_of_the_reason_newest_first() -> None:
 
 
 @pytest.mark.usefixtures("lake")
-def test_letters_come_whole_in_the_order_asked_for_and_equal_offsets_are_told_apart() -> None:
+def test_letters_come_whole_in_the_order_asked_for_and_equal_offsets_are_kept_apart() -> None:
     keep(("null value", None), ("invalid UTF-8", b"\xff" * 1000))
     keep(("empty value", b""), partition=1)
     wanted = [Place("houses", 0, 1), Place("houses", 1, 0), Place("houses", 0, 0), Place("houses", 7, 0)]

@@ -25,7 +25,7 @@ from lakehouse.errors import UnavailableError
 from lakehouse.kafka import topic_settings, topics
 from lakehouse.settings import settings
 from tests.conftest import running_broker
-from tests.lakehouse.kafka.test_topic_settings import OURS
+from tests.lakehouse.kafka.test_topic_differences import OURS
 
 pytestmark = pytest.mark.usefixtures("lake")
 PARTITIONS = sum(topic.partitions for domain in load_all() for topic in domain.topics)
@@ -50,7 +50,7 @@ def _setting(broker: Broker, name: str) -> str:
 
 
 @pytest.mark.e2e
-def test_offsets_are_told_of_a_topic_just_made_and_of_a_broker_just_started_again(tmp_path: Path) -> None:
+def test_a_new_topic_and_a_restarted_broker_have_offsets(tmp_path: Path) -> None:
     broker, none = Broker(tmp_path / "kafka", port=0), dict.fromkeys(range(SALES.partitions), 0)
     with (tmp_path / "kafka.log").open("wb") as log:
         broker.start(log)
@@ -121,13 +121,13 @@ def test_a_question_makes_no_topic(theirs: str) -> None:
 
 
 @pytest.mark.e2e
-def test_settings_are_told_and_set_and_nothing_is_lost(theirs: str, lake: Path) -> None:
+def test_settings_are_named_and_set_and_nothing_is_lost(theirs: str, lake: Path) -> None:
     made_by_itself(theirs, SALES, **{"cleanup.policy": "compact", "retention.ms": "3600000"})
     topics.ensure(theirs, DOMAIN.topics)
-    told = topic_settings.settle(theirs, DOMAIN.topics)
-    assert "Topic houses: partitions is 1, not 4: at most 1 of Spark's tasks read it at a time." in told
-    assert any("cleanup.policy is compact, not delete" in line and "events are lost" in line for line in told)
-    assert told[-1] == "The start goes on with the topics as they are; `--fix-topics` sets them."
+    lines = topic_settings.settle(theirs, DOMAIN.topics)
+    assert "Topic houses: partitions is 1, not 4: at most 1 of Spark's tasks read it at a time." in lines
+    assert any("cleanup.policy is compact, not delete" in line and "events are lost" in line for line in lines)
+    assert lines[-1] == "The start goes on with the topics as they are; `--fix-topics` sets them."
     done = topic_settings.settle(theirs, DOMAIN.topics, fix=True)
     assert any(line.startswith("Topic houses: partitions set to 4 (there were 1). Later events") for line in done)
     assert "Topic houses: cleanup.policy set to delete." in done  # it has no records
@@ -146,8 +146,8 @@ def test_a_compacted_topic_with_records_stays_compacted(theirs: str) -> None:
     producer = Producer({"bootstrap.servers": theirs, "log_level": 0})
     producer.produce(kept.name, b"1", b"key")
     assert producer.flush(20) == 0
-    (told,) = topic_settings.settle(theirs, [kept], fix=True)
-    assert told.endswith("--fix-topics does not set it: the broker would delete the records older than retention.ms.")
+    (line,) = topic_settings.settle(theirs, [kept], fix=True)
+    assert line.endswith("--fix-topics does not set it: the broker would delete the records older than retention.ms.")
 
 
 @pytest.mark.e2e
@@ -162,12 +162,13 @@ def test_what_the_broker_does_not_let_us_do_is_a_sentence(theirs: str) -> None:
     allow(theirs, CLUSTER, AclOperation.ALL, AclPermissionType.ALLOW)
     for place in (CLUSTER, not_ours.name):
         allow(theirs, place, AclOperation.CREATE, AclPermissionType.DENY)
-    told = topic_settings.settle(theirs, [closed], fix=True)
+    lines = topic_settings.settle(theirs, [closed], fix=True)
     assert (
-        told[0] == "Topic closed: partitions could not be set (Broker: Topic authorization failed) to 2 (there were 1)."
+        lines[0]
+        == "Topic closed: partitions could not be set (Broker: Topic authorization failed) to 2 (there were 1)."
     )
-    assert told[1] == "Topic closed: retention.ms could not be set (Topic authorization failed) to 604800000."
-    assert any("a stream loses what it has not read" in line for line in told)
+    assert lines[1] == "Topic closed: retention.ms could not be set (Topic authorization failed) to 604800000."
+    assert any("a stream loses what it has not read" in line for line in lines)
     assert topic_settings.settle(theirs, [hidden])[-2:] == [
         "Topic hidden: the broker does not let us see its settings; they are not compared.",
         "The start goes on with the topics as they are; `--fix-topics` sets them.",

@@ -180,7 +180,7 @@ def test_a_bomb_that_lies_about_its_size_is_refused(monkeypatch: pytest.MonkeyPa
         safe_arrays.load_arrays(honest.replace(size, (128).to_bytes(4, "little")), "houses.npz")
 
 
-def test_a_file_is_read_once_and_held_to_its_checksum(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_is_read_once_and_compared_with_its_checksum(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     registry = Registry("houses")
     version = published(registry)
     name = "spark/metadata/part-00000-1.txt"

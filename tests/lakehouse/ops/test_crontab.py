@@ -86,8 +86,8 @@ def test_cron_runs_it_at_the_same_instant_in_every_zone_whatever_its_clocks_do(
     due = []
     for quarter in range(96):
         env = {"PATH": clock(tmp_path, 86400 * 20_000 + 900 * quarter + 61)}  # a minute late, on a busy machine
-        told = command.replace(f"cd {quote(str(ROOT))} && {quote(str(LAKE))} nightly", "echo runs")
-        done = subprocess.run(["/bin/sh", "-c", told], env=env, capture_output=True, text=True, check=True)
+        shortened = command.replace(f"cd {quote(str(ROOT))} && {quote(str(LAKE))} nightly", "echo runs")
+        done = subprocess.run(["/bin/sh", "-c", shortened], env=env, capture_output=True, text=True, check=True)
         due += [quarter] * done.stdout.count("runs")
     for zone, days in ZONES.items():
         for day in days:
@@ -179,7 +179,7 @@ def test_a_crontab_that_cannot_be_read_or_written_is_not_replaced(crontab: Path,
     assert "crontab did not take the lines: bad minute." in done.stderr
 
 
-def test_without_cron_the_user_is_told_what_to_do(lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_cron_the_message_says_what_to_do(lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     done = run("schedule", "install")
     assert (done.returncode, done.stderr.count("\n")) == (69, 1)

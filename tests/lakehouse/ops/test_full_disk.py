@@ -1,4 +1,4 @@
-"""A full disk, a real one of 256 kB: what must be told is told, and what died of it is started again."""
+"""A full disk, a real one of 256 kB: the progress is written all the same, and what died of it is started again."""
 
 import os
 import subprocess
@@ -30,21 +30,21 @@ def disk(lake: Path) -> Iterator[Path]:
 
 
 def test_a_file_that_tells_what_runs_is_written_over_when_there_is_no_space(disk: Path) -> None:
-    told = run_state.progress_file("houses", "history")
-    run_state.write_json(told, {"state": "running", "sources": [{"offsets": list(range(200))}]})
+    progress = run_state.progress_file("houses", "history")
+    run_state.write_json(progress, {"state": "running", "sources": [{"offsets": list(range(200))}]})
     ballast = fill(disk)
     with pytest.raises(OSError, match="No space left"):
         (disk / "other").write_bytes(bytes(4096))
-    run_state.write_json(told, {"state": "backing off", "error": "The disk is full."})
-    assert run_state.read_json(told) == {"state": "backing off", "error": "The disk is full."}
+    run_state.write_json(progress, {"state": "backing off", "error": "The disk is full."})
+    assert run_state.read_json(progress) == {"state": "backing off", "error": "The disk is full."}
     with pytest.raises(OSError, match="No space left"):
-        run_state.write_json(told, {"error": "x" * 9000})
-    assert run_state.read_json(told)["error"] == "The disk is full."
+        run_state.write_json(progress, {"error": "x" * 9000})
+    assert run_state.read_json(progress)["error"] == "The disk is full."
     with pytest.raises(OSError, match="No space left"):  # not that there is no such file
         run_state.write_json(run_state.progress_file("houses", "averages"), {"state": "running"})
     ballast.unlink()
-    run_state.write_json(told, {"state": "running"})
-    assert run_state.read_json(told) == {"state": "running"}
+    run_state.write_json(progress, {"state": "running"})
+    assert run_state.read_json(progress) == {"state": "running"}
 
 
 def test_what_died_of_a_full_disk_is_started_until_there_is_space(disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:

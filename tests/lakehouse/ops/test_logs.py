@@ -26,7 +26,7 @@ def pumped(log: Path, code: str, most: int) -> None:
     assert writer.wait(20) == 0
 
 
-def test_a_long_log_is_begun_anew_at_a_line_and_the_old_one_kept(tmp_path: Path) -> None:
+def test_a_long_log_is_rotated_at_a_line(tmp_path: Path) -> None:
     log = tmp_path / "a b é.log"
     pumped(log, TALKS, most=150_000)
     old, new = (file.read_text().splitlines() for file in (Path(f"{log}.1"), log))

@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
-from lakehouse.cli import schedule
+from lakehouse.cli import nightly as nightly_command
 from lakehouse.core.locks import exclusive
 from lakehouse.errors import LakeError, UsageError
 from lakehouse.ops import nightly
@@ -76,12 +76,12 @@ def test_the_audit_comes_after_the_jobs_and_runs_as_the_command(lake: Path) -> N
         nightly.nightly(found[2:3])
 
 
-def test_an_error_of_an_earlier_night_is_not_told_again(lake: Path, tmp_path: Path) -> None:
-    for code, told in (
+def test_an_error_of_an_earlier_night_is_not_shown_again(lake: Path, tmp_path: Path) -> None:
+    for code, ending in (
         ("import sys; sys.stderr.write('Error: Old.\\n'); sys.exit(1)", "1: Old"),
         ("import os; os.kill(os.getpid(), 9)", "-9"),
     ):
-        with pytest.raises(LakeError, match=rf"\(exit code {told}\)"):
+        with pytest.raises(LakeError, match=rf"\(exit code {ending}\)"):
             nightly.nightly([job(tmp_path, "train.py", code)])
 
 
@@ -170,8 +170,8 @@ def test_after_a_night_that_failed_the_next_one_comes(lake: Path, tmp_path: Path
     log = lake / "log/nightly.log"
     wait_for(lambda: log.exists() and log.read_text().count("ended with 65") > 1)
     running.terminate()
-    _, told = running.communicate(timeout=20)
-    assert told.startswith("Error: The nightly run failed: houses/train.py (exit code 65). Log: ")
+    _, errors = running.communicate(timeout=20)
+    assert errors.startswith("Error: The nightly run failed: houses/train.py (exit code 65). Log: ")
 
 
 def test_a_time_that_is_none(lake: Path) -> None:
@@ -184,13 +184,13 @@ def test_a_time_that_is_none(lake: Path) -> None:
 
 @pytest.mark.parametrize("text", ["02:15 UTC", "02:15", "02:15Z", "04:15+02:00", "21:15-05:00", "07:45+05:30"])
 def test_a_time_is_utc_unless_it_says_another_offset(text: str) -> None:
-    assert schedule._clock(text) == clock(2, 15)
+    assert nightly_command._clock(text) == clock(2, 15)
 
 
 @pytest.mark.parametrize("text", ["02:15 Europe/Berlin", "02:15 PST", "02:15+02:00 UTC", "UTC"])
 def test_a_clock_that_changes_is_no_time(text: str) -> None:
     with pytest.raises(UsageError, match=r"a time of day in UTC"):
-        schedule._clock(text)
+        nightly_command._clock(text)
 
 
 def test_a_second_run_at_the_same_time_is_refused(lake: Path) -> None:
@@ -201,7 +201,7 @@ def test_a_second_run_at_the_same_time_is_refused(lake: Path) -> None:
     assert not (lake / "log/nightly.log").exists()
 
 
-def test_a_log_grown_large_is_begun_anew(lake: Path, tmp_path: Path) -> None:
+def test_a_log_grown_large_is_rotated(lake: Path, tmp_path: Path) -> None:
     nightly.log_file().parent.mkdir(parents=True)
     nightly.log_file().write_bytes(b"x" * 6_000_000)
     nightly.nightly([job(tmp_path, "train.py", "pass")])

@@ -133,7 +133,7 @@ def test_rows_of_a_damaged_commit_are_read_again(content: bytes) -> None:
     assert (begun().starts, begun().stored_until) == ({0: 1, 1: 1}, {0: 4})
 
 
-def test_views_are_begun_anew_with_their_state() -> None:
+def test_views_are_rebuilt_with_their_state() -> None:
     delta = table_io.create(VIEW)
     table_io.append(delta, table_io.rows(VIEW, [{"units": 1}]), "g:units", 0)
     (VIEW.path / "_delta_log" / f"{1:020}.json").write_bytes(b"")
@@ -155,7 +155,7 @@ def test_it_is_refused_while_the_query_runs(lake: Path) -> None:
         rebuild.rebuild("line.events", False)
 
 
-def test_an_unknown_query_is_told_with_those_there_are() -> None:
+def test_an_unknown_query_is_refused_with_those_there_are() -> None:
     with pytest.raises(UsageError, match=r"line\.evnts.*line\.events, line\.units"):
         rebuild.rebuild("line.evnts", False)
 
@@ -180,7 +180,7 @@ def test_the_rows_of_a_data_file_that_cannot_be_read_are_read_again(what: str) -
     assert sorted(table_io.read(EVENTS)["offset"].to_pylist()) == [0, 1, 3]
 
 
-def test_rows_that_were_never_on_the_topic_are_told_when_their_file_is_lost() -> None:
+def test_rows_that_were_never_on_the_topic_are_counted_when_their_file_is_lost() -> None:
     delta = table_io.create(EVENTS)
     table_io.append(delta, table_io.rows(EVENTS, [{"topic": None}] * 3), "initial", 0)
     next(EVENTS.path.glob("*.parquet")).unlink()

@@ -60,8 +60,8 @@ def test_it_waits_until_a_service_is_ready_and_tells_others(supervisor: Supervis
     service = Service("polite", python(POLITE), ready=up)
     supervisor.start(service)
     assert supervisor.wait(service)
-    told = json.loads(run_state.processes_file().read_text())["processes"]
-    assert [(process["name"], process["state"]) for process in told] == [("polite", "running")]
+    processes = json.loads(run_state.processes_file().read_text())["processes"]
+    assert [(process["name"], process["state"]) for process in processes] == [("polite", "running")]
     assert [process.name for process in status.running_processes()] == ["polite"]
 
 

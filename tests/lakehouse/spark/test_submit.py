@@ -131,7 +131,7 @@ def test_only_where_the_jars_are_at_hand_files_are_written_by_one_of_them(given:
 
 
 def java_options(*script: str) -> str:
-    """What the JVM of a job is told."""
+    """What the JVM of a job is given."""
     flags = submit.spark_flags([], *map(Path, script))
     return flags[flags.index("--driver-java-options") + 1]
 
@@ -149,7 +149,7 @@ def test_a_job_that_ends_and_a_stream_have_their_own_java_options(monkeypatch: p
     assert java_options("jobs/houses/stream.py").endswith("-Xss4m")
 
 
-def test_paths_with_blanks_and_quotes_reach_java_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_paths_with_blanks_and_quotes_come_to_java_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Spark splits the options as a shell does."""
     root = tmp_path / 'Lagoš é\'s "lake"'
     (root / "conf").mkdir(parents=True)

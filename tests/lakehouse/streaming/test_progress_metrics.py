@@ -73,7 +73,7 @@ def test_time_goes_one_way_though_two_have_written() -> None:
     assert History("q").read().column("lag").tolist() == [0, 5, 10]
 
 
-def test_a_series_that_was_deleted_begins_anew() -> None:
+def test_a_series_that_was_deleted_begins_again() -> None:
     history = History("q")
     for step in range(3):
         Recorder("q").record({"lag": 1}, NOON + step)
@@ -113,9 +113,9 @@ def test_a_topic_of_many_partitions_has_its_lag_recorded(partitions: int, caplog
         assert [recorder.record(lags, NOON + 5 * step) for step in range(2)] == [True, True]
     series = History("q.lag").read()
     assert (series.column("lag").tolist(), series.column("houses:200").tolist()) == ([10**9] * 2, [10**6 + 200] * 2)
-    told = [record.getMessage() for record in caplog.records]
-    assert len(told) == (partitions == 5000)
-    assert all("of 5001 values" in line and "q.lag" in line for line in told)
+    messages = [record.getMessage() for record in caplog.records]
+    assert len(messages) == (partitions == 5000)
+    assert all("of 5001 values" in line and "q.lag" in line for line in messages)
 
 
 def test_long_lines_of_two_writers_do_not_mix() -> None:

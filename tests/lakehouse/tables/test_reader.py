@@ -89,12 +89,12 @@ def test_batch_numbers_of_another_generation_are_not_compared() -> None:
     assert serve([speed_row(batch_id=8, generation="h")], [batch_row()]) == [expected("batch")]
 
 
-def test_a_speed_layer_begun_anew_is_served_where_the_batch_row_saw_an_open_window() -> None:
-    anew = speed_row(batch_id=1, generation="h", is_final=False)
-    rows = serve([anew], [batch_row(recomputed_at=END - timedelta(seconds=1))])
+def test_a_rebuilt_speed_layer_is_served_where_the_batch_row_saw_an_open_window() -> None:
+    restarted = speed_row(batch_id=1, generation="h", is_final=False)
+    rows = serve([restarted], [batch_row(recomputed_at=END - timedelta(seconds=1))])
     assert rows == [expected("speed", is_final=False)]
     other_length = END + timedelta(minutes=3)
-    rows = serve([anew | {"window_end": other_length}], [batch_row()])
+    rows = serve([restarted | {"window_end": other_length}], [batch_row()])
     assert rows == [expected("speed", is_final=False, window_end=other_length)]
 
 
@@ -246,7 +246,7 @@ def test_a_panic_of_the_library_is_an_error_of_the_table_and_ends_no_thread(writ
     assert "the tokio runtime" in TableReader(EVENTS, panic).read().error
 
 
-def test_a_table_made_anew_is_not_taken_for_the_old_one(write: Callable[..., None], lake: Path) -> None:
+def test_a_table_created_again_is_not_taken_for_the_old_one(write: Callable[..., None], lake: Path) -> None:
     write(event(1))
     write(event(2))
     reader = TableReader(EVENTS, loads.newest(5, COLUMNS))
@@ -264,7 +264,7 @@ def test_the_rate_is_taken_over_the_last_seconds() -> None:
     assert rates == [None, 10.0, 15.0, 20.0]
 
 
-def test_a_topic_made_anew_has_no_negative_rate() -> None:
+def test_a_topic_created_again_has_no_negative_rate() -> None:
     meter = RateMeter()
     meter.add(1000, 0)
     assert meter.add(3, 1) is None

@@ -29,7 +29,7 @@ def history(lake: Path) -> Path:
     return HISTORY.path
 
 
-def told(table: Table) -> str:
+def advice(table: Table) -> str:
     reading = TableReader(table, loads.newest(5, COORDINATES)).read()
     assert reading.state == "error"
     assert "reset" not in reading.error
@@ -52,7 +52,7 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
 def test_a_lost_or_damaged_file_is_brought_back_from_a_copy_or_the_topic(history: Path, fault: str) -> None:
     strike, said = FAULTS[fault]
     strike(history)
-    assert said in told(HISTORY)
+    assert said in advice(HISTORY)
 
 
 @pytest.mark.parametrize(
@@ -65,15 +65,15 @@ def test_a_lost_or_damaged_file_is_brought_back_from_a_copy_or_the_topic(history
 def test_a_newer_protocol_is_no_damage(history: Path, protocol: dict[str, object]) -> None:
     file = commit(history, 3)
     file.write_text(file.read_text().rstrip() + "\n" + json.dumps({"protocol": protocol}) + "\n")
-    assert "has raised its protocol; nothing is lost" in told(HISTORY)
+    assert "has raised its protocol; nothing is lost" in advice(HISTORY)
 
 
-def test_a_view_is_begun_anew_and_a_batch_table_written_again(history: Path) -> None:
+def test_a_view_is_rebuilt_and_a_batch_table_written_again(history: Path) -> None:
     for table in (AVERAGES, AVERAGES_BATCH):
         table_io.create(table)
         commit(table.path, 0).write_text("{ torn")
-    assert "`lake rebuild houses.averages` reads" in told(AVERAGES)
-    assert f"move the folder {AVERAGES_BATCH.path} away: `lake nightly` computes the table again" in told(
+    assert "`lake rebuild houses.averages` reads" in advice(AVERAGES)
+    assert f"move the folder {AVERAGES_BATCH.path} away: `lake nightly` computes the table again" in advice(
         AVERAGES_BATCH
     )
 

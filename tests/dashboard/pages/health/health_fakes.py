@@ -37,8 +37,8 @@ def progress(query: str, written_at: datetime | None = None, **changed: Any) -> 
         "trigger": "0 seconds",
         "error": "",
     }
-    told = (written_at or datetime.now(UTC)).isoformat()
-    run_state.write_json(run_state.progress_file("houses", query), values | {"written_at": told} | changed)
+    written = (written_at or datetime.now(UTC)).isoformat()
+    run_state.write_json(run_state.progress_file("houses", query), values | {"written_at": written} | changed)
 
 
 def processes(**changed: Any) -> None:

@@ -18,8 +18,8 @@ def result(at: datetime, clean: bool) -> AuditResult:
     finding = {"what": "lost", "count": 22, "places": list(range(7, 27)), "detail": ""}
     part = {"partition": 3, "records": 100, "history": 70, "dead_letters": 8, "waiting": 0}
     part |= {"findings": [] if clean else [finding]}
-    told = {"domain": "houses", "at": at.isoformat(), "clean": clean, "seconds": 1.5, "topic": "houses"}
-    return records.from_dict(AuditResult, told | {"partitions": [part], "views": []})
+    result = {"domain": "houses", "at": at.isoformat(), "clean": clean, "seconds": 1.5, "topic": "houses"}
+    return records.from_dict(AuditResult, result | {"partitions": [part], "views": []})
 
 
 @pytest.fixture

@@ -89,8 +89,8 @@ def test_dead_letters_that_cannot_be_read_are_an_error_and_what_was_read_is_kept
     watch.look()
     (lake / "lake/houses/dead_letters/_delta_log/00000000000000000002.json").write_text("broken")
     (lake / "lake/houses/dead_letters/_delta_log/00000000000000000001.json").touch()
-    told = health_lake.dead_letters_state(watch.look())
-    assert (told.state, "cannot be read" in str(told.notice)) == ("stale", True)
+    tile = health_lake.dead_letters_state(watch.look())
+    assert (tile.state, "cannot be read" in str(tile.notice)) == ("stale", True)
 
 
 def test_tables_are_what_delta_says(watch: HealthWatch, write: Write, sale: Callable[..., Any]) -> None:

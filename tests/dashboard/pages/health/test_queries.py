@@ -57,7 +57,7 @@ def words(component: Any) -> str:
 @pytest.mark.parametrize(
     ("first", "end", "unread"), [(10, 300, 0.7), (0, 300, None), (90, 110, 0.65), (10, 150, None), (120, 130, 1.0)]
 )
-def test_a_query_from_which_retention_is_about_to_take_records_is_told(
+def test_a_query_from_which_retention_is_about_to_take_records_is_shown(
     first: int, end: int, unread: float | None
 ) -> None:
     health_fakes.checkpoint("averages", ends={"houses": {"0": 97}})
@@ -108,17 +108,17 @@ def test_the_state_of_a_query(seconds: int, supervised: str | None, error: str, 
 def test_a_query_that_its_own_process_starts_again() -> None:
     process = ProcessView("houses.stream", ProcessState.RUNNING, restarts=1)
     health_fakes.checkpoint("averages")
-    told = {"restarts": 2, "last_error": "it hurt"}
-    health_fakes.progress("averages", NOW, state="backing off", error="it hurt", **told)
+    failures = {"restarts": 2, "last_error": "it hurt"}
+    health_fakes.progress("averages", NOW, state="backing off", error="it hurt", **failures)
     found = query_health("houses", "averages", TOPIC, process, NOW)
     assert (found.state, found.restarts, found.last_error) == ("restarting", 3, "it hurt")
     assert query_health("houses", "averages", TOPIC, process, NOW + timedelta(minutes=1)).state == "failed"
     assert (
         query_health("houses", "averages", TOPIC, replace(process, state=ProcessState.STOPPED), NOW).state == "failed"
     )
-    health_fakes.progress("averages", NOW, state="failed", error="it hurt", **told)
+    health_fakes.progress("averages", NOW, state="failed", error="it hurt", **failures)
     assert query_health("houses", "averages", TOPIC, process, NOW).state == "failed"
-    health_fakes.progress("averages", NOW, state="running", **told)
+    health_fakes.progress("averages", NOW, state="running", **failures)
     found = query_health("houses", "averages", TOPIC, process, NOW)
     assert (found.state, found.last_error) == ("running", "it hurt")
 
@@ -166,8 +166,8 @@ def test_a_batch_longer_than_its_pace_is_over() -> None:
 
 def test_the_last_error_is_shown_as_text_under_its_query() -> None:
     view = replace(VIEW, queries=(replace(AVERAGES, last_error="<b>it hurt</b>", state=QueryState.FAILED),))
-    told = next(part for part in walk(queries.queries_table(view)) if hasattr(part, "data-error-of"))
-    assert "<b>it hurt</b>" in words(told)
+    row = next(part for part in walk(queries.queries_table(view)) if hasattr(part, "data-error-of"))
+    assert "<b>it hurt</b>" in words(row)
 
 
 def test_no_query_at_all_names_the_command_and_a_silent_broker_is_said() -> None:

@@ -56,7 +56,7 @@ def test_houses_whose_place_is_not_known_are_not_drawn_elsewhere(publish: Publis
     assert "NaN" not in as_json(price_view.comparable_table(answer.comparables))
 
 
-def test_what_no_house_has_is_told_and_has_no_slider(publish: Publish) -> None:
+def test_what_no_house_has_is_named_and_has_no_slider(publish: Publish) -> None:
     publish(houses=perth())
     answer = Pricer().price("WA-run-300")
     line = price_view.imputed_line(answer)

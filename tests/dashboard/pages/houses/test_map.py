@@ -82,7 +82,7 @@ def test_an_outline_may_be_hollow(publish: Publish) -> None:
 @pytest.mark.parametrize(
     "area", ["1,2", "1,2,3", "a,b,c,d", "nan,1,2,3", "200,1,2,3", ",".join(["1"] * 400), ["1,2,3,4"]]
 )
-def test_an_area_that_is_none_is_told_from_one(area: Any) -> None:
+def test_what_is_no_area_is_no_filter(area: Any) -> None:
     assert not map_area.is_area(area)
     assert (map_area.is_area(""), map_area.is_area("-122.4,47.5,-122.2,47.6")) == (True, True)
 

@@ -157,7 +157,9 @@ def test_the_map_is_not_sent_again_by_ticks(page: Page, publish: Publish, write:
     page.goto("/houses/map")
     wait_until(page, "document.querySelector('#map-points .js-plotly-plot')?.data?.length > 1")
     statuses: list[int] = []
-    page.on("response", lambda told: statuses.append(told.status) if "update-component" in told.url else None)
+    page.on(
+        "response", lambda response: statuses.append(response.status) if "update-component" in response.url else None
+    )
     write(schema.HISTORY, sale(1))
     waited(lambda: beats(page, 1) or len(statuses) >= 2)
     assert set(statuses) == {204}  # asked, and nothing sent

@@ -26,9 +26,9 @@ def client(lake: Path, monkeypatch: pytest.MonkeyPatch) -> FlaskClient:
 
 def test_the_answer_is_that_of_the_pricer(client: FlaskClient, publish: Publish) -> None:
     publish()
-    told = client.get(f"/api/houses/{HOUSE}/price")
-    assert (told.status_code, told.content_type) == (200, "application/json")
-    answer = told.json
+    response = client.get(f"/api/houses/{HOUSE}/price")
+    assert (response.status_code, response.content_type) == (200, "application/json")
+    answer = response.json
     assert answer["price"] == Pricer().price(HOUSE).price
     assert answer["version"] == "v0001"
     parts = answer["baseline"] + sum(part["dollars"] for part in answer["contributions"])
@@ -57,33 +57,33 @@ def test_facts_can_be_changed(client: FlaskClient, publish: Publish) -> None:
 )
 def test_a_bad_parameter_is_named(client: FlaskClient, publish: Publish, query: str, words: str) -> None:
     publish()
-    told = client.get(f"/api/houses/{HOUSE}/price?{query}")
-    assert told.status_code == 400
-    assert words in told.json["error"]
+    response = client.get(f"/api/houses/{HOUSE}/price?{query}")
+    assert response.status_code == 400
+    assert words in response.json["error"]
 
 
 def test_an_unknown_house_is_not_found_and_the_nearest_are_named(client: FlaskClient, publish: Publish) -> None:
     publish()
     wrong = HOUSE[:-1] + ("1" if HOUSE[-1] != "1" else "2")
-    told = client.get(f"/api/houses/{wrong}/price")
-    assert told.status_code == 404
-    assert wrong in told.json["error"]
-    assert HOUSE in told.json["nearest"]
+    response = client.get(f"/api/houses/{wrong}/price")
+    assert response.status_code == 404
+    assert wrong in response.json["error"]
+    assert HOUSE in response.json["nearest"]
 
 
 def test_without_a_model_the_command_is_named(client: FlaskClient) -> None:
-    told = client.get(f"/api/houses/{HOUSE}/price")
-    assert told.status_code == 503
-    assert "./spark-submit.sh jobs/houses/train.py" in told.json["error"]
+    response = client.get(f"/api/houses/{HOUSE}/price")
+    assert response.status_code == 503
+    assert "./spark-submit.sh jobs/houses/train.py" in response.json["error"]
 
 
 def test_a_damaged_model_is_a_sentence(client: FlaskClient, publish: Publish) -> None:
     folder = Registry("houses").path(publish())
     for file in folder.glob("*.json"):
         file.write_text("{")
-    told = client.get(f"/api/houses/{HOUSE}/price")
-    assert told.status_code == 503
-    assert "v0001" in told.json["error"]
+    response = client.get(f"/api/houses/{HOUSE}/price")
+    assert response.status_code == 503
+    assert "v0001" in response.json["error"]
 
 
 def test_the_next_answer_after_a_switch_is_the_new_ones(

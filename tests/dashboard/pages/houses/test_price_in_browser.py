@@ -24,8 +24,8 @@ TILES = ("price-answer", "price-what-if", "price-contributions", "price-comparab
 
 def api(app: App, house: str, query: str = "") -> dict[str, Any]:
     """The answer that the page must show."""
-    with urlopen(f"{app.url}/api/houses/{house}/price{query}") as told:
-        answer: dict[str, Any] = json.load(told)
+    with urlopen(f"{app.url}/api/houses/{house}/price{query}") as response:
+        answer: dict[str, Any] = json.load(response)
     return answer
 
 

@@ -94,12 +94,12 @@ def test_long_names_are_cut_under_their_bars_and_stay_apart() -> None:
     assert axis["xaxis"]["ticktext"] == ["raya puerta izquierda ñ…", "raya puerta izquierda ñ…", "17"]
 
 
-def test_an_hour_is_told_in_utc_and_on_the_plants_clock(plant_file: Callable[..., None]) -> None:
+def test_an_hour_is_shown_in_utc_and_on_the_plants_clock(plant_file: Callable[..., None]) -> None:
     rows = board_view.p_chart(hours((100, 10)))
-    told = lambda: board_charts.throughput(rows, "light", "")["data"][-1]["customdata"][0][0]  # noqa: E731
-    assert told() == "Nov 22 12:00 UTC"
+    shown_hour = lambda: board_charts.throughput(rows, "light", "")["data"][-1]["customdata"][0][0]  # noqa: E731
+    assert shown_hour() == "Nov 22 12:00 UTC"
     plant_file(UTC="Asia/Kolkata")
-    assert told() == "Nov 22 12:00 UTC, Nov 22 17:30 in Asia/Kolkata"
+    assert shown_hour() == "Nov 22 12:00 UTC, Nov 22 17:30 in Asia/Kolkata"
 
 
 def test_zones_are_in_the_order_of_the_plant_and_a_closed_one_comes_last(
@@ -110,7 +110,7 @@ def test_zones_are_in_the_order_of_the_plant_and_a_closed_one_comes_last(
     assert board_view.zones_today(view)["zone_id"].tolist() == ["BODY", "PAINT", "ROOF"]  # type: ignore[arg-type]
 
 
-def test_a_file_that_describes_no_plant_is_told_on_the_page(plant_file: Callable[..., None]) -> None:
+def test_a_file_that_describes_no_plant_is_named_on_the_page(plant_file: Callable[..., None]) -> None:
     from dashboard.pages.production import board as page
 
     plant_file(UTC="Mars/Olympus")

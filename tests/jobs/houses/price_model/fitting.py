@@ -55,15 +55,15 @@ def publish(registry: Registry, houses: Houses | None = None, switch: bool = Tru
     everything = known(real_houses() if houses is None else houses)
     judged = fitted(house_columns.fit_basis(everything.judged()))
     judged_on = real_houses() if houses is None else houses
-    held = judged_on.take(np.array([house_columns.is_hold_out(str(house)) for house in judged_on.ids]))
-    metrics, interval = evaluation.metrics(judged, held, np.ones(len(held)))
+    hold_out = judged_on.take(np.array([house_columns.is_hold_out(str(house)) for house in judged_on.ids]))
+    metrics, interval = evaluation.metrics(judged, hold_out, np.ones(len(hold_out)))
     sold = len(everything.sold)
     manifest = Manifest(
         Outcome.PUBLISHED,
         "made by a test",
         trained_at="2026-05-01T02:15:00+00:00",
         cut_off="2015-05-27",
-        rows={"sales": sold, "distinct": sold, "training": 0, "hold_out": len(held)},
+        rows={"sales": sold, "distinct": sold, "training": 0, "hold_out": len(hold_out)},
         metrics={**metrics},
         seconds=1.0,
         details=asdict(PriceDetails(Interval(**interval), delta_version=1, features=[*FACTS])),

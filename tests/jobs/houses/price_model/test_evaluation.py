@@ -11,20 +11,20 @@ from jobs.houses.price_model.house_columns import Houses
 from tests.jobs.houses.price_model import fitting
 
 
-class Told:
-    """A fit that has been told its prices."""
+class KnownPrices:
+    """A fit whose prices are given."""
 
     def __init__(self, prices: list[float]) -> None:
-        self.told = np.array(prices)
+        self.given = np.array(prices)
 
     def prices(self, _houses: Houses) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
-        return self.told
+        return self.given
 
 
 def test_metrics_by_hand() -> None:
     houses = fitting.real_houses().take(slice(0, 4))
     houses = Houses(houses.ids, houses.facts, np.array([100.0, 200.0, 300.0, 400.0]))
-    fit: Fit = Told([110.0, 180.0, 300.0, 400.0])  # type: ignore[assignment]
+    fit: Fit = KnownPrices([110.0, 180.0, 300.0, 400.0])  # type: ignore[assignment]
     found, _ = evaluation.metrics(fit, houses, np.ones(4))
     assert found["mape"] == pytest.approx((0.1 + 0.1) / 4)
     assert found["rmse"] == pytest.approx(np.sqrt(500 / 4))

@@ -75,7 +75,7 @@ def test_only_the_first_sale_of_a_house_for_sale_on_the_stream_counts(registry: 
     assert sale.price == 100.0
 
 
-def test_tables_made_anew_are_read_anew(registry: Registry, lake: Path) -> None:
+def test_tables_written_again_are_read_again(registry: Registry, lake: Path) -> None:
     import shutil
 
     now = registry.switches()[-1].at + timedelta(seconds=1)

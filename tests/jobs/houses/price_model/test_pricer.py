@@ -77,7 +77,7 @@ def test_the_answer_for_one_is_the_answer_in_a_crowd(registry: Registry) -> None
     assert all(math.isclose(pricer.price(house).price, together[house], rel_tol=1e-12) for house in ids)
 
 
-def test_a_change_moves_the_price_and_is_told(registry: Registry) -> None:
+def test_a_change_moves_the_price_and_is_shown(registry: Registry) -> None:
     pricer = Pricer(registry)
     house = str(pricer.known().houses.ids[5])
     changed = pricer.price(house, {"grade": 12.0})
@@ -106,7 +106,7 @@ def test_an_unknown_house_is_answered_with_ids_like_it(registry: Registry) -> No
     assert caught.value.exit_code == 1
 
 
-def test_facts_that_are_missing_are_filled_and_told(registry: Registry) -> None:
+def test_missing_facts_are_filled_and_listed(registry: Registry) -> None:
     houses = fitting.real_houses()
     facts = {name: column.copy() for name, column in houses.facts.items()}
     for name in ("grade", "lat", "long", "sqft_above", "listed_day"):
@@ -153,8 +153,8 @@ def test_a_damaged_version_is_refused_by_the_file_name(registry: Registry, file:
 
 def test_the_hold_out_is_a_fifth_and_fixed() -> None:
     ids = fitting.real_houses().ids
-    held = [house_columns.is_hold_out(str(house)) for house in ids]
-    assert 0.15 < np.mean(held) < 0.25
+    hold_out = [house_columns.is_hold_out(str(house)) for house in ids]
+    assert 0.15 < np.mean(hold_out) < 0.25
     assert [house_columns.is_hold_out(house) for house in ("7129300520", "1000102", "9900000190")] == [
         True,
         False,

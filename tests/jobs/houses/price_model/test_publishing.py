@@ -69,8 +69,8 @@ def test_a_publication_killed_at_any_step_leaves_a_whole_model_live(registry: Re
     assert all(found.outcome == "published" for found in registry.versions())
     assert Pricer().model().version == registry.live() == ("v0002" if live else "v0001")
     registry.verify(Pricer().model().version)
-    told = publish()
-    assert told.communicate(timeout=60)[0].strip() == ("v0003" if there else "v0002")
+    publisher = publish()
+    assert publisher.communicate(timeout=60)[0].strip() == ("v0003" if there else "v0002")
     assert Pricer().model().version == ("v0003" if there else "v0002")
 
 
@@ -90,7 +90,7 @@ def test_a_reader_never_fails_and_never_goes_back_during_50_publications(registr
     pricer, seen, loads = Pricer(registry, seconds=0), ["v0001"], 0
     while publisher.poll() is None:
         seen.append(pricer.model().version)
-        Pricer(registry).model()  # reads everything anew
+        Pricer(registry).model()  # reads everything again
         seen += [str(registry.live()) for _ in range(300)]
         loads += 1
     assert publisher.returncode == 0

@@ -3,7 +3,7 @@
 import pytest
 
 from jobs.houses.schema import AVERAGE_UPDATES, SALES
-from lakehouse.kafka.topic_settings import USUAL, TopicSettings, differences
+from lakehouse.kafka.topic_differences import USUAL, TopicSettings, differences
 
 OURS = {**USUAL, **dict(SALES.config), "min.insync.replicas": "1"}
 # What Kafka gives a topic that it makes by itself.
@@ -17,14 +17,16 @@ BY_ITSELF = {
 }
 
 
-def told(changes: dict[str, str], replicas: int = 1, brokers: int = 1, used: bool = True) -> dict[str, tuple[str, str]]:
+def deviations(
+    changes: dict[str, str], replicas: int = 1, brokers: int = 1, used: bool = True
+) -> dict[str, tuple[str, str]]:
     """The cost and what is left to others, of each setting that differs."""
     found = TopicSettings(SALES.partitions, replicas, brokers, used, {**OURS, **changes})
     return {one.setting: (one.cost, one.left) for one in differences(SALES, found)}
 
 
 def test_a_topic_as_we_make_it_and_one_with_more_partitions_differ_in_nothing() -> None:
-    assert told({}) == {}
+    assert deviations({}) == {}
     assert differences(SALES, TopicSettings(12, config=OURS)) == []
 
 
@@ -55,31 +57,31 @@ def test_a_topic_that_made_itself_differs_in_what_kafka_chose() -> None:
     ],
 )
 def test_each_setting_says_what_it_costs(changes: dict[str, str], setting: str, words: str) -> None:
-    found = told(changes)
+    found = deviations(changes)
     assert list(found) == [setting]
     assert words in found[setting][0]
 
 
 def test_longer_retention_costs_nothing() -> None:
-    assert told({"retention.ms": "-1"}) == told({"retention.ms": "2592000000"}) == {}
+    assert deviations({"retention.ms": "-1"}) == deviations({"retention.ms": "2592000000"}) == {}
 
 
 def test_what_would_delete_records_is_left_to_others() -> None:
-    assert "older than retention.ms" in told({"cleanup.policy": "compact"})["cleanup.policy"][1]
-    assert told({"cleanup.policy": "compact"}, used=False)["cleanup.policy"][1] == ""
-    assert told({"cleanup.policy": "compact", "retention.ms": "-1"})["cleanup.policy"][1] == ""
-    assert told({"cleanup.policy": "compact,delete"})["cleanup.policy"][1] == ""
+    assert "older than retention.ms" in deviations({"cleanup.policy": "compact"})["cleanup.policy"][1]
+    assert deviations({"cleanup.policy": "compact"}, used=False)["cleanup.policy"][1] == ""
+    assert deviations({"cleanup.policy": "compact", "retention.ms": "-1"})["cleanup.policy"][1] == ""
+    assert deviations({"cleanup.policy": "compact,delete"})["cleanup.policy"][1] == ""
 
 
 def test_replicas_are_for_those_who_run_the_cluster() -> None:
-    assert "cannot send anything" in told({"min.insync.replicas": "2"})["min.insync.replicas"][0]
-    assert "while that broker is down" in told({}, brokers=3)["replicas"][0]
-    cost, left = told({}, replicas=3, brokers=3)["min.insync.replicas"]
+    assert "cannot send anything" in deviations({"min.insync.replicas": "2"})["min.insync.replicas"][0]
+    assert "while that broker is down" in deviations({}, brokers=3)["replicas"][0]
+    cost, left = deviations({}, replicas=3, brokers=3)["min.insync.replicas"]
     assert "lost with it" in cost and left
-    assert told({"min.insync.replicas": "2"}, replicas=3, brokers=3) == {}
+    assert deviations({"min.insync.replicas": "2"}, replicas=3, brokers=3) == {}
 
 
-def test_a_setting_that_the_broker_does_not_know_is_told_and_not_set() -> None:
+def test_a_setting_that_the_broker_does_not_know_is_named_and_not_set() -> None:
     old = {name: value for name, value in OURS.items() if not name.startswith("message.timestamp.after")}
     (one,) = differences(SALES, TopicSettings(4, config=old))
     assert one.sentence("houses") == (
@@ -88,7 +90,7 @@ def test_a_setting_that_the_broker_does_not_know_is_told_and_not_set() -> None:
     )
 
 
-def test_updates_that_are_not_compacted_are_told() -> None:
+def test_updates_that_are_not_compacted_are_named() -> None:
     differ = differences(AVERAGE_UPDATES, TopicSettings(1, config=USUAL))
     assert [(one.setting, one.left) for one in differ] == [("cleanup.policy", "")]
 

@@ -11,16 +11,16 @@ from lakehouse.errors import UsageError
 from lakehouse.ops import crontab
 from lakehouse.ops import nightly as nightly_run
 
-app = typer.Typer(no_args_is_help=True, help="The nightly run in your crontab: print, install, remove.")
+schedule = typer.Typer(no_args_is_help=True, help="The nightly run in your crontab: print, install, remove.")
 
 
-@app.command("print")
+@schedule.command("print")
 def show() -> None:
     """Print the crontab lines with the paths of this checkout."""
     sys.stdout.write(crontab.block())
 
 
-@app.command()
+@schedule.command()
 def install(remove: Annotated[bool, typer.Option("--remove", help="Take the lines out again.")] = False) -> None:
     """Put the lines into your crontab and remove earlier ones; all other lines stay."""
     if not crontab.install(remove):

@@ -1,0 +1,73 @@
+"""`lake reset`, `lake rebuild`, `lake maintain`: deletes, repairs and compacts what is stored."""
+
+import shutil
+import subprocess
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from lakehouse.cli.options import Domains
+from lakehouse.cli.terminal import console
+from lakehouse.contract.discovery import load, load_all
+from lakehouse.contract.domain import Domain
+from lakehouse.errors import LakeError, RefusedError
+from lakehouse.settings import ROOT, settings
+
+
+def reset(
+    domain: Annotated[str | None, typer.Argument(help="Only this domain; everything when none is named.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete what was written at run time: a domain's tables, checkpoints and data (its topic stays), or all of var."""
+    from lakehouse.ops.reset import quiet
+    from lakehouse.ops.status import running_processes
+
+    if running_processes():
+        raise RefusedError("The lake is running; its files cannot be deleted under it.", "Stop it first: `lake down`.")
+    var = settings().var
+    folders = (
+        [var / part / load(domain).name for part in ("lake", "checkpoints", "data", "models")] if domain else [var]
+    )
+    existing = [folder for folder in folders if folder.exists()]
+    if not existing:
+        console().print("There is nothing to delete.")
+        return
+    domains = load_all([domain] if domain else [])
+    with quiet(domains):
+        if not yes and not typer.confirm(f"Delete {', '.join(str(folder) for folder in existing)}?"):
+            raise LakeError("Nothing was deleted.")
+        _forget(domains, everything=domain is None)
+        for folder in existing:
+            shutil.rmtree(folder)
+    console().print("Deleted.")
+
+
+def _forget(domains: Sequence[Domain], everything: bool) -> None:
+    """Delete what the domains have in PostgreSQL, before their files: it may not answer."""
+    from lakehouse.embedded.postgres_server import delete_schema
+    from lakehouse.sinks import postgres
+
+    for domain in domains:
+        if domain.postgres and not (everything and postgres.embedded()):  # that one goes with var
+            delete_schema(domain.name)
+
+
+def rebuild(
+    query: Annotated[str, typer.Argument(help="A streaming query, for example houses.averages.")],
+    accept_loss: Annotated[
+        bool, typer.Option("--accept-loss", help="Note the records that the topic has lost, and continue without them.")
+    ] = False,
+) -> None:
+    """Restart a query that refuses to start from a new checkpoint; stored events are kept."""
+    from lakehouse.ops.rebuild import rebuild as rebuild_query
+
+    for line in rebuild_query(query, accept_loss):
+        console().print(line)
+
+
+def maintain(domains: Domains = None) -> None:
+    """Compact the history's small files and delete files unused for 7 days; streams may run."""
+    job = [str(ROOT / "spark-submit.sh"), "-m", "lakehouse.tables.maintain"]
+    done = subprocess.run([*job, *(domains or [])], check=False)
+    raise typer.Exit(done.returncode)
