@@ -78,7 +78,7 @@ def _exit_code(app: typer.Typer, logs: bool) -> int:
 def _leave(ending: list[int]) -> None:
     """End the process before its C++ libraries clean up after themselves.
 
-    They end Arrow's threads in no order: on a busy machine one run in twenty died after its work was done, with
+    They end Arrow's threads in no fixed order: on a busy machine one run in twenty died after its work, with
     "terminate called without an active exception" (SIGABRT).
     """
     with suppress(OSError, ValueError):  # the reader has gone, or the file is closed

@@ -228,8 +228,8 @@ def test_what_is_installed_is_what_is_locked() -> None:
 
 def test_the_jars_are_the_locked_ones() -> None:
     locked = {jar.path: jar.sha256 for jar in jars.locked()}
-    there = {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in jars.FOLDER.glob("*/*.jar")}
-    assert there == locked
+    on_disk = {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in jars.FOLDER.glob("*/*.jar")}
+    assert on_disk == locked
 
 
 def test_a_jar_that_nobody_locked_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,11 +32,6 @@ def read_file(path: Path) -> Sales:
     return values.convert_sales(forms.read_columns(path))
 
 
-def read_sales(path: Path) -> pa.Table:
-    """The rows of `read_file`."""
-    return read_file(path).rows
-
-
 def incomplete(rows: pa.Table) -> pa.Array:
     """A mask of the sales that lack a required field of events: they can be in the history, not on the stream."""
     needed = [field.name for field in FIELDS if field.required and field.name in rows.column_names]

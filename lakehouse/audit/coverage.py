@@ -1,4 +1,4 @@
-"""Which offsets earlier audits have read: what retention has removed from the topic can only rest on those."""
+"""Which offsets earlier audits have read. For records that retention has removed they are the only proof."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,7 +10,7 @@ MOST_GAPS = 10_000  # ranges without a record that are kept per partition
 
 
 def audited_below(audited: Sequence[AuditedRange], start: int) -> list[AuditedRange]:
-    """What of the audited ranges lies below `start`: the topic no longer has it."""
+    """The parts of the audited ranges below `start`, which the topic no longer has."""
     return [replace(each, end=min(each.end, start)) for each in audited if each.start < min(each.end, start)]
 
 

@@ -18,7 +18,7 @@ DeadLetter = tuple[int, bytes]  # its offset and a digest of its content
 
 @dataclass
 class PartitionAudit:
-    """The audit of one partition: its offsets on the topic, and what has come out so far.
+    """The audit of one partition: its offsets on the topic, and the findings so far.
 
     `read_to` is None where the history has read nothing; `audited` is what earlier audits have read, `accepted` what a
     user has accepted as lost.
@@ -43,7 +43,7 @@ class PartitionAudit:
         return min(self.read_to or 0, self.end)
 
     def check_removed(self, removed: OffsetRange, history: OffsetArray, dead: OffsetArray) -> None:
-        """Compare offsets that the topic no longer has: what was a record rests on earlier audits."""
+        """Compare offsets that the topic no longer has; earlier audits say which of them had a record."""
         records = (coverage.audited_records(self.audited) & OffsetRanges([removed])).to_offsets()
         balance = balance_offsets(records, history, dead, removed.end)
         self.findings.add("gone since the last audit", balance.lost[~self.accepted.mask(balance.lost)])
@@ -84,7 +84,7 @@ class PartitionAudit:
         self.findings.add("a dead letter, but not the bytes that came", torn)
 
     def result(self, at: str) -> PartitionResult:
-        """What came out, in the audit that began `at`."""
+        """The result of the partition; `at` is when the audit began."""
         if self.read_to is not None:
             for lost in OffsetRanges.of(self.read_to, self.start) - self.accepted:
                 self.findings.add("removed by retention before the history had read it", range(*lost))

@@ -64,7 +64,7 @@ class AuditedRange:
 
 @dataclass(frozen=True)
 class PartitionResult:
-    """What came out for a partition. Offsets below `start` are gone by retention.
+    """The result for a partition. Retention has removed the offsets below `start`.
 
     `rests_on` are earlier audits that have read those, `covered` what later audits may rest on.
     """
@@ -86,7 +86,7 @@ class PartitionResult:
 
 @dataclass(frozen=True)
 class ViewResult:
-    """What came out for a table that is recomputed from the events; the numbers are None where a table has none."""
+    """The result for a table that is recomputed from the events; the numbers are None where a table has none."""
 
     table: str
     rows: int
@@ -154,7 +154,7 @@ def last_of(domains: Iterable[str]) -> dict[str, AuditResult]:
 def summary(result: AuditResult) -> Iterator[str]:
     """A line per finding, or one that says that all is well."""
     if result.clean:
-        yield "Clean: each record is once in history or dead letters, and every average is what its events make it."
+        yield "Clean: each record is once in history or dead letters, and every average agrees with its events."
     for part in result.partitions:
         for finding in part.findings:
             yield _line(f"{result.topic} {part.partition}, offsets", finding)

@@ -1,4 +1,4 @@
-"""The audit: nothing on the topic lost or doubled, and every average what its events make it, each compared with ==."""
+"""The audit: no record of the topic is lost or doubled, and every average is equal (==) to that of its events."""
 
 import time
 from collections import defaultdict
@@ -49,7 +49,7 @@ class AuditRun:
                 self._check_retained(ranges, reader, pool)
 
     def _check_foreign_rows(self) -> None:
-        """Find rows whose coordinates the topic has never given out."""
+        """Find rows with coordinates that the topic never had."""
         ends = {part.number: OffsetRange(0, part.end) for part in self._partitions.values()}
         retired = pc.starts_with(pc.field("topic"), f"{self._topic}@")  # of a topic that was made again: `lake rebuild`
         where = pc.field("offset").is_valid() & ~within(self._topic, ends) & ~retired
@@ -60,7 +60,7 @@ class AuditRun:
                 part.findings.add(what, offsets(rows), f"of topic {rows['topic'][0]}")
 
     def _check_removed(self, ranges: Ranges) -> None:
-        """Compare what retention has taken from the topic with earlier audits; doubles are still seen."""
+        """Compare the rows of records that retention has removed with earlier audits; doubled rows are found, too."""
         where = within(self._topic, ranges)
         of_views = (name for view in self._inputs.views for name in view.columns)
         columns = [*dict.fromkeys(["partition", "offset", *of_views])]
@@ -118,7 +118,7 @@ class AuditRun:
 
 
 def report(pinned: AuditInputs, began: float) -> AuditResult:
-    """What came out; `began` is when the audit did, by the monotonic clock."""
+    """The result; `began` is the monotonic clock's time at the start of the audit."""
     at = pinned.at.isoformat()
     partitions = [part.result(at) for _, part in sorted(pinned.partitions.items())]
     views = [result for view in pinned.views for result in view.check(pinned.history)]

@@ -27,7 +27,7 @@ def micros(span: str) -> int:
 def place(facts: pa.Table, window: int, slide: int, watermarks: Ints | None = None) -> Iterator[pd.DataFrame]:
     """Each event in each of its windows that was still open: columns start, group, amount.
 
-    `watermarks` are those that Spark dropped late events by, per event: a window that ended by then was closed.
+    `watermarks` has one per event: Spark did not count the event in windows that had ended by then.
     """
     events = facts.filter(facts["event_at"].is_valid())
     if watermarks is not None:
@@ -60,7 +60,7 @@ class Read:
     late: Ints
 
     def watermarks(self, offsets: Ints) -> tuple[npt.NDArray[np.bool_], Ints]:
-        """Which offsets a batch has read, and by which watermark that batch dropped what was late."""
+        """The offsets that each batch has read, and the watermark by which it dropped late events."""
         if not len(self.starts):
             return np.zeros(len(offsets), dtype=bool), np.full(len(offsets), NEVER)
         at = np.searchsorted(self.starts, offsets, side="right") - 1

@@ -32,7 +32,7 @@ def install(remove: Annotated[bool, typer.Option("--remove", help="Take the line
 def nightly(
     domain: Annotated[str | None, typer.Argument(help="Only this domain; all of them when none.")] = None,
     at: Annotated[
-        str, typer.Option(help='Stay, and run every day at this time, as in "02:15 UTC", instead of now.')
+        str, typer.Option(help='Keep running, and do it every day at this time, as in "02:15 UTC", instead of now.')
     ] = "",
 ) -> None:
     """Recompute, train, audit, tidy the tables. Silent when all went well, else one line and a non-zero exit code."""

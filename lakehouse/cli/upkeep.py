@@ -1,4 +1,4 @@
-"""`lake reset`, `lake rebuild`, `lake maintain`: deletes, repairs and compacts what is stored."""
+"""`lake reset` deletes files, `lake rebuild` repairs a query, `lake maintain` compacts tables."""
 
 import shutil
 import subprocess

@@ -13,7 +13,7 @@ SCARCE = 50_000_000  # bytes; Kafka alone asks for some megabytes when it starts
 
 
 def is_full(folder: Path) -> bool:
-    """Whether the disk under the folder has so little space that what fails may fail for that."""
+    """Whether the disk under the folder is so full that a failure may be due to it."""
     return shutil.disk_usage(folder).free < SCARCE
 
 

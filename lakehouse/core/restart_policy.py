@@ -13,7 +13,7 @@ LONGEST = 30.0
 
 
 class Failure(Enum):
-    """What kind of failure it was."""
+    """The kinds of failure, by what a restart can do."""
 
     OWN = auto()  # restarted, but not for ever
     HEALS = auto()  # waiting heals it: a full disk, a broker that does not answer; restarted for ever

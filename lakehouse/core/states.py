@@ -16,7 +16,7 @@ class ProcessState(StrEnum):
 
 
 class QueryState(StrEnum):
-    """A streaming query: its own process writes the first four, the others are concluded from its files."""
+    """A streaming query: its own process writes the first four; readers derive the others from its files."""
 
     RUNNING = "running"
     BACKING_OFF = "backing off"  # stopped; it will be restarted after a wait

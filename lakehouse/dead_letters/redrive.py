@@ -60,8 +60,8 @@ class RedrivePlan:
 def plan_redrive(
     bootstrap_servers: str, dead_letters: Table, wanted: Sequence[Place], again: bool = False, patched: bool = False
 ) -> RedrivePlan:
-    """The letters that would be sent. A letter that was sent before, or came back from a redrive, only if `again`;
-    one of which only the start was stored, only if `patched`.
+    """The letters that would be sent. `again` includes those that were sent before or came back from a redrive;
+    `patched` includes those of which only the start was stored.
     """
     plan = RedrivePlan()
     cut = set() if patched else set(places(dead_letters, CUT))

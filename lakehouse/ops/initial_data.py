@@ -21,7 +21,7 @@ def is_empty(domain: Domain) -> bool:
 
 
 def begin_empty(domain: Domain) -> None:
-    """Note that the domain begins without the data that comes with it, as it may have done before.
+    """Note that the domain begins without the data that comes with it; no error when that was noted before.
 
     Raises UsageError when it cannot, RefusedError when its data is in the lake.
     """

@@ -1,4 +1,4 @@
-"""`lake rebuild <domain>.<query>`: the way out when a query cannot go on from its checkpoint, its state or a table.
+"""`lake rebuild <domain>.<query>`: the repair of a query that cannot go on from its checkpoint, its state or a table.
 
 A query of views loses its state and its tables and reads the topic again from its first record; what the topic no
 longer has, the batch layer serves. A query of records keeps every row: its new checkpoint begins at the first record
@@ -59,7 +59,7 @@ def _find(name: str) -> tuple[Domain, str]:
 
 @contextmanager
 def _broker() -> Iterator[str]:
-    """The broker in force; the embedded one is started for as long as it is needed when the lake is down."""
+    """The broker's address; when the lake is down, the embedded broker runs until the end of the block."""
     try:
         address = settings().brokers()
         topics.check(address)

@@ -1,4 +1,4 @@
-"""Measurements that outlive whoever measures: lines of JSON under var/run/metrics, a file an hour, 24 h kept.
+"""Measurements that outlive the process that takes them: JSON lines in var/run/metrics, a file an hour, kept 24 h.
 
 One writer a series: the driver writes the rates of its queries, the dashboard their lag (it goes on while a driver is
 dead). A missing line is a gap: nobody was measuring.

@@ -111,7 +111,7 @@ def _whole(value: float | None) -> int | None:
 
 
 def has_ended(checkpoint: Path, written: datetime | None, now: datetime) -> bool:
-    """Whether the process that runs a query is gone: the lock names its pid, and the query has been silent besides.
+    """Whether the process that runs a query is gone: the pid in its lock is gone, and the query is silent.
 
     Silence alone may be a busy machine; a pid alone may be one of another container.
     """

@@ -1,4 +1,4 @@
-"""Checks before a query starts: a start that would lose or double data is refused, with the way out."""
+"""Checks before a query starts: a start that would lose or double data is refused, and the error names the repair."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -77,7 +77,7 @@ def _for_new_checkpoint(start: Start, before: Sidecar | None) -> Sidecar:
         return _for_first_start(start)
     if before is None or before.generation or not before.starts:
         raise start.refuse(
-            f"its checkpoint {start.checkpoint} is gone, but {' and '.join(filled)} hold what it wrote, and reading "
+            f"its checkpoint {start.checkpoint} is gone, but {' and '.join(filled)} still hold its rows, and reading "
             "the topic again would double or lose records"
         )
     new = {partition: at for partition, at in start.topic.starts.items() if partition not in before.starts}
@@ -89,8 +89,8 @@ def refuse_foreign_or_old_checkpoint(start: Start, before: Sidecar | None) -> No
     generation = checkpoints.generation(start.checkpoint)
     if before and before.generation and before.generation != generation:
         raise start.refuse(
-            f"its checkpoint {start.checkpoint} is another one (generation {generation}) than it was "
-            f"({before.generation})"
+            f"its checkpoint {start.checkpoint} is not the one that it ran with: its generation is {generation}, "
+            f"not {before.generation}"
         )
     planned, done = checkpoints.last_planned(start.checkpoint), checkpoints.last_committed(start.checkpoint)
     app_id = checkpoints.app_id(generation, start.query)
@@ -98,7 +98,7 @@ def refuse_foreign_or_old_checkpoint(start: Start, before: Sidecar | None) -> No
     written = [version for table in filled if (version := _last_written(table, app_id)) is not None]
     if filled and done and not written:
         names = " and ".join(table.name for table in filled)
-        raise start.refuse(f"its checkpoint {start.checkpoint} did not write what {names} hold")
+        raise start.refuse(f"its checkpoint {start.checkpoint} did not write the rows of {names}")
     if written and max(written) > (planned.batch_id if planned else -1):
         raise start.refuse(
             f"its checkpoint {start.checkpoint} is older than the tables: it knows batches up to "

@@ -73,9 +73,9 @@ class Tab:
             self.version = version
             self.values["live"]["data"] = version
             for callback in self._callbacks:
-                asked = time.monotonic()
+                sent_at = time.monotonic()
                 changed, more = self._ask(callback, [] if first else ["live.data"])
-                slowest, size, news = max(slowest, time.monotonic() - asked), size + more, news + changed
+                slowest, size, news = max(slowest, time.monotonic() - sent_at), size + more, news + changed
         return Tick(time.monotonic() - began, size, news, slowest)
 
     def _ask(self, callback: Json, changed: list[str]) -> tuple[bool, int]:

@@ -113,8 +113,8 @@ def test_lake_starts_whatever_the_environment_asks_of_python(tmp_path: Path) -> 
     env = {"PYTHONPATH": str(tmp_path), "PYTHONHOME": "/nonexistent", "PYTHONWARNINGS": "error", "PYTHONSTARTUP": "/x"}
     env |= {"BASH_ENV": str(tmp_path / "no.sh"), "CDPATH": "/", "LAKE_VAR": str(tmp_path / "var")}
     for command, code in ((Path(sys.executable).parent / "lake", 3), (ROOT / "spark-submit.sh", 0)):
-        asked = ["status"] if code else ["jobs/houses/produce.py", "--help"]
-        done = subprocess.run([str(command), *asked], env=env, capture_output=True, text=True, check=False)
+        arguments = ["status"] if code else ["jobs/houses/produce.py", "--help"]
+        done = subprocess.run([str(command), *arguments], env=env, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stderr) == (code, "")
 
 

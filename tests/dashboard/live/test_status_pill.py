@@ -44,9 +44,9 @@ def test_a_snapshot_that_is_not_renewed_is_stale_since_it_was_taken() -> None:
 
 
 def test_a_stopped_query_is_stale_although_nothing_waits() -> None:
-    found = pulse(query(), query(name="houses/history", state=QueryState.STOPPED, complete_at=ago(40)))
-    assert (found.word, found.since) == ("STALE", ago(40))
-    assert "houses/history has stopped" in found.why
+    shown = pulse(query(), query(name="houses/history", state=QueryState.STOPPED, complete_at=ago(40)))
+    assert (shown.word, shown.since) == ("STALE", ago(40))
+    assert "houses/history has stopped" in shown.why
 
 
 def test_the_oldest_of_the_stale_parts_is_named() -> None:

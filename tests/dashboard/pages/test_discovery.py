@@ -48,20 +48,20 @@ def test_no_two_links_have_one_id() -> None:
 
 @pytest.mark.parametrize("domain", list(SECTIONS))
 def test_every_link_of_the_overviews_flow_leads_to_an_element_that_is_there(domain: str) -> None:
-    details, found = SECTIONS[domain].details, {page.PATH: page for page in discovery.listed_pages()}
+    details, listed = SECTIONS[domain].details, {page.PATH: page for page in discovery.listed_pages()}
     parts = {end for edge in flow.EDGES.split() for end in edge.split(">")}
     assert set(details) <= parts
     for part in parts | {"processes"}:
         path, _, element = flow.detail(part, details).partition("#")
-        assert path in found, f"{part} of {domain} leads to {path}"
-        assert not element or element in ids(found[path].layout()), f"{part} of {domain} leads to {path}#{element}"
+        assert path in listed, f"{part} of {domain} leads to {path}"
+        assert not element or element in ids(listed[path].layout()), f"{part} of {domain} leads to {path}#{element}"
 
 
 def test_a_domain_without_addresses_of_its_own_leads_to_pages_that_are_there() -> None:
-    found = {page.PATH: page for page in discovery.listed_pages()}
+    listed = {page.PATH: page for page in discovery.listed_pages()}
     for part in {end for edge in flow.EDGES.split() for end in edge.split(">")}:
         path, _, element = flow.detail(part).partition("#")
-        assert not element or element in ids(found[path].layout())
+        assert not element or element in ids(listed[path].layout())
 
 
 @pytest.mark.parametrize("section", list(discovery.models()))

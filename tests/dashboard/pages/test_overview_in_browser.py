@@ -101,9 +101,9 @@ def test_zoom_filter_and_scroll_survive_sixty_ticks(page: Page, write: Write, sa
         if number % 10 == 0:
             write(schema.AVERAGES, *[average(4 + number // 10, decade) for decade in range(1900, 2020, 10)])
             write(schema.HISTORY, sale(100 + number))
-        asked = answers[0]
+        before_tick = answers[0]
         page.evaluate(f"dash_clientside.set_props('live', {{data: 'tick {number}'}})")
-        waited(lambda asked=asked: page.wait_for_timeout(20) or answers[0] >= asked + 5)
+        waited(lambda before_tick=before_tick: page.wait_for_timeout(20) or answers[0] >= before_tick + 5)
     expect(page.locator("#houses-kpi-history-value")).to_have_text("36")
     wait_until(page, f"{graph}.data[1].x.length > 4")
     assert page.evaluate(kept) == before

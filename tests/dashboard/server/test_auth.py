@@ -161,8 +161,8 @@ def test_a_file_without_a_token_is_an_error(lake: Path, content: str) -> None:
 
 
 def test_a_token_is_made_once(lake: Path) -> None:
-    first, made = dashboard_token.token()
-    assert made
+    first, is_new = dashboard_token.token()
+    assert is_new
     assert dashboard_token.token() == (first, False)
 
 

@@ -59,8 +59,8 @@ def ask(port: int, method: str, path: str, body: Any = None) -> Any:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     sent = None if body is None else json.dumps(body)
     connection.request(method, path, sent, {"Content-Type": "application/json"})
-    found = connection.getresponse()
-    return json.loads(found.read()), found.status
+    response = connection.getresponse()
+    return json.loads(response.read()), response.status
 
 
 @pytest.fixture
@@ -86,27 +86,27 @@ def callback(output: str, **more: Any) -> tuple[str, str, dict[str, Any]]:
 def test_a_slow_callback_holds_up_nobody_but_itself(server: tuple[int, threading.Event]) -> None:
     port, go = server
     slow = [callback(SLOW, tab=n, more="x" * 10_000) for n in range(20)]
-    threads, found = tabs(port, *slow, *[("GET", f"/api/houses/{n}") for n in range(5)])
-    assert not found
+    threads, answers = tabs(port, *slow, *[("GET", f"/api/houses/{n}") for n in range(5)])
+    assert not answers
     for _ in range(20):
         assert ask(port, "GET", "/beat")[1] == 200
         assert ask(port, *callback(QUICK))[0] == {"output": QUICK}
-    assert not found
+    assert not answers
     go.set()
     for thread in threads:
         thread.join(30)
-    assert len(found) == 25
-    assert sorted(answer["tab"] for answer, _ in found if "tab" in answer) == list(range(20))
+    assert len(answers) == 25
+    assert sorted(answer["tab"] for answer, _ in answers if "tab" in answer) == list(range(20))
 
 
 def test_whatever_hangs_the_beat_is_answered(server: tuple[int, threading.Event]) -> None:
     port, go = server
     outputs = [f"{n}.data" for n in range(9)]
-    threads, found = tabs(port, *[("GET", f"/api/houses/{n}") for n in range(3)], *[callback(SLOW)] * 30)
+    threads, answers = tabs(port, *[("GET", f"/api/houses/{n}") for n in range(3)], *[callback(SLOW)] * 30)
     for output in outputs:
         assert ask(port, *callback(output))[1] == 200
     assert ask(port, "GET", "/beat") == ({}, 200)
     go.set()
     for thread in threads:
         thread.join(30)
-    assert {status for _, status in found} == {200}
+    assert {status for _, status in answers} == {200}

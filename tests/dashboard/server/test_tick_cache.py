@@ -87,18 +87,18 @@ def test_a_snapshot_is_worked_out_once_for_all(client: FlaskClient, source: dict
 
 
 def test_many_tabs_at_once_wait_for_one_answer(client: FlaskClient, source: dict[str, Any]) -> None:
-    go, found = threading.Barrier(8), []
+    go, answers = threading.Barrier(8), []
 
     def tab() -> None:
         go.wait()
-        found.append(ask(client.application.test_client()).json)
+        answers.append(ask(client.application.test_client()).json)
 
     tabs = [threading.Thread(target=tab) for _ in range(8)]
     for one in tabs:
         one.start()
     for one in tabs:
         one.join()
-    assert (found, source["asked"]) == ([source["answer"]] * 8, 1)
+    assert (answers, source["asked"]) == ([source["answer"]] * 8, 1)
 
 
 def test_a_known_answer_is_not_sent_again_and_the_next_as_a_difference(

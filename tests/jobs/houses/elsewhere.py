@@ -26,14 +26,14 @@ def county(count: int = 800) -> list[dict[str, Any]]:
     """So many houses like those of the file around the same place; larger ones and those farther east cost more."""
     dice = np.random.default_rng(1)
     sent = perth()
-    made = []
+    rows = []
     for number in range(count):
         size, north, east = int(dice.integers(700, 4000)), *dice.normal(0, 0.05, 2)
         price = round(150_000 + 300 * size * float(np.exp(2 * east + dice.normal(0, 0.1))))
         place = {"lat": -31.95 + north, "long": 115.86 + east, "sqft_living": size, "price": price}
         built = {"yr_built": int(dice.integers(1920, 2020)), "bedrooms": int(dice.integers(1, 6))}
-        made.append({**sent[number % len(sent)], "id": f"WA-run-{100 + number}", **place, **built})
-    return made
+        rows.append({**sent[number % len(sent)], "id": f"WA-run-{100 + number}", **place, **built})
+    return rows
 
 
 def stream(sales: list[dict[str, Any]]) -> None:

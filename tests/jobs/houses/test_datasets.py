@@ -42,7 +42,7 @@ def write_csv(tmp_path: Path) -> Write:
 
 @pytest.fixture(scope="module")
 def committed() -> pa.Table:
-    return datasets.read_sales(build_datasets.COMMITTED)
+    return datasets.read_file(build_datasets.COMMITTED).rows
 
 
 def sales(*houses: str) -> pa.Table:
@@ -71,10 +71,10 @@ class TestReading:
             for row in reversed(rows):
                 form = {"id": f"{row['id']:010d}", "date": f"{row['date']:%Y%m%dT000000}"}
                 writer.writerow({name: row[name] for name in SALE} | form | {"waterfront": int(row["waterfront"])})
-        assert datasets.read_sales(path).equals(committed)
+        assert datasets.read_file(path).rows.equals(committed)
 
     def test_a_sale_has_the_types_of_the_history_and_its_id_no_leading_zeros(self, write_csv: Write) -> None:
-        [sale] = datasets.read_sales(write_csv({"price": "221900.5", "grade": " ", "bedrooms": "3.0"})).to_pylist()
+        [sale] = datasets.read_file(write_csv({"price": "221900.5", "grade": " ", "bedrooms": "3.0"})).rows.to_pylist()
         assert sale["id"] == "7129300"
         assert str(sale["price"]) == "221900.50"
         assert str(sale["listed_at"]) == "2014-10-13 00:00:00+00:00"
@@ -105,7 +105,7 @@ class TestReading:
         self, write_csv: Write, column: str, got: str, rule: str
     ) -> None:
         with pytest.raises(DataError) as error:
-            datasets.read_sales(write_csv({}, {column: got}, {}))
+            datasets.read_file(write_csv({}, {column: got}, {}))
         message = str(error.value)
         assert message.startswith(f"kc.csv has values that cannot be read:\n  column {column}: 1 of 3 {rule}")
         assert f"(line 3: '{got[:60]}'). Correct or remove" in message
@@ -114,11 +114,11 @@ class TestReading:
     @pytest.mark.parametrize("column", ["id", "price"])
     def test_an_unknown_id_or_price_is_a_bad_value(self, write_csv: Write, column: str) -> None:
         with pytest.raises(DataError, match=rf"column {column}: 1 of 1 must be .*line 2: nothing"):
-            datasets.read_sales(write_csv({column: " "}))
+            datasets.read_file(write_csv({column: " "}))
 
     def test_bad_values_are_counted_by_column_and_the_first_three_shown(self, write_csv: Write) -> None:
         with pytest.raises(DataError) as error:
-            datasets.read_sales(write_csv(*[{"price": "-1"}] * 4, {}, *[{"id": "x y", "grade": "0"}] * 2))
+            datasets.read_file(write_csv(*[{"price": "-1"}] * 4, {}, *[{"id": "x y", "grade": "0"}] * 2))
         lines = str(error.value).splitlines()
         assert [re.sub(" must.*\\(", " (", line) for line in lines[1:]] == [
             "  column id: 2 of 7 (line 7: 'x y'; line 8: 'x y')",
@@ -130,23 +130,23 @@ class TestReading:
         path = write_csv({}, {})
         path.write_text(path.read_text() + "\n1,2,3\n")  # after a blank line, which is none
         with pytest.raises(DataError, match=r"fields: 1 of 3 must be 21 as in the header \(line 5: 3\)"):
-            datasets.read_sales(path)
+            datasets.read_file(path)
 
     def test_all_missing_columns_are_named_that_a_sale_must_have(self, write_csv: Write) -> None:
         columns = tuple(name for name in SALE if name not in ("price", "view", "lat"))
         with pytest.raises(DataError, match=r"lacks the columns price, view; it has id, date.* may have .*lat"):
-            datasets.read_sales(write_csv({}, columns=columns))
+            datasets.read_file(write_csv({}, columns=columns))
 
     def test_a_column_given_twice_is_refused(self, write_csv: Write) -> None:
         with pytest.raises(DataError, match="has twice the column price"):
-            datasets.read_sales(write_csv({}, columns=(*SALE, "price")))
+            datasets.read_file(write_csv({}, columns=(*SALE, "price")))
 
     def test_a_bad_row_of_a_parquet_file_is_named_by_its_number(self, tmp_path: Path) -> None:
         rows = pq.read_table(build_datasets.COMMITTED).slice(0, 3).to_pylist()
         rows[2]["lat"] = 91.5
         pq.write_table(pa.Table.from_pylist(rows), tmp_path / "sales.parquet")
         with pytest.raises(DataError, match=r"column lat: 1 of 3 must be a number .* \(row 3: '91.5'\)"):
-            datasets.read_sales(tmp_path / "sales.parquet")
+            datasets.read_file(tmp_path / "sales.parquet")
 
     def test_files_that_are_no_files_of_sales_are_refused(self, tmp_path: Path, write_csv: Write) -> None:
         (tmp_path / "torn.parquet").write_bytes(b"PAR1 and no more")
@@ -161,7 +161,7 @@ class TestReading:
             (tmp_path / "none.csv", UsageError, "There is no file"),
         ):
             with pytest.raises(error, match=words):
-                datasets.read_sales(path)
+                datasets.read_file(path)
 
 
 class TestSplit:

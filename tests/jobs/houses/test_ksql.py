@@ -129,8 +129,8 @@ def _expected() -> dict[str, Any]:
 
 
 def _drift(script: str) -> set[str]:
-    said, expected = _said(script), _expected()
-    return {part for part in said.keys() | expected.keys() if said.get(part, ...) != expected.get(part, ...)}
+    answers, expected = _said(script), _expected()
+    return {part for part in answers.keys() | expected.keys() if answers.get(part, ...) != expected.get(part, ...)}
 
 
 def test_the_script_says_what_the_schema_says() -> None:

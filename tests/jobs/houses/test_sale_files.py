@@ -58,10 +58,10 @@ class TestFlatiron:
 
     def test_blanks_and_question_marks_are_unknown_facts(self) -> None:
         given_rows = {row["id"]: row for row in originals(FLATIRON / "kc_house_data-v1.csv")}
-        found = datasets.read_file(FLATIRON / "kc_house_data-v1.csv")
-        assert found.rows.num_rows == len(given_rows) == 119
-        assert found.unknown == {"waterfront": 15, "view": 3, "sqft_basement": 4, "yr_renovated": 20}
-        for sale in found.rows.to_pylist():
+        sales = datasets.read_file(FLATIRON / "kc_house_data-v1.csv")
+        assert sales.rows.num_rows == len(given_rows) == 119
+        assert sales.unknown == {"waterfront": 15, "view": 3, "sqft_basement": 4, "yr_renovated": 20}
+        for sale in sales.rows.to_pylist():
             row = given_rows[sale["id"]]
             month, day, year = row["date"].split("/")
             assert f"{sale['listed_at']:%Y-%m-%d}" == f"{year}-{int(month):02d}-{int(day):02d}"
@@ -71,37 +71,37 @@ class TestFlatiron:
 
     @pytest.mark.parametrize("form", ["v1-only-blanks-left", "v2-words"])
     def test_words_are_their_codes_and_forms_of_dates_are_alike(self, form: str) -> None:
-        first = datasets.read_sales(FLATIRON / "kc_house_data-v1.csv")
-        assert datasets.read_sales(FLATIRON / f"kc_house_data-{form}.csv").equals(first)
+        first = datasets.read_file(FLATIRON / "kc_house_data-v1.csv").rows
+        assert datasets.read_file(FLATIRON / f"kc_house_data-{form}.csv").rows.equals(first)
 
 
 class TestForms:
     def test_the_plain_form_is_what_stands_there(self) -> None:
         rows = {row["id"]: row for row in originals(PLAIN)}
-        sales = datasets.read_sales(PLAIN).to_pylist()
+        sales = datasets.read_file(PLAIN).rows.to_pylist()
         assert len(sales) == len(rows) == 79
         assert sum(int(row["price"]) for row in rows.values()) == sum(sale["price"] for sale in sales)
         assert all(sale["grade"] == int(rows[sale["id"]]["grade"]) for sale in sales)
 
     @pytest.mark.parametrize("form", ["a-comma-after-the-header", "f-ids-as-floats", "o-iso-dates-bool-words"])
     def test_another_form_gives_the_same_sales(self, form: str) -> None:
-        assert datasets.read_sales(FORMS / f"{form}.csv").equals(datasets.read_sales(PLAIN))
+        assert datasets.read_file(FORMS / f"{form}.csv").rows.equals(datasets.read_file(PLAIN).rows)
 
     def test_words_for_missing_values_are_unknown_facts(self) -> None:
         rows = originals(FORMS / "r-missing-value-words.csv")
-        found = datasets.read_file(FORMS / "r-missing-value-words.csv")
+        sales = datasets.read_file(FORMS / "r-missing-value-words.csv")
         counted = {name: sum(not re.match(r"[\d-]+", row[name]) for row in rows) for name in COLUMNS}
-        assert found.unknown == {name: count for name, count in counted.items() if count}
-        assert found.unknown["yr_renovated"] == 76
-        assert found.rows["price"].equals(datasets.read_sales(PLAIN)["price"])
+        assert sales.unknown == {name: count for name, count in counted.items() if count}
+        assert sales.unknown["yr_renovated"] == 76
+        assert sales.rows["price"].equals(datasets.read_file(PLAIN).rows["price"])
 
     def test_ten_columns_are_enough(self) -> None:
-        found, plain = datasets.read_file(FORMS / "i-ten-columns.csv"), datasets.read_sales(PLAIN)
-        assert len(found.absent) == 11
+        sales, plain = datasets.read_file(FORMS / "i-ten-columns.csv"), datasets.read_file(PLAIN).rows
+        assert len(sales.absent) == 11
         for name in ("id", "price", "bedrooms", "waterfront", "yr_built"):
-            assert found.rows[name].equals(plain[name])
-        assert found.rows["lat"].null_count == found.rows["listed_at"].null_count == 79
-        assert not found.unknown, "what a whole file lacks is a finding of its own"
+            assert sales.rows[name].equals(plain[name])
+        assert sales.rows["lat"].null_count == sales.rows["listed_at"].null_count == 79
+        assert not sales.unknown, "what a whole file lacks is a finding of its own"
 
     def test_ids_that_have_lost_digits_are_refused_with_the_column_and_what_to_do(self) -> None:
         with pytest.raises(DataError) as error:
@@ -113,14 +113,14 @@ class TestForms:
 
     def test_doubles_are_kept_once_and_counted(self, tmp_path: Path) -> None:
         head, *rows = PLAIN.read_text().splitlines()
-        found = read(tmp_path / "twice.csv", "\n".join([head, *(row for row in rows for _ in range(2))]))
-        assert found.rows.equals(datasets.read_sales(PLAIN))
-        assert found.doubles == 79
-        assert "79 rows were duplicates: each sale is kept once." in build_datasets.notes(found)
+        sales = read(tmp_path / "twice.csv", "\n".join([head, *(row for row in rows for _ in range(2))]))
+        assert sales.rows.equals(datasets.read_file(PLAIN).rows)
+        assert sales.doubles == 79
+        assert "79 rows were duplicates: each sale is kept once." in build_datasets.notes(sales)
 
     def test_a_house_sold_again_is_no_double(self, tmp_path: Path) -> None:
-        found = read(tmp_path / "again.csv", text(SALE, {**SALE, "date": "20150413T000000"}))
-        assert (found.rows.num_rows, found.doubles) == (2, 0)
+        sales = read(tmp_path / "again.csv", text(SALE, {**SALE, "date": "20150413T000000"}))
+        assert (sales.rows.num_rows, sales.doubles) == (2, 0)
 
 
 Make = Callable[[], str | bytes]
@@ -164,9 +164,9 @@ READ: dict[str, Make] = {
 @pytest.mark.parametrize("form", READ)
 def test_a_form_is_read(tmp_path: Path, form: str) -> None:
     expected = read(tmp_path / "plain.csv", text(SALE))
-    found = read(tmp_path / "other.csv", READ[form]())
-    assert found.rows.to_pylist() == expected.rows.to_pylist()
-    assert (found.unknown, found.absent, found.rows["price"].to_pylist()[0]) == ({}, (), 221900)
+    sales = read(tmp_path / "other.csv", READ[form]())
+    assert sales.rows.to_pylist() == expected.rows.to_pylist()
+    assert (sales.unknown, sales.absent, sales.rows["price"].to_pylist()[0]) == ({}, (), 221900)
 
 
 @pytest.mark.parametrize(
@@ -197,12 +197,12 @@ def test_parquet_of_pandas_with_float_ids_and_gaps(tmp_path: Path) -> None:
     columns = {name: [value, value] for name, value in SALE.items()}
     typed = {"id": [7129300520.0, 1.0], "waterfront": [float("nan"), 1.0], "grade": [None, 7.0]}
     pq.write_table(pa.table(columns | typed), tmp_path / "kc.parquet")
-    first, second = datasets.read_sales(tmp_path / "kc.parquet").to_pylist()
+    first, second = datasets.read_file(tmp_path / "kc.parquet").rows.to_pylist()
     assert (first["id"], second["id"]) == ("1", "7129300520")
     assert (first["waterfront"], second["waterfront"], second["grade"]) == (1, None, None)
     pq.write_table(pa.table(columns | {"id": pa.array([7129300520.0, 1.0], pa.float32())}), tmp_path / "kc.parquet")
     with pytest.raises(DataError, match="column id is of float, which has lost digits"):
-        datasets.read_sales(tmp_path / "kc.parquet")
+        datasets.read_file(tmp_path / "kc.parquet")
 
 
 @settings(deadline=None)
@@ -214,9 +214,9 @@ def test_the_counts_of_a_column_add_up(values: list[str]) -> None:
     raw = Raw("kc.csv", {**columns, "id": ids, "bedrooms": bedrooms}, range(2, len(values) + 2), "line")
     bad = [at for at, value in enumerate(values, 2) if value in ("x", "-1", "1e9", "2.5", "$")]
     if not bad:
-        found = convert_sales(raw)
-        assert found.rows.num_rows == len(values)
-        assert found.rows["bedrooms"].null_count == found.unknown.get("bedrooms", 0) == bedrooms.null_count
+        sales = convert_sales(raw)
+        assert sales.rows.num_rows == len(values)
+        assert sales.rows["bedrooms"].null_count == sales.unknown.get("bedrooms", 0) == bedrooms.null_count
         return
     with pytest.raises(DataError) as error:
         convert_sales(raw)

@@ -174,9 +174,9 @@ def test_too_few_sales_and_no_model_yet_end_well_with_a_sentence(
     lake: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train.main(if_none=True)
-    said = capsys.readouterr().out
-    assert said.startswith("Too few sales to train on: 0 different ones")
-    assert said.endswith("There is no model yet; the next `lake nightly` or `lake up` tries again.\n")
+    output = capsys.readouterr().out
+    assert output.startswith("Too few sales to train on: 0 different ones")
+    assert output.endswith("There is no model yet; the next `lake nightly` or `lake up` tries again.\n")
     monkeypatch.setattr(Registry, "live", lambda _: "v0001")
     monkeypatch.setattr(train, "spark_session", lambda _: None)
     monkeypatch.setattr(train, "train", lambda *_: train.check_sales(_rows([])))

@@ -15,7 +15,7 @@ from dashboard.pages.houses import bands
 from jobs.houses import datasets
 from jobs.houses.price_model import catalogue
 from jobs.houses.build_datasets import COMMITTED
-rows = datasets.read_sales(COMMITTED)
+rows = datasets.read_file(COMMITTED).rows
 datasets.read_sets = lambda name: [rows]
 columns = {"event_at": rows["listed_at"], "yr_built": [1990] * len(rows), "price": rows["price"]}
 bands._SALES = lambda *_: pa.table(columns)

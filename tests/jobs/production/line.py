@@ -80,8 +80,8 @@ def _day(at: datetime) -> str:
 def counted(rows: Iterable[Any]) -> dict[tuple[str, str], tuple[int, int, int, int]]:
     """Rows of totals in the form of `count`; rows of zeros, whose units have moved, are left out."""
     names = ("units", "defects_found", "defects_charged", "defective_units")
-    made = {(str(row["day"]), row["zone_id"]): tuple(int(row[name]) for name in names) for row in rows}
-    return {key: cell for key, cell in made.items() if any(cell)}  # type: ignore[misc]
+    totals = {(str(row["day"]), row["zone_id"]): tuple(int(row[name]) for name in names) for row in rows}
+    return {key: cell for key, cell in totals.items() if any(cell)}  # type: ignore[misc]
 
 
 def seminar(at: datetime, run: str) -> list[tuple[str, bytes, bytes]]:

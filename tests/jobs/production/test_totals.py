@@ -84,10 +84,10 @@ def test_any_order_and_any_resend_end_in_a_plain_count(postgres: str, sent: list
     everything = [event for part in sent for event in part]
     resent = [again.choice(everything) for _ in range(3)] if everything else []
     write([*sent, resent])
-    found = rows_of(postgres, "totals")
-    assert counted(found) == count(everything)
-    days = {(row["day"], row["zone_id"]) for row in found}
-    assert len(days) == len(found)
+    totals = rows_of(postgres, "totals")
+    assert counted(totals) == count(everything)
+    days = {(row["day"], row["zone_id"]) for row in totals}
+    assert len(days) == len(totals)
 
 
 def test_units_around_a_half_hour_clock_change_count_once_in_the_hours_of_their_day(postgres: str, conf: Path) -> None:

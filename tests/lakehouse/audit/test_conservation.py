@@ -32,9 +32,9 @@ def partitions(draw: st.DrawFn) -> tuple[list[int], list[int], list[int], int]:
 @given(partitions())
 def test_a_whole_partition_is_clean_and_the_rest_is_waiting(case: tuple[list[int], list[int], list[int], int]) -> None:
     records, kept, bad, read_to = case
-    found = balance_offsets(ints(records), ints(kept), ints(bad), read_to)
-    assert [len(off) for off in found[:3]] == [0, 0, 0]
-    assert found.waiting.tolist() == sorted(at for at in records if at >= read_to)
+    balance = balance_offsets(ints(records), ints(kept), ints(bad), read_to)
+    assert [len(off) for off in balance[:3]] == [0, 0, 0]
+    assert balance.waiting.tolist() == sorted(at for at in records if at >= read_to)
 
 
 @settings(deadline=None)

@@ -25,8 +25,8 @@ def run(var: Path, *arguments: str, answer: str = "") -> subprocess.CompletedPro
 def test_status_of_nothing_says_how_to_start_and_exits_3(lake: Path) -> None:
     done = run(lake, "status")
     assert (done.returncode, done.stdout.strip()) == (3, "The lake is not running. Start it: `lake up`.")
-    found = json.loads(run(lake, "status", "--json").stdout)
-    assert (found["running"], found["processes"]) == (False, [])
+    status = json.loads(run(lake, "status", "--json").stdout)
+    assert (status["running"], status["processes"]) == (False, [])
 
 
 @pytest.mark.parametrize(

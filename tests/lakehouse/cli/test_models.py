@@ -60,8 +60,8 @@ def test_list_shows_newest_first_with_live_and_best(lake: Path, three: Registry)
     assert all(text in lines[2] for text in ("13.00%", "0.87", "21,436", "2015-05-27", "2026-11-22 02:15"))
     assert lines[7].split() == ["v0002", "MAPE", "13.0%", "[stands]"]
     assert run(lake, "models", "list", width=80).stdout.splitlines()[2].rstrip() == lines[2].rstrip()  # not squeezed
-    found = json.loads(run(lake, "models", "list", "--json").stdout)
-    assert [(row["version"], row["live"], row["best"], row["mape"]) for row in found] == [
+    versions = json.loads(run(lake, "models", "list", "--json").stdout)
+    assert [(row["version"], row["live"], row["best"], row["mape"]) for row in versions] == [
         ("v0003", False, False, 0.2),
         ("v0002", True, False, 0.13),
         ("v0001", False, True, 0.125),
@@ -84,9 +84,9 @@ def test_show_tells_metrics_files_and_switches(lake: Path, three: Registry) -> N
     words = ("metrics.mape", "12.50%", "123,457", "sqft_living, grade", "All 2 files", "the first", "v0002 is live now")
     assert [word for word in words if word not in shown] == []
     assert "It never went live." in run(lake, "models", "show", "v0003").stdout
-    found = json.loads(run(lake, "models", "show", "v0002", "--json").stdout)
-    assert (found["is_live"], found["damage"], found["metrics"]["r2"]) == (True, None, 0.87)
-    assert [(switch["by"], switch["reason"]) for switch in found["switches"]] == [("train", "within 2 %: 4 % more")]
+    manifest = json.loads(run(lake, "models", "show", "v0002", "--json").stdout)
+    assert (manifest["is_live"], manifest["damage"], manifest["metrics"]["r2"]) == (True, None, 0.87)
+    assert [(switch["by"], switch["reason"]) for switch in manifest["switches"]] == [("train", "within 2 %: 4 % more")]
 
 
 def test_compare_shows_both_and_what_lies_between(lake: Path, three: Registry) -> None:

@@ -96,10 +96,10 @@ def test_what_is_shown_cannot_steer_the_terminal() -> None:
 @pytest.mark.usefixtures("lake")
 def test_json_lines_hold_every_byte() -> None:
     keep(("x", b"\xff\x00"), ("y", b'{"a": "\xc3\xa9"}'), ("z", None))
-    found = [json.loads(line) for line in command("show", "--json").stdout.splitlines()]
-    assert [letter["at"] for letter in found] == ["houses/0/2", "houses/0/1", "houses/0/0"]
-    assert [letter.get("value") for letter in found] == [None, '{"a": "é"}', None]
-    assert base64.b64decode(found[2]["value_base64"]) == b"\xff\x00"
+    letters = [json.loads(line) for line in command("show", "--json").stdout.splitlines()]
+    assert [letter["at"] for letter in letters] == ["houses/0/2", "houses/0/1", "houses/0/0"]
+    assert [letter.get("value") for letter in letters] == [None, '{"a": "é"}', None]
+    assert base64.b64decode(letters[2]["value_base64"]) == b"\xff\x00"
 
 
 @pytest.mark.usefixtures("lake")

@@ -21,8 +21,8 @@ def deviations(
     changes: dict[str, str], replicas: int = 1, brokers: int = 1, used: bool = True
 ) -> dict[str, tuple[str, str]]:
     """The cost and what is left to others, of each setting that differs."""
-    found = TopicSettings(SALES.partitions, replicas, brokers, used, {**OURS, **changes})
-    return {one.setting: (one.cost, one.left) for one in differences(SALES, found)}
+    state = TopicSettings(SALES.partitions, replicas, brokers, used, {**OURS, **changes})
+    return {one.setting: (one.cost, one.left) for one in differences(SALES, state)}
 
 
 def test_a_topic_as_we_make_it_and_one_with_more_partitions_differ_in_nothing() -> None:

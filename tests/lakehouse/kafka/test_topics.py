@@ -45,8 +45,8 @@ def test_the_broker_keeps_at_most_half_of_the_disk_or_what_is_set(
 
 
 def _setting(broker: Broker, name: str) -> str:
-    asked = ConfigResource(ResourceType.TOPIC, SALES.name)
-    return str(topics.admin(broker.bootstrap_servers).describe_configs([asked])[asked].result(10)[name].value)
+    resource = ConfigResource(ResourceType.TOPIC, SALES.name)
+    return str(topics.admin(broker.bootstrap_servers).describe_configs([resource])[resource].result(10)[name].value)
 
 
 @pytest.mark.e2e
@@ -100,24 +100,24 @@ def allow(bootstrap_servers: str, topic: str, operation: AclOperation, permissio
 
 
 def made_by_itself(bootstrap_servers: str, topic: Topic, **config: str) -> None:
-    made = [NewTopic(topic.name, 1, 1, config=config)]
-    topics.admin(bootstrap_servers).create_topics(made)[topic.name].result(10)
+    topics_to_create = [NewTopic(topic.name, 1, 1, config=config)]
+    topics.admin(bootstrap_servers).create_topics(topics_to_create)[topic.name].result(10)
 
 
 @pytest.mark.e2e
 def test_a_question_makes_no_topic(theirs: str) -> None:
     """The dashboard asks before the stream has made its topic."""
-    asked = Topic("asked-for", 4, "for this test")
-    assert topics.state(theirs, asked.name) is None
+    topic = Topic("asked-for", 4, "for this test")
+    assert topics.state(theirs, topic.name) is None
     with pytest.raises(UnavailableError, match="has no topic asked-for"):
-        topics.partitions(theirs, asked.name, wait=0)
-    assert topic_settings.settle(theirs, [asked]) == []
+        topics.partitions(theirs, topic.name, wait=0)
+    assert topic_settings.settle(theirs, [topic]) == []
     client, until = topics.admin(theirs), time.monotonic() + 30
     client.list_topics("by-name", timeout=10)
     while "by-name" not in (there := client.list_topics(timeout=10).topics):
         assert time.monotonic() < until, "this broker makes no topics by itself"
         time.sleep(0.1)
-    assert asked.name not in there
+    assert topic.name not in there
 
 
 @pytest.mark.e2e
@@ -132,9 +132,9 @@ def test_settings_are_named_and_set_and_nothing_is_lost(theirs: str, lake: Path)
     assert any(line.startswith("Topic houses: partitions set to 4 (there were 1). Later events") for line in done)
     assert "Topic houses: cleanup.policy set to delete." in done  # it has no records
     assert topic_settings.settle(theirs, DOMAIN.topics) == []
-    found = topic_settings.read_settings(theirs, [SALES])[SALES.name]
-    assert found.partitions == 4
-    assert OURS.items() <= dict(found.config or {}).items()
+    state = topic_settings.read_settings(theirs, [SALES])[SALES.name]
+    assert state.partitions == 4
+    assert OURS.items() <= dict(state.config or {}).items()
 
 
 @pytest.mark.e2e

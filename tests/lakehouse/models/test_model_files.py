@@ -131,9 +131,9 @@ def locked(data: bytes) -> bytes:
 def test_arrays_come_back_as_they_were() -> None:
     buffer = io.BytesIO()
     np.savez_compressed(buffer, ids=np.array(["a", "bc"]), prices=np.array([1.5, np.nan]))
-    found = safe_arrays.load_arrays(buffer.getvalue(), "houses.npz")
-    assert found["ids"].tolist() == ["a", "bc"]
-    assert np.array_equal(found["prices"], [1.5, np.nan], equal_nan=True)
+    arrays = safe_arrays.load_arrays(buffer.getvalue(), "houses.npz")
+    assert arrays["ids"].tolist() == ["a", "bc"]
+    assert np.array_equal(arrays["prices"], [1.5, np.nan], equal_nan=True)
 
 
 @pytest.mark.parametrize(

@@ -81,10 +81,10 @@ def test_what_died_of_a_full_disk_is_started_until_there_is_space(disk: Path, mo
 
 
 def test_log_lines_that_the_disk_refuses_are_dropped() -> None:
-    said = "from lakehouse.entry import configure_logging as c\nimport structlog\nc()\n"
-    said += "for _ in range(9): structlog.get_logger().error('x' * 2000)\nprint('alive')"
+    program = "from lakehouse.entry import configure_logging as c\nimport structlog\nc()\n"
+    program += "for _ in range(9): structlog.get_logger().error('x' * 2000)\nprint('alive')"
     with Path("/dev/full").open("w") as full:
-        done = subprocess.run([sys.executable, "-c", said], stderr=full, stdout=subprocess.PIPE, check=False)
+        done = subprocess.run([sys.executable, "-c", program], stderr=full, stdout=subprocess.PIPE, check=False)
     assert done.stdout == b"alive\n"
 
 

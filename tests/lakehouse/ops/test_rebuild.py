@@ -48,9 +48,9 @@ def hold(table: Table, **offsets: list[int]) -> None:
 
 
 def begun() -> Sidecar:
-    found = sidecar.read(checkpoints.path("line", "events"))
-    assert found
-    return found
+    kept = sidecar.read(checkpoints.path("line", "events"))
+    assert kept
+    return kept
 
 
 def test_it_goes_on_behind_what_both_tables_hold() -> None:

@@ -94,12 +94,12 @@ def test_a_service_that_lacks_something_is_tried_until_it_is_there(
     supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(restart_policy, "MAX_FAILURES", 1)
-    there = tmp_path / "there"
-    waits = f"import pathlib, sys\nif not pathlib.Path({str(there)!r}).exists(): sys.exit(69)\n"
+    marker = tmp_path / "there"
+    waits = f"import pathlib, sys\nif not pathlib.Path({str(marker)!r}).exists(): sys.exit(69)\n"
     service = Service("waits", python(waits + POLITE), ready=up)
     supervisor.start(service)
     assert run_until(supervisor, lambda: service.state == "backing off")
-    there.touch()
+    marker.touch()
     supervisor._stop = False
     assert run_until(supervisor, lambda: service.state == "running")
 

@@ -45,8 +45,8 @@ def test_nobody_gets_in_without_the_password(server: tuple[str, psutil.Process])
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root is another user than the one it starts")
 def test_its_clock_is_utc_for_whoever_connects(server: tuple[str, psutil.Process]) -> None:
     with psycopg.connect(server[0]) as connection:
-        found = connection.execute("SELECT current_setting('timezone'), current_setting('log_timezone')").fetchone()
-    assert found == ("UTC", "UTC")
+        zones = connection.execute("SELECT current_setting('timezone'), current_setting('log_timezone')").fetchone()
+    assert zones == ("UTC", "UTC")
 
 
 def test_a_connection_is_in_utc_whatever_the_environment_says(

@@ -80,8 +80,8 @@ def test_psql_is_reader_through_a_pooler(server: str, lake: Path, ours: pytest.M
         assert "-X" in run(lake, "psql", "-AtX", "-c", WHO).stderr
         with postgres.connect("production") as connection:
             connection.rollback()
-            asked = connection.execute(f"{WHO}, current_schema() AS it").fetchone()
-            assert asked == {"it": "production", "current_user": "stream_writer", "current_setting": "UTC"}
+            session = connection.execute(f"{WHO}, current_schema() AS it").fetchone()
+            assert session == {"it": "production", "current_user": "stream_writer", "current_setting": "UTC"}
 
 
 def test_psql_without_the_role_says_how_it_comes(tmp_path: Path, lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,12 +128,12 @@ def test_no_error_crontab_or_file_shows_the_password(lake: Path, monkeypatch: py
     """Whatever is wrong with the DSN: nobody answers, or the password's letters take it apart."""
     for password in SPOILT:
         use(monkeypatch, form.format(password))
-        said = [error_of(postgres.connect), error_of(crontab.block), repr(settings())]
+        texts = [error_of(postgres.connect), error_of(crontab.block), repr(settings())]
         if password in SPOILT[:2]:
             done = run(lake, "psql", "-c", WHO)
             assert done.returncode in (UnavailableError.exit_code, UsageError.exit_code)
-            said += [done.stdout, done.stderr]
-        assert "c4n" not in "\n".join(said)
+            texts += [done.stdout, done.stderr]
+        assert "c4n" not in "\n".join(texts)
         assert not [file for file in lake.rglob("*") if file.is_file() and b"c4n" in file.read_bytes()]
 
 

@@ -104,14 +104,14 @@ def test_a_word_that_belongs_to_a_flag_is_no_job() -> None:
 def test_what_is_the_platforms_runs_as_a_module_that_no_file_beside_it_or_here_can_disturb(
     root: Path, tmp_path: Path, job: list[str]
 ) -> None:
-    flags, found, options = submit.split(["--conf", "a=b", *job, "-m", "x"])
-    assert (flags, found, options) == (
+    flags, of_job, options = submit.split(["--conf", "a=b", *job, "-m", "x"])
+    assert (flags, of_job, options) == (
         ["--conf", "a=b"],
         (root / "lakehouse/tables/maintain.py", "lakehouse.tables.maintain"),
         ["-m", "x"],
     )
     (tmp_path / "typer.py").write_text("raise SystemExit(3)")
-    done = subprocess.run([*found.command(), "--help"], env=submit.environment([]), cwd=tmp_path, check=False)
+    done = subprocess.run([*of_job.command(), "--help"], env=submit.environment([]), cwd=tmp_path, check=False)
     assert done.returncode == 0
 
 
@@ -168,9 +168,9 @@ def test_paths_with_blanks_and_quotes_come_to_java_whole(tmp_path: Path, monkeyp
 def test_a_job_runs_on_our_spark_and_python(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("SPARK_HOME", "PYSPARK_PYTHON", "PYSPARK_SUBMIT_ARGS", "HADOOP_CONF_DIR", "PYTHONPATH"):
         monkeypatch.setenv(name, "/elsewhere")
-    made = submit.environment([])
-    assert (made["SPARK_HOME"], made["PYSPARK_PYTHON"]) == (str(jars.pyspark_home()), sys.executable)
-    assert "/elsewhere" not in made.values()
+    env = submit.environment([])
+    assert (env["SPARK_HOME"], env["PYSPARK_PYTHON"]) == (str(jars.pyspark_home()), sys.executable)
+    assert "/elsewhere" not in env.values()
     assert submit.environment(["--master", "yarn"])["HADOOP_CONF_DIR"] == "/elsewhere"
 
 

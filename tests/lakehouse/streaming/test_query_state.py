@@ -50,9 +50,9 @@ def test_what_a_query_writes_is_read_with_its_format() -> None:
     query.begin()
     run_state.write_json(run_state.progress_file("houses", "averages"), query.progress())
     now = datetime.now(UTC)
-    found = query_state.read("houses", "averages", now)
-    assert found.progress
-    assert (found.batch, found.alive, found.progress.state, found.progress.format) == (None, True, "running", 1)
+    files = query_state.read("houses", "averages", now)
+    assert files.progress
+    assert (files.batch, files.alive, files.progress.state, files.progress.format) == (None, True, "running", 1)
     assert not query_state.read("houses", "averages", now + timedelta(minutes=1)).alive
 
 

@@ -28,10 +28,10 @@ RESTS_ON = {"window": "2 minutes", "topic": "line", "topic id": "id-1"}
 
 
 def start(**changed: Any) -> Start:
-    made = Start(
+    new = Start(
         "line", "events", checkpoints.path("line", "events"), QueryTables(TOPIC, (EVENTS, BAD)), RESTS_ON, THERE
     )
-    return replace(made, **changed)
+    return replace(new, **changed)
 
 
 def write_batch(number: int, ends: dict[str, int], generation: str = "gen-1", committed: bool = True) -> None:
@@ -61,9 +61,9 @@ def running() -> Path:
 def refused(given: Start, *words: str) -> None:
     with pytest.raises(RefusedError) as error:
         start_checks.check(given)
-    said = str(error.value)
-    assert all(word in said for word in words), said
-    assert "`lake rebuild line.events" in said
+    message = str(error.value)
+    assert all(word in message for word in words), message
+    assert "`lake rebuild line.events" in message
 
 
 def test_a_first_start_notes_where_it_begins_and_a_later_one_goes_on(running: Path) -> None:
@@ -88,14 +88,14 @@ def test_a_lost_checkpoint_over_a_filled_table(running: Path, with_sidecar: bool
     shutil.rmtree(running)
     if not with_sidecar:
         sidecar.file(running).unlink()
-    refused(start(), f"checkpoint {running} is gone, but events hold")
+    refused(start(), f"checkpoint {running} is gone, but events still hold its rows")
 
 
 def test_a_checkpoint_that_is_another_one(running: Path) -> None:
     (running / "metadata").write_text('{"id": "gen-2"}')
-    refused(start(), "another one (generation gen-2)", "(gen-1)")
+    refused(start(), "its generation is gen-2, not gen-1")
     sidecar.file(running).unlink()
-    refused(start(), f"checkpoint {running} did not write what events hold")
+    refused(start(), f"checkpoint {running} did not write the rows of events")
 
 
 def test_a_checkpoint_older_than_the_tables(running: Path) -> None:

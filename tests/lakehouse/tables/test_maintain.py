@@ -47,8 +47,8 @@ def test_many_files_become_few_and_only_old_orphans_go(spark: SparkSession) -> N
     for file, days in ((old, 8), (young, 6)):
         file.write_bytes(b"left by a crash")
         os.utime(file, (time.time() - days * DAY,) * 2)
-    said = maintain(spark, EVENTS)
-    assert said == "demo.events: 12 files became 1; 1 unused files were deleted, 14 are on disk."
+    sentence = maintain(spark, EVENTS)
+    assert sentence == "demo.events: 12 files became 1; 1 unused files were deleted, 14 are on disk."
     assert offsets() == list(range(12))
     assert len(DeltaTable(EVENTS.path).file_uris()) == 1
     assert (old.exists(), young.exists()) == (False, True)

@@ -50,9 +50,9 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_lost_or_damaged_file_is_brought_back_from_a_copy_or_the_topic(history: Path, fault: str) -> None:
-    strike, said = FAULTS[fault]
+    strike, words = FAULTS[fault]
     strike(history)
-    assert said in advice(HISTORY)
+    assert words in advice(HISTORY)
 
 
 @pytest.mark.parametrize(

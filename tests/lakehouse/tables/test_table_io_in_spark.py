@@ -24,9 +24,9 @@ def rows(**points: int) -> pa.Table:
 
 
 def read(spark: SparkSession, version: int) -> dict[str, int]:
-    found = table_io.read_version(spark, SCORES, version)
-    assert found.columns == list(SCORES.columns)
-    return {row["player"]: row["points"] for row in found.collect()}
+    frame = table_io.read_version(spark, SCORES, version)
+    assert frame.columns == list(SCORES.columns)
+    return {row["player"]: row["points"] for row in frame.collect()}
 
 
 def test_a_version_stays_what_it_was(spark: SparkSession) -> None:

@@ -62,9 +62,9 @@ def test_a_query_from_which_retention_is_about_to_take_records_is_shown(
 ) -> None:
     health_fakes.checkpoint("averages", ends={"houses": {"0": 97}})
     topic = TopicView("houses", end, 1.0, ((("houses", 0), end),), ((("houses", 0), first),))
-    found = query_health("houses", "averages", topic, None, NOW)
-    assert found.unread == unread
-    shown_now = words(queries.queries_table(replace(VIEW, queries=(found,))))
+    health = query_health("houses", "averages", topic, None, NOW)
+    assert health.unread == unread
+    shown_now = words(queries.queries_table(replace(VIEW, queries=(health,))))
     assert ("Retention is near" in shown_now) is (unread is not None)
 
 
@@ -73,8 +73,8 @@ def test_a_query_is_put_together_from_checkpoint_progress_broker_and_supervisor(
     health_fakes.checkpoint("averages", watermark_ms=1_777_636_740_000)
     health_fakes.progress("averages", NOW)
     process = ProcessView("houses.stream", ProcessState.RUNNING, restarts=2, last_error="exit code 1: it hurt")
-    found = query_health("houses", "averages", TOPIC, process, NOW)
-    assert found == QueryHealth(
+    health = query_health("houses", "averages", TOPIC, process, NOW)
+    assert health == QueryHealth(
         "houses", "averages", RUNNING, "0 seconds", 9, 20.25, 40.5, 0.45, 10.0, PARTS, 3,
         NOW - timedelta(minutes=1), 24, 9376, (("addBatch", 300), ("triggerExecution", 450)), 2,
         "exit code 1: it hurt", NOW - timedelta(seconds=1),
@@ -99,9 +99,9 @@ def test_the_state_of_a_query(seconds: int, supervised: str | None, error: str, 
     health_fakes.checkpoint("averages")
     health_fakes.progress("averages", NOW - timedelta(seconds=seconds), error=error)
     process = ProcessView("houses.stream", ProcessState(supervised)) if supervised else None
-    found = query_health("houses", "averages", TOPIC, process, NOW)
-    assert (found.state, found.last_error) == (state, error)
-    assert (found.input_rate is None) == (state != "running")
+    health = query_health("houses", "averages", TOPIC, process, NOW)
+    assert (health.state, health.last_error) == (state, error)
+    assert (health.input_rate is None) == (state != "running")
 
 
 @pytest.mark.usefixtures("lake")
@@ -110,8 +110,8 @@ def test_a_query_that_its_own_process_starts_again() -> None:
     health_fakes.checkpoint("averages")
     failures = {"restarts": 2, "last_error": "it hurt"}
     health_fakes.progress("averages", NOW, state="backing off", error="it hurt", **failures)
-    found = query_health("houses", "averages", TOPIC, process, NOW)
-    assert (found.state, found.restarts, found.last_error) == ("restarting", 3, "it hurt")
+    health = query_health("houses", "averages", TOPIC, process, NOW)
+    assert (health.state, health.restarts, health.last_error) == ("restarting", 3, "it hurt")
     assert query_health("houses", "averages", TOPIC, process, NOW + timedelta(minutes=1)).state == "failed"
     assert (
         query_health("houses", "averages", TOPIC, replace(process, state=ProcessState.STOPPED), NOW).state == "failed"
@@ -119,8 +119,8 @@ def test_a_query_that_its_own_process_starts_again() -> None:
     health_fakes.progress("averages", NOW, state="failed", error="it hurt", **failures)
     assert query_health("houses", "averages", TOPIC, process, NOW).state == "failed"
     health_fakes.progress("averages", NOW, state="running", **failures)
-    found = query_health("houses", "averages", TOPIC, process, NOW)
-    assert (found.state, found.last_error) == ("running", "it hurt")
+    health = query_health("houses", "averages", TOPIC, process, NOW)
+    assert (health.state, health.last_error) == ("running", "it hurt")
 
 
 @pytest.mark.usefixtures("lake")
@@ -136,15 +136,15 @@ def test_a_query_far_behind_is_catching_up_and_one_that_never_ran_is_not_started
 def test_a_damaged_checkpoint_is_an_error_of_its_query() -> None:
     health_fakes.checkpoint("averages")
     (checkpoints.path("houses", "averages") / "offsets/9").write_text("v1")
-    found = query_health("houses", "averages", TOPIC, None, NOW)
-    assert (found.state, found.last_error) == ("failed", "The checkpoint of houses/averages cannot be read.")
+    health = query_health("houses", "averages", TOPIC, None, NOW)
+    assert (health.state, health.last_error) == ("failed", "The checkpoint of houses/averages cannot be read.")
 
 
 @pytest.mark.usefixtures("lake")
 def test_lag_is_unknown_while_the_broker_is_silent() -> None:
     health_fakes.checkpoint("averages")
-    found = query_health("houses", "averages", replace(TOPIC, error="gone"), None, NOW)
-    assert (found.lag, [part.lag for part in found.partitions]) == (None, [None, None])
+    health = query_health("houses", "averages", replace(TOPIC, error="gone"), None, NOW)
+    assert (health.lag, [part.lag for part in health.partitions]) == (None, [None, None])
 
 
 def test_the_pace_of_a_query_in_seconds() -> None:

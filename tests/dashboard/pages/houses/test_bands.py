@@ -27,8 +27,8 @@ def test_student_is_that_of_the_tables(freedom: int, wanted: float) -> None:
 
 def bands(lake: Path) -> list[float | None]:
     view = Live([source.SOURCE]).refresh().domains["houses"]
-    found = houses_bands.with_bands(live_view.last_windows(view.served), view.extra["spread"])
-    return [None if math.isnan(width) else width for width in found["band"]]
+    windows = houses_bands.with_bands(live_view.last_windows(view.served), view.extra["spread"])
+    return [None if math.isnan(width) else width for width in windows["band"]]
 
 
 def test_a_window_has_the_band_of_its_own_sales_only(lake: Path, write: Write, average: Build, sale: Build) -> None:

@@ -33,8 +33,8 @@ def test_the_map_tells_sold_from_for_sale_and_filters(publish: Publish) -> None:
     at = offered.ids.tolist().index(FOR_SALE)
     assert offered.prices[at] == pytest.approx(Pricer().price(FOR_SALE).price)
     zipcode = map_view.zips(found)[0]
-    there = map_view.houses(found, map_view.ALL, zipcode)
-    assert set(there.zips) == {float(zipcode)}
+    in_zip = map_view.houses(found, map_view.ALL, zipcode)
+    assert set(in_zip.zips) == {float(zipcode)}
     assert len(map_view.houses(found, map_view.ALL, "00000").ids) == 0
 
 

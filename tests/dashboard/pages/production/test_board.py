@@ -128,8 +128,8 @@ def test_few_defects_are_counted_in_whole_ones(most: int, step: int | None) -> N
 def test_the_hours_are_read_of_the_lake_in_use_and_only_once_they_are_asked_for(
     lake: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    asked = [source.SOURCE.extra["hours"]() for _ in range(2)]
-    assert asked[0] is asked[1]
+    answers = [source.SOURCE.extra["hours"]() for _ in range(2)]
+    assert answers[0] is answers[1]
     monkeypatch.setenv("LAKE_VAR", str(tmp_path / "other"))
     settings.cache_clear()
-    assert source.SOURCE.extra["hours"]() is not asked[0]
+    assert source.SOURCE.extra["hours"]() is not answers[0]

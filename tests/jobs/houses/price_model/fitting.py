@@ -19,7 +19,7 @@ from lakehouse.models.registry import Registry
 @cache
 def real_houses(count: int = 1200) -> Houses:
     """The latest sale of some houses of the committed file, ordered by id."""
-    rows = datasets.read_sales(COMMITTED)
+    rows = datasets.read_file(COMMITTED).rows
     rows = rows.take(pa.array(range(0, rows.num_rows, rows.num_rows // count)))
     days = rows["listed_at"].cast(pa.timestamp("us")).cast(pa.date32()).cast(pa.int32())  # of UTC
     columns = {name: days if name == "listed_day" else rows[name] for name in FACTS} | {"price": rows["price"]}

@@ -51,14 +51,14 @@ def test_a_sale_counts_for_the_version_that_was_live_then(registry: Registry) ->
     assert errors.read().versions == ()
     sell("a", 100, first.at + (second.at - first.at) / 2)
     sell("b", 80, second.at + timedelta(seconds=1))
-    found = errors.read()
-    assert [(row.version, row.sales, round(row.mape, 6)) for row in found.versions] == [
+    error = errors.read()
+    assert [(row.version, row.sales, round(row.mape, 6)) for row in error.versions] == [
         ("v0002", 1, 0.25),
         ("v0001", 1, 0.1),
     ]
-    assert found.versions[0].hold_out_mape == registry.manifest("v0002").metrics["mape"]
-    assert [sale.id for sale in found.newest] == ["b", "a"]
-    assert errors.read() is found, "nothing has changed, so nothing is read"
+    assert error.versions[0].hold_out_mape == registry.manifest("v0002").metrics["mape"]
+    assert [sale.id for sale in error.newest] == ["b", "a"]
+    assert errors.read() is error, "nothing has changed, so nothing is read"
 
 
 def test_only_the_first_sale_of_a_house_for_sale_on_the_stream_counts(registry: Registry) -> None:

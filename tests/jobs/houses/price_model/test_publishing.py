@@ -63,15 +63,15 @@ def publish(count: int = 1, fault: str = "") -> "subprocess.Popen[str]":
 
 @pytest.mark.parametrize("fault", STEPS)
 def test_a_publication_killed_at_any_step_leaves_a_whole_model_live(registry: Registry, fault: str) -> None:
-    there, live = STEPS[fault]
+    is_kept, live = STEPS[fault]
     assert publish(fault=fault).wait(60) == -9
-    assert [found.version for found in registry.versions()] == (["v0001", "v0002"] if there else ["v0001"])
+    assert [found.version for found in registry.versions()] == (["v0001", "v0002"] if is_kept else ["v0001"])
     assert all(found.outcome == "published" for found in registry.versions())
     assert Pricer().model().version == registry.live() == ("v0002" if live else "v0001")
     registry.verify(Pricer().model().version)
     publisher = publish()
-    assert publisher.communicate(timeout=60)[0].strip() == ("v0003" if there else "v0002")
-    assert Pricer().model().version == ("v0003" if there else "v0002")
+    assert publisher.communicate(timeout=60)[0].strip() == ("v0003" if is_kept else "v0002")
+    assert Pricer().model().version == ("v0003" if is_kept else "v0002")
 
 
 def test_the_steps_are_all_there_are(registry: Registry) -> None:
