@@ -13,12 +13,12 @@ from playwright.sync_api import Browser, Page, expect
 
 from jobs.houses import schema
 from lakehouse.models.registry import Registry
-from lakehouse.settings import settings
 from lakehouse.tables import table_io
 from lakehouse.tables.table_io import Table
 from tests.dashboard import golden
 from tests.dashboard.served import App, is_local
 from tests.jobs.houses.price_model import fitting
+from tests.own_lake import own_lake
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 WINDOW = timedelta(minutes=2)
@@ -109,14 +109,11 @@ def app(lake: Path) -> Iterator[App]:
 def furnished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     """A dashboard over a lake with something on every tile, for tests that only look; one for all of a module."""
     var = tmp_path_factory.mktemp("furnished") / "var"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LAKE_VAR", str(var))
-        settings.cache_clear()
+    with own_lake(var):
         golden.fill()
         running = App(var)
         yield running
         running.kill()
-    settings.cache_clear()
 
 
 @contextmanager

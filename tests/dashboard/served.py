@@ -5,10 +5,9 @@ import multiprocessing
 import os
 import pkgutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 from urllib.request import urlopen
 
 from playwright.sync_api import Page
@@ -74,15 +73,6 @@ def wait_until(page: Page, condition: str, seconds: float = 30) -> None:
     while not page.evaluate(condition):
         assert time.monotonic() < end, f"not true within {seconds} s: {condition}"
         page.wait_for_timeout(100)
-
-
-def waited(condition: Callable[[], Any], seconds: float = 60) -> Any:
-    """Poll until it is true."""
-    end = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < end, "not true in time"
-        time.sleep(0.1)
-    return found
 
 
 SETTLED = "!document.querySelector('[data-state=loading]') && !!document.querySelector('.tile, .kpi')"

@@ -9,12 +9,13 @@ from urllib.request import urlopen
 import pytest
 from playwright.sync_api import Browser, Page
 
-from lakehouse.settings import settings
 from tests.dashboard import golden
 from tests.dashboard.golden import HOUSE
 from tests.dashboard.golden_cases import CASES, Case, priced
-from tests.dashboard.served import App, waited
+from tests.dashboard.served import App
 from tests.dashboard.tab import Json, Tab, components
+from tests.own_lake import own_lake
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.e2e
 
@@ -181,7 +182,7 @@ class Site:
     def answers(self, path: str) -> Answers:
         if path not in self._answers:
             tab = Tab(self.app.url, path)
-            waited(lambda: tab.tick() and self._filled(tab))
+            wait_for(lambda: tab.tick() and self._filled(tab))
             self._answers[path] = Answers(tab.values)
         return self._answers[path]
 
@@ -199,15 +200,11 @@ class Site:
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory, broker: str, browser: Browser) -> Iterator[Site]:
     var: Path = tmp_path_factory.mktemp("golden") / "var"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LAKE_VAR", str(var))
-        patch.setenv("LAKE_BOOTSTRAP_SERVERS", broker)
-        settings.cache_clear()
+    with own_lake(var, LAKE_BOOTSTRAP_SERVERS=broker):
         golden.fill(broker)
         running = Site(App(var), browser)
         yield running
         running.close()
-    settings.cache_clear()
 
 
 def plain(value: Any) -> Any:
@@ -234,7 +231,7 @@ def test_page_answer_and_delta_are_equal(site: Site, case: Case) -> None:
         return bool(last["page"] == wanted)
 
     try:
-        waited(shown)
+        wait_for(shown)
     except AssertionError:
         assert last["page"] == wanted
     assert plain(site.answers(case.page).of(case.kind, where, more)) == wanted

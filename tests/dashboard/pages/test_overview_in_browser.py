@@ -9,7 +9,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from jobs.houses import schema
-from tests.dashboard.served import App, drag, wait_until, waited
+from tests.dashboard.served import App, drag, wait_until
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.e2e
 Write = Callable[..., None]
@@ -103,7 +104,7 @@ def test_zoom_filter_and_scroll_survive_sixty_ticks(page: Page, write: Write, sa
             write(schema.HISTORY, sale(100 + number))
         before_tick = answers[0]
         page.evaluate(f"dash_clientside.set_props('live', {{data: 'tick {number}'}})")
-        waited(lambda before_tick=before_tick: page.wait_for_timeout(20) or answers[0] >= before_tick + 5)
+        wait_for(lambda before_tick=before_tick: page.wait_for_timeout(20) or answers[0] >= before_tick + 5)
     expect(page.locator("#houses-kpi-history-value")).to_have_text("36")
     wait_until(page, f"{graph}.data[1].x.length > 4")
     assert page.evaluate(kept) == before

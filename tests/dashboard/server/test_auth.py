@@ -19,7 +19,8 @@ import pytest
 from lakehouse.core import net
 from lakehouse.errors import UsageError
 from lakehouse.ops import dashboard_token
-from lakehouse.settings import ROOT, settings
+from lakehouse.settings import ROOT
+from tests.own_lake import own_lake
 
 
 def outward() -> str:
@@ -66,15 +67,12 @@ def ask(
 @pytest.fixture(scope="module")
 def outside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A dashboard on another address than loopback: a function that asks it, and its token."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LAKE_VAR", str(tmp_path_factory.mktemp("var")))
-        settings.cache_clear()
+    with own_lake(tmp_path_factory.mktemp("var")):
         host = outward()
         with serving(host) as (port, output):
             token = dashboard_token.token_file().read_text()
             assert token not in output, "what it prints goes into a log"
             yield lambda path, method="GET", **headers: ask(host, port, path, method, **headers), token
-    settings.cache_clear()
 
 
 def test_the_token_is_long_and_its_owners_alone(outside: Any) -> None:

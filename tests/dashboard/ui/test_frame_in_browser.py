@@ -16,8 +16,9 @@ from dashboard.pages.discovery import listed_pages
 from jobs.houses import schema
 from lakehouse.core import run_state
 from lakehouse.streaming import checkpoints
-from tests.dashboard.served import App, beats, drag, settled, version, wait_until, waited
+from tests.dashboard.served import App, beats, drag, settled, version, wait_until
 from tests.jobs.houses.price_model import fitting
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.e2e
 Write = Callable[..., None]
@@ -149,7 +150,7 @@ def test_pause_keeps_what_is_shown_and_says_so(app: App, page: Page, write: Writ
     pill(page, "PAUSED")
     before = version(app)
     write(schema.HISTORY, sale(50))
-    waited(lambda: version(app) != before)
+    wait_for(lambda: version(app) != before)
     beats(page, 2)
     expect(value).to_have_text("31")
     page.locator("#pause").click()

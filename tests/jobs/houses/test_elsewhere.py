@@ -17,9 +17,9 @@ from jobs.houses.price_model.published import Model
 from jobs.houses.schema import PRICES
 from lakehouse.errors import DataError
 from lakehouse.models.registry import Registry
-from lakehouse.settings import settings
 from lakehouse.tables import table_io
 from tests.jobs.houses import elsewhere
+from tests.own_lake import own_lake
 
 pytestmark = pytest.mark.spark
 
@@ -27,9 +27,7 @@ pytestmark = pytest.mark.spark
 @pytest.fixture(scope="module")
 def trained(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     """A lake begun empty, with sales of Perth on the stream, and the version that its training published."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LAKE_VAR", str(tmp_path_factory.mktemp("var")))
-        settings.cache_clear()
+    with own_lake(tmp_path_factory.mktemp("var")):
         build_datasets.main(load=True, empty=True)
         registry = Registry("houses")
         train.main(if_none=True)  # as `lake up` calls it; it starts no Spark and is no failure
@@ -41,7 +39,6 @@ def trained(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> It
         elsewhere.stream(elsewhere.county())
         train.train(spark, registry)
         yield registry
-    settings.cache_clear()
 
 
 def test_the_model_is_of_the_houses_sent(trained: Registry) -> None:

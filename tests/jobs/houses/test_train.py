@@ -23,8 +23,8 @@ from jobs.houses.price_model.published import Model
 from jobs.houses.schema import HISTORY, PRICES
 from lakehouse.errors import DataError
 from lakehouse.models.registry import Registry
-from lakehouse.settings import settings
 from lakehouse.tables import table_io
+from tests.own_lake import own_lake
 
 pytestmark = pytest.mark.spark
 
@@ -32,15 +32,12 @@ pytestmark = pytest.mark.spark
 @pytest.fixture(scope="module")
 def trained(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     """A lake with the initial history, and the version that the first training published."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LAKE_VAR", str(tmp_path_factory.mktemp("var")))
-        settings.cache_clear()
+    with own_lake(tmp_path_factory.mktemp("var")):
         history = build_datasets.build(COMMITTED, 42, build_datasets.fractions(0.4, 0.5, 0.1), True)
         build_datasets.load_history(history)
         registry = Registry("houses")
         train.train(spark, registry)
         yield registry
-    settings.cache_clear()
 
 
 def test_the_model_is_as_good_as_promised(trained: Registry) -> None:

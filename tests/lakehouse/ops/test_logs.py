@@ -11,6 +11,7 @@ import pytest
 
 from lakehouse.ops import log_writer
 from lakehouse.ops.service import Service
+from tests.waiting import wait_for
 
 LINES = 20_000
 TALKS = f"for n in range({LINES}): print('line', n, flush=n % 100 == 0)"
@@ -72,22 +73,19 @@ def talker() -> Iterator[Service]:
     service.close_log()
 
 
-def said(service: Service) -> list[int]:
+def lines_in_log(service: Service) -> list[int]:
     text = service.log_file.read_text() if service.log_file.exists() else ""
     return [int(line.split()[1]) for line in text.splitlines() if line.startswith("line ")]
 
 
 @pytest.mark.usefixtures("lake")
 def test_a_pump_that_is_killed_is_replaced_and_the_process_hears_nothing_of_it(talker: Service) -> None:
-    until = time.monotonic() + 20
-    while not said(talker) and time.monotonic() < until:
-        time.sleep(0.02)
+    wait_for(lambda: lines_in_log(talker), 20)
     assert talker._log_writer and talker.process
     talker._log_writer.send_signal(signal.SIGKILL)
     talker._log_writer.wait()
-    seen = len(said(talker))
+    seen = len(lines_in_log(talker))
     talker.keep_log()
-    while len(said(talker)) <= seen + 5 and time.monotonic() < until:
-        time.sleep(0.02)
+    wait_for(lambda: len(lines_in_log(talker)) > seen + 5, 20)
     assert talker.process.poll() is None
-    assert said(talker) == list(range(len(said(talker))))
+    assert lines_in_log(talker) == list(range(len(lines_in_log(talker))))

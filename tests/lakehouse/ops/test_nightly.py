@@ -4,12 +4,9 @@ import os
 import re
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from datetime import time as clock
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -19,6 +16,7 @@ from lakehouse.core.locks import exclusive
 from lakehouse.errors import LakeError, UsageError
 from lakehouse.ops import nightly
 from lakehouse.settings import ROOT, settings
+from tests.waiting import wait_for
 
 LAKE = Path(sys.executable).parent / "lake"
 
@@ -29,15 +27,6 @@ def job(folder: Path, name: str, code: str) -> Path:
     path.parent.mkdir(exist_ok=True)
     path.write_text(code)
     return path
-
-
-def wait_for(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
-    """What the condition gives as soon as it holds."""
-    until = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < until
-        time.sleep(0.05)
-    return value
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -12,8 +12,9 @@ from playwright.sync_api import Page, expect
 from dashboard.pages.houses import map_area, map_view, pricing
 from dashboard.pages.houses.map_view import Shown
 from jobs.houses import schema
-from tests.dashboard.served import App, beats, drag, wait_until, waited
+from tests.dashboard.served import App, beats, drag, wait_until
 from tests.jobs.houses.price_model import fitting
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.e2e
 Publish = Callable[..., str]
@@ -161,5 +162,5 @@ def test_the_map_is_not_sent_again_by_ticks(page: Page, publish: Publish, write:
         "response", lambda response: statuses.append(response.status) if "update-component" in response.url else None
     )
     write(schema.HISTORY, sale(1))
-    waited(lambda: beats(page, 1) or len(statuses) >= 2)
+    wait_for(lambda: beats(page, 1) or len(statuses) >= 2)
     assert set(statuses) == {204}  # asked, and nothing sent
