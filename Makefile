@@ -75,10 +75,10 @@ lint: setup-dev ## Run ruff, mypy, and the check of which room imports which
 archive: setup ## Replace the archive of Spark's classes, with which it starts faster (220 MB); `lake up` makes the first one
 	@$(BIN)/lake make-archive
 
-audit: setup-dev ## Inject faults and check that nothing is lost or doubled; ARGS="--seed 7" repeats a run
+audit: setup-dev ## Inject faults and check that nothing is lost or doubled; ARGS="--domain houses", "--only strikes": a part; "--seed 7" repeats a run
 	@$(BIN)/python -m tests.audit $(ARGS)
 
-bench: setup-dev ## Measure speed and size; ARGS="--full": all of it, slowly; "--drain", "--scale", "--dashboard", "--line": only this part
+bench: setup-dev ## Measure speed and size; ARGS="--full": all of it, slowly; "--drain", "--scale", "--dashboard", "--domain production": only this part
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 bench-model: setup-dev ## Measure how good the price model is, over five seeds of the split

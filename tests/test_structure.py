@@ -60,6 +60,7 @@ def imports(file: Path) -> set[str]:
 @pytest.mark.parametrize("name", discovery.domains())
 def test_a_domain_has_all_its_parts(name: str) -> None:
     places = [ROOT / "jobs" / name / part for part in REQUIRED] + [ROOT / tree / name for tree in TREES]
+    places.append(ROOT / "tests/jobs" / name / "suite.py")
     missing = [str(place.relative_to(ROOT)) for place in places if not place.exists()]
     assert not missing, f"domain {name} lacks {', '.join(missing)}"
     loaded = discovery.load(name)

@@ -1,6 +1,7 @@
-"""`python -m tests.audit`: every fault that can be injected here; exit code 1 when anything is lost or doubled.
+"""`python -m tests.audit`: every fault that can be injected here, in every domain; exit code 1 when anything is lost or
+doubled.
 
-The seed is printed; `--seed N` runs it again as it was, `--only crashes` a part of it.
+The seed is printed; `--seed N` runs it again as it was, `--only crashes` a part of it, `--domain` that of one domain.
 """
 
 import argparse
@@ -8,47 +9,45 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from tests.audit import crashes, disk, line, strikes
-from tests.audit.place import site
+from tests import suite
+from tests.audit import crashes, disk, strikes
 from tests.ending import end_in_order
+from tests.sites import site
+from tests.suite import Suite
 
 
-def every_crash(folder: Path, seed: int) -> list[str]:
-    """The process killed with SIGKILL at every point of every batch."""
-    with site(folder, seed) as place:
-        return crashes.crash(place, crashes.every(), say)
+def chained_crashes(folder: Path, of: Suite, seed: int) -> list[str]:
+    """The process killed with SIGKILL at every point of every batch, each run dying in the next."""
+    with site(folder, of, seed) as place:
+        return crashes.chain(place, crashes.every(of), say)
 
 
-def full_disk(folder: Path, seed: int) -> list[str]:
+def single_crashes(folder: Path, of: Suite, seed: int) -> list[str]:
+    """The process killed with SIGKILL at every point of two batches, with a whole run and a check after each."""
+    with site(folder, of, seed) as place:
+        return crashes.one_by_one(place, rounds=2, say=say)
+
+
+def full_disk(folder: Path, of: Suite, seed: int) -> list[str]:
     """The disks under lake and checkpoints, under the broker, and under both full for a while."""
-    return disk.run(folder, seed, seconds=600, say=say)
+    return disk.run(folder, of, seed, seconds=600, say=say)
 
 
-def random_strikes(folder: Path, seed: int) -> list[str]:
-    """Broker, producer, Python and Java killed and stopped in a random order."""
-    return strikes.run(folder, seed, count=10, seconds=600, say=say)
+def random_strikes(folder: Path, of: Suite, seed: int) -> list[str]:
+    """Broker, producer, Python, Java and PostgreSQL killed and stopped in a random order, with a check after each."""
+    return strikes.run(folder, of, seed, seconds=600, say=say)
 
 
-def line_crashes(folder: Path, seed: int) -> list[str]:
-    """The production line's stream killed at every point of two batches; PostgreSQL and Delta compared after each."""
-    return line.crash(folder, seed, rounds=2, say=say)
-
-
-def line_strikes(folder: Path, seed: int) -> list[str]:
-    """PostgreSQL, Java, Python and the broker of the production line killed and stopped in a random order."""
-    return line.strike(folder, seed, count=8, seconds=300, say=say)
-
-
-PARTS: dict[str, Callable[[Path, int], list[str]]] = {
-    "crashes": every_crash,
+PARTS: dict[str, Callable[[Path, Suite, int], list[str]]] = {
+    "crashes": chained_crashes,
+    "single-crashes": single_crashes,
     "disk": full_disk,
     "strikes": random_strikes,
-    "line-crashes": line_crashes,
-    "line-strikes": line_strikes,
 }
+EARLIER = {"line-crashes": ("production", "single-crashes"), "line-strikes": ("production", "strikes")}
 
 
 def say(line: str) -> None:
@@ -57,22 +56,32 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
+def run(chosen: Iterable[tuple[str, str]], seed: int) -> list[str]:
+    """What is wrong after these parts, each a domain's name and a part's."""
+    wrong = []
+    for domain, part in chosen:
+        name = f"{domain} {part}"
+        say(f"{name}: {PARTS[part].__doc__}")
+        with tempfile.TemporaryDirectory(prefix=f"lake-audit-{part}-", ignore_cleanup_errors=True) as folder:
+            found = PARTS[part](Path(folder), suite.load(domain), seed)
+        wrong += [f"{name}: {line}" for line in found]
+        say(f"{name}: {'nothing is wrong' if not found else f'{len(found)} things are wrong'}")
+    return wrong
+
+
 def main() -> None:
     """Run the parts and print what is wrong."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
-    parser.add_argument("--only", choices=PARTS, action="append", help="A part; may be given more than once.")
-    chosen = parser.parse_args()
-    say(f"seed {chosen.seed}")
-    wrong = []
-    for name in chosen.only or PARTS:
-        say(f"{name}: {PARTS[name].__doc__}")
-        with tempfile.TemporaryDirectory(prefix=f"lake-audit-{name}-", ignore_cleanup_errors=True) as folder:
-            off = PARTS[name](Path(folder), chosen.seed)
-        wrong += [f"{name}: {found}" for found in off]
-        say(f"{name}: {'nothing is wrong' if not off else f'{len(off)} things are wrong'}")
-    for found in wrong:
-        say(found)
+    parser.add_argument("--only", choices=[*PARTS, *EARLIER], action="append", help="A part; may be given repeatedly.")
+    parser.add_argument("--domain", choices=suite.names(), action="append", help="A domain; may be given repeatedly.")
+    options = parser.parse_args()
+    say(f"seed {options.seed}")
+    parts = options.only or PARTS
+    chosen = [(name, part) for name in options.domain or suite.names() for part in parts if part in PARTS]
+    wrong = run([*chosen, *(EARLIER[part] for part in parts if part in EARLIER)], options.seed)
+    for line in wrong:
+        say(line)
     sys.exit(1 if wrong else 0)
 
 

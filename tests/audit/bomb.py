@@ -5,7 +5,6 @@ messages take that it does not refuse?
 """
 
 import argparse
-import os
 import sys
 import tempfile
 import threading
@@ -19,11 +18,10 @@ import pyarrow as pa
 from confluent_kafka import Producer
 from deltalake import DeltaTable
 
-from jobs.houses.schema import DOMAIN, SALES
-from lakehouse.kafka import topics
-from tests.conftest import running_broker
-from tests.e2e.running import Platform
+from jobs.houses.schema import SALES
+from tests import suite
 from tests.jobs.houses.sales import plain
+from tests.sites import site
 
 
 def send(bootstrap_servers: str, megabytes: int) -> tuple[list[str], list[str]]:
@@ -42,13 +40,13 @@ def answers_to(bootstrap_servers: str, values: list[bytes], options: dict[str, A
     """What the broker says to each message: `taken`, or the error's name."""
     answers: list[str] = []
 
-    def told(error: Any, _message: Any) -> None:
+    def report(error: Any, _message: Any) -> None:
         answers.append(error.name() if error else "taken")
 
     limits = {"message.max.bytes": 1_000_000_000, "queue.buffering.max.kbytes": 2_000_000, "log_level": 0}
     producer = Producer({"bootstrap.servers": bootstrap_servers, **limits, **options})
     for value in values:
-        producer.produce(SALES.name, value, partition=0, on_delivery=told)
+        producer.produce(SALES.name, value, partition=0, on_delivery=report)
     producer.flush(120)
     return answers
 
@@ -78,23 +76,20 @@ def rows_in(folder: Path) -> int:
 
 def run(megabytes: int) -> str:
     """What came of it, in a sentence."""
-    with tempfile.TemporaryDirectory(prefix="lake-bomb-") as folder, running_broker(Path(folder)) as broker:
-        env = {**os.environ, "LAKE_VAR": f"{folder}/var", "LAKE_BOOTSTRAP_SERVERS": broker}
-        platform = Platform(broker, Path(folder) / "var", env)
-        topics.ensure(broker, DOMAIN.topics)
-        packed, large = (Counter(answers) for answers in send(broker, megabytes))
+    with tempfile.TemporaryDirectory(prefix="lake-bomb-") as folder, site(Path(folder), suite.load("houses")) as place:
+        packed, large = (Counter(answers) for answers in send(place.bootstrap_servers, megabytes))
         on_disk = sum(file.stat().st_size for file in Path(folder).rglob("*.log"))
         stop, began = threading.Event(), time.monotonic()
-        job = platform.job("stream.py", "--trigger", "available-now")
+        job = place.job("stream.py", "--trigger", "available-now")
         most = highest_memory(job.pid, stop)
         _out, error = job.communicate(timeout=1500)
         stop.set()
-        kept = {name: rows_in(platform.var / "lake/houses" / name) for name in ("history", "dead_letters")}
-        said = f"\n{error[-2000:]}" if job.returncode else ""
+        kept = {name: rows_in(place.var / "lake/houses" / name) for name in ("history", "dead_letters")}
+        failure = f"\n{error[-2000:]}" if job.returncode else ""
         return (
             f"Packed batch: {dict(packed)}; others: {dict(large)}; {on_disk / 1e6:.1f} MB on the broker's disk.\n"
             f"Stream ended with {job.returncode} after "
-            f"{time.monotonic() - began:.0f} s, kept {kept} and took at most {most[0]:,.0f} MB.{said}\n"
+            f"{time.monotonic() - began:.0f} s, kept {kept} and took at most {most[0]:,.0f} MB.{failure}\n"
         )
 
 

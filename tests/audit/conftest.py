@@ -1,34 +1,38 @@
-"""A topic with sales that the tests of a file share, and queries that run over it in the tests' own JVM."""
+"""A topic with events that the tests of a file share, and queries that run over it in the tests' own JVM."""
 
-import random
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from jobs.houses import stream
-from jobs.houses.schema import DOMAIN, LATENESS, WINDOW
+from jobs.houses.schema import LATENESS, WINDOW
 from jobs.houses.stream import QueryName
 from lakehouse.core import restart_policy
 from lakehouse.core.stop_signal import StopSignal
 from lakehouse.kafka import topics
 from lakehouse.streaming import runner
+from lakehouse.streaming.query import Query
 from lakehouse.streaming.runner import Runner
+from tests import suite
 from tests.audit import crashes
-from tests.audit.place import Site
 from tests.conftest import running_broker
+from tests.postgres import running_postgres
+from tests.sites import Site
 
 
 @pytest.fixture(scope="module")
-def sent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A topic with sales, an event dated 2099 among the first; tests share it, each with a lake of its own."""
-    with running_broker(tmp_path_factory.mktemp("kafka")) as bootstrap_servers:
-        topics.ensure(bootstrap_servers, DOMAIN.topics)
-        site = Site(bootstrap_servers, Path(), random.Random(7))
-        site.send(10)
-        site.send(0, future=1)
-        site.send(crashes.SALES - 10)
+def sent(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Site]:
+    """A topic with events of a domain, sales unless the test names another; tests share it, each with its own lake."""
+    of, folder = suite.load(getattr(request, "param", "houses")), tmp_path_factory.mktemp("site")
+    postgres = running_postgres(folder / "postgres") if of.domain.postgres else nullcontext("")
+    with running_broker(folder) as bootstrap_servers, postgres as dsn:
+        topics.ensure(bootstrap_servers, of.domain.topics)
+        site = Site.of(of, bootstrap_servers, Path(), seed=7)
+        site.env |= {"LAKE_POSTGRES_DSN": dsn} if dsn else {}
+        site.send(crashes.EVENTS)
         yield site
 
 
@@ -36,6 +40,8 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 def site(sent: Site, lake: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
     """The topic, and an empty lake."""
     monkeypatch.setenv("LAKE_BOOTSTRAP_SERVERS", sent.bootstrap_servers)
+    if dsn := sent.env.get("LAKE_POSTGRES_DSN"):
+        monkeypatch.setenv("LAKE_POSTGRES_DSN", dsn)
     sent.var = lake
     return sent
 
@@ -49,13 +55,21 @@ def calm(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def run(spark: Any, site: Site) -> Callable[..., None]:
-    """Runs queries to the end of what is on the topic."""
+def run_queries(spark: Any, site: Site) -> Callable[[list[Query], int], None]:
+    """Runs queries to the end of what is on the topic, in batches of so many records."""
 
-    def run(*names: QueryName, most: int = int(crashes.PER_BATCH), window: str = WINDOW) -> None:
-        queries = stream.build(
-            names or tuple(QueryName), site.bootstrap_servers, window=window, slide=None, lateness=LATENESS
-        )
+    def run(queries: list[Query], most: int) -> None:
         Runner(spark, site.bootstrap_servers, StopSignal(), most).run(queries, "available-now")
+
+    return run
+
+
+@pytest.fixture
+def run(site: Site, run_queries: Callable[[list[Query], int], None]) -> Callable[..., None]:
+    """Runs the queries over sales, or some of them."""
+
+    def run(*names: QueryName, most: int = crashes.PER_BATCH, window: str = WINDOW) -> None:
+        timing = {"window": window, "slide": None, "lateness": LATENESS}
+        run_queries(stream.build(names or tuple(QueryName), site.bootstrap_servers, **timing), most)
 
     return run

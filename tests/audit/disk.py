@@ -6,14 +6,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from jobs.houses.schema import DOMAIN
+from lakehouse.contract.domain import Domain
 from lakehouse.core import run_state
-from tests.audit.place import wait_until
-from tests.audit.supervised import Platform, batches, platform, progressed
+from tests.audit.supervised import Supervised, supervised
+from tests.e2e.running import wait_for
+from tests.suite import Suite
 
 FULL = "The disk is full"
 SIZE = "32m"
-HELD = 60.0  # seconds that it stays full: more than five failures in a row
+FULL_SECONDS = 60.0  # more than five failures in a row
 
 
 @contextmanager
@@ -44,37 +45,37 @@ def fill(folder: Path) -> Path:
     return ballast
 
 
-def told() -> str:
-    """What Health shows of the queries."""
-    files = [run_state.progress_file("houses", query) for query in DOMAIN.queries]
+def shown_errors(domain: Domain) -> str:
+    """The errors that Health shows of the queries."""
+    files = [run_state.progress_file(domain.name, query) for query in domain.queries]
     return " ".join(str(run_state.read_json(file).get("error", "")) for file in files)
 
 
-def fill_for_a_while(running: Platform, folders: Sequence[Path], seconds: float) -> None:
+def fill_for_a_while(running: Supervised, folders: Sequence[Path], seconds: float) -> None:
     """Have the disks full until each query or the broker has failed often, then let them go on."""
-    before, restarts = batches(), running.broker.policy.restarts
-    wait_until(lambda: progressed(before), seconds, "progress")
+    broker, domain = running.services["broker"], running.site.suite.domain
+    restarts = broker.policy.restarts
+    running.await_progress(seconds)
     ballast = [fill(folder) for folder in folders]
     if running.site.var in folders:
-        wait_until(lambda: FULL in told(), seconds, "a word about the full disk on Health")
+        wait_for(lambda: FULL in shown_errors(domain), seconds, "a word about the full disk on Health")
     else:
-        wait_until(lambda: running.broker.policy.restarts > restarts, seconds, "the broker's end")
-    time.sleep(HELD)
+        wait_for(lambda: broker.policy.restarts > restarts, seconds, "the broker's end")
+    time.sleep(FULL_SECONDS)
     for file in ballast:
         file.unlink()
-    before = batches()
-    wait_until(lambda: progressed(before), seconds, "reading on after the disk was full")
+    running.await_progress(seconds, "reading on after the disk was full")
 
 
-def run(folder: Path, seed: int, seconds: float, say: Callable[[str], None]) -> list[str]:
+def run(folder: Path, suite: Suite, seed: int, seconds: float, say: Callable[[str], None]) -> list[str]:
     """What is wrong after the disks were full one after the other and together."""
     lake, kafka = folder / "var", folder / "kafka"
     with small_disk(lake) as refused, small_disk(kafka) as refused_too:
         if refused or refused_too:
             say(f"left out: {refused or refused_too}")
             return []
-        with platform(folder, seed, say) as running:
+        with supervised(folder, suite, seed, say) as running:
             for folders in ([lake], [kafka], [lake, kafka]):
-                say(f"full: {', '.join(each.name for each in folders)}, after batches {batches()}")
+                say(f"full: {', '.join(each.name for each in folders)}, after batches {running.batches()}")
                 fill_for_a_while(running, folders, seconds)
             return running.finish(seconds)

@@ -1,29 +1,23 @@
 """What tests of the queries look at, and how they have a point of a batch fail."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import pytest
 
-from jobs.houses.schema import SALES
 from lakehouse.core import kill_points
 from tests.audit import oracle
-from tests.audit.place import Site
-
-
-def records(site: Site) -> list[Any]:
-    """Everything on the topic."""
-    return oracle.read_topic(site.bootstrap_servers, SALES.name, SALES.partitions)
+from tests.jobs.houses import audit_oracle
+from tests.sites import Site
 
 
 def conservation(site: Site) -> list[str]:
     """What is wrong with the tables of records."""
-    return oracle.conservation(records(site))
+    return oracle.conservation(site, oracle.records(site))
 
 
 def averages(site: Site) -> list[str]:
     """What is wrong with the averages."""
-    return oracle.averages(records(site))
+    return audit_oracle.averages(site, oracle.records(site))
 
 
 def fail_at(monkeypatch: pytest.MonkeyPatch, wanted: Sequence[str], times: int = 1) -> dict[str, int]:

@@ -5,7 +5,6 @@
 
 import argparse
 import json
-import os
 import random
 import sys
 import tempfile
@@ -22,12 +21,13 @@ from confluent_kafka import Producer
 from jobs.houses.schema import DOMAIN, SALES
 from jobs.houses.transforms import TWICE
 from lakehouse.kafka import topics
+from tests import suite
 from tests.audit.mutations import Record, mutate
-from tests.conftest import running_broker
 from tests.e2e.running import Platform, read_topic, rows_of
 from tests.ending import end_in_order
 from tests.jobs.houses import oracle
 from tests.jobs.houses.sales import event, plain
+from tests.sites import site
 
 GOOD_PER_BAD = 4
 Place = tuple[int, int]
@@ -154,10 +154,11 @@ def attack(platform: Platform, seed: int, messages: int) -> Counter[str]:
 
 def run(seed: int, n: int) -> Counter[str]:
     """The attack on a platform of its own, gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="lake-poison-") as folder, running_broker(Path(folder)) as broker:
-        var = Path(folder) / "var"
-        env = {**os.environ, "LAKE_VAR": str(var), "LAKE_BOOTSTRAP_SERVERS": broker}
-        return attack(Platform(broker, var, env), seed, n)
+    with (
+        tempfile.TemporaryDirectory(prefix="lake-poison-") as folder,
+        site(Path(folder), suite.load("houses")) as place,
+    ):
+        return attack(place, seed, n)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Broker, producer, Spark's Python and its Java killed and stopped at random, each only after measured progress."""
+"""Each process killed and stopped at random, only after measured progress; what is wrong is looked for after each."""
 
 import os
 import random
@@ -7,36 +7,41 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.audit.place import wait_until
-from tests.audit.supervised import Platform, batches, platform, progressed
+from tests.audit.supervised import Supervised, supervised
+from tests.e2e.running import wait_for
+from tests.suite import Suite
 
 VICTIMS = ("python", "java", "python and java", "broker", "producer")
 SIGNALS = (signal.SIGKILL, signal.SIGSTOP)
 STOPPED_SECONDS = 10.0
 
 
-def strike(running: Platform, victim: str, number: signal.Signals, seconds: float) -> None:
+def strike(running: Supervised, victim: str, number: signal.Signals, seconds: float) -> None:
     """Send the signal to the victim; what was stopped goes on after a while."""
-    wait_until(lambda: running.pids(victim), seconds, f"a running {victim}")
-    met = running.pids(victim)
-    for pid in met:
+    wait_for(lambda: running.pids(victim), seconds, f"a running {victim}")
+    pids = running.pids(victim)
+    for pid in pids:
         os.kill(pid, number)
     if number == signal.SIGSTOP:
         time.sleep(STOPPED_SECONDS)
-        for pid in met:
+        for pid in pids:
             os.kill(pid, signal.SIGCONT)
 
 
-def run(folder: Path, seed: int, count: int, seconds: float, say: Callable[[str], None]) -> list[str]:
-    """What is wrong after so many strikes, of which each kind is there before any comes twice."""
+def run(folder: Path, suite: Suite, seed: int, seconds: float, say: Callable[[str], None]) -> list[str]:
+    """What is wrong after each signal was sent to each victim once, in an order drawn from the seed."""
     rng = random.Random(seed)
-    kinds = [(victim, number) for victim in VICTIMS for number in SIGNALS]
+    victims = (*VICTIMS, "postgres") if suite.domain.postgres else VICTIMS
+    kinds = [(victim, number) for victim in victims for number in SIGNALS]
     rng.shuffle(kinds)
-    with platform(folder, seed, say) as running:
-        for victim, number in (kinds * (count // len(kinds) + 1))[:count]:
-            before = batches()
-            wait_until(lambda: progressed(before), seconds, "progress")  # noqa: B023
+    with supervised(folder, suite, seed, say) as running:
+        for victim, number in kinds:
+            running.await_progress(seconds)
             time.sleep(rng.uniform(0, 2))
-            say(f"{number.name} to {victim} after batches {batches()}")
+            say(f"{number.name} to {victim} after batches {running.batches()}")
             strike(running, victim, number, seconds)
+            time.sleep(rng.uniform(0, 2))  # events go on meanwhile
+            if wrong := running.settle(seconds):
+                return [f"after {number.name} to {victim}: {line}" for line in wrong]
+            running.resume()
         return running.finish(seconds)

@@ -1,4 +1,4 @@
-"""Negative controls: each protection is switched off once, to see that the check tells."""
+"""Negative controls: each protection is switched off once, to see that the check finds what is then wrong."""
 
 import shutil
 from collections.abc import Callable, Sequence
@@ -18,8 +18,8 @@ from lakehouse.streaming import checkpoints, query, runner, start_checks
 from lakehouse.streaming.sidecar import Sidecar
 from lakehouse.tables import table_io
 from tests.audit import crashes, oracle
-from tests.audit.looks import averages, conservation, fail_at, records
-from tests.audit.place import Site
+from tests.audit.looks import averages, conservation, fail_at
+from tests.sites import Site
 
 pytestmark = [pytest.mark.spark, pytest.mark.timeout(1800), pytest.mark.usefixtures("calm")]
 
@@ -30,13 +30,13 @@ def plain_append(frame: Any, table: Any, app_id: str, batch_id: int) -> bool:
     return True
 
 
-def test_control_without_transaction_ids_a_replayed_batch_is_there_twice(
+def test_control_without_transaction_ids_a_replayed_batch_is_stored_twice(
     site: Site, run: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(table_io, "append_batch", plain_append)
     monkeypatch.setattr(
         start_checks, "refuse_foreign_or_old_checkpoint", lambda start, before: None
-    )  # it, too, would tell: no batch is recorded
+    )  # it, too, would refuse: no batch is recorded
     fail_at(monkeypatch, ["history.appended:1"])
     run(QueryName.history, most=crashes.IN_TWO)
     assert any("history holds" in line and "twice" in line for line in conservation(site))
@@ -63,7 +63,7 @@ def test_control_without_the_guard_against_the_future_one_event_silences_all_win
     run(QueryName.averages, most=crashes.IN_TWO)
     assert any("averages differ" in line for line in averages(site))
     sales = sum(row["sales"] for row in table_io.read(AVERAGES).to_pylist())
-    assert sales < sum(oracle.decode(message) is not None for message in records(site))
+    assert sales < sum(site.suite.decode(message) is not None for message in oracle.records(site))
 
 
 def test_control_reading_from_the_latest_offset_loses_what_was_there(

@@ -1,4 +1,4 @@
-"""Both queries failed at every point of every batch, and rebuilt after every loss."""
+"""Every domain's queries failed at every point of every batch; the ones over sales rebuilt after every loss."""
 
 import shutil
 from collections.abc import Callable
@@ -18,21 +18,25 @@ from lakehouse.kafka import topics
 from lakehouse.ops import rename_topic
 from lakehouse.ops.rebuild import rebuild
 from lakehouse.streaming import accepted_losses, checkpoints
+from lakehouse.streaming.query import Query
 from lakehouse.tables import table_io
+from tests import suite
 from tests.audit import crashes, oracle
-from tests.audit.looks import conservation, fail_at
-from tests.audit.place import Site, wait_until
+from tests.audit.looks import averages, conservation, fail_at
+from tests.e2e.running import wait_for
+from tests.sites import Site
 
 pytestmark = [pytest.mark.spark, pytest.mark.timeout(1800), pytest.mark.usefixtures("calm")]
 BOTH = tuple(QueryName)
 
 
+@pytest.mark.parametrize("sent", suite.names(), indirect=True)
 def test_failed_at_every_point_of_every_batch(
-    site: Site, run: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    site: Site, run_queries: Callable[[list[Query], int], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In the first batch and in one after it; `make audit` kills the process at each, in three batches."""
-    left = fail_at(monkeypatch, crashes.every((0, 1)))
-    run(most=crashes.IN_TWO)
+    left = fail_at(monkeypatch, crashes.every(site.suite, (0, 1)))
+    run_queries(site.suite.queries(site.bootstrap_servers), crashes.IN_TWO)
     assert set(left.values()) == {0}, "a point was not met"
     assert oracle.check(site) == []
 
@@ -45,10 +49,10 @@ def test_a_query_that_fails_five_times_is_left_alone_and_the_other_runs_on(
     with pytest.raises(LakeError, match=r"houses\.averages stopped: .*failed at averages\.before:1.* 5 times in a row"):
         run()
     assert left == {"averages.before:1": 94}
-    told = {query: run_state.read_json(run_state.progress_file("houses", query)) for query in DOMAIN.queries}
-    assert (told["averages"]["state"], told["averages"]["restarts"]) == ("failed", 4)
-    assert "failed at averages.before:1" in told["averages"]["error"]
-    assert (told["history"]["state"], told["history"]["error"]) == ("finished", "")
+    progress = {query: run_state.read_json(run_state.progress_file("houses", query)) for query in DOMAIN.queries}
+    assert (progress["averages"]["state"], progress["averages"]["restarts"]) == ("failed", 4)
+    assert "failed at averages.before:1" in progress["averages"]["error"]
+    assert (progress["history"]["state"], progress["history"]["error"]) == ("finished", "")
     assert conservation(site) == []
 
 
@@ -95,9 +99,6 @@ def test_a_commit_without_bytes_is_refused_and_its_rows_are_read_again(site: Sit
     assert oracle.check(site) == []
 
 
-# Each protection switched off: the check must tell.
-
-
 # Last, since they take records from the topic that all share.
 
 
@@ -126,7 +127,7 @@ def test_a_topic_made_again_is_refused_and_its_old_rows_are_kept_apart(
     old = table_io.read(HISTORY).num_rows
     client = topics.admin(site.bootstrap_servers)
     client.delete_topics([SALES.name])[SALES.name].result(30)
-    wait_until(lambda: topics.state(site.bootstrap_servers, SALES.name) is None, 60, "the topic's end")
+    wait_for(lambda: topics.state(site.bootstrap_servers, SALES.name) is None, 60, "the topic's end")
     topics.ensure(site.bootstrap_servers, DOMAIN.topics)
     site.send(300)  # more than there were: by its offsets alone nobody could tell
     with pytest.raises(RefusedError, match=r"deleted and made again.*rebuild houses\.history --accept-loss`"):
@@ -151,9 +152,8 @@ def test_partitions_added_to_the_topic_are_read_from_their_first_record(
     run()
     added = NewPartitions(SALES.name, 6)
     topics.admin(site.bootstrap_servers).create_partitions([added])[SALES.name].result(30)
-    monkeypatch.setattr("tests.audit.place.PARTITIONS", 6)
+    monkeypatch.setattr(site, "partitions", 6)
     site.send(60)
     run()
-    every = oracle.read_topic(site.bootstrap_servers, SALES.name, 6)
-    assert {message.partition() for message in every} == set(range(6))
-    assert oracle.conservation(every) + oracle.averages(every) == []
+    assert {message.partition() for message in oracle.records(site)} == set(range(6))
+    assert conservation(site) + averages(site) == []

@@ -36,12 +36,12 @@ def pss_mb(process: psutil.Process) -> float:
 
 
 def run(command: Sequence[str], env: Mapping[str, str]) -> Cost:
-    """Run the command to its end. Raises CalledProcessError, with what it said, when it fails."""
+    """Run the command to its end. Raises CalledProcessError, with its output, when it fails."""
     log = Path(env["LAKE_VAR"]).with_suffix(".log")
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("wb") as told:
+    with log.open("wb") as output:
         began = monotonic()
-        process = subprocess.Popen(command, env=env, cwd=ROOT, stdout=told, stderr=told)
+        process = subprocess.Popen(command, env=env, cwd=ROOT, stdout=output, stderr=output)
         ended, peak = threading.Event(), [0.0]
         watcher = threading.Thread(target=_watch, args=(process.pid, ended, peak))
         watcher.start()

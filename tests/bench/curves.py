@@ -7,13 +7,13 @@ from pathlib import Path
 
 import psutil
 
-from jobs.houses.schema import HISTORY, SALES
-from lakehouse.kafka import topics
+from jobs.houses.schema import HISTORY
 from lakehouse.settings import ROOT
 from lakehouse.tables import table_io
 from tests.bench import cost, drain, measure
 from tests.bench.growth import ROWS
-from tests.bench.measure import WARM_UP, committed
+from tests.bench.measure import WARM_UP
+from tests.sites import read_by_all
 
 PARTITIONS = (1, 4, 16)
 RATES = (2_000, 10_000, 20_000, 40_000, 80_000)
@@ -26,7 +26,7 @@ def jobs(times: int) -> Row:
     """
     spark, lake = str(ROOT / "spark-submit.sh"), str(Path(sys.executable).parent / "lake")
     with measure.site() as place:
-        drain.fill(place.bootstrap_servers, ROWS * times)
+        measure.fill(place, ROWS * times)
         cost.run([spark, "jobs/houses/stream.py", "--trigger", "available-now"], place.env)
         commands = {
             "recompute": [spark, "jobs/houses/recompute.py"],
@@ -53,17 +53,17 @@ def rate(wanted: int, seconds: float = 40) -> Row:
     with measure.site() as place, measure.streaming(place) as stream:
         place.start("produce.py", "--rate", "2000", "--count", str(int(2000 * WARM_UP))).wait()
         sent = int(2000 * WARM_UP)
-        while min(committed("averages"), committed("history")) < sent:
+        while read_by_all(place.suite.domain) < sent:
             time.sleep(0.1)
         began = time.monotonic()
         producer = place.start("produce.py", "--rate", str(wanted), "--count", str(int(wanted * seconds)))
         lags, memory = [], []
         while producer.poll() is None:
             time.sleep(1)
-            lags.append(_sent(place) - min(committed("averages"), committed("history")))
+            lags.append(place.waiting())
             memory.append(cost.pss_mb(psutil.Process(stream.pid)))
-        took, total = time.monotonic() - began, _sent(place)
-        while min(committed("averages"), committed("history")) < total and stream.poll() is None:
+        took = time.monotonic() - began
+        while place.waiting() and stream.poll() is None:
             time.sleep(0.05)
         assert stream.poll() is None, "the stream has ended"
         return {
@@ -73,8 +73,3 @@ def rate(wanted: int, seconds: float = 40) -> Row:
             "read after, s": time.monotonic() - began - took,
             "memory, MB": max(memory),
         }
-
-
-def _sent(place: measure.Site) -> int:
-    """How many sales the topic has been given."""
-    return sum(topics.end_offsets(place.bootstrap_servers, SALES.name, range(SALES.partitions)).values())

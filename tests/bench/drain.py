@@ -10,14 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import Producer
-
-from jobs.houses import produce
-from jobs.houses.schema import DOMAIN, SALES
+from jobs.houses.schema import DOMAIN
 from lakehouse.settings import ROOT
 from tests.bench import cost
 from tests.bench.cost import Cost
-from tests.bench.measure import Site, site
+from tests.bench.measure import fill, site
+from tests.sites import Site
 
 SMALL = 100_000
 AT_ONCE = 250_000  # records in a batch while both queries drain: the first one of averages is drained alone
@@ -67,31 +65,13 @@ def ways(bootstrap_servers: str) -> list[Way]:
     ]
 
 
-def fill(bootstrap_servers: str, count: int) -> None:
-    """Send so many sales, drawn from the real file, as fast as one process can."""
-    options = {"bootstrap.servers": bootstrap_servers, "linger.ms": 50, "compression.type": "lz4"}
-    producer = Producer({**options, "queue.buffering.max.messages": 1_000_000, "batch.size": 500_000})
-    sales, stamp = produce.draw(produce.read("to-stream"), 1, repeats=True), produce.Stamp()
-    for number in range(count):
-        sale = next(sales)
-        while True:
-            try:
-                producer.produce(SALES.name, stamp.value(sale, number), sale.key)
-                break
-            except BufferError:
-                producer.poll(0.1)
-        if number % 10_000 == 0:
-            producer.poll(0)
-    assert producer.flush(120) == 0
-
-
-def measured(sales: int, repeats: int, only: Sequence[str] = (), partitions: int = SALES.partitions) -> list[Way]:
+def measured(sales: int, repeats: int, only: Sequence[str] = (), partitions: int = 0) -> list[Way]:
     """Each way over SMALL and over so many sales, `repeats` times each, every run on an empty lake."""
-    with site(partitions) as place:
+    with site(partitions=partitions) as place:
         found = [way for way in ways(place.bootstrap_servers) if not only or way.name in only]
         sent = 0
         for size in (SMALL, sales):
-            fill(place.bootstrap_servers, size - sent)
+            fill(place, size - sent)
             sent = size
             for _ in range(repeats):
                 for way in found:
@@ -116,7 +96,7 @@ def _span(checkpoint: Path) -> float:
     return max(commits) - (checkpoint / "offsets/0").stat().st_mtime
 
 
-REACH = {
+TARGETS = {
     "averages": ("checked", 1.5, "the plain way"),
     "averages unchecked": ("unchecked", 2.0, "the plain way without validation"),
     "history": ("averages", 0.6, "averages"),
@@ -124,19 +104,19 @@ REACH = {
 
 
 def rows(found: Sequence[Way]) -> list[tuple[str, str, str]]:
-    """What, reach and measured, as rows of the bench's table."""
+    """What, target and measured, as rows of the bench's table."""
     by_name = {way.name: way for way in found}
-    told = [(f"drain: {way.name}", *_row(way, by_name)) for way in found if way.name != "both"]
+    found_rows = [(f"drain: {way.name}", *_row(way, by_name)) for way in found if way.name != "both"]
     if {"averages", "checked"} <= by_name.keys():
         ratio = by_name["checked"].seconds() / by_name["averages"].seconds()
-        told.append(("drain: averages, whole process", "≥ 0.7 × the plain way", f"{ratio:.2f} ×"))
+        found_rows.append(("drain: averages, whole process", "≥ 0.7 × the plain way", f"{ratio:.2f} ×"))
     if "both" in by_name:
         both = by_name["both"]
         for query in ("averages", "history"):
             ratio = both.query_rate(query) / by_name[query].query_rate(query)
             measured = f"{both.query_rate(query):,.0f}/s, {ratio:.2f} × alone"
-            told.append((f"drain: both at once, {query}", "≥ 0.45 × alone", measured))
-    return told
+            found_rows.append((f"drain: both at once, {query}", "≥ 0.45 × alone", measured))
+    return found_rows
 
 
 def _row(way: Way, by_name: dict[str, Way]) -> tuple[str, str]:
@@ -144,7 +124,7 @@ def _row(way: Way, by_name: dict[str, Way]) -> tuple[str, str]:
     cpu, peak = (statistics.median(getattr(cost, name) for cost in last) for name in ("cpu", "peak_mb"))
     text = f"{way.rate():,.0f}/s ({min(rates):,.0f} to {max(rates):,.0f}, n={len(rates)}), "
     text += f"whole {way.seconds():.1f} s, CPU {cpu:.1f} s, PSS {peak:,.0f} MB"
-    other, least, words = REACH.get(way.name, ("", 0.0, ""))
+    other, least, words = TARGETS.get(way.name, ("", 0.0, ""))
     if other not in by_name:
         return "", text
     return f"≥ {least} × {words}", f"{way.rate() / by_name[other].rate():.2f} ×: {text}"

@@ -1,12 +1,10 @@
 """How the dashboard's reads grow with the lake. No JVM, no Kafka."""
 
-import os
 import statistics
 import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,9 +14,9 @@ from deltalake import DeltaTable, write_deltalake
 
 from dashboard.live import snapshot
 from jobs.houses import schema
-from lakehouse.settings import settings
 from lakehouse.tables import loads, table_io
 from lakehouse.tables.reader import TableReader
+from tests.sites import in_force
 
 ROWS = 21_613  # of the real file
 TIMES = (1, 10, 100)
@@ -131,11 +129,5 @@ def _loaded(load: loads.Loader) -> pa.Table:
 
 def in_a_lake(measure: Callable[[int], dict[str, float]], size: int) -> dict[str, float]:
     """What is measured in a lake of its own, gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="lake-bench-") as folder:
-        os.environ["LAKE_VAR"] = str(Path(folder) / "var")
-        settings.cache_clear()
-        try:
-            return measure(size)
-        finally:
-            del os.environ["LAKE_VAR"]
-            settings.cache_clear()
+    with tempfile.TemporaryDirectory(prefix="lake-bench-") as folder, in_force(LAKE_VAR=f"{folder}/var"):
+        return measure(size)

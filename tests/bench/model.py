@@ -28,9 +28,9 @@ def quality(seeds: int) -> list[dict[str, float]]:
             settings.cache_clear()
             _job("build_datasets.py", "--load", "--seed", str(seed))
             _job("train.py")
-            told = Registry("houses").manifest("v0001")
+            manifest = Registry("houses").manifest("v0001")
             plain = plain_columns(Path(folder) / "var/data/houses/initial.parquet")
-            found.append({**told.metrics, **plain, "seconds": told.seconds, **told.details["interval"]})
+            found.append({**manifest.metrics, **plain, "seconds": manifest.seconds, **manifest.details["interval"]})
             if seed == seeds:
                 plot(Registry("houses"), Path(folder) / "var/data/houses/initial.parquet")
     del os.environ["LAKE_VAR"]
@@ -53,17 +53,17 @@ def _houses(path: Path) -> Houses:
 def plain_columns(path: Path) -> dict[str, float]:
     """R2 and MAPE of least squares on eight columns as they are, on the hold-out of the same sales."""
     houses = _houses(path)
-    held = np.array([house_columns.is_hold_out(str(house)) for house in houses.ids])
+    is_hold_out = np.array([house_columns.is_hold_out(str(house)) for house in houses.ids])
     columns = np.column_stack([np.ones(len(houses)), *(houses.facts[name] for name in PLAIN)])
-    found, *_ = np.linalg.lstsq(columns[~held], houses.prices[~held], rcond=None)
+    found, *_ = np.linalg.lstsq(columns[~is_hold_out], houses.prices[~is_hold_out], rcond=None)
 
     class Linear:
         def prices(self, _houses: Houses) -> Floats:
-            predicted: Floats = np.maximum(columns[held] @ found, 1.0)
+            predicted: Floats = np.maximum(columns[is_hold_out] @ found, 1.0)
             return predicted
 
     fit: Any = Linear()
-    metrics, _ = evaluation.metrics(fit, houses.take(held), np.ones(int(held.sum())))
+    metrics, _ = evaluation.metrics(fit, houses.take(is_hold_out), np.ones(int(is_hold_out.sum())))
     return {"plain_r2": metrics["r2"], "plain_mape": metrics["mape"]}
 
 
@@ -78,14 +78,14 @@ def plot(registry: Registry, path: Path) -> None:
     known = export.load_houses((folder / export.HOUSES).read_bytes())
     judged = export.from_json((folder / export.JUDGED).read_text(), known.judged())
     sold = known.sold.take(np.isin(known.sold.ids, _houses(path).ids))
-    held = sold.take(np.array([house_columns.is_hold_out(str(house)) for house in sold.ids]))
+    hold_out = sold.take(np.array([house_columns.is_hold_out(str(house)) for house in sold.ids]))
     ends = [50_000, 8_000_000]
     figure = go.Figure(
         [
             go.Scatter(x=ends, y=ends, mode="lines", line={"color": "#888", "width": 1}),
             go.Scatter(
-                x=held.prices,
-                y=judged.prices(held),
+                x=hold_out.prices,
+                y=judged.prices(hold_out),
                 mode="markers",
                 marker={"size": 4, "opacity": 0.4, "color": "#0072B2"},
             ),
@@ -95,7 +95,7 @@ def plot(registry: Registry, path: Path) -> None:
             "template": "plotly_white",
             "width": 720,
             "height": 560,
-            "title": f"{len(held):,} houses the fit has not seen",
+            "title": f"{len(hold_out):,} houses the fit has not seen",
             "xaxis": {"type": "log", "title": "sold for, dollars"},
             "yaxis": {"type": "log", "title": "predicted, dollars"},
         },

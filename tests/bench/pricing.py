@@ -12,24 +12,19 @@ from jobs.houses.price_model.pricer import Pricer
 from lakehouse.models.registry import Registry
 from lakehouse.settings import ROOT, settings
 from tests.e2e.running import Platform, dashboard_at
+from tests.sites import in_force
 
 
 def timings(questions: int = 500) -> dict[str, list[float]]:
     """Seconds: `train` whole, `train_work` without Spark's start, each run of `price`, each answer of `api`."""
-    with tempfile.TemporaryDirectory(prefix="lake-bench-") as folder:
-        os.environ["LAKE_VAR"] = f"{folder}/var"
-        settings.cache_clear()
-        try:
-            _job("build_datasets.py", "--load")
-            train = _job("train.py")
-            work = Registry("houses").manifest("v0001").seconds
-            ids = [str(house) for house in Pricer().known().houses.ids]
-            lake = str(Path(sys.executable).parent / "lake")
-            price = [_timed([lake, "price", house]) for house in ids[:5]]
-            return {"train": [train], "train_work": [work], "price": price, "api": _api(ids[:: len(ids) // questions])}
-        finally:
-            del os.environ["LAKE_VAR"]
-            settings.cache_clear()
+    with tempfile.TemporaryDirectory(prefix="lake-bench-") as folder, in_force(LAKE_VAR=f"{folder}/var"):
+        _job("build_datasets.py", "--load")
+        train = _job("train.py")
+        work = Registry("houses").manifest("v0001").seconds
+        ids = [str(house) for house in Pricer().known().houses.ids]
+        lake = str(Path(sys.executable).parent / "lake")
+        price = [_timed([lake, "price", house]) for house in ids[:5]]
+        return {"train": [train], "train_work": [work], "price": price, "api": _api(ids[:: len(ids) // questions])}
 
 
 def _job(script: str, *options: str) -> float:

@@ -26,9 +26,9 @@ from lakehouse.kafka import topics
 from lakehouse.ops import status
 from lakehouse.settings import ROOT, settings
 from lakehouse.streaming import checkpoints
-from tests.bench.measure import committed
 from tests.dashboard.tab import Tab
 from tests.ending import end_in_order
+from tests.sites import committed, in_force
 
 RATE = 200
 EVERY = 15.0  # seconds between samples
@@ -44,34 +44,29 @@ def running(rate: float) -> Iterator[Callable[[], bool]]:
     """The platform in a folder of its own, and sales at that rate; whether the producer is still at work."""
     with tempfile.TemporaryDirectory(prefix="lake-soak-", ignore_cleanup_errors=True) as folder:
         ours = {"LAKE_VAR": f"{folder}/var", "LAKE_KAFKA_PORT": "0", "LAKE_DASHBOARD_PORT": "0"}
-        os.environ.update(ours)
-        settings.cache_clear()
-        with (Path(folder) / "up.log").open("wb") as log:
+        with in_force(**ours), (Path(folder) / "up.log").open("wb") as log:
             up = subprocess.Popen([ROOT / ".venv/bin/lake", "up", "houses", "--no-produce"], stdout=log, stderr=log)
-        try:
-            while not run_state.read_json(run_state.processes_file()).get("dashboard_url"):
-                assert up.poll() is None, (Path(folder) / "up.log").read_text()[-2000:]
-                time.sleep(0.5)
-            job = [str(ROOT / "spark-submit.sh"), "jobs/houses/produce.py", "--rate", str(rate)]
-            producer = subprocess.Popen(job, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            yield lambda: producer.poll() is None
-            producer.terminate()
-            producer.wait(60)
-        finally:
-            up.send_signal(signal.SIGTERM)
-            up.wait(180)
-            for name in ours:
-                del os.environ[name]
-            settings.cache_clear()
+            try:
+                while not run_state.read_json(run_state.processes_file()).get("dashboard_url"):
+                    assert up.poll() is None, (Path(folder) / "up.log").read_text()[-2000:]
+                    time.sleep(0.5)
+                job = [str(ROOT / "spark-submit.sh"), "jobs/houses/produce.py", "--rate", str(rate)]
+                producer = subprocess.Popen(job, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                yield lambda: producer.poll() is None
+                producer.terminate()
+                producer.wait(60)
+            finally:
+                up.send_signal(signal.SIGTERM)
+                up.wait(180)
 
 
 def sample(tabs: Sequence[Tab]) -> Sample:
     """Memory of each process, files and bytes that are kept, seconds of a read and of a page's tick, events waiting."""
     found: Sample = {}
     for process in status.running_processes():
-        for member in [psutil.Process(process["pid"]), *psutil.Process(process["pid"]).children(recursive=True)]:
+        for member in [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]:
             with suppress(psutil.NoSuchProcess):  # a short one that has ended meanwhile
-                name = f"memory_mb.{process['name']}" + (".java" if member.name() == "java" else "")
+                name = f"memory_mb.{process.name}" + (".java" if member.name() == "java" else "")
                 found[name] = found.get(name, 0.0) + member.memory_full_info().pss / 1e6
     for name, table in TABLES.items():
         found |= {f"{name}.{what}": count for what, count in files(table.path).items()}
@@ -86,7 +81,7 @@ def sample(tabs: Sequence[Tab]) -> Sample:
     for page, tab in zip(PAGES, tabs, strict=True):
         found[f"tick_seconds {page}"] = tab.tick().seconds
     sent = sum(topics.end_offsets(settings().brokers(), SALES.name, range(SALES.partitions)).values())
-    return found | {f"lag.{query}": sent - committed(query) for query in DOMAIN.queries}
+    return found | {f"lag.{query}": sent - committed(DOMAIN, query) for query in DOMAIN.queries}
 
 
 def files(table: Path) -> dict[str, int]:

@@ -22,6 +22,8 @@ from lakehouse.settings import ROOT
 from lakehouse.streaming.query import MOST_RECORDS, Query
 from lakehouse.streaming.runner import Runner
 
+LAKE = str(Path(sys.executable).parent / "lake")
+
 
 @dataclass
 class Platform:
@@ -58,6 +60,17 @@ class Platform:
         assert job.returncode == 0, err
         return out
 
+    def lake(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """Run the command `lake`, whatever its exit code."""
+        command = [LAKE, *arguments]
+        return subprocess.run(command, env=self.env, cwd="/", capture_output=True, text=True, check=False, timeout=300)
+
+    def lake_output(self, *arguments: str) -> str:
+        """Run the command `lake`; its output. Raises AssertionError when it fails."""
+        done = self.lake(*arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
 
 def drain(spark: Any, bootstrap_servers: str, queries: Sequence[Query], most: int = MOST_RECORDS) -> None:
     """Run each query in this process until it has read all that is there, as the runner starts it."""
@@ -70,10 +83,11 @@ def drain(spark: Any, bootstrap_servers: str, queries: Sequence[Query], most: in
 
 
 def wait_for(condition: Callable[[], Any], seconds: float, what: str) -> Any:
+    """Poll until there is a value; it. Raises AssertionError when there is none in time."""
     until = time.monotonic() + seconds
     while not (value := condition()):
         assert time.monotonic() < until, f"{what} did not happen within {seconds:.0f} s"
-        time.sleep(0.5)
+        time.sleep(0.2)
     return value
 
 
@@ -110,9 +124,9 @@ def lake_up(var: Path, *arguments: str, **env: str) -> Iterator[Platform]:
     everything = {**os.environ, "LAKE_VAR": str(var), "LAKE_KAFKA_PORT": str(free_port()), **env}
     everything = {"LAKE_DASHBOARD_PORT": str(free_port()), "COLUMNS": "200", **everything}
     var.parent.mkdir(parents=True, exist_ok=True)
-    with (var.parent / "up.txt").open("w+") as told:
-        command = [str(Path(sys.executable).parent / "lake"), "up", *arguments]
-        process = subprocess.Popen(command, env=everything, cwd="/", stdout=told, stderr=told, start_new_session=True)
+    with (var.parent / "up.txt").open("w+") as out:
+        command = [LAKE, "up", *arguments]
+        process = subprocess.Popen(command, env=everything, cwd="/", stdout=out, stderr=out, start_new_session=True)
         platform = Platform("", var, everything)
         try:
             wait_for(lambda: "dashboard_url" in running(platform) or process.poll() is not None, 480, "the start")

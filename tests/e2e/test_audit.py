@@ -17,7 +17,7 @@ from confluent_kafka import Producer, TopicPartition
 from deltalake import DeltaTable, write_deltalake
 from pyspark.sql import SparkSession
 
-from jobs.houses import recompute, stream
+from jobs.houses import recompute
 from jobs.houses.schema import AVERAGES, AVERAGES_BATCH, AVERAGES_BATCHES, DEAD_LETTERS, DOMAIN, HISTORY, SALES
 from lakehouse.audit import results, run
 from lakehouse.errors import RefusedError
@@ -27,6 +27,7 @@ from lakehouse.settings import settings
 from lakehouse.tables import table_io
 from tests.e2e.running import drain
 from tests.jobs.houses.sales import event
+from tests.jobs.houses.suite import queries
 
 pytestmark = pytest.mark.e2e
 Result = dict[str, Any]
@@ -54,11 +55,8 @@ class Lake:
 
     def drain(self, *names: str, step: int = 80) -> None:
         """Run the queries, or one of them, over what is there, in batches of some records."""
-        made = {
-            "history": stream.history_query,
-            "averages": lambda: stream.averages_query(self.broker, "2 minutes", None, "30 seconds"),
-        }
-        drain(self.spark, self.broker, [made[name]() for name in names or made], step)
+        chosen = [query for query in queries(self.broker) if not names or query.name in names]
+        drain(self.spark, self.broker, chosen, step)
 
     def audit(self) -> Result:
         """The result of an audit now, as `--json` prints it."""
@@ -108,12 +106,12 @@ def damaged(lake: Lake, tmp_path: Path) -> Iterator[Lake]:
 
 def found(result: Result) -> dict[str, list[Any]]:
     """What is off, with the places named."""
-    told = {}
+    findings: dict[str, list[Any]] = {}
     for part in result["partitions"]:
-        told |= {one["what"]: [(part["partition"], at) for at in one["places"]] for one in part["findings"]}
+        findings |= {one["what"]: [(part["partition"], at) for at in one["places"]] for one in part["findings"]}
     for view in result["views"]:
-        told |= {f"{view['table']}: {one['what']}": one["places"] for one in view["findings"]}
-    return told
+        findings |= {f"{view['table']}: {one['what']}": one["places"] for one in view["findings"]}
+    return findings
 
 
 def test_a_lake_of_good_bad_late_resent_and_future_events_is_clean(lake: Lake) -> None:
@@ -225,8 +223,8 @@ def test_damage_to_averages_is_found_with_the_key(damaged: Lake, table: Any) -> 
 
 def test_a_batch_gone_from_the_log_is_found(damaged: Lake) -> None:
     DeltaTable(AVERAGES_BATCHES.path).delete("batch_id = 2")
-    told = found(damaged.audit())
-    assert told["averages: batch not in the log"] == [2]
+    findings = found(damaged.audit())
+    assert findings["averages: batch not in the log"] == [2]
 
 
 def test_the_command_says_what_is_off_and_exits_1(damaged: Lake) -> None:
@@ -289,5 +287,5 @@ def test_what_retention_removed_rests_on_the_audit_before(lake: Lake, monkeypatc
     rebuild("houses.history", accept_loss=True)
     assert "gone since the last audit" not in found(lake.audit())
     shutil.rmtree(results.folder("houses"))
-    told = lake.audit()["partitions"][1]
-    assert (told["not_covered"], told["rests_on"]) == ([[0, 20]], [])
+    partition = lake.audit()["partitions"][1]
+    assert (partition["not_covered"], partition["rests_on"]) == ([[0, 20]], [])

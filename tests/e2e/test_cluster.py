@@ -53,8 +53,8 @@ def cluster(folder: Path) -> Iterator[Cluster]:
         options = ["--cores", "1", "--memory", "1g", "--work-dir", str(folder / "work"), url]
         workers += [_daemon(folder, "worker.Worker", *options) for _ in range(2)]
         everything += workers
-        told = folder / "master.Master.log"
-        wait_for(lambda: told.read_text().count("Registering worker") == 2, 60, "the workers' start")
+        log = folder / "master.Master.log"
+        wait_for(lambda: log.read_text().count("Registering worker") == 2, 60, "the workers' start")
         yield Cluster(url, workers)
     finally:
         for process in reversed(everything):
@@ -111,16 +111,16 @@ def test_a_cluster_gives_the_rows_and_prices_of_local_mode_and_a_dead_worker_los
         wait_for(lambda: batches(far, "history") >= 3 or stream.poll() is not None, 120, "the third batch")
         assert stream.poll() is None, stream.communicate()[1]
         spark.kill_worker()
-        told = stream.communicate(timeout=150)[1]
-        assert stream.returncode == 0, told
-        assert "state has a fixed number of partitions" in told and "partitions=4" in told
+        error = stream.communicate(timeout=150)[1]
+        assert stream.returncode == 0, error
+        assert "state has a fixed number of partitions" in error and "partitions=4" in error
         assert checkpoints.state_partitions(far.var / "checkpoints/houses/averages") == 4
-        there = trained_and_priced(far)
+        on_cluster = trained_and_priced(far)
     coordinates = ("topic", "partition", "offset", "id", "price", "event_id", "event_at", "recorded_at")
     assert rows(far, "history", *coordinates) == rows(platform, "history", *coordinates)
     assert len(rows_of(far, "history")) > SALES and not rows_of(far, "dead_letters")
     window = ("window_start", "decade", "sales", "sum_cents", "avg_price")
     for table in ("averages", "averages_batch"):
         assert rows(far, table, *window) == rows(platform, table, *window) != []
-    assert there == pytest.approx(here, rel=1e-9)
+    assert on_cluster == pytest.approx(here, rel=1e-9)
     assert len(here) > 15_000

@@ -5,8 +5,6 @@ import io
 import json
 import socket
 import stat
-import subprocess
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -62,11 +60,6 @@ def withheld(platform: Platform) -> dict[str, float]:
     return {row["id"]: float(row["price"]) for row in rows}
 
 
-def lake(platform: Platform, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    command = [str(Path(sys.executable).parent / "lake"), *arguments]
-    return subprocess.run(command, env=platform.env, capture_output=True, text=True, check=False, timeout=60)
-
-
 def ask(url: str) -> tuple[int, dict[str, Any]]:
     """Status and JSON of an address."""
     try:
@@ -77,9 +70,9 @@ def ask(url: str) -> tuple[int, dict[str, Any]]:
 
 
 def test_a_lake_without_a_model_trains_its_first(trained: Platform) -> None:
-    [listed] = json.loads(lake(trained, "models", "list", "--json").stdout)
+    [listed] = json.loads(trained.lake("models", "list", "--json").stdout)
     assert (listed["version"], listed["outcome"], listed["live"]) == ("v0001", "published", True)
-    version = json.loads(lake(trained, "models", "show", "v0001", "--json").stdout)
+    version = json.loads(trained.lake("models", "show", "v0001", "--json").stdout)
     assert version["rows"]["sales"] == sum(row["source"] == "initial" for row in rows_of(trained, "history"))
     assert trained.run("train.py", "--if-none") == "", "there is a model already"
 
@@ -97,14 +90,14 @@ def test_three_ways_give_one_price(trained: Platform, dashboard: str, tmp_path: 
     assert [row["id"] for row in rows] == [houses[at] for at in (0, 1, 3, 2)]
     assert {row["model_version"] for row in rows} == {"v0001"}
     for row in rows:
-        status, told = ask(f"{dashboard}/api/houses/{row['id']}/price")
+        status, answer = ask(f"{dashboard}/api/houses/{row['id']}/price")
         assert status == 200
-        assert [told[name] for name in ("price", "low", "high")] == pytest.approx(
+        assert [answer[name] for name in ("price", "low", "high")] == pytest.approx(
             [float(row[name]) for name in ("price", "low", "high")], rel=1e-6
         )
-        assert json.loads(lake(trained, "price", row["id"], "--json").stdout) == told
-    status, told = ask(f"{dashboard}/api/houses/{houses[0]}x/price")
-    assert (status, bool(told["nearest"])) == (404, True)
+        assert json.loads(trained.lake("price", row["id"], "--json").stdout) == answer
+    status, answer = ask(f"{dashboard}/api/houses/{houses[0]}x/price")
+    assert (status, bool(answer["nearest"])) == (404, True)
 
 
 def test_all_houses_by_spark_are_priced_as_by_the_export(trained: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,9 +133,9 @@ def test_a_house_for_sale_is_sold_and_its_error_is_known(trained: Platform, dash
     cells = row.eval_on_selector_all(
         "td[data-field]", "cells => cells.map(cell => [cell.dataset.field, cell.dataset.value])"
     )
-    told = dict(cells)
-    assert int(told["sales"]) == len(first)
-    assert float(told["mape"]) == pytest.approx(expected, rel=1e-9)
+    metrics = dict(cells)
+    assert int(metrics["sales"]) == len(first)
+    assert float(metrics["mape"]) == pytest.approx(expected, rel=1e-9)
     keep_screenshot(page, "e2e-models")
 
 
@@ -159,11 +152,11 @@ def test_a_rollback_reaches_the_page_within_seconds(trained: Platform, dashboard
     page = browser.new_page()
     page.goto(f"{dashboard}/models")
     page.wait_for_selector("tr[data-version='v0002'][data-live='true']")
-    done = lake(trained, "models", "rollback", "--reason", "the test says so")
+    done = trained.lake("models", "rollback", "--reason", "the test says so")
     assert done.returncode == 0, done.stderr
     page.wait_for_selector("tr[data-version='v0001'][data-live='true']", timeout=30_000)
     assert ask(f"{dashboard}/api/houses/{house}/price")[1]["version"] == "v0001"
-    assert "the test says so" in lake(trained, "models", "show", "v0001").stdout
+    assert "the test says so" in trained.lake("models", "show", "v0001").stdout
 
 
 def descendants(platform: Platform) -> list[psutil.Process]:

@@ -11,17 +11,16 @@ import pytest
 from confluent_kafka import Producer
 from pyspark.sql import SparkSession
 
-from jobs.houses import stream
 from jobs.houses.recompute import recompute
 from jobs.houses.schema import AVERAGES, AVERAGES_BATCH, DOMAIN, PARITY, SALES, WINDOW
 from lakehouse.kafka import topics
-from lakehouse.streaming.query import Query
 from lakehouse.tables import table_io
 from lakehouse.tables.served_rows import served
 from tests.e2e.running import drain, read_topic
 from tests.jobs.houses import oracle
 from tests.jobs.houses.oracle import Sale
 from tests.jobs.houses.sales import event
+from tests.jobs.houses.suite import queries
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("lake")]
 START = datetime.now(UTC).replace(second=0, microsecond=0)
@@ -54,10 +53,6 @@ def send(broker: str, sales: Iterable[dict[str, Any]]) -> None:
     assert producer.flush(60) == 0
 
 
-def both(broker: str) -> list[Query]:
-    return stream.build(list(stream.QueryName), broker, window=WINDOW, slide=None, lateness="30 seconds")
-
-
 def sales_on_topic(broker: str) -> list[Sale]:
     """In the order in which they were sent."""
     found = [oracle.decode(message.value(), message.timestamp()[1]) for message in read_topic(broker, SALES.name, [0])]
@@ -81,12 +76,12 @@ def served_rows() -> pd.DataFrame:
 def test_late_and_resent_are_counted_and_set_right_once(spark: SparkSession, broker: str) -> None:
     topics.ensure(broker, DOMAIN.topics)
     send(broker, [*OLD, *NEW])
-    drain(spark, broker, both(broker))
+    drain(spark, broker, queries(broker))
     first = sales_on_topic(broker)
     assert len(first) == len(OLD) + len(NEW)
     closed = max(each.event_at for each in first) - LATENESS
     send(broker, THEN)
-    drain(spark, broker, both(broker))
+    drain(spark, broker, queries(broker))
     everything = sales_on_topic(broker)
     later = everything[len(first) :]
     late = [each for each in later if each.window_and_decade[0] + WINDOW_MICROS <= closed]

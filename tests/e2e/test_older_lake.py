@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,13 +48,6 @@ def older(tmp_path: Path) -> Iterator[Platform]:
         yield Platform(bootstrap_servers, var, env)
 
 
-def lake(platform: Platform, *arguments: str) -> str:
-    command = [str(Path(sys.executable).parent / "lake"), *arguments]
-    done = subprocess.run(command, env=platform.env, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
 def places(rows: list[dict[str, Any]]) -> set[tuple[int, int]]:
     return {(row["partition"], row["offset"]) for row in rows if row["partition"] is not None}
 
@@ -101,14 +92,14 @@ def test_an_older_lake_goes_on(older: Platform) -> None:
     assert averages(rows_of(older, "averages_batch")) == averages(live)
     assert {row["cause"] for row in rows_of(older, "parity")} == {"equal"}
 
-    [audited] = json.loads(lake(older, "audit", "houses", "--json"))
+    [audited] = json.loads(older.lake_output("audit", "houses", "--json"))
     assert audited["clean"], audited
     assert {part["partition"] for part in audited["partitions"] if part["rests_on"]} >= {0, 1}  # on the older audit
 
     known = rows_of(older, "prices")[0]
-    answer = json.loads(lake(older, "price", known["id"], "--json"))
+    answer = json.loads(older.lake_output("price", known["id"], "--json"))
     assert (answer["price"], answer["version"]) == (pytest.approx(known["price"]), "v0001")
-    assert "v0001" in lake(older, "models", "list")
+    assert "v0001" in older.lake_output("models", "list")
 
 
 def is_new(message: Any) -> bool:

@@ -2,10 +2,7 @@
 
 import json
 import signal
-import subprocess
-import sys
 from collections import defaultdict
-from pathlib import Path
 
 import pytest
 from confluent_kafka.admin import NewTopic
@@ -21,16 +18,18 @@ pytestmark = pytest.mark.e2e
 @pytest.fixture(scope="module")
 def plain(platform: Platform) -> Platform:
     """The topics as a broker makes them by itself, before anything of ours has run."""
-    made = topics.admin(platform.bootstrap_servers).create_topics([NewTopic(it.name, 1, 1) for it in (SALES, EVENTS)])
-    for future in made.values():
+    futures = topics.admin(platform.bootstrap_servers).create_topics(
+        [NewTopic(it.name, 1, 1) for it in (SALES, EVENTS)]
+    )
+    for future in futures.values():
         future.result(20)
     return platform
 
 
 def test_the_lines_producer_uses_the_partitions_there_are(plain: Platform) -> None:
     line = Platform(plain.bootstrap_servers, plain.var, plain.env, domain="production")
-    said = line.run("produce.py", "--units", "10", "--rate", "0", "--seed", "1")
-    assert "failed 0 " in said
+    output = line.run("produce.py", "--units", "10", "--rate", "0", "--seed", "1")
+    assert "failed 0 " in output
     assert len(read_topic(plain.bootstrap_servers, EVENTS.name, 1)) > 100
 
 
@@ -56,20 +55,13 @@ def test_sales_of_one_partition_are_read_and_more_partitions_are_while_the_strea
         wait_for(lambda: streamed(plain) == 400, 120, "the history of four partitions")
     finally:
         stream.send_signal(signal.SIGTERM)
-        _, said = stream.communicate(timeout=90)
-    assert stream.returncode == 0, said
-    assert "Topic houses: partitions is 1, not 4" in said
-    assert "message.timestamp.after.max.ms is 3600000, not 300000" in said
-    assert json.loads(lake(plain, "audit", "houses", "--json"))[0]["clean"]
-    assert sum(line.startswith("houses ") for line in lake(plain, "topics", "houses").splitlines()) == 4
+        _, error = stream.communicate(timeout=90)
+    assert stream.returncode == 0, error
+    assert "Topic houses: partitions is 1, not 4" in error
+    assert "message.timestamp.after.max.ms is 3600000, not 300000" in error
+    assert json.loads(plain.lake_output("audit", "houses", "--json"))[0]["clean"]
+    assert sum(line.startswith("houses ") for line in plain.lake_output("topics", "houses").splitlines()) == 4
 
 
 def streamed(platform: Platform) -> int:
     return sum(row["source"] == "stream" for row in rows_of(platform, "history"))
-
-
-def lake(platform: Platform, *arguments: str) -> str:
-    command = [str(Path(sys.executable).parent / "lake"), *arguments]
-    done = subprocess.run(command, env=platform.env, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout

@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,27 +18,27 @@ import pytest
 from confluent_kafka import Message, Producer
 from psycopg.conninfo import conninfo_to_dict
 
-from jobs.production.schema import DOMAIN
 from lakehouse.embedded.postgres_server import unprivileged
-from lakehouse.kafka import topics
 from lakehouse.settings import ROOT
-from tests.audit.line_oracle import both, decode, in_postgres, wrong
-from tests.e2e.running import Platform, read_topic, rows_of, wait_for
+from tests import suite
+from tests.audit.crashes import finish, kill
+from tests.audit.oracle import records
+from tests.e2e.running import Platform, rows_of, wait_for
+from tests.jobs.production.audit_oracle import both, decode, in_postgres
 from tests.jobs.production.line import SEMINAR, count, counted, seminar
-from tests.postgres import password_of, running_postgres
+from tests.postgres import password_of
+from tests.sites import Site, site
 
 pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture(scope="module")
-def line(broker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """An empty lake with its broker and its PostgreSQL."""
-    folder = tmp_path_factory.mktemp("line")
-    topics.ensure(broker, DOMAIN.topics)
-    with running_postgres(folder / "postgres") as server:
-        env = {**os.environ, "LAKE_VAR": str(folder / "var"), "LAKE_BOOTSTRAP_SERVERS": broker}
-        dsn = f"{server} password={password_of(server)}"  # which is to be seen nowhere
-        yield Platform(broker, folder / "var", {**env, "LAKE_POSTGRES_DSN": dsn}, domain="production")
+    with site(tmp_path_factory.mktemp("line"), suite.load("production")) as line:
+        server = line.env["LAKE_POSTGRES_DSN"]
+        line.env["LAKE_POSTGRES_DSN"] = f"{server} password={password_of(server)}"  # which is to be seen nowhere
+        yield line
 
 
 @pytest.fixture(scope="module")
@@ -69,54 +68,38 @@ def same(line: Platform) -> list[dict[str, Any]]:
     return stored
 
 
-def killed(line: Platform, point: str, batch: int) -> None:
-    """Run the stream until it dies at this point of this batch, its JVM too."""
-    line.env["LAKE_FAULT"] = f"{point}:{batch}"
-    try:
-        stream = line.job("stream.py", "--query", "totals", "--max-per-batch", "700", "--trigger", "available-now")
-        stream.communicate(timeout=240)
-    finally:
-        del line.env["LAKE_FAULT"]
-    assert stream.returncode == -signal.SIGKILL
-
-
-def test_totals_are_a_plain_count_of_the_topic_whatever_is_killed(line: Platform) -> None:
+def test_totals_are_a_plain_count_of_the_topic_whatever_is_killed(line: Site) -> None:
     line.run("produce.py", "--units", "120", "--rate", "0", "--seed", "7", "--bad-fraction", "0.02", "--no-pattern")
     assert send(line, "1") == 14  # of a plant that this one's file does not know: 1 to 4 are dead letters, and 11
-    messages = read_topic(line.bootstrap_servers, "production", 4)
+    messages = records(line)
     events = [event for event in map(decode, messages) if event]
     assert 20 < len(messages) - len(events) < len(messages) / 20
-    killed(line, "totals.counted", 0)  # in PostgreSQL, not yet in Delta
-    killed(line, "totals.upserted", 1)  # in one of the tables in Delta
-    line.run("stream.py", "--max-per-batch", "700", "--trigger", "available-now")
-    assert wrong(line) == []
+    few = ("--max-per-batch", "700")
+    assert kill(line, "totals.counted:0", *few) == []  # in PostgreSQL, not yet in Delta
+    assert kill(line, "totals.upserted:1", *few) == []  # in one of the tables in Delta
+    assert finish(line, *few) == []
     assert len(rows_of(line, "dead_letters")) == len(messages) - len(events)
     check_audit(line)
-    said = line.run("recompute.py")
-    assert f"{len(in_postgres(line))} equal in Delta, PostgreSQL and the history" in said
+    report = line.run("recompute.py")
+    assert f"{len(in_postgres(line))} equal in Delta, PostgreSQL and the history" in report
     assert counted(rows_of(line, "totals_batch")) == count(events)
-
-
-def audit(line: Platform) -> "subprocess.CompletedProcess[str]":
-    command = [str(Path(sys.executable).parent / "lake"), "audit", "production"]
-    return subprocess.run(command, env=line.env, capture_output=True, text=True, check=False)
 
 
 def check_audit(line: Platform) -> None:
     """The audit finds nothing off; a total changed behind its back, in PostgreSQL alone, it does find."""
-    clean = audit(line)
+    clean = line.lake("audit", "production")
     assert clean.returncode == 0, clean.stdout + clean.stderr
     change = "UPDATE production.totals SET units = units {} 1 WHERE zone_id = 'BODY'"
     with psycopg.connect(line.env["LAKE_POSTGRES_DSN"], autocommit=True) as connection:
         connection.execute(change.format("+"))
-        off = audit(line)
+        off = line.lake("audit", "production")
         connection.execute(change.format("-"))
     assert off.returncode == 1
     assert "not the same in Delta and in PostgreSQL" in off.stdout
 
 
 def test_while_postgres_is_away_the_stream_waits_and_catches_up(
-    line: Platform, restarted: "list[subprocess.Popen[bytes]]"
+    line: Site, restarted: "list[subprocess.Popen[bytes]]"
 ) -> None:
     dsn = line.env["LAKE_POSTGRES_DSN"]
     folder = Path(str(conninfo_to_dict(dsn)["passfile"])).parent.parent
@@ -136,14 +119,14 @@ def test_while_postgres_is_away_the_stream_waits_and_catches_up(
             [*unprivileged(folder / "data"), *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         restarted.append(again)
-        events = [event for event in map(decode, read_topic(line.bootstrap_servers, "production", 4)) if event]
+        events = [event for event in map(decode, records(line)) if event]
         wait_for(lambda: again.poll() is None and _counted(line) == count(events), 120, "all totals")
         wait_for(lambda: counted(rows_of(line, "totals")) == count(events), 60, "all totals in Delta")
         same(line)
     finally:
         stream.send_signal(signal.SIGTERM)
-        _, said = stream.communicate(timeout=90)
-    assert stream.returncode == 0, said
+        _, error = stream.communicate(timeout=90)
+    assert stream.returncode == 0, error
 
 
 def _counted(line: Platform) -> Any:
@@ -180,9 +163,9 @@ def test_a_changed_plant_holds_for_what_comes_after_it_and_the_audit_agrees(line
     assert counted(rows)["2020-05-27", "72"] == (1, 1, 0, 1)
     assert counted(rows)["2020-05-27", "line"] == (1, 2, 2, 1)
     (tmp_path / "production.toml").write_text(today + more.replace("17 =", "18 ="))  # the audit asks what was in force
-    clean = audit(line)
+    clean = line.lake("audit", "production")
     assert clean.returncode == 0, clean.stdout + clean.stderr
     (tmp_path / "production.toml").write_text((today + more).replace("06:00", "05:00"))
-    off = audit(line)
+    off = line.lake("audit", "production")
     assert (off.returncode, "`lake rebuild production.totals`" in off.stderr) == (78, True), off.stderr
     del line.env["LAKE_DOMAIN_CONF"]

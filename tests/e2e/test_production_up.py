@@ -1,7 +1,5 @@
 """`lake up production` as a plant engineer starts it: PostgreSQL by psql, the board, stop, reset."""
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -54,16 +52,9 @@ _WORDS = {
 }
 
 
-def lake(platform: Platform, *arguments: str) -> str:
-    command = [str(Path(sys.executable).parent / "lake"), *arguments]
-    done = subprocess.run(command, env=platform.env, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 def psql(platform: Platform) -> list[list[str]]:
     """Day, zone, units and defective units, as psql shows them."""
-    return [row.split("|") for row in lake(platform, "psql", "-At", "-c", QUERY).split()]
+    return [row.split("|") for row in platform.lake_output("psql", "-At", "-c", QUERY).split()]
 
 
 def of_the_line(rows: list[list[str]]) -> int:
@@ -84,7 +75,7 @@ def test_the_line_from_lake_up_to_reset(tmp_path: Path, browser: Browser) -> Non
         check_board(platform, browser)
         for file in (var / "postgres/credentials").iterdir():
             assert file.stat().st_mode & 0o077 == 0
-    lake(platform, "reset", "production", "--yes")
+    platform.lake_output("reset", "production", "--yes")
     assert not (var / "lake/production").exists()
     with running_postgres(var / "postgres") as dsn, psycopg.connect(dsn) as connection:
         assert connection.execute("SELECT to_regnamespace('production')").fetchone() == (None,)
@@ -98,8 +89,8 @@ def delta(platform: Platform) -> list[list[str]]:
 def check_board(platform: Platform, browser: Browser) -> None:
     """The board's numbers are those of PostgreSQL, in a page that says nothing on its console."""
     page = browser.new_page(viewport={"width": 390, "height": 800})
-    said: list[Any] = []
-    page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
+    errors: list[Any] = []
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     page.goto(f"{running(platform)['dashboard_url']}/production")
     page.wait_for_selector("#production-zones-table tr[data-zone]", timeout=30_000)
     shown = dict(page.eval_on_selector_all("#production-zones-table tr[data-zone]", ZONES))
@@ -114,5 +105,5 @@ def check_board(platform: Platform, browser: Browser) -> None:
     keep_screenshot(page, "e2e-production")
     page.goto(f"{running(platform)['dashboard_url']}/production/zone/PAINT")
     page.wait_for_selector("#zone-days-table tr[data-day]", timeout=30_000)
-    assert said == []
+    assert errors == []
     page.close()

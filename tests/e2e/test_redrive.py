@@ -66,7 +66,7 @@ def command(*arguments: str) -> Any:
     return CliRunner().invoke(dead_letters.app, ["redrive", *arguments])
 
 
-def told(message: Any) -> tuple[Any, ...]:
+def content(message: Any) -> tuple[Any, ...]:
     return message.key(), message.value(), message.timestamp()[1]
 
 
@@ -84,7 +84,7 @@ def test_what_is_sent_is_the_same_but_for_where_it_came_from(broker: str, letter
     before = len(records(broker))
     assert command(*map(str, letters), "--yes").exit_code == 0
     again = records(broker)[before:]
-    assert [told(message) for message in again] == [(b"71", value, STAMP) for value, _reason in SENT]
+    assert [content(message) for message in again] == [(b"71", value, STAMP) for value, _reason in SENT]
     for message, where in zip(again, letters, strict=True):
         assert message.headers() == [*HEADERS, ("redriven-from", str(where).encode()), ("redrive-count", b"1")]
     rows = table_io.read(redrive.log_of(DEAD_LETTERS)).to_pylist()
@@ -147,7 +147,7 @@ def test_a_letter_that_is_not_whole_is_only_sent_with_a_new_value(
     assert records(broker)[-1].value() == b"whole"
 
 
-def test_a_crash_between_sending_and_its_record_is_told(broker: str, letters: list[Place]) -> None:
+def test_a_crash_between_sending_and_its_record_is_reported(broker: str, letters: list[Place]) -> None:
     """The state that a kill at that moment leaves: `sending` is on record, the event is on the topic."""
     planned = redrive.plan_redrive(broker, DEAD_LETTERS, letters[:1])
     [letter] = store.letters(DEAD_LETTERS, letters[:1])
