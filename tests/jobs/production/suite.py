@@ -24,7 +24,7 @@ from tests.suite import Place, Suite, View
 
 PASS, DEFECT, UNKNOWN = "unit_collection_point", "unit_defect", "unit_elsewhere"
 STOPS = [(zone, point) for zone, points in plant().zones.items() for point in points]
-ON_THE_LINE = 4  # units between which the events alternate
+ON_THE_LINE = 4  # units between which the events alternate, each in another partition
 LATE = timedelta(minutes=20)
 WRONG: tuple[dict[str, Any], ...] = ({"qls_unit_id": None}, {"zone_id": "ATTIC"}, {TIME: "2099-01-01T00:00:00Z"})
 NO_JSON = (None, b"", b"{", b"\xff\xfe", b"[1, 2]")
@@ -49,7 +49,7 @@ def events(site: Site, count: int) -> Iterator[Outgoing]:
         lap, rest = divmod(number, ON_THE_LINE * len(STOPS))
         stop, lane = divmod(rest, ON_THE_LINE)
         at = site.at(number) - (LATE if number % 50 == 7 else timedelta())
-        fields = {"qls_unit_id": f"U{lap * ON_THE_LINE + lane:07d}", TIME: at.isoformat(), "number": number}
+        fields = {"qls_unit_id": f"{lap * ON_THE_LINE + lane}-U", TIME: at.isoformat(), "number": number}
         fields |= {"zone_id": STOPS[stop][0], "collection_point_id": STOPS[stop][1]}
         key, wrong = (UNKNOWN if number % 50 == 31 else PASS), (dice.choice(WRONG) if number % 14 == 3 else {})
         for _ in range(2 if dice.random() < 0.05 else 1):
