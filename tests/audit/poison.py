@@ -1,4 +1,4 @@
-"""Thousands of spoilt messages among good ones, through the real broker and stream, held to the oracle.
+"""Thousands of spoilt messages among good ones, through the real broker and stream, compared with the oracle.
 
 `python -m tests.audit.poison --seed 7 --messages 5000` runs it at full size; the same seed sends the same messages.
 """

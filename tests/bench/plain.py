@@ -1,4 +1,4 @@
-"""The plain ways that the stream is held against: one Python process with confluent-kafka, from the topic's start to
+"""The plain ways that the stream is compared with: one Python process with confluent-kafka, from the topic's start to
 its end. `raw` only reads the bytes, `unchecked` sums prices by window and decade, `checked` keeps to the rules as well.
 """
 

@@ -27,7 +27,7 @@ LAKE = str(Path(sys.executable).parent / "lake")
 
 @dataclass
 class Platform:
-    """Addresses of a running broker and the environment in which jobs reach it."""
+    """Addresses of a running broker and the environment in which jobs find it."""
 
     bootstrap_servers: str
     var: Path

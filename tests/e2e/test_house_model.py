@@ -1,4 +1,4 @@
-"""The model, for real: trained, asked in three ways, and held to what houses for sale are then sold for."""
+"""The model, for real: trained, asked in three ways, and compared with what houses for sale are then sold for."""
 
 import csv
 import io
@@ -83,9 +83,9 @@ def test_three_ways_give_one_price(trained: Platform, dashboard: str, tmp_path: 
     file = tmp_path / "houses.txt"
     file.write_text(f"# for sale\n{houses[3]}\n\n{houses[0]}\n{houses[2]}\n")
     job = trained.job("predict.py", houses[0], houses[1], "x1", "--file", str(file), "--csv")
-    printed, told_of = job.communicate(timeout=300)
+    printed, errors = job.communicate(timeout=300)
     assert job.returncode == 1
-    assert "Error: No house has the id 'x1'." in told_of
+    assert "Error: No house has the id 'x1'." in errors
     rows = list(csv.DictReader(io.StringIO(printed)))
     assert [row["id"] for row in rows] == [houses[at] for at in (0, 1, 3, 2)]
     assert {row["model_version"] for row in rows} == {"v0001"}
@@ -179,7 +179,7 @@ def test_nothing_listens_beyond_loopback(trained: Platform) -> None:
     assert [at for at in found if not ip_address(at.ip.removeprefix("::ffff:")).is_loopback] == []
 
 
-def test_the_password_is_told_nowhere(trained: Platform, dashboard: str) -> None:
+def test_the_password_is_shown_nowhere(trained: Platform, dashboard: str) -> None:
     """In no log, checkpoint, table or state file, no command line, no environment, on no page and not in Spark's UI."""
     secret = CANARY.split("-", maxsplit=1)[0].encode()
     holders = [file for file in trained.var.rglob("*") if file.is_file() and secret in file.read_bytes()]

@@ -83,7 +83,7 @@ def test_another_user_is_refused(secured: str, elsewhere: pytest.MonkeyPatch) ->
     assert refusal(secured).startswith(f"Kafka at {secured} refused the login of user 'root'.")
 
 
-def test_plain_text_to_the_tls_port_is_told(secured: str, elsewhere: pytest.MonkeyPatch) -> None:
+def test_plain_text_to_the_tls_port_has_a_sentence(secured: str, elsewhere: pytest.MonkeyPatch) -> None:
     elsewhere.setenv("LAKE_KAFKA_SECURITY", "plaintext")
     assert refusal(secured).startswith(f"Kafka at {secured} requires TLS and a login. Set LAKE_KAFKA_SECURITY=sasl_ssl")
 
@@ -98,7 +98,7 @@ def test_a_certificate_of_somebody_else_is_refused(secured: str, elsewhere: pyte
     assert "does not use TLS with a certificate signed by" in refusal(secured)
 
 
-def test_tls_to_a_plain_broker_is_told(elsewhere: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_tls_to_a_plain_broker_has_a_sentence(elsewhere: pytest.MonkeyPatch, tmp_path: Path) -> None:
     elsewhere.setenv("LAKE_KAFKA_SECURITY", "plaintext")
     settings.cache_clear()
     with running_broker(tmp_path) as plain:
