@@ -53,7 +53,7 @@ class AuditRun:
         """Find rows with coordinates that no topic ever had."""
         ends = {where: OffsetRange(0, part.end) for where, part in self._partitions.items()}
         kept = accepted_losses.retired_topics(self._inputs.domain) - self._inputs.topic_ids.keys()
-        retired = pc.field("topic").isin(pa.array(sorted(kept), pa.string()))  # of a topic that is no longer read: `lake rebuild`
+        retired = pc.field("topic").isin(pa.array(sorted(kept), pa.string()))  # no longer read: `lake rebuild`
         where = pc.field("offset").is_valid() & ~within(ends) & ~retired
         for table in (self._inputs.history, self._inputs.dead_letters):
             for place, rows in by_partition(table.read(["topic", "partition", "offset"], where)).items():
