@@ -22,7 +22,7 @@ class AveragesCheck:
     """Compares a table of averages with the events; make it before you ask for the topic's end."""
 
     def __init__(self, domain: str, declared: Windows, topics: Sequence[str]) -> None:
-        self._declared = declared
+        self._declared, self._topics = declared, topics
         self.columns = declared.columns  # what `add` needs of a row of the history
         self._checkpoint = checkpoints.path(domain, declared.query)
         recorded = sidecar.recorded(self._checkpoint)
@@ -54,8 +54,8 @@ class AveragesCheck:
         return pa.Table.from_pylist(rows, schema=empty.schema)
 
     def add(self, where: TopicPartition, rows: pa.Table) -> None:
-        """Count valid rows of a partition."""
-        if rows.num_rows:
+        """Count valid rows of a partition that the query reads."""
+        if rows.num_rows and where[0] in self._topics:
             self._speed.add(where, conservation.offsets(rows), self._declared.facts(rows))
 
     def check(self, history: TableVersion) -> list[ViewResult]:

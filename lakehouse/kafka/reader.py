@@ -80,10 +80,10 @@ class TopicReader:
             if message.error() is not None:
                 _raise_unless_end(message)
                 ended.add(where)
-            elif offset is not None and where in left:
-                if offset < left[where]:
+            elif offset is not None and (end := left.get(where)) is not None:
+                if offset < end:
                     records[where].append(Record(offset, message.timestamp()[1], message.key(), message.value()))
-                if offset >= left[where] - 1:
+                if offset >= end - 1:
                     ended.add(where)
         yield from records.items()
         for where in set(left) & ended:

@@ -28,7 +28,7 @@ from lakehouse.tables import table_io
 from tests.conftest import running_broker
 from tests.lakehouse.audit import pair
 
-pytestmark = [pytest.mark.spark, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.spark, pytest.mark.timeout(1800)]
 FIRSTS = {"left": (0, 5, 9), "right": (20, 0, 3), "other": (1, 30, 0)}  # by partition, once records were deleted
 PER_BATCH = 60
 SENT = 40  # records in each partition
