@@ -38,6 +38,7 @@ class Kind(NamedTuple):
     read: Callable[[], Any]
     expected: Any
     newer: Any = NewerFormatError  # or what is read instead, where refusing would be worse
+    newest: int = 1  # the format that is written
 
 
 @cache
@@ -100,12 +101,14 @@ KINDS = {
         lambda: older("checkpoints/houses/history.json"),
         lambda: sidecar.read(checkpoint()).generation,
         "05e4fec6-99e6-4728-bdb4-508af46952a5",
+        newest=sidecar.FORMAT,
     ),
     "audit": Kind(
         lambda: results.folder("houses") / AUDIT,
         lambda: older(f"lake/houses/_audits/{AUDIT}"),
         lambda: results.last("houses").records,
         303,
+        newest=results.FORMAT,
     ),
     "audit on a page": Kind(
         lambda: results.folder("houses") / AUDIT,
@@ -169,9 +172,8 @@ def test_a_record_of_a_newer_format_is_refused_in_a_sentence(name: str) -> None:
     if kind.newer is not NewerFormatError:
         assert kind.read() == kind.newer
         return
-    with pytest.raises(
-        NewerFormatError, match=r"has format 99, and this version reads formats up to 1\. A newer"
-    ) as of:
+    expected = rf"has format 99, and this version reads formats up to {kind.newest}\. A newer"
+    with pytest.raises(NewerFormatError, match=expected) as of:
         kind.read()
     assert str(kind.file()) in str(of.value)
 
@@ -188,8 +190,11 @@ def test_each_record_is_written_with_its_format() -> None:
     registry = Registry("houses")
     with registry.aside() as folder:
         registry.switch(registry.keep(folder, manifests.Manifest(manifests.Outcome.PUBLISHED)), "better")
-    alike = [KINDS[name].file() for name in KINDS if not name.startswith(("audit", "progress", "data sets"))]
-    assert {file.name: json.loads(file.read_text())["format"] for file in alike} == {file.name: 1 for file in alike}
+    alike = {
+        KINDS[name].file(): KINDS[name] for name in KINDS if not name.startswith(("audit", "progress", "data sets"))
+    }
+    written = {file.name: json.loads(file.read_text())["format"] for file in alike}
+    assert written == {file.name: kind.newest for file, kind in alike.items()}
     assert registry.manifest("v0001").format == 1
 
 

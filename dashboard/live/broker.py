@@ -2,11 +2,12 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from lakehouse.errors import LakeError
 from lakehouse.kafka import topics
+from lakehouse.kafka.offset_ranges import Offsets, TopicPartition
 from lakehouse.settings import settings
 from lakehouse.streaming import lag
 
@@ -15,7 +16,6 @@ FULL_LOOK = 60  # every so many questions the broker is asked for everything: ol
 NO_BROKER = "The Kafka broker does not answer. Check that it runs: `lake status`."
 ANSWER_SECONDS = 1.0  # a broker that answers does so in milliseconds
 SILENT_AFTER = 15.0  # seconds without an answer after which the broker counts as gone
-Offsets = Mapping[tuple[str, int], int]
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ class TopicView:
     name: str
     events: int | None = None
     rate: float | None = None
-    ends: tuple[tuple[tuple[str, int], int], ...] = ()
-    starts: tuple[tuple[tuple[str, int], int], ...] = ()
+    ends: tuple[tuple[TopicPartition, int], ...] = ()
+    starts: tuple[tuple[TopicPartition, int], ...] = ()
     error: str = ""
 
 
@@ -85,21 +85,34 @@ class TopicWatch:
             rate = self._meter.add(events, self._answered_at)
             starts = self._known.starts if self._known else {}
             self._view = TopicView(
-                name, events, None if rate is None else round(rate, 1), _flat(name, ends), _flat(name, starts)
+                name, events, None if rate is None else round(rate, 1), tuple(ends.items()), tuple(starts.items())
             )
 
-    def _ends(self, name: str) -> dict[int, int] | None:
+    def _ends(self, name: str) -> Offsets | None:
         brokers = settings().brokers()
         self._asked += 1
         if self._known is None or brokers != self._brokers or self._asked % FULL_LOOK == 0:
             self._known, self._brokers = topics.state(brokers, name), brokers
             return self._known.ends if self._known else None
-        return topics.end_offsets(brokers, name, self._known.ends, ANSWER_SECONDS)
+        ends = topics.end_offsets(brokers, name, [partition for _, partition in self._known.ends], ANSWER_SECONDS)
+        return {(name, partition): end for partition, end in ends.items()}
 
     def _fail(self, sentence: str) -> None:
         self._known = None
         self._view = replace(self._view, rate=None, error=sentence)
 
 
-def _flat(topic: str, offsets: Mapping[int, int]) -> tuple[tuple[tuple[str, int], int], ...]:
-    return tuple(((topic, partition), offset) for partition, offset in sorted(offsets.items()))
+def together(views: Sequence[TopicView]) -> TopicView:
+    """Several topics as if they were one: what a query that reads all of them has to read."""
+    if len(views) == 1:
+        return views[0]
+    events = [view.events for view in views if view.events is not None]
+    rates = [view.rate for view in views if view.rate is not None]
+    return TopicView(
+        " and ".join(view.name for view in views),
+        sum(events) if events else None,
+        round(sum(rates), 1) if rates else None,
+        tuple(end for view in views for end in view.ends),
+        tuple(start for view in views for start in view.starts),
+        next((view.error for view in views if view.error), ""),
+    )

@@ -11,29 +11,33 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
-from dashboard.live.broker import TopicView, TopicWatch
+from dashboard.live.broker import TopicView, TopicWatch, together
 from dashboard.live.queries import QueryHealth, query_health
 from lakehouse.audit import results
 from lakehouse.contract import discovery
-from lakehouse.contract.domain import Domain
+from lakehouse.contract.domain import Domain, QueryTables
 from lakehouse.core import locks, run_state
 from lakehouse.core.states import QueryState
 from lakehouse.dead_letters import store
+from lakehouse.kafka.offset_ranges import TopicPartition
 from lakehouse.ops import status
 from lakehouse.ops.status import ProcessView
 from lakehouse.settings import settings
+from lakehouse.streaming import lag
 from lakehouse.streaming.progress_metrics import History, Recorder, Series
 from lakehouse.tables import loads
 from lakehouse.tables.reader import Reading, TableReader
 
 SECONDS = 2.0
 STALLED_SECONDS = 15.0
+PARTITION_SECONDS = 900.0  # for which the lag of single partitions is kept
 MEMORY_SECONDS = 10.0  # PSS is summed over every mapping of every process
 
 
 @dataclass(frozen=True)
 class HealthView:
-    """Everything at one moment. `rates` and `lags` are the histories of queries by full name.
+    """Everything at one moment. `rates` and `lags` are the histories of queries by full name; `partition_lags` have the
+    last 15 minutes of those partitions that were the furthest behind.
 
     `stamps` names the state of each part: equal stamps mean that a page would show the same.
     """
@@ -43,6 +47,7 @@ class HealthView:
     topics: Mapping[str, tuple[TopicView, ...]] = field(default_factory=dict)
     rates: Mapping[str, Series] = field(default_factory=dict)
     lags: Mapping[str, Series] = field(default_factory=dict)
+    partition_lags: Mapping[str, Series] = field(default_factory=dict)
     dead_letters: Mapping[str, Reading] = field(default_factory=dict)
     tables: tuple[tuple[str, str, Reading], ...] = ()
     processes: tuple[ProcessView, ...] = ()
@@ -56,7 +61,18 @@ class HealthView:
         return self.taken_at if self.stalled else "live"
 
 
-PARTS = ("queries", "topics", "rates", "lags", "dead_letters", "tables", "processes", "spark_uis", "audits")
+PARTS = (
+    "queries",
+    "topics",
+    "rates",
+    "lags",
+    "partition_lags",
+    "dead_letters",
+    "tables",
+    "processes",
+    "spark_uis",
+    "audits",
+)
 
 
 class HealthWatch:
@@ -65,12 +81,16 @@ class HealthWatch:
     def __init__(self, domains: Sequence[Domain], watched: Mapping[str, TopicWatch] | None = None) -> None:
         self._domains = tuple(domains)
         self._given = dict(watched or {})
-        names = [topic.name for domain in domains for topic in domain.topics]
+        read = [topic for domain in domains for tables in domain.query_tables.values() for topic in tables.topics]
+        names = dict.fromkeys(
+            topic.name for topic in (*(topic for domain in domains for topic in domain.topics), *read)
+        )
         self._own = {name: TopicWatch(name, seconds=2.0) for name in names if name not in self._given}
         queries = [f"{domain.name}.{query}" for domain in domains for query in domain.queries]
         self._rates = {name: History(name) for name in queries}
         self._lags = {name: History(f"{name}.lag") for name in queries}
-        self._recorders = {name: Recorder(f"{name}.lag") for name in queries}
+        self._partition_lags = {name: History(f"{name}.partitions", PARTITION_SECONDS) for name in queries}
+        self._recorders = {name: LagRecorder(name) for name in queries}
         self._dead = {domain.name: TableReader(domain.dead_letters, store.ByReason()) for domain in domains}
         self._tables = [TableReader(table, loads.shape) for domain in domains for table in domain.tables]
         self._memory: dict[str, int] = {}
@@ -115,9 +135,9 @@ class HealthWatch:
         processes = self._processes()
         streams = {process.name: process for process in processes}
         queries = tuple(
-            query_health(domain.name, query, topics[domain.name][0], streams.get(f"{domain.name}.stream"), now)
+            query_health(domain.name, query, self._read_by(tables), streams.get(f"{domain.name}.stream"), now)
             for domain in domains
-            for query in domain.queries
+            for query, tables in domain.query_tables.items()
         )
         named = {query.full_name for query in queries}
         self._record(queries)
@@ -127,6 +147,7 @@ class HealthWatch:
             topics,
             rates={name: history.read() for name, history in self._rates.items() if name in named},
             lags={name: history.read() for name, history in self._lags.items() if name in named},
+            partition_lags={name: history.read() for name, history in self._partition_lags.items() if name in named},
             dead_letters={name: reader.read() for name, reader in self._dead.items() if name in topics},
             tables=self._read_tables(topics),
             processes=processes,
@@ -148,6 +169,9 @@ class HealthWatch:
     def _topic(self, name: str) -> TopicView:
         return (self._given.get(name) or self._own[name]).view()
 
+    def _read_by(self, tables: QueryTables) -> TopicView:
+        return together([self._topic(name) for name in tables.topic_names])
+
     def _record(self, queries: Sequence[QueryHealth]) -> None:
         """Add the lags to their histories, if no other dashboard of this lake does."""
         if not self._may_record():
@@ -155,8 +179,7 @@ class HealthWatch:
         for query in queries:
             if query.lag is None or query.state is QueryState.NOT_STARTED:
                 continue
-            parts = {f"{part.topic}:{part.partition}": part.lag for part in query.partitions}
-            self._recorders[query.full_name].record({"lag": query.lag, **parts})
+            self._recorders[query.full_name].record(query)
 
     def _may_record(self) -> bool:
         self._lock = self._lock or locks.try_lock(settings().run / "metrics" / "lag.lock")  # until the process ends
@@ -172,8 +195,41 @@ def _spark_uis(domains: Sequence[Domain]) -> dict[str, str]:
     return {name: url for name, url in found.items() if url.startswith(("http://", "https://"))}
 
 
+class LagRecorder:
+    """Appends a query's lag to its series: in total and by topic for a day, of the worst partitions for an hour."""
+
+    def __init__(self, query: str) -> None:
+        self._totals, self._partitions = Recorder(f"{query}.lag"), Recorder(f"{query}.partitions", hours=1)
+
+    def record(self, query: QueryHealth) -> None:
+        """Add what the query's lag is now."""
+        lags = query.lags
+        sums = {topic_key(topic): one for topic, one in lag.by_topic(lags).items()}
+        self._totals.record({"lag": query.lag, **sums})
+        self._partitions.record({partition_key(where): lags[where] for where in lag.worst(lags)})
+
+
+def topic_key(topic: str) -> str:
+    """The name of a topic's lag in a series."""
+    return f"{topic}:sum"
+
+
+def partition_key(where: TopicPartition) -> str:
+    """The name of a partition's lag in a series."""
+    topic, partition = where
+    return f"{topic}:{partition}"
+
+
 def lags_of(view: HealthView, query: str, key: str, seconds: float) -> list[float | None]:
-    """The lag of the last `seconds`, for a sparkline; None where it was not measured."""
-    series = view.lags.get(query, Series())
-    recent = series.since(view.taken_at.timestamp() - seconds)
+    """The query's lag of the last `seconds`, in total or by topic, for a sparkline; None where nobody measured it."""
+    return _recent(view, view.lags, query, key, seconds)
+
+
+def partition_lags_of(view: HealthView, query: str, where: TopicPartition) -> list[float | None]:
+    """The same of one partition, over 15 minutes: it was measured while it was among the worst."""
+    return _recent(view, view.partition_lags, query, partition_key(where), PARTITION_SECONDS)
+
+
+def _recent(view: HealthView, series: Mapping[str, Series], query: str, key: str, seconds: float) -> list[float | None]:
+    recent = series.get(query, Series()).since(view.taken_at.timestamp() - seconds)
     return [float(value) if math.isfinite(value) else None for value in recent.column(key)]

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from dashboard.live.broker import BEHIND_SECONDS, TopicView
 from lakehouse.core.states import ProcessState, QueryState
+from lakehouse.kafka.offset_ranges import TopicPartition
 from lakehouse.ops.status import ProcessView
 from lakehouse.streaming import lag, query_state
 from lakehouse.streaming.checkpoints import BatchPlan
@@ -69,6 +70,11 @@ class PartitionLag:
     end: int | None
     lag: int | None
 
+    @property
+    def where(self) -> TopicPartition:
+        """Topic and partition."""
+        return self.topic, self.partition
+
 
 @dataclass(frozen=True)
 class QueryHealth:
@@ -98,6 +104,11 @@ class QueryHealth:
     def full_name(self) -> str:
         """<domain>.<query>, as it is called everywhere."""
         return f"{self.domain}.{self.name}"
+
+    @property
+    def lags(self) -> dict[TopicPartition, int | None]:
+        """The lag of each partition."""
+        return {part.where: part.lag for part in self.partitions}
 
     @property
     def load(self) -> float | None:

@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 import pyarrow.compute as pc
 
-from dashboard.live.broker import TopicView, TopicWatch
+from dashboard.live.broker import TopicView, TopicWatch, together
 from dashboard.live.health import HealthView, HealthWatch
 from dashboard.live.queries import QueryView, query_view
 from lakehouse.contract.discovery import load_all
@@ -58,7 +58,10 @@ class Source:
 
 @dataclass(frozen=True)
 class DomainView:
-    """A domain at one moment. Equal to the one before exactly when nothing on a page would change."""
+    """A domain at one moment. Equal to the one before exactly when nothing on a page would change.
+
+    `topic` is what the history reads; several topics are together as one.
+    """
 
     topic: TopicView
     queries: Mapping[str, QueryView]
@@ -122,7 +125,10 @@ class _Watcher:
         self.source = source
         coordinates = ("topic", "partition", "offset", "recorded_at")
         recent = loads.recent(source.order, source.span)
-        self.topic = TopicWatch(source.domain.topics[0].name)
+        self._queries = {"history": source.history_query, "speed": source.speed_query}
+        tables = source.domain.query_tables
+        self._read = {role: tables[query].topic_names for role, query in self._queries.items()}
+        self.topics = {name: TopicWatch(name) for names in self._read.values() for name in names}
         self._history = TableReader(source.history, loads.newest(FEED_ROWS, (*source.feed, *coordinates)))
         self._dead = TableReader(source.domain.dead_letters, loads.newest(1000, (*coordinates, "reason")))
         self._speed = TableReader(source.speed, recent)
@@ -131,12 +137,14 @@ class _Watcher:
         self._served: tuple[Reading, Reading, pd.DataFrame] | None = None
 
     def look(self, now: datetime) -> DomainView:
-        source, topic = self.source, self.topic.view()
+        source, views = self.source, {name: watch.view() for name, watch in self.topics.items()}
+        read = {role: together([views[name] for name in names]) for role, names in self._read.items()}
         speed, batch = self._speed.read(), self._batch.read()
-        roles = {"history": source.history_query, "speed": source.speed_query}
         return DomainView(
-            topic=topic,
-            queries={role: query_view(source.domain.name, query, topic, now) for role, query in roles.items()},
+            topic=read["history"],
+            queries={
+                role: query_view(source.domain.name, query, read[role], now) for role, query in self._queries.items()
+            },
             history=self._history.read(),
             dead_letters=self._dead.read(),
             speed=speed,
@@ -172,7 +180,8 @@ class Live:
         self._watchers = [_Watcher(source) for source in sources]
         self._numbers = itertools.count(1)
         self._boot = uuid.uuid4().hex[:8]  # after a restart, version 3 is another one
-        self.health = HealthWatch(load_all(), {watcher.topic.name: watcher.topic for watcher in self._watchers})
+        watched = {name: watch for watcher in self._watchers for name, watch in watcher.topics.items()}
+        self.health = HealthWatch(load_all(), watched)
         self.snapshot: Snapshot | None = None
 
     def refresh(self) -> Snapshot:
@@ -192,7 +201,8 @@ class Live:
     def start(self) -> None:
         """Begin to watch, in background threads that end with the process."""
         for watcher in self._watchers:
-            watcher.topic.start()
+            for watch in watcher.topics.values():
+                watch.start()
         self.health.start()
         threading.Thread(target=self._run, name="snapshot", daemon=True).start()
 

@@ -17,8 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs.houses import audit_rules
-from jobs.houses.schema import AVERAGES, AVERAGES_BATCH, AVERAGES_BATCHES, DEAD_LETTERS, HISTORY, SALES, WINDOW
+from jobs.houses.schema import AVERAGES, AVERAGES_BATCH, AVERAGES_BATCHES, DEAD_LETTERS, HISTORY, WINDOW
 from lakehouse.audit.contract import Audit, Decoded, Windows
+from lakehouse.kafka.offset_ranges import TopicPartition
 from lakehouse.kafka.reader import Record
 
 FEWEST = 20  # records with the same fields that are worth columns
@@ -41,7 +42,7 @@ class _OddError(Exception):
     """These records are not of the usual types."""
 
 
-def decode(partition: int, records: Sequence[Record]) -> Decoded:
+def decode(where: TopicPartition, records: Sequence[Record]) -> Decoded:
     """The records' sales as rows of HISTORY, and why the others are none."""
     groups: dict[tuple[str, ...], list[int]] = defaultdict(list)
     read: list[Any] = [None] * len(records)
@@ -55,10 +56,10 @@ def decode(partition: int, records: Sequence[Record]) -> Decoded:
             groups[tuple(event)].append(number)
     tables = []
     for names, numbers in groups.items():
-        table, left = _plain(partition, names, [read[n] for n in numbers], [records[n] for n in numbers])
+        table, left = _plain(where, names, [read[n] for n in numbers], [records[n] for n in numbers])
         tables.append(table)
         odd += [numbers[n] for n in left]
-    table, refused = _one_by_one(partition, [records[number] for number in sorted(odd)])
+    table, refused = _one_by_one(where, [records[number] for number in sorted(odd)])
     rows = pa.concat_tables([*tables, table]).sort_by("offset").combine_chunks()
     return Decoded(rows, refused)
 
@@ -77,7 +78,7 @@ def _object(value: bytes | None) -> dict[str, Any] | None:
 
 
 def _plain(
-    partition: int, names: tuple[str, ...], events: list[dict[str, Any]], records: list[Record]
+    where: TopicPartition, names: tuple[str, ...], events: list[dict[str, Any]], records: list[Record]
 ) -> tuple[pa.Table, list[int]]:
     """The plain ones among records with the same fields as a table, and the numbers of the others."""
     everyone = list(range(len(records)))
@@ -100,7 +101,7 @@ def _plain(
     sold = columns["sold_at"]
     columns["event_at"] = event_at = recorded if sold is None else sold
     ok &= (event_at >= audit_rules.YEAR_2000) & (event_at <= recorded + audit_rules.AHEAD)
-    table = _table(partition, columns, [record.offset for record in records], recorded)
+    table = _table(where, columns, [record.offset for record in records], recorded)
     return table.filter(pa.array(ok)), np.flatnonzero(~ok).tolist()
 
 
@@ -163,7 +164,7 @@ def _times(given: Mapping[str, Sequence[Any]], name: str, ok: Mask) -> npt.NDArr
     return np.array(moments, dtype="datetime64[us]").astype(np.int64)
 
 
-def _one_by_one(partition: int, records: list[Record]) -> tuple[pa.Table, dict[int, str]]:
+def _one_by_one(where: TopicPartition, records: list[Record]) -> tuple[pa.Table, dict[int, str]]:
     sales, refused = [], {}
     for record in records:
         try:
@@ -172,13 +173,13 @@ def _one_by_one(partition: int, records: list[Record]) -> tuple[pa.Table, dict[i
             refused[record.offset] = str(reason)
     columns = {name: [sale[name] for sale, _ in sales] for name in HISTORY.columns if sales and name in sales[0][0]}
     recorded = [record.millis * 1000 for _, record in sales]
-    return _table(partition, columns, [record.offset for _, record in sales], recorded), refused
+    return _table(where, columns, [record.offset for _, record in sales], recorded), refused
 
 
-def _table(partition: int, given: Columns, offsets: Sequence[int], recorded: Sequence[int] | Any) -> pa.Table:
-    count = len(offsets)
+def _table(where: TopicPartition, given: Columns, offsets: Sequence[int], recorded: Sequence[int] | Any) -> pa.Table:
+    (topic, partition), count = where, len(offsets)
     known = {**given, "partition": [partition] * count, "offset": offsets, "recorded_at": recorded}
-    known |= {"source": ["stream"] * count, "topic": [SALES.name] * count}
+    known |= {"source": ["stream"] * count, "topic": [topic] * count}
     columns = [_array(known.get(column.name), column.type, count) for column in HISTORY.arrow_schema]
     return pa.table(columns, schema=HISTORY.arrow_schema)
 
@@ -207,7 +208,6 @@ def values(count: int, total: int) -> dict[str, Any]:
 
 
 AUDIT = Audit(
-    topic=SALES.name,
     query="history",
     history=HISTORY,
     dead_letters=DEAD_LETTERS,

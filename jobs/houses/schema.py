@@ -143,8 +143,8 @@ DOMAIN = Domain(
     topics=(SALES, AVERAGE_UPDATES),
     tables=(HISTORY, DEAD_LETTERS, AVERAGES, AVERAGES_BATCHES, AVERAGES_BATCH, PARITY, PRICES),
     query_tables={
-        "averages": QueryTables(SALES, state_tables=(AVERAGES, AVERAGES_BATCHES)),
-        "history": QueryTables(SALES, record_tables=(HISTORY, DEAD_LETTERS)),
+        "averages": QueryTables((SALES,), state_tables=(AVERAGES, AVERAGES_BATCHES)),
+        "history": QueryTables((SALES,), record_tables=(HISTORY, DEAD_LETTERS)),
     },
     dead_letters=DEAD_LETTERS,
     prepare=(("jobs/houses/build_datasets.py", "--load", "--keep"),),

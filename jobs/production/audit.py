@@ -22,6 +22,7 @@ from jobs.production.schema import DEAD_LETTERS, DOMAIN, EVENTS, HISTORY, TIME, 
 from lakehouse.audit.contract import Audit, Decoded
 from lakehouse.audit.pinned import TableVersion
 from lakehouse.audit.results import Findings, ViewResult
+from lakehouse.kafka.offset_ranges import TopicPartition
 from lakehouse.kafka.reader import Record
 from lakehouse.sinks import postgres
 from lakehouse.streaming import checkpoints
@@ -140,11 +141,12 @@ def _time(text: str) -> datetime:
     return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
 
 
-def decode(partition: int, records: Sequence[Record]) -> Decoded:
+def decode(where: TopicPartition, records: Sequence[Record]) -> Decoded:
     """The records' events as rows of HISTORY, and why the others are none."""
     rows, refused, known = [], {}, versions.of_lake()
+    topic, partition = where
     for record in records:
-        place = {"topic": EVENTS.name, "partition": partition, "offset": record.offset}
+        place = {"topic": topic, "partition": partition, "offset": record.offset}
         try:
             recorded = datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=record.millis)
             rows.append({**event(record, known.at(partition, record.offset)), **place, "recorded_at": recorded})
@@ -172,9 +174,9 @@ class Totals:
         self._last: dict[str, datetime] = {}
         self._defects: set[tuple[str, ...]] = set()
 
-    def add(self, partition: int, rows: pa.Table) -> None:
+    def add(self, where: TopicPartition, rows: pa.Table) -> None:
         """Count valid events of a partition that the batch of the pinned rows had read."""
-        end = self._ends.get((EVENTS.name, partition), 0)
+        end = self._ends.get(where, 0)
         self._take(rows.filter(pc.less(rows["offset"], end)))
 
     def _take(self, rows: pa.Table) -> None:
@@ -252,6 +254,4 @@ def _result(table: str, rows: int, findings: Findings) -> ViewResult:
     return ViewResult(table, rows, note="" if rows else "not written yet", findings=findings.to_list())
 
 
-AUDIT = Audit(
-    topic=EVENTS.name, query="history", history=HISTORY, dead_letters=DEAD_LETTERS, decode=decode, others=(Totals,)
-)
+AUDIT = Audit(query="history", history=HISTORY, dead_letters=DEAD_LETTERS, decode=decode, others=(Totals,))

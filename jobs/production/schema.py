@@ -152,8 +152,8 @@ DOMAIN = Domain(
     topics=(EVENTS,),
     tables=(HISTORY, DEAD_LETTERS, HOURS, CONCERNS, TOTALS, BATCHES, TOTALS_BATCH, PARITY),
     query_tables={
-        "totals": QueryTables(EVENTS, state_tables=(*SERVING, BATCHES)),
-        "history": QueryTables(EVENTS, record_tables=(HISTORY, DEAD_LETTERS)),
+        "totals": QueryTables((EVENTS,), state_tables=(*SERVING, BATCHES)),
+        "history": QueryTables((EVENTS,), record_tables=(HISTORY, DEAD_LETTERS)),
     },
     dead_letters=DEAD_LETTERS,
     produce=("jobs/production/produce.py", "--rate", "20"),

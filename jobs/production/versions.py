@@ -14,8 +14,9 @@ from pydantic import BaseModel, ConfigDict
 from jobs.production.plant import Rules, plant
 from jobs.production.schema import DOMAIN, EVENTS
 from lakehouse.core import files, records
-from lakehouse.errors import LakeError, RefusedError, UnavailableError
+from lakehouse.errors import LakeError, RefusedError
 from lakehouse.kafka import topics
+from lakehouse.kafka.offset_ranges import TopicPartition
 from lakehouse.settings import settings
 from lakehouse.streaming import checkpoints, sidecar
 
@@ -74,10 +75,8 @@ def settle(bootstrap_servers: str) -> Versions:
 
     Raises UnavailableError when the broker has no such topic.
     """
-    state = topics.state(bootstrap_servers, EVENTS.name)
-    if state is None:
-        raise UnavailableError(f"The broker has no topic {EVENTS.name}.", "Start the stream again to create it.")
-    return keep_versions(state.topic_id)
+    found = topics.existing(bootstrap_servers, [EVENTS.name], "Start the stream again to create it.")
+    return keep_versions(found.ids[EVENTS.name])
 
 
 def keep_versions(topic_id: str) -> Versions:
@@ -100,14 +99,14 @@ def _damaged() -> bool:
 
 def _read_ends() -> dict[int, int]:
     """The first offset of each partition that no query has begun to read."""
-    ends: Counter[int] = Counter()
+    ends: Counter[TopicPartition] = Counter()
     for query in DOMAIN.queries:
         checkpoint = checkpoints.path(DOMAIN.name, query)
         if planned := checkpoints.last_planned(checkpoint):
-            ends |= Counter({part: end for (topic, part), end in planned.ends.items() if topic == EVENTS.name})
+            ends |= Counter(planned.ends)
         if start := sidecar.read(checkpoint):  # of a checkpoint that a rebuild will create
             ends |= Counter(start.starts) | Counter(start.stored_until)
-    return dict(ends)
+    return {partition: end for (topic, partition), end in ends.items() if topic == EVENTS.name}
 
 
 def day_starts() -> str:

@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 
     from lakehouse.audit.pinned import TableVersion
     from lakehouse.audit.results import ViewResult
+    from lakehouse.kafka.offset_ranges import TopicPartition
     from lakehouse.kafka.reader import Record
 
 
 class Decoded(NamedTuple):
-    """What a domain's own decoder makes of records of one partition: the rows that the history must have, in the order
-    of their offsets, and the reason for each offset that has no row."""
+    """What a domain's own decoder makes of records of one partition of a topic: the rows that the history must have, in
+    the order of their offsets, and the reason for each offset that has no row."""
 
     rows: "pa.Table"
     refused: dict[int, str]
@@ -51,23 +52,22 @@ class ViewCheck(Protocol):
 
     columns: tuple[str, ...]
 
-    def add(self, partition: int, rows: "pa.Table") -> None: ...
+    def add(self, where: "TopicPartition", rows: "pa.Table") -> None: ...
 
     def check(self, history: "TableVersion") -> "list[ViewResult]": ...
 
 
 @dataclass(frozen=True)
 class Audit:
-    """What a domain declares in its audit.py as AUDIT. `query` fills history and dead letters from `topic`.
+    """What a domain declares in its audit.py as AUDIT. `query` fills history and dead letters from its topics.
 
     `windows` are its averages; `others` make whatever else is recomputed from the events.
     """
 
-    topic: str
     query: str
     history: "Table"
     dead_letters: "Table"
-    decode: Callable[[int, Sequence["Record"]], Decoded]
+    decode: Callable[["TopicPartition", Sequence["Record"]], Decoded]
     windows: tuple[Windows, ...] = ()
     others: tuple[Callable[[], "ViewCheck"], ...] = ()
 

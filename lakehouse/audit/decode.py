@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakehouse.audit import contract
+from lakehouse.kafka.offset_ranges import TopicPartition
 from lakehouse.kafka.reader import Record
 from lakehouse.streaming.batch import KEPT_BYTES
 
@@ -24,9 +25,9 @@ class DecodedRecords:
     offsets: list[int]
 
 
-def decode_records(name: str, partition: int, records: Sequence[Record]) -> DecodedRecords:
+def decode_records(name: str, where: TopicPartition, records: Sequence[Record]) -> DecodedRecords:
     """Decode by the domain's own decoder; refused records get a digest of what the dead letter must contain."""
-    decoded = contract.audit(name).decode(partition, records)
+    decoded = contract.audit(name).decode(where, records)
     refused = {
         record.offset: (decoded.refused[record.offset], digest(record.millis * 1000, record.key, _kept(record.value)))
         for record in records
@@ -56,12 +57,13 @@ def digest(micros: int, key: bytes | None, value: bytes | None) -> bytes:
     return digested.digest()
 
 
-def digests(rows: pa.Table) -> Iterator[tuple[int, int, bytes]]:
-    """Partition, offset and digest of dead letters."""
-    numbers, places = rows["partition"].to_pylist(), rows["offset"].to_pylist()
+def digests(rows: pa.Table) -> Iterator[tuple[TopicPartition, int, bytes]]:
+    """Topic and partition, offset and digest of dead letters."""
+    wheres = zip(rows["topic"].to_pylist(), rows["partition"].to_pylist(), strict=True)
+    places = rows["offset"].to_pylist()
     times = rows["recorded_at"].cast(pa.int64()).to_pylist()
-    for number, place, at, key, value in zip(numbers, places, times, rows["key"], rows["value"], strict=True):
-        yield number, place, digest(at, key.as_py(), value.as_py())
+    for where, place, at, key, value in zip(wheres, places, times, rows["key"], rows["value"], strict=True):
+        yield where, place, digest(at, key.as_py(), value.as_py())
 
 
 def helpers() -> ProcessPoolExecutor:

@@ -1,10 +1,10 @@
 """What an audit compares, pinned in an order that lets it run beside live streams.
 
-First what the queries have committed, then the versions of their tables, then the topic's offsets. So what is committed
-must be in the tables, and what is in the tables must be on the topic.
+First what the queries have committed, then the versions of their tables, then the topics' offsets. So what is committed
+must be in the tables, and what is in the tables must be on a topic.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -14,9 +14,10 @@ from lakehouse.audit.pinned import TableVersion
 from lakehouse.audit.record_checks import PartitionAudit
 from lakehouse.audit.results import AuditedRange
 from lakehouse.audit.views import AveragesCheck
-from lakehouse.errors import UnavailableError
+from lakehouse.contract.discovery import load
 from lakehouse.kafka import topics
-from lakehouse.kafka.offset_ranges import OffsetRanges
+from lakehouse.kafka.offset_ranges import OffsetRanges, Offsets, TopicPartition
+from lakehouse.kafka.topics import TopicState
 from lakehouse.streaming import accepted_losses, checkpoints
 
 
@@ -30,46 +31,45 @@ class AuditInputs:
     history: TableVersion
     dead_letters: TableVersion
     views: Sequence[ViewCheck]
-    topic_id: str
-    partitions: dict[int, PartitionAudit]
+    topic_ids: dict[str, str]
+    partitions: dict[TopicPartition, PartitionAudit]
 
 
 def pin(domain: str, bootstrap_servers: str) -> AuditInputs:
-    """The inputs as they are now. Raises UnavailableError when the broker is away or has no such topic."""
-    at, declared = datetime.now(UTC), contract.audit(domain)
+    """The inputs as they are now. Raises UnavailableError when the broker is away or lacks one of the topics."""
+    at, declared, queries = datetime.now(UTC), contract.audit(domain), load(domain).query_tables
     topics.check(bootstrap_servers)
     committed = checkpoints.last_committed(checkpoints.path(domain, declared.query))
-    read_to = {part: end for (_topic, part), end in (committed.ends if committed else {}).items()}
     history, dead_letters = TableVersion(declared.history), TableVersion(declared.dead_letters)
-    averages = [AveragesCheck(domain, windows, declared.topic) for windows in declared.windows]
+    averages = [AveragesCheck(domain, each, queries[each.query].topic_names) for each in declared.windows]
     views = [*averages, *(make() for make in declared.others)]
-    topic_id, partitions = _partitions(domain, declared.topic, bootstrap_servers, read_to)
-    return AuditInputs(domain, at, declared, history, dead_letters, views, topic_id, partitions)
+    found = topics.existing(bootstrap_servers, queries[declared.query].topic_names, "Start the lake: `lake up`.")
+    ends = topics.committed_ends(bootstrap_servers, found.ends)
+    partitions = _partitions(domain, found, ends, committed.ends if committed else {})
+    return AuditInputs(domain, at, declared, history, dead_letters, views, found.ids, partitions)
 
 
 def _partitions(
-    domain: str, topic: str, bootstrap_servers: str, read_to: dict[int, int]
-) -> tuple[str, dict[int, PartitionAudit]]:
-    state = topics.state(bootstrap_servers, topic)
-    if state is None:
-        raise UnavailableError(f"The broker has no topic {topic}.", "Start the lake: `lake up`.")
-    accepted = accepted_losses.accepted(domain)
-    ends = topics.committed_ends(bootstrap_servers, topic, state.ends)
-    audited = _audited(domain, state.topic_id)
-    return state.topic_id, {
-        number: PartitionAudit(
-            number,
+    domain: str, found: TopicState, ends: Offsets, read_to: Offsets
+) -> dict[TopicPartition, PartitionAudit]:
+    accepted, audited = accepted_losses.accepted(domain), _audited(domain, found.ids)
+    return {
+        where: PartitionAudit(
+            *where,
             start,
-            ends[number],
-            read_to.get(number),
-            audited.get(number, ()),
-            accepted.get((topic, number), OffsetRanges()),
+            ends[where],
+            read_to.get(where),
+            audited.get(where, ()),
+            accepted.get(where, OffsetRanges()),
         )
-        for number, start in state.starts.items()
+        for where, start in found.starts.items()
     }
 
 
-def _audited(domain: str, topic_id: str) -> dict[int, Sequence[AuditedRange]]:
-    """What stored audits of this very topic have read, by partition."""
+def _audited(domain: str, topic_ids: Mapping[str, str]) -> dict[TopicPartition, Sequence[AuditedRange]]:
+    """What stored audits of these very topics have read, by partition."""
     last = results.last(domain)
-    return {part.partition: part.covered for part in last.partitions} if last and last.topic_id == topic_id else {}
+    if last is None:
+        return {}
+    same = {topic for topic, topic_id in topic_ids.items() if last.topic_ids.get(topic) == topic_id}
+    return {(part.topic, part.partition): part.covered for part in last.partitions if part.topic in same}

@@ -2,13 +2,14 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from deltalake import DeltaTable
 
-from lakehouse.kafka.offset_ranges import OffsetRange
+from lakehouse.kafka.offset_ranges import OffsetRange, TopicPartition
 from lakehouse.tables import table_io
 from lakehouse.tables.table_io import Table
 
@@ -43,18 +44,30 @@ class TableVersion:
         return self.delta.transaction_version(f"{generation}:{self.table.name}") if self.delta else None
 
 
-def within(topic: str, ranges: Mapping[int, OffsetRange]) -> pc.Expression:
+def within(ranges: Mapping[TopicPartition, OffsetRange]) -> pc.Expression:
     """Rows whose coordinates lie in the ranges (end exclusive)."""
-    either = pc.scalar(False)
-    for partition, (start, end) in ranges.items():
+    by_topic: dict[str, pc.Expression] = {}
+    for (topic, partition), (start, end) in ranges.items():
         inside = (pc.field("offset") >= start) & (pc.field("offset") < end)
-        either = either | ((pc.field("partition") == partition) & inside)
-    return (pc.field("topic") == topic) & either
+        either = by_topic.get(topic, pc.scalar(False))
+        by_topic[topic] = either | ((pc.field("partition") == partition) & inside)
+    any_topic = pc.scalar(False)
+    for topic, inside in by_topic.items():
+        any_topic = any_topic | ((pc.field("topic") == topic) & inside)
+    return any_topic
 
 
-def by_partition(rows: pa.Table) -> dict[int, pa.Table]:
-    """The rows of each partition."""
-    parts: dict[int, pa.Table] = defaultdict(lambda: rows.slice(0, 0))
-    for partition in pc.unique(rows["partition"]).to_pylist():
-        parts[partition] = rows.filter(pc.equal(rows["partition"], partition))
+def by_partition(rows: pa.Table) -> dict[TopicPartition, pa.Table]:
+    """The rows of each partition of each topic."""
+    parts: dict[TopicPartition, pa.Table] = defaultdict(lambda: rows.slice(0, 0))
+    for topic, of_topic in _by_value(rows, "topic"):
+        for partition, of_partition in _by_value(of_topic, "partition"):
+            parts[topic, partition] = of_partition
     return parts
+
+
+def _by_value(rows: pa.Table, column: str) -> Iterator[tuple[Any, pa.Table]]:
+    """The rows of each value of a column; rows that all have one value are not copied."""
+    values = pc.unique(rows[column]).to_pylist()
+    for value in values:
+        yield value, rows if len(values) == 1 else rows.filter(pc.equal(rows[column], value))

@@ -1,4 +1,4 @@
-"""One partition of the audited topic: its records compared with their rows in history and dead letters."""
+"""One partition of an audited topic: its records compared with their rows in history and dead letters."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -24,7 +24,8 @@ class PartitionAudit:
     user has accepted as lost.
     """
 
-    number: int
+    topic: str
+    partition: int
     start: int
     end: int
     read_to: int | None = None
@@ -93,7 +94,7 @@ class PartitionAudit:
         new = AuditedRange(self.start, max(self.due, self.start), at, not findings, gaps)
         rests_on = coverage.audited_below(self.audited, self.start)
         return PartitionResult(
-            self.number,
+            self.partition,
             self.start,
             self.end,
             self.due,
@@ -106,6 +107,7 @@ class PartitionAudit:
             not_covered=coverage.uncovered(rests_on, self.start).to_lists(),
             covered=coverage.covered(self.audited, new, self.start),
             findings=findings,
+            topic=self.topic,
         )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,7 +14,7 @@ from lakehouse.errors import RefusedError
 from lakehouse.kafka.offset_ranges import OffsetArray
 from lakehouse.settings import settings
 
-FORMAT = 1
+FORMAT = 2
 SHOWN = 20  # offsets or keys named per finding; the rest is counted
 
 
@@ -82,6 +82,7 @@ class PartitionResult:
     not_covered: list[list[int]] = field(default_factory=list)
     covered: list[AuditedRange] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
+    topic: str = ""
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,10 @@ class ViewResult:
 
 @dataclass(frozen=True)
 class AuditResult:
-    """What one audit of one domain has found."""
+    """What one audit of one domain has found.
+
+    `topic` and `topic_id` are those of the one topic, as every format has had them; of several they name all.
+    """
 
     domain: str
     at: str
@@ -110,6 +114,7 @@ class AuditResult:
     topic_id: str = ""
     partitions: list[PartitionResult] = field(default_factory=list)
     views: list[ViewResult] = field(default_factory=list)
+    topic_ids: dict[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """The result as `lake audit --json` prints it."""
@@ -133,12 +138,20 @@ def last(domain: str) -> AuditResult | None:
     """The newest result that can be read. Raises RefusedError when a newer version wrote it."""
     for path in sorted(folder(domain).glob("*.json"), reverse=True):
         if values := run_state.read_json(path):
-            records.check_format(values, FORMAT, f"The audit result {path}")
+            number = records.check_format(values, FORMAT, f"The audit result {path}")
             try:
-                return records.from_dict(AuditResult, values)
+                result = records.from_dict(AuditResult, values)
+                return result if number == FORMAT else _of_one_topic(result)
             except ValueError:  # not a result
                 continue
     return None
+
+
+def _of_one_topic(result: AuditResult) -> AuditResult:
+    """A result of a format before, whose partitions are those of its one topic."""
+    partitions = [replace(part, topic=result.topic) for part in result.partitions]
+    ids = {result.topic: result.topic_id} if result.topic else {}
+    return replace(result, partitions=partitions, topic_ids=ids)
 
 
 def last_of(domains: Iterable[str]) -> dict[str, AuditResult]:
@@ -157,7 +170,7 @@ def summary(result: AuditResult) -> Iterator[str]:
         yield "Clean: each record is once in history or dead letters, and every average agrees with its events."
     for part in result.partitions:
         for finding in part.findings:
-            yield _line(f"{result.topic} {part.partition}, offsets", finding)
+            yield _line(f"{part.topic} {part.partition}, offsets", finding)
     for view in result.views:
         for finding in view.findings:
             yield _line(view.table, finding)

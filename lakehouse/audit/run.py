@@ -17,13 +17,14 @@ from lakehouse.audit.pinned import by_partition, within
 from lakehouse.audit.record_checks import DeadLetter, PartitionAudit, since
 from lakehouse.audit.results import AuditResult
 from lakehouse.kafka import topics
-from lakehouse.kafka.offset_ranges import OffsetRange
+from lakehouse.kafka.offset_ranges import OffsetRange, TopicPartition
 from lakehouse.kafka.reader import TopicReader, slices
+from lakehouse.streaming import accepted_losses
 
 SLICE = 100_000  # records in memory at a time
 REMOVED_SLICE = 1_000_000  # offsets
 WORTH_HELPERS = 100_000  # records; starting two more processes takes a second or two
-Ranges = Mapping[int, OffsetRange]  # by partition
+Ranges = Mapping[TopicPartition, OffsetRange]
 
 
 class AuditRun:
@@ -31,17 +32,17 @@ class AuditRun:
 
     def __init__(self, pinned: AuditInputs, bootstrap_servers: str) -> None:
         self._inputs, self._servers = pinned, bootstrap_servers
-        self._topic, self._partitions = pinned.declared.topic, pinned.partitions
+        self._partitions = pinned.partitions
 
     def run(self) -> None:
         """Audit everything; what is off is in the findings of partitions and views."""
+        removed = {where: OffsetRange(0, part.start) for where, part in self._partitions.items()}
+        retained = {where: OffsetRange(part.start, part.end) for where, part in self._partitions.items()}
         self._check_foreign_rows()
-        removed = {part.number: OffsetRange(0, part.start) for part in self._partitions.values()}
         for ranges in slices(removed, REMOVED_SLICE):
             self._check_removed(ranges)
-        retained = {part.number: OffsetRange(part.start, part.end) for part in self._partitions.values()}
         with ExitStack() as stack:
-            reader = TopicReader(self._servers, self._topic)
+            reader = TopicReader(self._servers)
             stack.callback(reader.close)
             many = sum(each.length for each in retained.values()) > WORTH_HELPERS
             pool = stack.enter_context(helpers()) if many else None
@@ -49,72 +50,73 @@ class AuditRun:
                 self._check_retained(ranges, reader, pool)
 
     def _check_foreign_rows(self) -> None:
-        """Find rows with coordinates that the topic never had."""
-        ends = {part.number: OffsetRange(0, part.end) for part in self._partitions.values()}
-        retired = pc.starts_with(pc.field("topic"), f"{self._topic}@")  # of a topic that was made again: `lake rebuild`
-        where = pc.field("offset").is_valid() & ~within(self._topic, ends) & ~retired
+        """Find rows with coordinates that no topic ever had."""
+        ends = {where: OffsetRange(0, part.end) for where, part in self._partitions.items()}
+        kept = accepted_losses.retired_topics(self._inputs.domain) - self._inputs.topic_ids.keys()
+        retired = pc.field("topic").isin(pa.array(sorted(kept), pa.string()))  # no longer read: `lake rebuild`
+        where = pc.field("offset").is_valid() & ~within(ends) & ~retired
         for table in (self._inputs.history, self._inputs.dead_letters):
-            for number, rows in by_partition(table.read(["topic", "partition", "offset"], where)).items():
-                part = self._partitions.setdefault(number, PartitionAudit(number, 0, 0))
-                what = f"in {table.table.name}, but the topic never had it"
-                part.findings.add(what, offsets(rows), f"of topic {rows['topic'][0]}")
+            for place, rows in by_partition(table.read(["topic", "partition", "offset"], where)).items():
+                part = self._partitions.setdefault(place, PartitionAudit(*place, 0, 0))
+                part.findings.add(f"in {table.table.name}, but the topic never had it", offsets(rows))
 
     def _check_removed(self, ranges: Ranges) -> None:
         """Compare the rows of records that retention has removed with earlier audits; doubled rows are found, too."""
-        where = within(self._topic, ranges)
+        where = within(ranges)
         of_views = (name for view in self._inputs.views for name in view.columns)
-        columns = [*dict.fromkeys(["partition", "offset", *of_views])]
+        columns = [*dict.fromkeys(["topic", "partition", "offset", *of_views])]
         history = by_partition(self._inputs.history.read(columns, where))
-        dead = by_partition(self._inputs.dead_letters.read(["partition", "offset"], where))
-        for number, removed in ranges.items():
-            self._partitions[number].check_removed(removed, offsets(history[number]), offsets(dead[number]))
-            self._add_to_views(number, history[number])
+        dead = by_partition(self._inputs.dead_letters.read(["topic", "partition", "offset"], where))
+        for place, removed in ranges.items():
+            self._partitions[place].check_removed(removed, offsets(history[place]), offsets(dead[place]))
+            self._add_to_views(place, history[place])
 
-    def _add_to_views(self, number: int, rows: pa.Table) -> None:
+    def _add_to_views(self, place: TopicPartition, rows: pa.Table) -> None:
         for view in self._inputs.views:
-            view.add(number, rows)
+            view.add(place, rows)
 
     def _check_retained(self, ranges: Ranges, reader: TopicReader, pool: Executor | None) -> None:
         """Compare a slice that the topic still has."""
-        where, declared = within(self._topic, ranges), self._inputs.declared
+        where, declared = within(ranges), self._inputs.declared
         history = by_partition(self._inputs.history.read(list(declared.history.columns), where))
         letters = self._letters(where)
-        decoded: dict[int, list[DecodedRecords]] = defaultdict(list)
-        for number, records in self._decoded(ranges, reader, pool):
-            decoded[number].append(records)
-        starts = topics.starts(self._servers, self._topic, ranges)  # retention may have gone on meanwhile
-        for number, (start, end) in ranges.items():
-            part, rows = self._partitions[number], history[number]
-            first = min(max(start, starts[number]), end)
+        decoded: dict[TopicPartition, list[DecodedRecords]] = defaultdict(list)
+        for place, records in self._decoded(ranges, reader, pool):
+            decoded[place].append(records)
+        starts = topics.starts(self._servers, ranges)  # retention may have gone on meanwhile
+        for place, (start, end) in ranges.items():
+            part, rows = self._partitions[place], history[place]
+            first = min(max(start, starts[place]), end)
             if first > start:
                 part.start = first
-                self._add_to_views(number, rows.filter(pc.less(rows["offset"], first)))
-            records = join(declared.history.arrow_schema, decoded[number], first)
-            left = [letter for letter in letters[number] if letter[0] >= first]
-            part.check_retained(OffsetRange(first, end), records, since(rows, first), left)
-            self._add_to_views(number, records.rows)
+                self._add_to_views(place, rows.filter(pc.less(rows["offset"], first)))
+            expected = join(declared.history.arrow_schema, decoded[place], first)
+            left = [letter for letter in letters[place] if letter[0] >= first]
+            part.check_retained(OffsetRange(first, end), expected, since(rows, first), left)
+            self._add_to_views(place, expected.rows)
 
-    def _letters(self, where: pc.Expression) -> dict[int, list[DeadLetter]]:
-        letters: dict[int, list[DeadLetter]] = defaultdict(list)
-        for rows in self._inputs.dead_letters.scan(["partition", "offset", "recorded_at", "key", "value"], where):
-            for number, offset, digest in digests(rows):
-                letters[number].append((offset, digest))
+    def _letters(self, where: pc.Expression) -> dict[TopicPartition, list[DeadLetter]]:
+        letters: dict[TopicPartition, list[DeadLetter]] = defaultdict(list)
+        columns = ["topic", "partition", "offset", "recorded_at", "key", "value"]
+        for rows in self._inputs.dead_letters.scan(columns, where):
+            for place, offset, digest in digests(rows):
+                letters[place].append((offset, digest))
         return letters
 
     def _decoded(
         self, ranges: Ranges, reader: TopicReader, pool: Executor | None
-    ) -> Iterator[tuple[int, DecodedRecords]]:
+    ) -> Iterator[tuple[TopicPartition, DecodedRecords]]:
         """What the decoder makes of the records of the ranges, in other processes where there is a pool."""
         waiting, domain = [], self._inputs.domain
-        for number, records in reader.read(ranges):
+        for place, records in reader.read(ranges):
             if pool is None:
-                yield number, decode_records(domain, number, records)
+                yield place, decode_records(domain, place, records)
                 continue
-            waiting.append((number, pool.submit(decode_records, domain, number, records)))
+            waiting.append((place, pool.submit(decode_records, domain, place, records)))
             if len(waiting) > 8:
                 first, future = waiting.pop(0)
                 yield first, future.result()
-        yield from ((number, future.result()) for number, future in waiting)
+        yield from ((place, future.result()) for place, future in waiting)
 
 
 def report(pinned: AuditInputs, began: float) -> AuditResult:
@@ -128,10 +130,11 @@ def report(pinned: AuditInputs, began: float) -> AuditResult:
         clean=not any([part.findings for part in partitions] + [view.findings for view in views]),
         seconds=round(time.monotonic() - began, 3),
         records=sum(part.records for part in partitions),
-        topic=pinned.declared.topic,
-        topic_id=pinned.topic_id,
+        topic=", ".join(pinned.topic_ids),
+        topic_id=", ".join(pinned.topic_ids.values()),
         partitions=partitions,
         views=views,
+        topic_ids=pinned.topic_ids,
     )
 
 

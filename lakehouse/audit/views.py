@@ -1,5 +1,6 @@
 """A declared table of averages and its batch counterpart, each compared with the events that it was made from."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from lakehouse.audit.contract import Windows
 from lakehouse.audit.pinned import TableVersion
 from lakehouse.audit.results import Findings, ViewResult
 from lakehouse.audit.window_sums import BatchLog, Speed, compare, distinct_sums, micros
+from lakehouse.kafka.offset_ranges import TopicPartition
 from lakehouse.streaming import checkpoints, sidecar
 from lakehouse.streaming.batch import describe_batch, offsets_log
 
@@ -19,8 +21,8 @@ from lakehouse.streaming.batch import describe_batch, offsets_log
 class AveragesCheck:
     """Compares a table of averages with the events; make it before you ask for the topic's end."""
 
-    def __init__(self, domain: str, declared: Windows, topic: str) -> None:
-        self._declared = declared
+    def __init__(self, domain: str, declared: Windows, topics: Sequence[str]) -> None:
+        self._declared, self._topics = declared, topics
         self.columns = declared.columns  # what `add` needs of a row of the history
         self._checkpoint = checkpoints.path(domain, declared.query)
         recorded = sidecar.recorded(self._checkpoint)
@@ -35,7 +37,7 @@ class AveragesCheck:
         generations = {*log["generation"].to_pylist(), *self._rows["generation"].to_pylist(), *self._current()}
         last = {name: _last(before, speed, name) for name in generations if name is not None}
         log = pa.concat_tables([log, *(self._unlogged(log, *one) for one in last.items())])
-        self._speed = Speed(BatchLog(log, topic, last), self._window, self._slide)
+        self._speed = Speed(BatchLog(log, topics, last), self._window, self._slide)
 
     def _current(self) -> set[str]:
         return {checkpoints.generation(self._checkpoint)} if (self._checkpoint / "metadata").exists() else set()
@@ -51,10 +53,10 @@ class AveragesCheck:
         rows = offsets_log(describe_batch(self._checkpoint, last))
         return pa.Table.from_pylist(rows, schema=empty.schema)
 
-    def add(self, partition: int, rows: pa.Table) -> None:
-        """Count valid rows of a partition."""
-        if rows.num_rows:
-            self._speed.add(partition, conservation.offsets(rows), self._declared.facts(rows))
+    def add(self, where: TopicPartition, rows: pa.Table) -> None:
+        """Count valid rows of a partition that the query reads."""
+        if rows.num_rows and where[0] in self._topics:
+            self._speed.add(where, conservation.offsets(rows), self._declared.facts(rows))
 
     def check(self, history: TableVersion) -> list[ViewResult]:
         """Compare both tables with their events; the batch rows were made from a version of `history`."""

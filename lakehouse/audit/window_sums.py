@@ -1,7 +1,7 @@
 """Recomputes averages per window from the events, in exact integers; the batch log says which events came too late."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -13,6 +13,7 @@ import pyarrow as pa
 from lakehouse.audit.contract import Windows
 from lakehouse.audit.pinned import TableVersion
 from lakehouse.audit.results import Findings
+from lakehouse.kafka.offset_ranges import TopicPartition
 
 Ints = npt.NDArray[np.int64]
 Sums = dict[tuple[int, int], list[int]]  # (window start in microseconds, group) -> count, sum
@@ -71,40 +72,40 @@ class Read:
 class BatchLog:
     """The batch log of a query: generations, oldest first, and what their batches read up to the last counted one."""
 
-    def __init__(self, log: pa.Table, topic: str, last: Mapping[str, int | None]) -> None:
+    def __init__(self, log: pa.Table, topics: Sequence[str], last: Mapping[str, int | None]) -> None:
         frame = log.to_pandas()
         frame["mark"] = log["watermark"].cast(pa.int64()).to_pandas().fillna(NEVER).astype("int64")
         newest = frame.groupby("generation")["committed_at"].max().sort_values()
         self.generations: list[str] = [name for name in newest.index if last.get(name) is not None]
         self.findings = Findings()
         self.last = {name: int(last[name] or 0) for name in self.generations}
-        self._reads: dict[tuple[str, int], Read] = {}
+        self._reads: dict[tuple[str, TopicPartition], Read] = {}
         for generation in self.generations:
             rows = frame[(frame["generation"] == generation) & (frame["batch_id"] <= self.last[generation])]
-            self._take(generation, rows[rows["topic"] == topic])
+            self._take(generation, rows[rows["topic"].isin(topics)])
 
-    def read(self, generation: str, partition: int) -> Read:
+    def read(self, generation: str, where: TopicPartition) -> Read:
         """The batches of the generation over the partition."""
         empty = np.empty(0, dtype=np.int64)
-        return self._reads.get((generation, partition), Read(empty, empty, empty))
+        return self._reads.get((generation, where), Read(empty, empty, empty))
 
     def _take(self, generation: str, rows: pd.DataFrame) -> None:
         marks = rows.groupby("batch_id")["mark"].max()
         missing = sorted(set(range(self.last[generation] + 1)) - set(marks.index))
         self.findings.add("batch not in the log", missing, f"generation {generation}")
         late = {batch: marks.get(batch - 1, NEVER) for batch in marks.index}
-        twice = rows[rows.duplicated(["batch_id", "partition"])]
+        twice = rows[rows.duplicated(["batch_id", "topic", "partition"])]
         self.findings.add("batch twice in the log", [int(batch) for batch in twice["batch_id"].unique()])
-        read = rows[rows["end_offset"] > rows["start_offset"]].sort_values(["partition", "start_offset"])
-        for partition in sorted(set(read["partition"])):
-            of = read[read["partition"] == partition]
+        read = rows[rows["end_offset"] > rows["start_offset"]].sort_values("start_offset")
+        for _, of in read.groupby(["topic", "partition"]):
+            topic, partition = str(of["topic"].iloc[0]), int(of["partition"].iloc[0])
             starts, ends = (of[name].to_numpy(dtype=np.int64) for name in ("start_offset", "end_offset"))
             batches = of["batch_id"].to_numpy()
             torn = batches[1:][starts[1:] != ends[:-1]]
-            where = f"partition {partition}, generation {generation}"
-            self.findings.add("batch that does not begin where the one before ended", torn, where)
+            detail = f"{topic} {partition}, generation {generation}"
+            self.findings.add("batch that does not begin where the one before ended", torn, detail)
             marked = np.array([late[batch] for batch in batches], dtype=np.int64)
-            self._reads[generation, int(partition)] = Read(starts, ends, marked)
+            self._reads[generation, (topic, partition)] = Read(starts, ends, marked)
 
 
 class Speed:
@@ -115,11 +116,11 @@ class Speed:
         self._sums: dict[str, Sums] = defaultdict(dict)
         self.late = self.waiting = 0
 
-    def add(self, partition: int, offsets: Ints, facts: pa.Table) -> None:
+    def add(self, where: TopicPartition, offsets: Ints, facts: pa.Table) -> None:
         """Count valid events of a partition; those that no counted batch has read are waiting."""
         newest = self.log.generations[-1:]
         for generation in self.log.generations:
-            known, marks = self.log.read(generation, partition).watermarks(offsets)
+            known, marks = self.log.read(generation, where).watermarks(offsets)
             read = facts.filter(pa.array(known))
             placed = pd.concat(place(read, self._window, self._slide, marks[known]))
             add(self._sums[generation], placed)

@@ -52,12 +52,12 @@ def _show(result: AuditResult) -> None:
 
 def _partitions(result: AuditResult) -> "Grid":
     heads = ("topic", "partition", "offsets", "records", "= history", "+ dead letters", "not yet read", "result")
-    return grid(*heads, rows=[_row(result.topic, part) for part in result.partitions])
+    return grid(*heads, rows=[_row(part) for part in result.partitions])
 
 
-def _row(topic: str, part: PartitionResult) -> list[str]:
+def _row(part: PartitionResult) -> list[str]:
     numbers = [f"{getattr(part, name):,}" for name in ("records", "history", "dead_letters", "waiting")]
-    return [topic, str(part.partition), f"{part.start:,} to {part.end:,}", *numbers, word(part)]
+    return [part.topic, str(part.partition), f"{part.start:,} to {part.end:,}", *numbers, word(part)]
 
 
 def _views(result: AuditResult) -> "Grid":
@@ -79,7 +79,7 @@ def word(part: PartitionResult | ViewResult) -> str:
 def _notes(result: AuditResult) -> Iterator[str]:
     """What the result rests on besides this audit."""
     for part in result.partitions:
-        where = f"{result.topic} {part.partition}"
+        where = f"{part.topic} {part.partition}"
         for one in part.rests_on:
             found = "" if one.clean else ", which was not clean"
             at = one.at[:19].replace("T", " ")

@@ -49,8 +49,11 @@ def _processes(processes: "Sequence[ProcessView]") -> "Grid":
 
 
 def topics(domains: Domains = None, as_json: AsJson = False) -> None:
-    """Show partitions, end offsets, and the lag of each query: end offset less the last committed batch's."""
-    from lakehouse.ops.status import topic_rows
+    """Show partitions, end offsets, and the lag of each query: end offset less the last committed batch's.
+
+    Of a topic with many partitions, the ten that are the furthest behind.
+    """
+    from lakehouse.ops.status import shown_rows, topic_rows
 
     rows = topic_rows(load_all(domains or []))
     if as_json:
@@ -59,7 +62,7 @@ def topics(domains: Domains = None, as_json: AsJson = False) -> None:
     queries = sorted({query for row in rows for query in row["lag"]})
     lags = [f"lag {query}" for query in queries]
     shown = grid("topic", "partition", "start", "end", *lags)
-    for row in rows:
+    for row in shown_rows(rows):
         behind = ["-" if row["lag"].get(query) is None else f"{row['lag'][query]:,}" for query in queries]
         shown.add_row(row["topic"], str(row["partition"]), f"{row['start']:,}", f"{row['end']:,}", *behind)
     console().print(shown)

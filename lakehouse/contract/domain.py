@@ -9,13 +9,13 @@ from lakehouse.contract.topics import Topic
 
 @dataclass(frozen=True)
 class QueryTables:
-    """The tables that a streaming query writes, and the topic it reads.
+    """The tables that a streaming query writes, and the topics it reads.
 
-    `record_tables` together hold each record of the topic once, by its coordinates (topic, partition, offset).
+    `record_tables` together hold each record of each topic once, by its coordinates (topic, partition, offset).
     `state_tables` are derived from the query's state; when that state is reset, they are emptied too.
     """
 
-    topic: Topic
+    topics: tuple[Topic, ...]
     record_tables: tuple[Table, ...] = ()
     state_tables: tuple[Table, ...] = ()
 
@@ -23,6 +23,11 @@ class QueryTables:
     def tables(self) -> tuple[Table, ...]:
         """All of them."""
         return self.record_tables + self.state_tables
+
+    @property
+    def topic_names(self) -> tuple[str, ...]:
+        """The names of the topics, in the order of the declaration."""
+        return tuple(topic.name for topic in self.topics)
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,8 @@ def places(table: Table, reason: str = "", limit: int | None = None) -> list[Pla
     rows = table_io.read(table, [*COORDINATES, "recorded_at", "reason"])
     if reason:
         rows = rows.filter(pc.match_substring(rows["reason"], reason, ignore_case=True))
-    order = [("recorded_at", "descending"), ("partition", "ascending"), ("offset", "descending")]
+    order = [("recorded_at", "descending"), ("topic", "ascending"), ("partition", "ascending")]
+    order += [("offset", "descending")]
     rows = rows.sort_by(order).slice(0, limit).select(list(COORDINATES)).to_pylist()
     return [Place(**row) for row in rows]
 
@@ -162,7 +163,7 @@ def _place(row: Any) -> tuple[Any, ...]:
 def _sample(delta: DeltaTable, row: Any) -> str | None:
     if pd.isna(row.offset) or pd.isna(row.partition):
         return None
-    where = [("offset", "=", int(row.offset)), ("partition", "=", int(row.partition))]
+    where = [("topic", "=", row.topic), ("partition", "=", int(row.partition)), ("offset", "=", int(row.offset))]
     values = delta.to_pyarrow_table(columns=["value"], filters=where)["value"]
     value: bytes | None = values[0].as_py() if len(values) else None
     if value is None:

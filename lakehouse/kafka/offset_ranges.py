@@ -1,6 +1,6 @@
-"""Ranges of offsets: one value type for what was read, what is missing, what is lost."""
+"""Offsets by topic and partition; ranges of them: one value type for what was read, what is missing, what is lost."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Self, TypeAlias
 
@@ -9,6 +9,8 @@ if TYPE_CHECKING:  # numpy is imported where arrays are: `lake` starts without i
     import numpy.typing as npt
 
 OffsetArray: TypeAlias = "npt.NDArray[np.int64]"
+TopicPartition: TypeAlias = tuple[str, int]
+Offsets: TypeAlias = Mapping[TopicPartition, int]  # an offset alone says nothing: each topic has a partition 0
 
 
 class OffsetRange(NamedTuple):
@@ -117,7 +119,7 @@ class OffsetRanges:
         return inside
 
 
-PartitionRanges = dict[tuple[str, int], OffsetRanges]  # by topic and partition
+PartitionRanges: TypeAlias = Mapping[TopicPartition, OffsetRanges]
 
 
 def in_words(ranges: PartitionRanges) -> str:

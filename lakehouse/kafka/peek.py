@@ -3,7 +3,6 @@
 import contextlib
 import json
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -11,6 +10,7 @@ from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException
 
 from lakehouse.errors import UnavailableError
 from lakehouse.kafka import client
+from lakehouse.kafka.offset_ranges import Offsets
 
 SHOWN_BYTES = 2048
 
@@ -27,13 +27,12 @@ class Peeked:
     value_bytes: int
 
 
-def last_messages(
-    bootstrap_servers: str, topic: str, ends: Mapping[int, int], starts: Mapping[int, int], count: int = 20
-) -> list[Peeked]:
+def last_messages(bootstrap_servers: str, topic: str, ends: Offsets, starts: Offsets, count: int = 20) -> list[Peeked]:
     """The newest messages, newest first, read within 3 s. Raises UnavailableError when the broker does not answer."""
     where = [
-        TopicPartition(topic, partition, max(starts.get(partition, 0), end - count))
-        for partition, end in ends.items()  # empty partitions too: `ends` is some seconds old
+        TopicPartition(*place, max(starts.get(place, 0), end - count))
+        for place, end in ends.items()  # empty partitions too: `ends` is some seconds old
+        if place[0] == topic
     ]
     consumer = client.assigned_consumer(bootstrap_servers, "lake-peek")
     try:

@@ -1,15 +1,16 @@
-"""Reads a topic with a plain consumer: no Spark, no group, nothing committed."""
+"""Reads topics with a plain consumer: no Spark, no group, nothing committed."""
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple, TypeVar
 
-from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
+import confluent_kafka
+from confluent_kafka import KafkaError, KafkaException, Message
 
 from lakehouse.errors import UnavailableError
 from lakehouse.kafka import client
-from lakehouse.kafka.offset_ranges import OffsetRange
+from lakehouse.kafka.offset_ranges import OffsetRange, TopicPartition
 
 
 class Record(NamedTuple):
@@ -21,11 +22,12 @@ class Record(NamedTuple):
     value: bytes | None
 
 
+Key = TypeVar("Key")
 SILENT_SECONDS = 30
 BATCH = 5000
 
 
-def slices(ranges: Mapping[int, OffsetRange], size: int) -> Iterator[dict[int, OffsetRange]]:
+def slices(ranges: Mapping[Key, OffsetRange], size: int) -> Iterator[dict[Key, OffsetRange]]:
     """The ranges in steps of about `size` offsets in all; partitions advance together, as they were written."""
     total = sum(each.length for each in ranges.values())
     steps = max(1, -(-total // size))
@@ -37,10 +39,9 @@ def slices(ranges: Mapping[int, OffsetRange], size: int) -> Iterator[dict[int, O
 
 
 class TopicReader:
-    """Reads committed records of one topic; close it when done."""
+    """Reads committed records of topics; close it when done."""
 
-    def __init__(self, bootstrap_servers: str, topic: str) -> None:
-        self._topic = topic
+    def __init__(self, bootstrap_servers: str) -> None:
         more = {"isolation.level": "read_committed", "check.crcs": True, "queued.max.messages.kbytes": 32768}
         self._consumer = client.assigned_consumer(bootstrap_servers, "lake-audit", more)
 
@@ -48,13 +49,13 @@ class TopicReader:
         """Close the connection."""
         self._consumer.close()
 
-    def read(self, ranges: Mapping[int, OffsetRange]) -> Iterator[tuple[int, list[Record]]]:
-        """The records of the ranges as (partition, records in order), some thousand at a time.
+    def read(self, ranges: Mapping[TopicPartition, OffsetRange]) -> Iterator[tuple[TopicPartition, list[Record]]]:
+        """The records of the ranges as (topic and partition, records in order), some thousand at a time.
 
         Raises UnavailableError when the broker does not answer for 30 s.
         """
-        left = {partition: end for partition, (start, end) in ranges.items() if start < end}
-        places = [TopicPartition(self._topic, at, ranges[at][0]) for at in left]
+        left = {where: end for where, (start, end) in ranges.items() if start < end}
+        places = [confluent_kafka.TopicPartition(*where, ranges[where][0]) for where in left]
         self._consumer.assign(places)
         self._consumer.resume(places)  # a partition paused by the range before stays paused
         answered_at = time.monotonic()
@@ -63,29 +64,31 @@ class TopicReader:
                 messages = self._consumer.consume(BATCH, timeout=0.1)
                 yield from self._sorted(messages, left)
             except KafkaException:
-                raise _silent(self._topic) from None
+                raise _silent(left) from None
             answered_at = time.monotonic() if messages else answered_at  # after the caller is done with them
             if time.monotonic() - answered_at > SILENT_SECONDS:
-                raise _silent(self._topic)
+                raise _silent(left)
 
-    def _sorted(self, messages: list[Message], left: dict[int, int]) -> Iterator[tuple[int, list[Record]]]:
+    def _sorted(
+        self, messages: list[Message], left: dict[TopicPartition, int]
+    ) -> Iterator[tuple[TopicPartition, list[Record]]]:
         """The records by partition; partitions read to their end are removed from `left`."""
-        records: dict[int, list[Record]] = defaultdict(list)
+        records: dict[TopicPartition, list[Record]] = defaultdict(list)
         ended = set()
         for message in messages:
-            partition, offset = message.partition(), message.offset()
+            where, offset = (message.topic() or "", message.partition() or 0), message.offset()
             if message.error() is not None:
                 _raise_unless_end(message)
-                ended.add(partition)
-            elif partition is not None and offset is not None and partition in left:
-                if offset < left[partition]:
-                    records[partition].append(Record(offset, message.timestamp()[1], message.key(), message.value()))
-                if offset >= left[partition] - 1:
-                    ended.add(partition)
+                ended.add(where)
+            elif offset is not None and (end := left.get(where)) is not None:
+                if offset < end:
+                    records[where].append(Record(offset, message.timestamp()[1], message.key(), message.value()))
+                if offset >= end - 1:
+                    ended.add(where)
         yield from records.items()
-        for number in set(left) & ended:
-            del left[number]
-            self._consumer.pause([TopicPartition(self._topic, number)])
+        for where in set(left) & ended:
+            del left[where]
+            self._consumer.pause([confluent_kafka.TopicPartition(*where)])
 
 
 def _raise_unless_end(message: Message) -> None:
@@ -94,8 +97,9 @@ def _raise_unless_end(message: Message) -> None:
         raise KafkaException(error)
 
 
-def _silent(topic: str) -> UnavailableError:
+def _silent(left: Iterable[TopicPartition]) -> UnavailableError:
+    names = " and ".join(sorted({topic for topic, _partition in left}))
     return UnavailableError(
-        f"The records of {topic} cannot be read: the Kafka broker does not answer (waited {SILENT_SECONDS} s).",
+        f"The records of {names} cannot be read: the Kafka broker does not answer (waited {SILENT_SECONDS} s).",
         "Check that it runs: `lake status`. The audit can be run again at any time.",
     )

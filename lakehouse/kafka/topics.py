@@ -3,7 +3,7 @@
 import functools
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec  # type: ign
 from lakehouse.contract.topics import Topic
 from lakehouse.errors import UnavailableError
 from lakehouse.kafka.client import no_answer, security
+from lakehouse.kafka.offset_ranges import Offsets
 
 TIMEOUT = 10.0
 # Passes soon: a topic was just created, a broker just restarted.
@@ -35,12 +36,11 @@ _REFUSALS = (
 
 @dataclass(frozen=True)
 class TopicState:
-    """A topic as the broker knows it: its id and the first and next offset of each partition."""
+    """Topics as the broker knows them: the id of each by name, and the first and next offset of each partition."""
 
-    name: str
-    topic_id: str
-    starts: dict[int, int]
-    ends: dict[int, int]
+    ids: dict[str, str]
+    starts: Offsets
+    ends: Offsets
 
 
 def admin(bootstrap_servers: str) -> AdminClient:
@@ -102,14 +102,28 @@ def _cannot_create(topic: Topic, error: KafkaError) -> UnavailableError:
 
 def state(bootstrap_servers: str, topic: str) -> TopicState | None:
     """Id and offsets of a topic; None when the broker has no such topic."""
+    found = states(bootstrap_servers, [topic])
+    return found if found.ids else None
+
+
+def states(bootstrap_servers: str, topics: Sequence[str]) -> TopicState:
+    """Ids and offsets of the topics; what the broker does not have is left out."""
     client = admin(bootstrap_servers)
     # Of all topics: a broker with auto.create.topics.enable would create a missing one that is asked for by name.
-    metadata = client.list_topics(timeout=TIMEOUT).topics.get(topic)
-    if metadata is None or metadata.error is not None:
-        return None
-    starts = _offsets(client, topic, list(metadata.partitions), OffsetSpec.earliest())  # type: ignore[no-untyped-call]
-    ends = _offsets(client, topic, list(metadata.partitions), OffsetSpec.latest())  # type: ignore[no-untyped-call]
-    return TopicState(topic, _topic_id(client, topic), starts, ends)
+    every = client.list_topics(timeout=TIMEOUT).topics
+    known = [name for name in topics if name in every and every[name].error is None]
+    places = [TopicPartition(name, partition) for name in known for partition in every[name].partitions]
+    starts = _offsets(client, places, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
+    ends = _offsets(client, places, OffsetSpec.latest())  # type: ignore[no-untyped-call]
+    return TopicState(_topic_ids(client, known), starts, ends)
+
+
+def existing(bootstrap_servers: str, topics: Sequence[str], fix: str) -> TopicState:
+    """As `states`. Raises UnavailableError with this way out when the broker lacks one of the topics."""
+    found = states(bootstrap_servers, topics)
+    if missing := [name for name in topics if name not in found.ids]:
+        raise UnavailableError(f"The broker has no topic {' and no topic '.join(missing)}.", fix)
+    return found
 
 
 def partitions(bootstrap_servers: str, topic: str, wait: float = TIMEOUT) -> int:
@@ -129,7 +143,9 @@ def end_offsets(
 ) -> dict[int, int]:
     """The next offset of each partition: how many records it ever got. Raises TimeoutError."""
     latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-    return _offsets(admin(bootstrap_servers), topic, list(partitions), latest, timeout)
+    places = [TopicPartition(topic, partition) for partition in partitions]
+    ends = _offsets(admin(bootstrap_servers), places, latest, timeout)
+    return {partition: offset for (_topic, partition), offset in ends.items()}
 
 
 def listens(bootstrap_servers: str, timeout: float = 1.0) -> bool:
@@ -144,31 +160,33 @@ def listens(bootstrap_servers: str, timeout: float = 1.0) -> bool:
     return False
 
 
-def committed_ends(bootstrap_servers: str, topic: str, partitions: Iterable[int]) -> dict[int, int]:
+def committed_ends(bootstrap_servers: str, partitions: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
     """The offset up to which each partition can be read without open transactions."""
     latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-    return _offsets(admin(bootstrap_servers), topic, list(partitions), latest, isolation=IsolationLevel.READ_COMMITTED)
+    places = [TopicPartition(*where) for where in partitions]
+    return _offsets(admin(bootstrap_servers), places, latest, isolation=IsolationLevel.READ_COMMITTED)
 
 
-def starts(bootstrap_servers: str, topic: str, partitions: Iterable[int]) -> dict[int, int]:
+def starts(bootstrap_servers: str, partitions: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
     """The first offset that each partition still holds."""
-    return _offsets(admin(bootstrap_servers), topic, list(partitions), OffsetSpec.earliest())  # type: ignore[no-untyped-call]
+    places = [TopicPartition(*where) for where in partitions]
+    return _offsets(admin(bootstrap_servers), places, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
 
 
 def _offsets(
     client: AdminClient,
-    topic: str,
-    partitions: list[int],
+    places: Iterable[TopicPartition],
     spec: OffsetSpec,
     timeout: float = TIMEOUT,
     isolation: IsolationLevel = IsolationLevel.READ_UNCOMMITTED,
-) -> dict[int, int]:
-    specs = {TopicPartition(topic, partition): spec for partition in partitions}
+) -> dict[tuple[str, int], int]:
+    specs = dict.fromkeys(places, spec)
     until = time.monotonic() + timeout
     while True:
         futures = client.list_offsets(specs, isolation_level=isolation) if specs else {}
         try:
-            return {where.partition: future.result(timeout).offset for where, future in sorted(futures.items())}
+            found = {(at.topic, at.partition): future.result(timeout).offset for at, future in futures.items()}
+            return dict(sorted(found.items()))
         except KafkaException as error:
             if error.args[0].code() not in _LEADER_MOVES or time.monotonic() > until:
                 raise
@@ -176,8 +194,8 @@ def _offsets(
         time.sleep(0.1)
 
 
-def _topic_id(client: AdminClient, topic: str) -> str:
+def _topic_ids(client: AdminClient, topics: list[str]) -> dict[str, str]:
     from confluent_kafka import TopicCollection
 
-    futures = client.describe_topics(TopicCollection([topic]))
-    return str(futures[topic].result(TIMEOUT).topic_id)
+    futures = client.describe_topics(TopicCollection(topics)) if topics else {}
+    return {name: str(future.result(TIMEOUT).topic_id) for name, future in futures.items()}

@@ -170,10 +170,11 @@ def _prepared(supervisor: Supervisor, domain: Domain, service: Service) -> bool:
 
 def _send_your_own(domain: Domain) -> str:
     """What to do with a domain that began empty, whose demo producer does not run."""
-    topic = domain.topics[0]
+    read = dict.fromkeys(topic for tables in domain.query_tables.values() for topic in tables.topics)
+    topics = " and ".join(f"topic {topic.name} ({topic.about})" for topic in read)
     return (
-        f"  {domain.title} began empty, and no producer runs. Send your own to topic {topic.name} at "
-        f"{settings().brokers()}: {topic.about} (README, Your own data).\n"
+        f"  {domain.title} began empty, and no producer runs. Send your own to {topics} at {settings().brokers()} "
+        "(README, Your own data).\n"
         "  Once there is enough data, `lake nightly` computes what is derived from it, such as a model.\n"
     )
 

@@ -8,9 +8,10 @@ that the tables do not have, and records that they have already are left out whe
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from lakehouse.contract.discovery import load
 from lakehouse.contract.domain import Domain, QueryTables
@@ -18,14 +19,16 @@ from lakehouse.core.locks import exclusive
 from lakehouse.embedded.kafka_broker import Broker
 from lakehouse.errors import LakeError, RefusedError, UnavailableError, UsageError
 from lakehouse.kafka import topics
-from lakehouse.kafka.offset_ranges import OffsetRanges, PartitionRanges, in_words
+from lakehouse.kafka.offset_ranges import OffsetRanges, PartitionRanges, TopicPartition, in_words
 from lakehouse.kafka.topics import TopicState
-from lakehouse.ops.rebuild_plan import StoredOffsets, plan_rebuild, stored_end, stored_offsets
+from lakehouse.ops.rebuild_plan import plan_rebuild, stored_end, stored_offsets
 from lakehouse.settings import ROOT, settings
-from lakehouse.streaming import accepted_losses, checkpoints, sidecar, start_checks
+from lakehouse.streaming import accepted_losses, checkpoints, sidecar
 from lakehouse.streaming.sidecar import Sidecar
 from lakehouse.tables import commit_files, data_files, table_io
 from lakehouse.tables.table_io import Table
+
+Value = TypeVar("Value")
 
 
 def rebuild(name: str, accept_loss: bool) -> list[str]:
@@ -39,13 +42,11 @@ def rebuild(name: str, accept_loss: bool) -> list[str]:
     if accept_loss and not tables.record_tables:
         raise UsageError(f"--accept-loss is for queries that keep records; {name} keeps none.", "Leave it out.")
     with exclusive(checkpoint.with_suffix(".lock"), f"Query {name}"), _broker() as bootstrap_servers:
-        topic = topics.state(bootstrap_servers, tables.topic.name)
-        if topic is None:
-            raise UnavailableError(f"The broker has no topic {tables.topic.name}.", "Start it once: `lake up`.")
+        found = topics.existing(bootstrap_servers, tables.topic_names, "Start it once: `lake up`.")
         done = [line for table in tables.tables for line in _mend(table, keep=table in tables.record_tables)]
         if tables.record_tables:
-            return done + _records(domain, query, topic, accept_loss)
-        return done + _views(domain, query, topic)
+            return done + _records(domain, query, found, accept_loss)
+        return done + _views(domain, query, found)
 
 
 def _find(name: str) -> tuple[Domain, str]:
@@ -89,19 +90,30 @@ def _mend(table: Table, keep: bool) -> list[str]:
     return put_aside + data_files.remove_damaged(table)
 
 
-def _views(domain: Domain, query: str, topic: TopicState) -> list[str]:
+def _views(domain: Domain, query: str, found: TopicState) -> list[str]:
     tables, checkpoint = domain.query_tables[query], checkpoints.path(domain.name, query)
     done = []
-    before = sidecar.read(checkpoint)
-    same = before is None or before.depends_on.get(start_checks.TOPIC_ID, topic.topic_id) == topic.topic_id
-    if any(topic.starts.values()) or not same:  # the topic does not have all that the tables were made of
+    before = sidecar.read(checkpoint) or Sidecar()
+    lacking = any(found.starts.values()) or _left(before, found) or _made_again(before, found)
+    if lacking:  # the topics do not have all that the tables were made of
         done += _recompute(domain)
     checkpoints.discard(checkpoint)
     for table in tables.state_tables:
         _drop(table)
     sidecar.file(checkpoint).unlink(missing_ok=True)  # last: until then a start is refused
-    names = " and ".join(table.name for table in tables.state_tables)
-    return [*done, f"{names} were dropped: the next start makes them again from the first record of {topic.name}."]
+    names, read = " and ".join(table.name for table in tables.state_tables), " and ".join(tables.topic_names)
+    return [*done, f"{names} were dropped: the next start makes them again from the first record of {read}."]
+
+
+def _left(before: Sidecar, found: TopicState) -> set[str]:
+    """The topics that the query has read and reads no more."""
+    return before.topic_ids.keys() - found.ids.keys()
+
+
+def _made_again(before: Sidecar, found: TopicState) -> set[str]:
+    """The topics that have another id than when the query read them; an id that was never recorded is like any."""
+    known = before.former_topic_ids | before.topic_ids
+    return {name for name, topic_id in found.ids.items() if known.get(name) not in (None, "", topic_id)}
 
 
 def _recompute(domain: Domain) -> list[str]:
@@ -121,25 +133,37 @@ def _drop(table: Table) -> None:
         shutil.rmtree(aside)
 
 
-def _records(domain: Domain, query: str, topic: TopicState, accept_loss: bool) -> list[str]:
-    name, tables, checkpoint = (
-        f"{domain.name}.{query}",
-        domain.query_tables[query],
-        checkpoints.path(domain.name, query),
-    )
-    before = sidecar.read(checkpoint)
-    stored = stored_offsets(tables.record_tables, topic.name)
-    done = []
-    if _is_another(topic, stored, before):
-        done += _rename_old_topic(name, domain, tables, before, accept_loss)
-        stored, before = {}, None
-    plan = plan_rebuild(stored, topic, before.starts if before else {})
+def _records(domain: Domain, query: str, found: TopicState, accept_loss: bool) -> list[str]:
+    name, checkpoint = f"{domain.name}.{query}", checkpoints.path(domain.name, query)
+    tables, before = domain.query_tables[query], sidecar.read(checkpoint) or Sidecar()
+    left = sorted(_left(before, found))
+    stored = stored_offsets(tables.record_tables, [*found.ids, *left])
+    done = [line for topic in left for line in _leave_topic(name, domain, topic, stored, accept_loss)]
+    others = _made_again(before, found) | _shortened(stored, found)
+    for topic in sorted(others):
+        done += _rename_old_topic(name, domain, tables, topic, stored, before, accept_loss)
+    plan = plan_rebuild(_without(stored, others), found.starts, _without(before.starts, others))
     done += _accept_lost(name, domain.name, plan.lost, accept_loss)
     checkpoints.discard(checkpoint)  # first: until the sidecar is new, a start is refused
-    depends_on = {**(before.depends_on if before else {}), "topic": topic.name, start_checks.TOPIC_ID: topic.topic_id}
-    sidecar.write(checkpoint, Sidecar(depends_on, "", plan.starts, plan.stored_until))
-    begin = ", ".join(f"[{partition}] {offset:,}" for partition, offset in sorted(plan.starts.items()))
-    return [*done, f"The next start reads {topic.name} from the first records that the tables do not have: {begin}."]
+    former = before.former_topic_ids | before.topic_ids
+    former = {topic: topic_id for topic, topic_id in former.items() if topic not in found.ids}
+    after = Sidecar(before.depends_on, found.ids, "", plan.starts, plan.stored_until, former)
+    sidecar.write(checkpoint, after)
+    begin = ", ".join(f"{topic}[{partition}] {at:,}" for (topic, partition), at in sorted(plan.starts.items()))
+    return [*done, f"The next start reads from the first records that the tables do not have: {begin}."]
+
+
+def _without(offsets: Mapping[TopicPartition, Value], topics: Collection[str]) -> dict[TopicPartition, Value]:
+    return {where: value for where, value in offsets.items() if where[0] not in topics}
+
+
+def _shortened(stored: PartitionRanges, found: TopicState) -> set[str]:
+    """The topics of which the tables have rows that the broker does not have any more."""
+    return {
+        where[0]
+        for where, ranges in stored.items()
+        if where[0] in found.ids and stored_end(ranges) > found.ends.get(where, 0)
+    }
 
 
 def _accept_lost(name: str, domain: str, planned: PartitionRanges, accept_loss: bool) -> list[str]:
@@ -157,29 +181,43 @@ def _accept_lost(name: str, domain: str, planned: PartitionRanges, accept_loss: 
     return [f"Noted as lost in {accepted_losses.lost_ranges(domain).path}: {in_words(lost)}."]
 
 
+def _leave_topic(name: str, domain: Domain, topic: str, stored: PartitionRanges, accept_loss: bool) -> list[str]:
+    """Note that a topic is no longer read. Its rows keep their name: read again, it goes on behind them."""
+    if not accept_loss:
+        raise RefusedError(
+            f"Query {name} no longer reads the topic {topic}: what it has not read of it stays unread.",
+            f"`lake rebuild {name} --accept-loss` notes that, keeps the rows of {topic}, and goes on with its topics.",
+        )
+    accepted_losses.accept_unknown(domain.name, topic, _ends(stored, topic), "the topic is no longer read")
+    return [f"The rows of the topic {topic} are kept; it is no longer read."]
+
+
 def _rename_old_topic(
-    name: str, domain: Domain, tables: QueryTables, before: Sidecar | None, accept_loss: bool
+    name: str,
+    domain: Domain,
+    tables: QueryTables,
+    topic: str,
+    stored: PartitionRanges,
+    before: Sidecar,
+    accept_loss: bool,
 ) -> list[str]:
     """Give the rows of a topic that was deleted and made again another topic name: new records use their offsets."""
-    topic = tables.topic.name
     if not accept_loss:
         raise RefusedError(
             f"The topic {topic} was made again or has lost its newest records: what was never read of it is gone.",
             f"`lake rebuild {name} --accept-loss` notes that, keeps all rows under another topic name, and goes on.",
         )
-    ends = {partition: stored_end(ranges) for partition, ranges in stored_offsets(tables.record_tables, topic).items()}
-    old_id = before.depends_on.get(start_checks.TOPIC_ID) if before else None
-    old_name = f"{topic}@{old_id or 'unknown'}-until-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
-    accepted_losses.accept_unknown(domain.name, old_name, ends)
+    old_id = before.topic_ids.get(topic) or before.former_topic_ids.get(topic) or "unknown"
+    old_name = f"{topic}@{old_id}-until-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    accepted_losses.accept_unknown(domain.name, old_name, _ends(stored, topic), "the topic was made again")
     paths = [str(table.path) for table in tables.record_tables if table.path.exists()]
     _run("lakehouse/ops/rename_topic.py", *paths, "--topic", topic, "--name", old_name)
     return [f"The rows of the old topic {topic} are kept under the topic name {old_name}."]
 
 
-def _is_another(topic: TopicState, stored: StoredOffsets, before: Sidecar | None) -> bool:
-    """Whether the rows' coordinates mean other records than the topic's."""
-    known = before.depends_on.get(start_checks.TOPIC_ID, topic.topic_id) if before else topic.topic_id
-    return known != topic.topic_id or any(stored_end(kept) > topic.ends.get(part, 0) for part, kept in stored.items())
+def _ends(stored: PartitionRanges, topic: str) -> dict[int, int]:
+    """The offset after the last one that is stored, by partition of the topic."""
+    return {partition: stored_end(ranges) for (name, partition), ranges in stored.items() if name == topic}
 
 
 def _run(script: str, *options: str) -> None:

@@ -1,18 +1,15 @@
-"""Where a query of records goes on after a rebuild: a comparison of its tables with the topic as the broker has it."""
+"""Where a query of records goes on after a rebuild: its tables compared with its topics as the broker has them."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow.compute as pc
 
-from lakehouse.kafka.offset_ranges import OffsetArray, OffsetRanges, PartitionRanges
-from lakehouse.kafka.topics import TopicState
+from lakehouse.audit.pinned import by_partition
+from lakehouse.kafka.offset_ranges import OffsetArray, OffsetRanges, Offsets, PartitionRanges, TopicPartition
 from lakehouse.tables import table_io
 from lakehouse.tables.table_io import Table
-
-StoredOffsets = dict[int, OffsetRanges]  # by partition
 
 
 @dataclass(frozen=True)
@@ -22,38 +19,38 @@ class RebuildPlan:
     Lost is what neither the tables nor the topic have.
     """
 
-    starts: dict[int, int]
-    stored_until: dict[int, int]
-    lost: PartitionRanges
+    starts: dict[TopicPartition, int]
+    stored_until: dict[TopicPartition, int]
+    lost: dict[TopicPartition, OffsetRanges]
 
 
-def stored_offsets(tables: Sequence[Table], topic: str) -> StoredOffsets:
-    """The offsets of the topic that the tables have."""
-    parts: dict[int, list[OffsetArray]] = defaultdict(list)
+def stored_offsets(tables: Sequence[Table], topics: Sequence[str]) -> dict[TopicPartition, OffsetRanges]:
+    """The offsets of the topics that the tables have."""
+    parts: dict[TopicPartition, list[OffsetArray]] = defaultdict(list)
     for table in tables:
-        rows = table_io.read(table, ["partition", "offset"], filters=[("topic", "=", topic)])
-        for partition in pc.unique(rows["partition"]).to_pylist():
-            parts[partition].append(rows.filter(pc.equal(rows["partition"], partition))["offset"].to_numpy())
-    return {part: OffsetRanges.from_offsets(np.unique(np.concatenate(offsets))) for part, offsets in parts.items()}
+        rows = table_io.read(table, ["topic", "partition", "offset"], filters=[("topic", "in", list(topics))])
+        for where, some in by_partition(rows).items():
+            parts[where].append(some["offset"].to_numpy())
+    return {where: OffsetRanges.from_offsets(np.unique(np.concatenate(offsets))) for where, offsets in parts.items()}
 
 
-def plan_rebuild(stored: StoredOffsets, topic: TopicState, begun: Mapping[int, int]) -> RebuildPlan:
+def plan_rebuild(stored: PartitionRanges, firsts: Offsets, begun: Offsets) -> RebuildPlan:
     """Go on at the first record of each partition that is not stored and that the topic still has.
 
-    `begun` is where reading began at first. A crash between two writes of one batch leaves gaps below the highest
-    stored offset; they are read again.
+    `firsts` are the first offsets that the topics still have, `begun` is where reading began at first. A crash between
+    two writes of one batch leaves gaps below the highest stored offset; they are read again.
     """
     plan = RebuildPlan({}, {}, {})
-    for partition, first in sorted(topic.starts.items()):
-        ranges = stored.get(partition, OffsetRanges())
-        begin = min(first, begun.get(partition, first), *(each.start for each in ranges))
+    for where, first in sorted(firsts.items()):
+        ranges = stored.get(where, OffsetRanges())
+        begin = min(first, begun.get(where, first), *(each.start for each in ranges))
         end = stored_end(ranges)
         missing = ranges.gaps(begin, max(end, first))
         if lost := missing & OffsetRanges.of(begin, first):
-            plan.lost[topic.name, partition] = lost
-        plan.starts[partition] = next((each.start for each in missing - lost), max(end, first))
-        if plan.starts[partition] < end:
-            plan.stored_until[partition] = end
+            plan.lost[where] = lost
+        plan.starts[where] = next((each.start for each in missing - lost), max(end, first))
+        if plan.starts[where] < end:
+            plan.stored_until[where] = end
     return plan
 
 

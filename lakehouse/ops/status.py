@@ -2,7 +2,7 @@
 
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -15,8 +15,9 @@ from lakehouse.core.run_state import LakeRecord, ProcessRecord
 from lakehouse.core.states import ProcessState
 from lakehouse.errors import LakeError, NewerFormatError
 from lakehouse.kafka import topics
+from lakehouse.kafka.offset_ranges import TopicPartition
 from lakehouse.settings import settings
-from lakehouse.streaming import checkpoints
+from lakehouse.streaming import checkpoints, lag
 
 _ENDED = (ProcessState.FINISHED, ProcessState.FAILED, ProcessState.BACKING_OFF)
 
@@ -116,28 +117,49 @@ def _measured(view: ProcessView, process: ProcessRecord) -> ProcessView:
 def topic_rows(domains: Sequence[Domain]) -> list[dict[str, Any]]:
     """A row per topic and partition: first and next offset, and for each query its next offset and lag.
 
-    Lag is the end offset less the last committed batch's; None for a topic that no query reads.
+    Lag is the end offset less the last committed batch's; None for a topic that the query does not read.
     """
     bootstrap_servers = settings().brokers()
     topics.check(bootstrap_servers)
     rows: list[dict[str, Any]] = []
     for domain in domains:
+        read = {query: tables.topic_names for query, tables in domain.query_tables.items()}
         committed = {
             query: checkpoints.last_committed(checkpoints.path(domain.name, query)) for query in domain.queries
         }
-        for topic in domain.topics:
-            found = topics.state(bootstrap_servers, topic.name)
-            if found is None:
-                continue
-            read = topic is domain.topics[0]
-            for partition, end in found.ends.items():
-                lags = {
-                    query: end - (plan.ends.get((topic.name, partition), 0) if plan else 0) if read else None
-                    for query, plan in committed.items()
-                }
-                start = found.starts[partition]
-                rows.append({"topic": topic.name, "partition": partition, "start": start, "end": end, "lag": lags})
+        found = topics.states(bootstrap_servers, [topic.name for topic in domain.topics])
+        for where, end in found.ends.items():
+            lags = {
+                query: end - (plan.ends.get(where, 0) if plan else 0) if where[0] in read[query] else None
+                for query, plan in committed.items()
+            }
+            topic, partition = where
+            start = found.starts[where]
+            rows.append({"topic": topic, "partition": partition, "start": start, "end": end, "lag": lags})
     return rows
+
+
+def shown_rows(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of topics as a terminal shows them: a topic with many partitions as one row, `all 100`, and the ten
+    partitions that are the furthest behind.
+    """
+    by_topic: dict[str, dict[TopicPartition, Mapping[str, Any]]] = {}
+    for row in rows:
+        by_topic.setdefault(row["topic"], {})[row["topic"], row["partition"]] = row
+    shown: list[dict[str, Any]] = []
+    for parts in by_topic.values():
+        furthest = {where: max((one or 0 for one in row["lag"].values()), default=0) for where, row in parts.items()}
+        worst = lag.worst(furthest)
+        if len(worst) < len(parts):
+            shown.append(_summed(list(parts.values())))
+        shown += [dict(parts[where]) for where in worst]
+    return shown
+
+
+def _summed(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    sums = {key: sum(part[key] for part in parts) for key in ("start", "end")}
+    lags = {query: lag.total([part["lag"][query] for part in parts]) for query in parts[0]["lag"]}
+    return {"topic": parts[0]["topic"], "partition": f"all {len(parts):,}", **sums, "lag": lags}
 
 
 def down(timeout: float = 120.0) -> list[str]:

@@ -37,9 +37,15 @@ def accept(domain: str, lost: PartitionRanges, reason: str) -> None:
     _append(domain, rows, reason)
 
 
-def accept_unknown(domain: str, topic: str, ends: Mapping[int, int]) -> None:
-    """Add that nobody knows how many records a deleted topic had from these offsets on."""
-    _append(domain, [(topic, partition, end, None) for partition, end in ends.items()], "the topic was made again")
+def accept_unknown(domain: str, topic: str, ends: Mapping[int, int], reason: str) -> None:
+    """Add that nobody knows how many records a topic has from these offsets of its partitions on."""
+    _append(domain, [(topic, partition, end, None) for partition, end in ends.items()], reason)
+
+
+def retired_topics(domain: str) -> set[str]:
+    """Topic names of which rows are kept although no query reads such a topic any more."""
+    rows = table_io.read(lost_ranges(domain)).to_pylist()
+    return {row["topic"] for row in rows if row["end_offset"] is None}
 
 
 def _append(domain: str, ranges: Sequence[tuple[str, int, int, int | None]], reason: str) -> None:

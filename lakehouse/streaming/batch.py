@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lakehouse.kafka.offset_ranges import Offsets
 from lakehouse.spark.session import collect
 from lakehouse.streaming import checkpoints, sidecar
 from lakehouse.tables import table_io
@@ -29,11 +30,11 @@ class Batch:
 
     generation: str
     batch_id: int
-    starts: checkpoints.Offsets
-    ends: checkpoints.Offsets
+    starts: Offsets
+    ends: Offsets
     watermark: datetime | None
     query: str = "query"
-    stored_until: checkpoints.Offsets = field(default_factory=dict)
+    stored_until: Offsets = field(default_factory=dict)
 
     @property
     def records(self) -> int:
@@ -57,12 +58,13 @@ def describe_batch(checkpoint: Path, batch_id: int) -> Batch:
     The first one also notes the checkpoint's id beside it: from here on only this checkpoint may write the tables.
     """
     plan, before = checkpoints.plan(checkpoint, batch_id), checkpoints.plan(checkpoint, batch_id - 1)
-    generation, beside = checkpoints.generation(checkpoint), sidecar.read(checkpoint) or sidecar.Sidecar({})
-    if beside.depends_on and not beside.generation:
+    generation, beside = checkpoints.generation(checkpoint), sidecar.read(checkpoint)
+    if beside is not None and not beside.generation:
         sidecar.write(checkpoint, replace(beside, generation=generation))
-    ends = {where: beside.starts.get(where[1], 0) for where in plan.ends} | before.ends
-    starts = {where: ends[where] for where in plan.ends}
-    until = {where: beside.stored_until[where[1]] for where in plan.ends if where[1] in beside.stored_until}
+    known = beside or sidecar.Sidecar()
+    begun = {**known.starts, **before.ends}
+    starts = {where: begun.get(where, 0) for where in plan.ends}  # Spark reads an added partition from offset 0
+    until = {where: known.stored_until[where] for where in plan.ends if where in known.stored_until}
     return Batch(generation, batch_id, starts, plan.ends, plan.watermark, checkpoint.name, until)
 
 

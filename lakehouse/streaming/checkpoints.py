@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from lakehouse.kafka.offset_ranges import Offsets
 from lakehouse.settings import settings
 
-Offsets = dict[tuple[str, int], int]
 SHUFFLE_PARTITIONS = "spark.sql.shuffle.partitions"
+STATE_STORE = "spark.sql.streaming.stateStore.providerClass"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -71,12 +72,23 @@ def last_planned(checkpoint: Path) -> BatchPlan | None:
 
 def state_partitions(checkpoint: Path) -> int | None:
     """How many partitions the query's state has: as many as at its first start. None without state."""
+    partitions = _state_setting(checkpoint, SHUFFLE_PARTITIONS)
+    return int(partitions) if partitions else None
+
+
+def state_store(checkpoint: Path) -> str | None:
+    """The class that keeps the query's state: the one of its first start. None without state."""
+    return _state_setting(checkpoint, STATE_STORE)
+
+
+def _state_setting(checkpoint: Path, name: str) -> str | None:
+    """A setting that the first start fixed: Spark writes it into each offsets file and takes it from there."""
     planned = _batch_ids(checkpoint / "offsets")
     if not planned or not (checkpoint / "state").is_dir():
         return None
     metadata = (checkpoint / "offsets" / str(max(planned))).read_text().splitlines()[1]
-    partitions = json.loads(metadata).get("conf", {}).get(SHUFFLE_PARTITIONS)
-    return int(partitions) if partitions else None
+    value = json.loads(metadata).get("conf", {}).get(name)
+    return str(value) if value else None
 
 
 def damage(checkpoint: Path) -> str:

@@ -52,10 +52,11 @@ def state_rows(progress: Mapping[str, Any]) -> float | None:
 
 
 class Recorder:
-    """Appends to a series, at most one line every 5 s, and drops files older than a day."""
+    """Appends to a series, at most one line every 5 s, and drops files older than `hours`."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, hours: int = KEPT_HOURS) -> None:
         self._name = name
+        self._hours = hours
         self._next = 0.0
         self._file: Path | None = None
         self._cut = False
@@ -96,7 +97,7 @@ class Recorder:
         file = folder(self._name) / f"{time.strftime('%Y%m%d%H', time.gmtime(at))}.jsonl"
         if file != self._file:
             file.parent.mkdir(parents=True, exist_ok=True)
-            oldest = time.strftime("%Y%m%d%H", time.gmtime(at - KEPT_HOURS * 3600))
+            oldest = time.strftime("%Y%m%d%H", time.gmtime(at - self._hours * 3600))
             for old in file.parent.glob("*.jsonl"):
                 if old.stem < oldest:
                     old.unlink(missing_ok=True)
@@ -122,10 +123,14 @@ class Series:
 
 
 class History:
-    """Follows a series: `read` takes in what was appended since; kept as columns of floats, 8 bytes a value."""
+    """Follows a series: `read` takes in what was appended since; kept as columns of floats, 8 bytes a value.
 
-    def __init__(self, name: str) -> None:
+    It keeps the last `seconds`; a column that has no value in them is dropped.
+    """
+
+    def __init__(self, name: str, seconds: float = KEPT_HOURS * 3600) -> None:
         self._name = name
+        self._seconds = seconds
         self._clear()
 
     @property
@@ -139,17 +144,20 @@ class History:
         self._series = Series()
 
     def read(self) -> Series:
-        """Everything of the last 24 h; the same object again when nothing was added."""
+        """Everything that is kept; the same object again when nothing was added."""
         added = sum(self._take(sample) for sample in self._appended())
         if added:
-            old = int(np.searchsorted(np.array(self._at), self._at[-1] - KEPT_HOURS * 3600))
+            old = int(np.searchsorted(np.array(self._at), self._at[-1] - self._seconds))
             for column in (self._at, *self._columns.values()):
                 del column[:old]
-            self._series = Series(np.array(self._at), {key: np.array(kept) for key, kept in self._columns.items()})
+            values = {key: np.array(kept) for key, kept in self._columns.items()}
+            values = {key: kept for key, kept in values.items() if not np.isnan(kept).all()}
+            self._columns = {key: self._columns[key] for key in values}
+            self._series = Series(np.array(self._at), values)
         return self._series
 
     def _appended(self) -> Iterator[dict[str, Any]]:
-        files = sorted(self._folder.glob("*.jsonl"))
+        files = sorted(self._folder.glob("*.jsonl"))[-2 - int(self._seconds // 3600) :]
         if self._file and (not files or self._shrunk()):
             self._clear()
         for file in files:

@@ -1,4 +1,4 @@
-"""A streaming query as a job declares it, and the topic as its stream."""
+"""A streaming query as a job declares it, and its topics as its stream."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from lakehouse.contract.domain import QueryTables
 from lakehouse.kafka import client
+from lakehouse.kafka.offset_ranges import Offsets
 from lakehouse.streaming import checkpoints
 from lakehouse.streaming.batch import Batch
 
@@ -26,8 +27,8 @@ Write = Callable[["DataFrame", Batch], None]
 
 @dataclass
 class Query:
-    """A streaming query: its plan over the topic's records, what it does with a batch, the tables that it writes, and
-    what its state depends on.
+    """A streaming query: its plan over the records of its topics, what it does with a batch, the tables that it writes,
+    and what its state depends on. `conf` are Spark's settings for this query alone, such as its state store.
     """
 
     domain: str
@@ -38,6 +39,7 @@ class Query:
     query_tables: QueryTables
     depends_on: dict[str, str] = field(default_factory=dict)
     trigger_interval: str = NO_PAUSE  # time between batches when the job is run without --trigger
+    conf: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def checkpoint(self) -> Path:
@@ -50,17 +52,20 @@ class Query:
         return f"{self.domain}.{self.name}"
 
 
-def read_topic(
-    spark: "SparkSession", bootstrap_servers: str, topic: str, starts: Mapping[int, int], most: int = MOST_RECORDS
+def read_topics(
+    spark: "SparkSession", bootstrap_servers: str, starts: Offsets, most: int = MOST_RECORDS
 ) -> "DataFrame":
-    """The topic's records as a stream, without those of aborted transactions; lost offsets are an error.
+    """The records of topics as one stream, without those of aborted transactions; lost offsets are an error.
 
-    `starts` are the offsets at which a new checkpoint starts to read, by partition.
+    `starts` are the offsets at which a new checkpoint starts to read: each partition of each topic has to be named.
     """
+    by_topic: dict[str, dict[str, int]] = {}
+    for (topic, partition), offset in sorted(starts.items()):
+        by_topic.setdefault(topic, {})[str(partition)] = offset
     options = {
         "kafka.bootstrap.servers": bootstrap_servers,
-        "subscribe": topic,
-        "startingOffsets": json.dumps({topic: {str(partition): at for partition, at in starts.items()}}),
+        "subscribe": ",".join(by_topic),
+        "startingOffsets": json.dumps(by_topic),
         "kafka.isolation.level": "read_committed",
         "failOnDataLoss": "true",
         "maxOffsetsPerTrigger": str(most),

@@ -14,13 +14,13 @@ import structlog
 from lakehouse.core import kill_points, run_state
 from lakehouse.core.locks import exclusive
 from lakehouse.core.stop_signal import StopSignal
-from lakehouse.errors import LakeError, UnavailableError
+from lakehouse.errors import LakeError
 from lakehouse.kafka import topics
-from lakehouse.spark.session import stop_jvm
+from lakehouse.spark.session import ZONE, stop_jvm
 from lakehouse.streaming import checkpoints, progress_metrics, start_checks
 from lakehouse.streaming.batch import describe_batch
 from lakehouse.streaming.managed_query import ManagedQuery
-from lakehouse.streaming.query import MOST_RECORDS, NO_PAUSE, Query, read_topic
+from lakehouse.streaming.query import MOST_RECORDS, NO_PAUSE, Query, read_topics
 from lakehouse.streaming.sidecar import Sidecar
 from lakehouse.tables import table_io
 
@@ -60,7 +60,7 @@ class Runner:
             for query in queries:
                 locks.enter_context(exclusive(query.checkpoint.with_suffix(".lock"), f"Query {query.full_name}"))
             for query in queries:  # before the first one starts
-                self._check(query)
+                self._check(query, self._session(query))
             managed = [
                 (query, ManagedQuery(query.full_name, functools.partial(self._start, query))) for query in queries
             ]
@@ -89,28 +89,35 @@ class Runner:
                 return
             time.sleep(0.05)
 
-    def _check(self, query: Query) -> tuple[start_checks.Start, Sidecar]:
+    def _session(self, query: Query) -> "SparkSession":
+        """The session whose settings the query runs with."""
+        if not query.conf:
+            return self._spark
+        session = self._spark.newSession()
+        for name, value in {ZONE: "UTC", **query.conf}.items():
+            session.conf.set(name, value)
+        return session
+
+    def _check(self, query: Query, session: "SparkSession") -> tuple[start_checks.Start, Sidecar]:
         """What the query starts with. Raises RefusedError when the start would lose or double data."""
-        topic = query.query_tables.topic.name
-        found = topics.state(self._bootstrap_servers, topic)
-        if found is None:
-            raise UnavailableError(
-                f"The broker has no topic {topic}.", "Create it, or restart the stream, which does so."
-            )
-        rests_on = {**query.depends_on, "topic": topic, start_checks.TOPIC_ID: found.topic_id}
-        start = start_checks.Start(query.domain, query.name, query.checkpoint, query.query_tables, rests_on, found)
+        tables, fix = query.query_tables, "Create it, or restart the stream, which does so."
+        found = topics.existing(self._bootstrap_servers, tables.topic_names, fix)
+        state_store = str(session.conf.get(checkpoints.STATE_STORE))
+        start = start_checks.Start(
+            query.domain, query.name, query.checkpoint, tables, dict(query.depends_on), found, state_store
+        )
         return start, start_checks.check(start)
 
     def _start(self, query: Query) -> "StreamingQuery":
-        start, begun = self._check(query)
+        session = self._session(query)
+        start, begun = self._check(query, session)
         for table in query.query_tables.tables:
             table_io.create(table)
-        starts = {**start.topic.starts, **begun.starts}  # Spark wants every partition named
-        topic = query.query_tables.topic.name
-        frame = query.plan(read_topic(self._spark, self._bootstrap_servers, topic, starts, self._most))
+        starts = {**start.topics.starts, **begun.starts}  # Spark wants every partition named
+        frame = query.plan(read_topics(session, self._bootstrap_servers, starts, self._most))
         if query.output_mode != "append":
             start_checks.check(replace(start, depends_on=start.depends_on | {"columns": frame.schema.simpleString()}))
-        self._log_partitions(query)
+        self._log_partitions(query, session)
         self._spark.sparkContext.setLocalProperty("spark.scheduler.pool", query.full_name)
         writer = frame.writeStream.queryName(query.full_name).outputMode(query.output_mode)
         writer = writer.option("checkpointLocation", str(query.checkpoint))
@@ -119,9 +126,9 @@ class Runner:
             return writer.trigger(availableNow=True).start()
         return writer.trigger(processingTime=self._trigger_of(query)).start()
 
-    def _log_partitions(self, query: Query) -> None:
+    def _log_partitions(self, query: Query, session: "SparkSession") -> None:
         """Log how many partitions its state has: the setting at its first start fixes the number."""
-        wanted = int(str(self._spark.conf.get(checkpoints.SHUFFLE_PARTITIONS)))
+        wanted = int(str(session.conf.get(checkpoints.SHUFFLE_PARTITIONS)))
         kept = checkpoints.state_partitions(query.checkpoint)
         if kept is not None and kept != wanted:
             fix = f"`lake rebuild {query.full_name}` rebuilds it with the setting"

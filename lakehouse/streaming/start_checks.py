@@ -8,7 +8,7 @@ from deltalake import DeltaTable
 
 from lakehouse.contract.domain import QueryTables
 from lakehouse.errors import RefusedError
-from lakehouse.kafka.offset_ranges import OffsetRanges, in_words
+from lakehouse.kafka.offset_ranges import OffsetRanges, Offsets, in_words
 from lakehouse.kafka.topics import TopicState
 from lakehouse.streaming import checkpoints, sidecar
 from lakehouse.streaming.checkpoints import BatchPlan
@@ -16,28 +16,30 @@ from lakehouse.streaming.sidecar import Sidecar
 from lakehouse.tables import commit_files, table_io
 from lakehouse.tables.table_io import Table
 
-TOPIC_ID = "topic id"
-
 
 @dataclass(frozen=True)
 class Start:
-    """A query about to start: its checkpoint, its tables, what its state rests on, the topic as the broker has it."""
+    """A query about to start: its checkpoint, its tables, what its state rests on, its topics as the broker has them.
+
+    `state_store` is the class that would keep a new state.
+    """
 
     domain: str
     query: str
     checkpoint: Path
     query_tables: QueryTables
     depends_on: dict[str, str]
-    topic: TopicState
+    topics: TopicState
+    state_store: str = ""
 
     @property
     def name(self) -> str:
         """<domain>.<query>."""
         return f"{self.domain}.{self.query}"
 
-    def refuse(self, what: str, options: str = "", or_else: str = "") -> RefusedError:
-        """The refusal, with the one command that repairs it."""
-        command = f"`lake rebuild {self.name}{options}`"
+    def refuse(self, what: str, or_else: str = "", lost: bool = False) -> RefusedError:
+        """The refusal, with the one command that repairs it; `lost`: where records cannot be read any more."""
+        command = f"`lake rebuild {self.name}{' --accept-loss' if lost and self.query_tables.record_tables else ''}`"
         fix = f"{or_else}, or rebuild it: {command}." if or_else else f"Repair it: {command}."
         return RefusedError(f"Query {self.name} was not started: {what}.", fix)
 
@@ -46,7 +48,7 @@ def check(start: Start) -> Sidecar:
     """Record what a new checkpoint rests on, and check that an existing one still does; the sidecar to start with.
 
     Raises RefusedError when a file is damaged, the checkpoint is lost, foreign or older than the tables, the state was
-    made for something else, or the topic no longer has what comes next.
+    made for something else or from other topics, or a topic no longer has what comes next.
     """
     for table in start.query_tables.tables:
         if broken := commit_files.find_damage(table.path):
@@ -56,9 +58,12 @@ def check(start: Start) -> Sidecar:
     before = sidecar.read(start.checkpoint)
     if checkpoints.exists(start.checkpoint):
         refuse_foreign_or_old_checkpoint(start, before)
+        refuse_changed_topics(start, before)
         refuse_changed_plan(start, before)
+        refuse_changed_state_store(start)
         known = before or _for_first_start(start)
-        current = replace(known, depends_on=known.depends_on | start.depends_on)
+        depends_on = known.depends_on | start.depends_on
+        current = replace(known, depends_on=depends_on, topic_ids=start.topics.ids)
     else:
         current = _for_new_checkpoint(start, before)
     refuse_unreadable_topic(start, current)
@@ -68,7 +73,7 @@ def check(start: Start) -> Sidecar:
 
 
 def _for_first_start(start: Start) -> Sidecar:
-    return Sidecar(start.depends_on, starts=start.topic.starts)
+    return Sidecar(start.depends_on, start.topics.ids, starts=start.topics.starts)
 
 
 def _for_new_checkpoint(start: Start, before: Sidecar | None) -> Sidecar:
@@ -80,8 +85,10 @@ def _for_new_checkpoint(start: Start, before: Sidecar | None) -> Sidecar:
             f"its checkpoint {start.checkpoint} is gone, but {' and '.join(filled)} still hold its rows, and reading "
             "the topic again would double or lose records"
         )
-    new = {partition: at for partition, at in start.topic.starts.items() if partition not in before.starts}
-    return replace(before, depends_on=start.depends_on, starts=before.starts | new)
+    refuse_changed_topics(start, before)  # since the rebuild
+    new_partitions = {where: at for where, at in start.topics.starts.items() if where not in before.starts}
+    starts = {**before.starts, **new_partitions}
+    return replace(before, depends_on=start.depends_on, topic_ids=start.topics.ids, starts=starts)
 
 
 def refuse_foreign_or_old_checkpoint(start: Start, before: Sidecar | None) -> None:
@@ -106,51 +113,62 @@ def refuse_foreign_or_old_checkpoint(start: Start, before: Sidecar | None) -> No
         )
 
 
+def refuse_changed_topics(start: Start, before: Sidecar | None) -> None:
+    """Refuse a topic that was made again, added or removed.
+
+    Spark would read an added topic from its first record. A query with a watermark would take those for late.
+    """
+    known, now = before.topic_ids if before else {}, start.topics.ids
+    for name in known.keys() & now.keys():
+        if known[name] not in ("", now[name]):
+            raise start.refuse(
+                f"the topic {name} was deleted and made again (its id was {known[name]} and is {now[name]}), "
+                "so old offsets mean other records",
+                lost=True,
+            )
+    if known and known.keys() != now.keys():
+        was, are = (" and ".join(sorted(names)) for names in (known, now))
+        what = f"it has read the topic {was} and would now read {are}"
+        raise start.refuse(what, or_else="Start it as before", lost=bool(known.keys() - now.keys()))
+
+
 def refuse_changed_plan(start: Start, before: Sidecar | None) -> None:
     """Refuse old state under a new plan."""
     known = before.depends_on if before else {}
     changed = {name: value for name, value in start.depends_on.items() if known.get(name, value) != value}
-    if TOPIC_ID in changed and known.get("topic") == start.topic.name:
-        raise start.refuse(
-            f"the topic {start.topic.name} was deleted and made again (its id was {known[TOPIC_ID]} and is "
-            f"{start.topic.topic_id}), so old offsets mean other records",
-            options=" --accept-loss" if start.query_tables.record_tables else "",
-        )
-    changed.pop(TOPIC_ID, None)
     if changed:
         what = ", ".join(f"{name} was {known[name]!r} and is now {value!r}" for name, value in changed.items())
         raise start.refuse(f"its state was made for something else, {what}", or_else="Start it as before")
 
 
+def refuse_changed_state_store(start: Start) -> None:
+    """Refuse another state store than the one that keeps the state: Spark would silently go on with that one."""
+    kept_by = checkpoints.state_store(start.checkpoint)
+    if start.state_store and kept_by not in (None, start.state_store):
+        what = f"its state is kept by {kept_by}, and {checkpoints.STATE_STORE} is now {start.state_store}"
+        raise start.refuse(what, or_else="Start it as before")
+
+
 def refuse_unreadable_topic(start: Start, current: Sidecar) -> None:
     """Refuse when the broker no longer has the records that come next, or has fewer than were read."""
-    name = start.topic.name
     planned, done = checkpoints.last_planned(start.checkpoint), checkpoints.last_committed(start.checkpoint)
-    starts = {(name, partition): offset for partition, offset in current.starts.items()}
-    following = starts | _ends(done)
+    following = {**current.starts, **_ends(done)}
     removed = {
-        (name, partition): OffsetRanges.of(following.get((name, partition), first), first)
-        for partition, first in start.topic.starts.items()
+        where: OffsetRanges.of(following.get(where, first), first) for where, first in start.topics.starts.items()
     }
     if any(removed.values()):
-        raise start.refuse(
-            f"retention has removed records that it has not read: {in_words(removed)}",
-            options=" --accept-loss" if start.query_tables.record_tables else "",
-        )
-    read = starts | _ends(planned)
+        raise start.refuse(f"retention has removed records that it has not read: {in_words(removed)}", lost=True)
+    read = {**current.starts, **_ends(planned)}
     short = [
-        f"{topic}[{partition}] ends at {start.topic.ends.get(partition, 0):,} and was read up to {offset:,}"
+        f"{topic}[{partition}] ends at {end:,} and was read up to {offset:,}"
         for (topic, partition), offset in sorted(read.items())
-        if topic == name and start.topic.ends.get(partition, 0) < offset
+        if (end := start.topics.ends.get((topic, partition), 0)) < offset
     ]
     if short:
-        raise start.refuse(
-            f"the broker has fewer records than were read: {', '.join(short)}",
-            options=" --accept-loss" if start.query_tables.record_tables else "",
-        )
+        raise start.refuse(f"the broker has fewer records than were read: {', '.join(short)}", lost=True)
 
 
-def _ends(plan: BatchPlan | None) -> checkpoints.Offsets:
+def _ends(plan: BatchPlan | None) -> Offsets:
     return plan.ends if plan else {}
 
 

@@ -46,7 +46,9 @@ def test_control_with_a_fixed_transaction_id_a_new_checkpoint_loses_records(
     site: Site, run: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checkpoints, "app_id", lambda generation, query: query)
-    monkeypatch.setattr(start_checks, "check", lambda start: Sidecar(start.depends_on, starts=start.topic.starts))
+    monkeypatch.setattr(
+        start_checks, "check", lambda start: Sidecar(start.depends_on, start.topics.ids, starts=start.topics.starts)
+    )
     run(QueryName.history, most=crashes.IN_TWO)
     shutil.rmtree(checkpoints.path("houses", "history"))
     site.send(40)
@@ -69,12 +71,12 @@ def test_control_without_the_guard_against_the_future_one_event_silences_all_win
 def test_control_reading_from_the_latest_offset_loses_what_was_there(
     site: Site, run: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = query.read_topic
+    read = query.read_topics
 
-    def latest(spark: Any, servers: str, topic: str, starts: Any, most: int) -> Any:
-        return read(spark, servers, topic, dict.fromkeys(starts, -1), most)  # -1 is Spark's word for it
+    def latest(spark: Any, servers: str, starts: Any, most: int) -> Any:
+        return read(spark, servers, dict.fromkeys(starts, -1), most)  # -1 is Spark's word for it
 
-    monkeypatch.setattr(runner, "read_topic", latest)
+    monkeypatch.setattr(runner, "read_topics", latest)
     run(QueryName.history, most=crashes.IN_TWO)
     assert any("history holds" in line and "not at all" in line for line in conservation(site))
 

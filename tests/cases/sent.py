@@ -47,7 +47,7 @@ def verdicts(spark: Any, rules: Any, audit: Any, given: list[tuple[bytes | None,
     parsed.unpersist()
     assert found.keys() | why.keys() == set(range(len(given)))
     assert not found.keys() & why.keys()
-    decoded = audit.decode(0, [Record(n, MILLIS + 1000, key, value) for n, (key, value) in enumerate(given)])
+    decoded = audit.decode(("t", 0), [Record(n, MILLIS + 1000, key, value) for n, (key, value) in enumerate(given)])
     unlike = set(decoded.rows["offset"].to_pylist()) ^ found.keys()
     assert not unlike, [(given[n][1], why.get(n), decoded.refused.get(n)) for n in sorted(unlike)]
     return [found.get(n) or why[n] for n in range(len(given))]

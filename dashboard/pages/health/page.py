@@ -10,7 +10,7 @@ from dash.exceptions import PreventUpdate
 
 from dashboard.live import snapshot
 from dashboard.live.health import HealthView
-from dashboard.pages.health import audit, history, lake, queries
+from dashboard.pages.health import audit, history, lake, partitions, queries
 from dashboard.pages.health.tiles import page
 from dashboard.ui import charts, formats, tiles, time_range
 from lakehouse.errors import LakeError
@@ -64,8 +64,8 @@ def update_queries(_version: str | None, shown: str | None) -> tuple[Any, ...]:
 @callback(*_part("partitions"))
 def update_partitions(_version: str | None, shown: str | None) -> tuple[Any, ...]:
     """The table of partitions."""
-    view, stamp = _changed(shown, "queries", "lags", "topics")
-    return queries.partitions_table(view), stamp, *queries.queries_state(view)
+    view, stamp = _changed(shown, "queries", "lags", "partition_lags", "topics")
+    return partitions.partitions_table(view), stamp, *queries.queries_state(view)
 
 
 @callback(
@@ -159,8 +159,8 @@ def look_at_messages(_clicks: int | None, topic: str | None) -> Any:
     if not _peeking.acquire(blocking=False):
         return html.P(_BUSY, className="caption")
     try:
-        ends, starts = ({part: at for (_, part), at in offsets} for offsets in (view.ends, view.starts))
-        return queries.messages(view.name, peek.last_messages(settings().brokers(), view.name, ends, starts))
+        found = peek.last_messages(settings().brokers(), view.name, dict(view.ends), dict(view.starts))
+        return queries.messages(view.name, found)
     except LakeError as error:
         return html.P(formats.with_code(str(error)), className="caption")
     finally:

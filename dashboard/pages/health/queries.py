@@ -1,23 +1,24 @@
 """What the Health page shows of the queries and topics, as pure functions of a HealthView."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from dash import html
 from dash.development.base_component import Component
 
 from dashboard.live.broker import TopicView
-from dashboard.live.health import HealthView, lags_of
-from dashboard.live.queries import PartitionLag, QueryHealth
+from dashboard.live.health import PARTITION_SECONDS, HealthView, lags_of
+from dashboard.live.queries import QueryHealth
 from dashboard.pages.health.cells import error_row, size, state_word
 from dashboard.ui import formats, tiles
 from dashboard.ui.sparkline import sparkline
 from dashboard.ui.tiles import TileState
+from lakehouse.kafka.offset_ranges import TopicPartition
 from lakehouse.kafka.peek import Peeked
+from lakehouse.streaming import lag
 
 NO_QUERY = "No query has run yet. Start everything: `lake up`"
 NO_TOPIC = "The broker has no topic yet. Start everything: `lake up`"
-SPARKLINE_SECONDS = 900
 QUERY_COLUMNS = {
     "Query": "text",
     "State": "text",
@@ -60,7 +61,7 @@ def queries_table(view: HealthView) -> Component:
 
 def _query_rows(query: QueryHealth, view: HealthView) -> list[Component]:
     name = html.Th([html.Span(f"{query.domain} ", className="second"), query.name], scope="row", className="name")
-    lags = lags_of(view, query.full_name, "lag", SPARKLINE_SECONDS)
+    lags = lags_of(view, query.full_name, "lag", PARTITION_SECONDS)
     cells = [
         name,
         tiles.cell("state", state_word(query.state, query.tone), query.state, number=False),
@@ -113,29 +114,6 @@ def _kept(query: QueryHealth) -> Any:
     return html.Span(formats.count(query.state_rows), title=size(query.state_bytes))
 
 
-def partitions_table(view: HealthView) -> Component:
-    """A row per query and partition: read up to, end, lag, and the lag's last quarter of an hour."""
-    columns = {"Query": "text", "Topic": "text", "Partition": "number", "Read up to": "number", "End": "number"}
-    columns |= {"Lag": "number", "15 min": "text"}
-    rows = [_partition_row(query, part, view) for query in view.queries for part in query.partitions]
-    return tiles.table("health-partitions-table", columns, rows, "Lag per partition")
-
-
-def _partition_row(query: QueryHealth, part: PartitionLag, view: HealthView) -> Component:
-    key = f"{part.topic}:{part.partition}"
-    label = f"Lag of {query.full_name} on {part.topic} {part.partition} over the last 15 minutes"
-    cells = [
-        tiles.cell("query", query.full_name, number=False),
-        tiles.cell("topic", part.topic, number=False),
-        tiles.cell("partition", str(part.partition), part.partition),
-        tiles.cell("read", formats.count(part.read), part.read),
-        tiles.cell("end", formats.count(part.end), part.end),
-        tiles.cell("lag", formats.count(part.lag), part.lag),
-        tiles.cell("lags", sparkline(lags_of(view, query.full_name, key, SPARKLINE_SECONDS), label), number=False),
-    ]
-    return html.Tr(cells, **tiles.attributes(query=query.full_name, partition=key))
-
-
 def topics_state(view: HealthView) -> TileState:
     """An error while the broker has never answered, stale when it has stopped to."""
     topics = [topic for views in view.topics.values() for topic in views]
@@ -151,58 +129,58 @@ def _asked(view: HealthView) -> str | None:
 
 
 def topic_rows(view: HealthView, by_partition: bool, order: Mapping[str, Any]) -> list[Component]:
-    """A row per topic, or per partition, with the lag of each query that reads it; sorted as asked."""
-    rows = [row for domain, topics in view.topics.items() for topic in topics for row in _topic(view, domain, topic)]
-    shown = rows if by_partition else [_whole(rows, topic) for topic in dict.fromkeys(row["topic"] for row in rows)]
+    """A row per topic, or per partition, with the lag of each query that reads it; sorted as asked.
+
+    Of a topic with many partitions, the ten that are the furthest behind are shown.
+    """
+    shown = [row for domain, topics in view.topics.items() for row in _rows(view, domain, topics, by_partition)]
     key = str(order.get("column")) if order.get("column") in TOPIC_COLUMNS else "topic"
     there = [row for row in shown if row[key] is not None]
     there.sort(key=lambda row: row[key], reverse=bool(order.get("down")))
     return [_topic_row(row, by_partition) for row in [*there, *(row for row in shown if row[key] is None)]]
 
 
-def _topic(view: HealthView, domain: str, topic: TopicView) -> list[dict[str, Any]]:
+def _rows(
+    view: HealthView, domain: str, topics: Sequence[TopicView], by_partition: bool
+) -> Iterator[Mapping[str, Any]]:
+    lags = {query.name: query.lags for query in view.queries if query.domain == domain}
+    for topic in topics:
+        rows = {(row["topic"], row["partition"]): row for row in _topic(topic, lags)}
+        if by_partition:
+            yield from (rows[where] for where in lag.worst({where: row["lag"] for where, row in rows.items()}))
+        elif rows:
+            yield _whole(list(rows.values()))
+
+
+def _topic(topic: TopicView, lags: Mapping[str, Mapping[TopicPartition, int | None]]) -> Iterator[dict[str, Any]]:
     starts = dict(topic.starts)
-    return [
-        {
+    for where, end in topic.ends:
+        behind = {query: known[where] for query, known in lags.items() if where in known}
+        yield {
             "topic": topic.name,
             "partition": where[1],
             "start": starts.get(where, 0),
             "end": end,
             "retained": end - starts.get(where, 0),
             "rate": topic.rate,
-            "lags": (lags := _lags(view, domain, *where)),
-            "lag": max((lag for lag in lags.values() if lag is not None), default=None),
+            "lags": behind,
+            "lag": max((known for known in behind.values() if known is not None), default=None),
         }
-        for where, end in topic.ends
-    ]
 
 
-def _lags(view: HealthView, domain: str, topic: str, partition: int) -> dict[str, int | None]:
-    return {
-        query.name: part.lag
-        for query in view.queries
-        if query.domain == domain
-        for part in query.partitions
-        if (part.topic, part.partition) == (topic, partition)
-    }
-
-
-def _whole(rows: Sequence[Mapping[str, Any]], topic: str) -> dict[str, Any]:
+def _whole(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The partitions of a topic as one row."""
-    parts = [row for row in rows if row["topic"] == topic]
-    lags = {}
-    for query in parts[0]["lags"]:
-        known = [part["lags"].get(query) for part in parts]
-        lags[query] = None if None in known else sum(lag for lag in known if lag is not None)
+    lags = {query: lag.total([part["lags"].get(query) for part in parts]) for query in parts[0]["lags"]}
     sums = {key: sum(part[key] for part in parts) for key in ("start", "end", "retained")}
-    worst = max((lag for lag in lags.values() if lag is not None), default=None)
-    return {**sums, "topic": topic, "partition": len(parts), "rate": parts[0]["rate"], "lags": lags, "lag": worst}
+    worst = max((behind for behind in lags.values() if behind is not None), default=None)
+    whole = {"topic": parts[0]["topic"], "partition": len(parts), "rate": parts[0]["rate"], "lags": lags, "lag": worst}
+    return sums | whole
 
 
 def _topic_row(row: Mapping[str, Any], by_partition: bool) -> Component:
     each = [
-        html.Span([html.Span(f"{query} ", className="second"), formats.count(lag)], **tiles.attributes(lag_of=query))
-        for query, lag in row["lags"].items()
+        html.Span([html.Span(f"{query} ", className="second"), formats.count(behind)], **tiles.attributes(lag_of=query))
+        for query, behind in row["lags"].items()
     ]
     rate = formats.NOTHING if by_partition else formats.decimal(row["rate"])
     cells = [

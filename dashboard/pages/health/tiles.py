@@ -54,8 +54,13 @@ def _history(at_most: int) -> Component:
 
 
 def _partitions() -> Component:
-    body = html.Details([html.Summary("Show each partition"), html.Div(id="health-partitions-body")])
-    return _tile("partitions", "Lag per partition", "How far each query has read each partition.", body)
+    body = html.Details([html.Summary("Show partitions"), html.Div(id="health-partitions-body")])
+    return _tile(
+        "partitions",
+        "Lag per partition",
+        "How far each query has read its partitions; of many, each topic and the ten furthest behind.",
+        body,
+    )
 
 
 def _topics() -> Component:

@@ -19,9 +19,11 @@ TOPIC = TopicView("houses", events=150, rate=1.0, ends=((("houses", 0), 100), ((
 
 
 def test_a_topic_tells_its_events_and_its_rate(monkeypatch: pytest.MonkeyPatch) -> None:
-    moments, ends = iter([0.0, 0.0, 2.0, 2.0]), iter([{0: 100, 1: 10}, {0: 130, 1: 20}])
+    moments, ends = iter([0.0, 0.0, 2.0, 2.0]), iter([{("houses", 0): 100, ("houses", 1): 10}, {0: 130, 1: 20}])
     monkeypatch.setattr(Settings, "brokers", lambda _: "here")
-    monkeypatch.setattr(topics, "state", lambda _, name: TopicState(name, "id", {0: 0, 1: 0}, next(ends)))
+    monkeypatch.setattr(
+        topics, "state", lambda _, name: TopicState({name: "id"}, {(name, 0): 0, (name, 1): 0}, next(ends))
+    )
     monkeypatch.setattr(topics, "end_offsets", lambda *_: next(ends))
     watch = TopicWatch("houses", clock=lambda: next(moments))
     watch.ask()
@@ -53,7 +55,7 @@ def test_a_slow_broker_is_waited_for_and_a_gone_one_is_not(monkeypatch: pytest.M
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"127.0.0.1:{server.getsockname()[1]}"
         monkeypatch.setattr(Settings, "brokers", lambda _: address)
-        monkeypatch.setattr(topics, "state", lambda _, name: TopicState(name, "id", {0: 0}, {0: 5}))
+        monkeypatch.setattr(topics, "state", lambda _, name: TopicState({name: "id"}, {(name, 0): 0}, {(name, 0): 5}))
         monkeypatch.setattr(topics, "end_offsets", too_slow)
         watch = TopicWatch("houses")
         watch.ask()
@@ -86,7 +88,7 @@ def test_a_broker_whose_address_goes_away_between_two_looks_ends_no_watch(lake: 
 def test_an_answer_too_old_to_be_believed_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
     monkeypatch.setattr(Settings, "brokers", lambda _: "here")
-    monkeypatch.setattr(topics, "state", lambda _, name: TopicState(name, "id", {0: 0}, {0: 5}))
+    monkeypatch.setattr(topics, "state", lambda _, name: TopicState({name: "id"}, {(name, 0): 0}, {(name, 0): 5}))
     watch = TopicWatch("houses", clock=lambda: clock[0])
     watch.ask()
     assert watch.view().error == ""

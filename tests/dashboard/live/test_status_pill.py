@@ -115,7 +115,7 @@ def client(lake: Path, monkeypatch: pytest.MonkeyPatch) -> FlaskClient:
 def beat_after_a_look(client: FlaskClient) -> Any:
     live = snapshot._live
     for watcher in live._watchers:
-        watcher.topic._view = snapshot.TopicView("houses", 0, 0.0)
+        watcher.topics["houses"]._view = snapshot.TopicView("houses", 0, 0.0)
     live.refresh()
     return client.get("/beat").json
 

@@ -76,7 +76,7 @@ def test_both_decoders_keep_and_refuse_the_same(spark: SparkSession) -> None:
     values = mutated(6, 1500)
     given = spark.createDataFrame([record(value, number) for number, value in enumerate(values)], RECORDS)
     theirs = plain_types(transforms.valid_sales(transforms.parse_sales(given)).toArrow())
-    decoded = audit.decode(0, records(values))
+    decoded = audit.decode(("houses", 0), records(values))
     ours = plain_types(decoded.rows)
     assert [row["offset"] for row in ours] == [row["offset"] for row in theirs]
     assert ours == theirs
@@ -86,8 +86,8 @@ def test_both_decoders_keep_and_refuse_the_same(spark: SparkSession) -> None:
 
 def test_in_columns_or_one_by_one_the_sales_are_the_same() -> None:
     given = records(mutated(7, 1500))
-    one_by_one, refused = audit._one_by_one(0, given)
-    decoded = audit.decode(0, given)
+    one_by_one, refused = audit._one_by_one(("houses", 0), given)
+    decoded = audit.decode(("houses", 0), given)
     assert plain_types(decoded.rows) == plain_types(one_by_one)
     assert decoded.refused == refused
 
@@ -98,7 +98,7 @@ def test_usual_sales_are_decoded_in_columns(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(audit_rules, "sale", never)
     usual = [event(id=str(number + 1), price=number + 0.07 + 1, event_id=f"e-{number}") for number in range(1000)]
-    decoded = audit.decode(0, records(usual))
+    decoded = audit.decode(("houses", 0), records(usual))
     assert (decoded.rows.num_rows, decoded.refused) == (1000, {})
     assert decoded.rows["price"].to_pylist()[:2] == [Decimal(text) for text in ("1.07", "2.07")]
 
@@ -106,7 +106,7 @@ def test_usual_sales_are_decoded_in_columns(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_name_too_long_spoils_usual_sales_as_well() -> None:
     """As many as are decoded in columns; how long is too long, Spark says in the test of both decoders."""
     value = f'{json.dumps(event())[:-1]}, "{"x" * 50_001}": 1}}'.encode()
-    assert len(audit.decode(0, records([value] * (audit.FEWEST + 1))).refused) == audit.FEWEST + 1
+    assert len(audit.decode(("houses", 0), records([value] * (audit.FEWEST + 1))).refused) == audit.FEWEST + 1
 
 
 @pytest.mark.parametrize("closing", ['],"x":[1', "]}", "]} {", ',{"id":1}'])

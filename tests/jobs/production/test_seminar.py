@@ -55,7 +55,9 @@ def frame(spark: Any, messages: list[tuple[bytes, bytes]]) -> Any:
 
 def audited(messages: list[tuple[bytes, bytes]]) -> Any:
     millis = int(NOON.timestamp() * 1000)
-    return audit.decode(0, [Record(place, millis, key, value) for place, (key, value) in enumerate(messages)])
+    return audit.decode(
+        ("production", 0), [Record(place, millis, key, value) for place, (key, value) in enumerate(messages)]
+    )
 
 
 def test_a_plants_own_messages_are_counted_with_its_file(spark: Any, postgres: str, theirs: Plant) -> None:

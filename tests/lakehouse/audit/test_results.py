@@ -35,12 +35,14 @@ def test_a_result_of_a_version_before_is_read_whole() -> None:
     keep("20261120T013000000000.json", OLD)
     last = results.last("houses")
     assert last is not None
-    assert last.to_dict() == json.loads(OLD)
     (part,) = last.partitions
+    assert (part.topic, last.topic_ids) == ("houses", {"houses": "Zm9vYmFy"})
+    added = {"topic_ids": last.topic_ids, "partitions": [{**json.loads(OLD)["partitions"][0], "topic": "houses"}]}
+    assert last.to_dict() == json.loads(OLD) | added
     assert (part.start, part.covered[0]) == (10, AuditedRange(0, 10, "2026-11-19T01:30:00+00:00", True, [[3, 4]]))
     assert [line[:20] for line in results.summary(last)] == ["OFF: 1 twice: houses", "OFF: 1 row missing: "]
     path = results.store("houses", datetime.now(UTC), last)
-    assert json.loads(path.read_text()) == {"format": 1, **json.loads(OLD)}
+    assert json.loads(path.read_text()) == {"format": 2, **json.loads(OLD), **added}
     assert results.last("houses") == last
 
 
@@ -55,7 +57,7 @@ def test_what_is_no_result_is_passed_over() -> None:
 def test_a_result_of_a_newer_format_is_refused_and_a_page_goes_without_it() -> None:
     keep("1.json", OLD)
     assert list(results.last_of(["houses", "production"])) == ["houses"]
-    keep("2.json", json.dumps({"format": 2, **json.loads(OLD)}))
-    with pytest.raises(RefusedError, match=r"2\.json has format 2, and this version reads formats up to 1\."):
+    keep("2.json", json.dumps({"format": 3, **json.loads(OLD)}))
+    with pytest.raises(RefusedError, match=r"2\.json has format 3, and this version reads formats up to 2\."):
         results.last("houses")
     assert results.last_of(["houses"]) == {}

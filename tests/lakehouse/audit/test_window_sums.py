@@ -34,7 +34,7 @@ def batch(
 
 
 def log(*batches: dict[str, Any], **last: int) -> BatchLog:
-    return BatchLog(table_io.rows(AVERAGES_BATCHES, batches), "houses", last)
+    return BatchLog(table_io.rows(AVERAGES_BATCHES, batches), ["houses"], last)
 
 
 def sums(speed: Speed) -> dict[tuple[float, int], list[int]]:
@@ -58,7 +58,7 @@ def test_late_is_what_the_batch_before_had_closed_to_the_microsecond() -> None:
     batches = [batch(0, 0, 2, None), batch(1, 2, 4, 120), batch(2, 4, 6, 120.001), batch(3, 6, 8, 500)]
     speed = Speed(log(*batches, g=3), TWO, TWO)
     offsets = np.arange(9)
-    speed.add(0, offsets, facts(*[(10, 1950, 10**offset) for offset in range(9)]))
+    speed.add(("houses", 0), offsets, facts(*[(10, 1950, 10**offset) for offset in range(9)]))
     # Batch 1 still counts what it closes itself; batch 2 runs after a watermark of exactly the window's end.
     assert sums(speed) == {(0, 1950): [4, 1111]}
     assert (speed.late, speed.waiting) == (4, 1)
@@ -66,14 +66,14 @@ def test_late_is_what_the_batch_before_had_closed_to_the_microsecond() -> None:
 
 def test_batches_after_the_last_counted_one_are_waited_for() -> None:
     speed = Speed(log(batch(0, 0, 2, None), batch(1, 2, 4, None), g=0), TWO, TWO)
-    speed.add(0, np.arange(4), facts(*[(1, 1950, 1)] * 4))
+    speed.add(("houses", 0), np.arange(4), facts(*[(1, 1950, 1)] * 4))
     assert (sums(speed), speed.waiting) == ({(0, 1950): [2, 2]}, 2)
 
 
 def test_a_newer_generation_replaces_the_rows_it_has() -> None:
     old = [batch(0, 0, 2, None, "old"), batch(1, 2, 3, None, "old")]
     speed = Speed(log(*old, batch(0, 1, 4, None, "new", at=1), old=1, new=0), TWO, TWO)
-    speed.add(0, np.arange(4), facts((1, 1950, 1), (2, 1960, 2), (3, 1960, 4), (4, 1970, 8)))
+    speed.add(("houses", 0), np.arange(4), facts((1, 1950, 1), (2, 1960, 2), (3, 1960, 4), (4, 1970, 8)))
     assert sums(speed) == {(0, 1950): [1, 1], (0, 1960): [2, 6], (0, 1970): [1, 8]}
 
 

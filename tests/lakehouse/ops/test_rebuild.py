@@ -1,6 +1,7 @@
 """Where a query of records goes on after a rebuild, and what it notes as lost."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -8,21 +9,25 @@ import pytest
 from deltalake import DeltaTable
 
 from lakehouse.contract.domain import Domain, QueryTables
+from lakehouse.contract.topics import Topic
 from lakehouse.core.locks import exclusive
 from lakehouse.errors import RefusedError, UsageError
 from lakehouse.kafka import topics
-from lakehouse.kafka.offset_ranges import OffsetRanges
+from lakehouse.kafka.offset_ranges import OffsetRanges, TopicPartition
 from lakehouse.kafka.topics import TopicState
 from lakehouse.ops import rebuild
 from lakehouse.streaming import accepted_losses, checkpoints, sidecar
 from lakehouse.streaming.sidecar import Sidecar
 from lakehouse.tables import commit_files, table_io
 from lakehouse.tables.table_io import SERVING_PROPERTIES, Table
-from tests.lakehouse.streaming.test_start_checks import BAD, EVENTS, THERE, TOPIC
+from tests.lakehouse.streaming.test_start_checks import BAD, EVENTS, IDS, THERE, TOPIC, on_line
 
 pytestmark = pytest.mark.usefixtures("lake")
 VIEW = Table("line", "view", {"units": "BIGINT"}, ("units",), "units", SERVING_PROPERTIES)
-STORES = {"events": QueryTables(TOPIC, record_tables=(EVENTS, BAD)), "units": QueryTables(TOPIC, state_tables=(VIEW,))}
+STORES = {
+    "events": QueryTables((TOPIC,), record_tables=(EVENTS, BAD)),
+    "units": QueryTables((TOPIC,), state_tables=(VIEW,)),
+}
 LINE = Domain("line", "Line", (TOPIC,), (EVENTS, BAD, VIEW), STORES, BAD)
 
 
@@ -33,13 +38,23 @@ def broker(monkeypatch: pytest.MonkeyPatch) -> dict[str, TopicState]:
     monkeypatch.setenv("LAKE_BOOTSTRAP_SERVERS", "127.0.0.1:1")
     monkeypatch.setattr(rebuild, "load", lambda name: LINE)
     monkeypatch.setattr(topics, "check", lambda address: "cluster")
-    monkeypatch.setattr(topics, "state", lambda address, topic: said[topic])
+    monkeypatch.setattr(topics, "existing", lambda address, names, fix: together(*(said[name] for name in names)))
     return said
 
 
-def hold(table: Table, **offsets: list[int]) -> None:
+def together(*states: TopicState) -> TopicState:
+    """Topics as `existing` gives them."""
+    ids: dict[str, str] = {}
+    starts: dict[TopicPartition, int] = {}
+    ends: dict[TopicPartition, int] = {}
+    for one in states:
+        ids, starts, ends = ids | one.ids, starts | dict(one.starts), ends | dict(one.ends)
+    return TopicState(ids, starts, ends)
+
+
+def hold(table: Table, topic: str = "line", **offsets: list[int]) -> None:
     values = [
-        {"topic": "line", "partition": int(partition[1:]), "offset": offset}
+        {"topic": topic, "partition": int(partition[1:]), "offset": offset}
         for partition, found in offsets.items()
         for offset in found
     ]
@@ -57,24 +72,24 @@ def test_it_goes_on_behind_what_both_tables_hold() -> None:
     hold(EVENTS, p0=[0, 1, 3], p1=[0])
     hold(BAD, p0=[2], p1=[1])
     rebuild.rebuild("line.events", False)
-    assert (begun().starts, begun().stored_until, begun().generation) == ({0: 4, 1: 2}, {}, "")
+    assert (begun().starts, begun().stored_until, begun().generation) == (on_line(4, 2), {}, "")
 
 
 def test_a_batch_torn_between_its_two_tables_is_read_again_from_its_first_gap() -> None:
     hold(EVENTS, p0=[0, 1, 2, 5, 6], p1=[0])  # the dead letters 3 and 4 were not written
     rebuild.rebuild("line.events", False)
-    assert (begun().starts, begun().stored_until) == ({0: 3, 1: 1}, {0: 7})
+    assert (begun().starts, begun().stored_until) == (on_line(3, 1), {("line", 0): 7})
 
 
 def test_an_empty_lake_begins_at_the_first_record(broker: dict[str, TopicState]) -> None:
-    broker["line"] = TopicState("line", "id-1", {0: 5, 1: 0}, {0: 9, 1: 9})
+    broker["line"] = TopicState(IDS, on_line(5, 0), on_line(9, 9))
     rebuild.rebuild("line.events", False)
-    assert begun().starts == {0: 5, 1: 0}
+    assert begun().starts == on_line(5, 0)
 
 
 def test_lost_records_are_refused_then_noted_once(broker: dict[str, TopicState]) -> None:
     hold(EVENTS, p0=[0, 1, 4], p1=[0])
-    broker["line"] = TopicState("line", "id-1", {0: 8, 1: 0}, {0: 9, 1: 9})
+    broker["line"] = TopicState(IDS, on_line(8, 0), on_line(9, 9))
     with pytest.raises(RefusedError, match=r"line\[0\] 2 to 3 .*line\[0\] 5 to 7 .*--accept-loss"):
         rebuild.rebuild("line.events", False)
     assert sidecar.read(checkpoints.path("line", "events")) is None
@@ -82,22 +97,22 @@ def test_lost_records_are_refused_then_noted_once(broker: dict[str, TopicState])
         rebuild.rebuild("line.events", True)
         assert accepted_losses.accepted("line") == {("line", 0): OffsetRanges([(2, 4), (5, 8)])}
     rebuild.rebuild("line.events", False)
-    assert begun().starts == {0: 8, 1: 1}
+    assert begun().starts == on_line(8, 1)
 
 
 def test_a_gap_that_retention_has_half_taken_is_read_from_what_is_left(broker: dict[str, TopicState]) -> None:
     hold(EVENTS, p0=[0, 1, 6])
-    broker["line"] = TopicState("line", "id-1", {0: 4, 1: 0}, {0: 9, 1: 9})
+    broker["line"] = TopicState(IDS, on_line(4, 0), on_line(9, 9))
     rebuild.rebuild("line.events", True)
     assert accepted_losses.accepted("line") == {("line", 0): OffsetRanges.of(2, 4)}
-    assert (begun().starts, begun().stored_until) == ({0: 4, 1: 0}, {0: 7})
+    assert (begun().starts, begun().stored_until) == (on_line(4, 0), {("line", 0): 7})
 
 
 def test_the_rows_of_a_topic_made_again_are_not_taken_for_its_own(
     broker: dict[str, TopicState], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hold(EVENTS, p0=[0, 1])
-    known = Sidecar({"topic": "line", "topic id": "id-0"}, "gen-1", {0: 0, 1: 0})
+    known = Sidecar({}, {"line": "id-0"}, "gen-1", on_line(0, 0))
     sidecar.write(checkpoints.path("line", "events"), known)
     with pytest.raises(RefusedError, match=r"made again.*--accept-loss"):
         rebuild.rebuild("line.events", False)
@@ -106,15 +121,94 @@ def test_the_rows_of_a_topic_made_again_are_not_taken_for_its_own(
     rebuild.rebuild("line.events", True)
     ((script, path, *_, name),) = ran
     assert (script, path, name[:10]) == ("lakehouse/ops/rename_topic.py", str(EVENTS.path), "line@id-0-")
-    assert (begun().starts, begun().depends_on) == ({0: 0, 1: 0}, {"topic": "line", "topic id": "id-1"})
+    assert (begun().starts, begun().topic_ids) == (on_line(0, 0), IDS)
     (noted,) = table_io.read(accepted_losses.lost_ranges("line")).to_pylist()
     assert (noted["topic"], noted["start_offset"], noted["end_offset"]) == (name, 2, None)
     assert accepted_losses.accepted("line") == {}
 
 
+OTHER = Topic("other", 2, "more events")
+
+
+def in_place(topic: str, first: int, second: int) -> TopicState:
+    """A topic that begins there, with fifty records in each partition at most."""
+    places = [(topic, 0), (topic, 1)]
+    return TopicState(
+        {topic: f"id of {topic}"}, dict(zip(places, (first, second), strict=True)), dict.fromkeys(places, 50)
+    )
+
+
+@pytest.fixture
+def both(broker: dict[str, TopicState], monkeypatch: pytest.MonkeyPatch) -> dict[str, TopicState]:
+    """The query of records reads a second topic, which begins elsewhere."""
+    stores = {"events": QueryTables((TOPIC, OTHER), record_tables=(EVENTS, BAD))}
+    monkeypatch.setattr(rebuild, "load", lambda name: replace(LINE, query_tables=stores))
+    broker |= {"line": in_place("line", 0, 0), "other": in_place("other", 7, 0)}
+    return broker
+
+
+def test_two_topics_go_on_each_from_its_own_records(both: dict[str, TopicState]) -> None:
+    hold(EVENTS, p0=[0, 1, 2], p1=[0])
+    hold(EVENTS, topic="other", p0=[7, 8, 10], p1=[])
+    rebuild.rebuild("line.events", False)
+    assert begun().starts == {("line", 0): 3, ("line", 1): 1, ("other", 0): 9, ("other", 1): 0}
+    assert begun().stored_until == {("other", 0): 11}
+    assert begun().topic_ids == {"line": "id of line", "other": "id of other"}
+
+
+def test_a_topic_added_is_read_from_its_first_record(both: dict[str, TopicState]) -> None:
+    hold(EVENTS, p0=[0, 1, 2], p1=[0])
+    known = Sidecar({}, {"line": "id of line"}, "gen-1", on_line(0, 0))
+    sidecar.write(checkpoints.path("line", "events"), known)
+    rebuild.rebuild("line.events", False)
+    assert begun().starts == {("line", 0): 3, ("line", 1): 1, ("other", 0): 7, ("other", 1): 0}
+
+
+def test_of_two_topics_only_the_one_made_again_is_kept_apart(
+    both: dict[str, TopicState], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold(EVENTS, p0=[0, 1, 2], p1=[0])
+    hold(EVENTS, topic="other", p0=[7, 8], p1=[])
+    before = Sidecar({}, {"line": "id of line", "other": "id-0"}, "gen-1", {("other", 0): 3, **on_line(0, 0)})
+    sidecar.write(checkpoints.path("line", "events"), before)
+    with pytest.raises(RefusedError, match=r"The topic other was made again"):
+        rebuild.rebuild("line.events", False)
+    ran: list[tuple[str, ...]] = []
+    monkeypatch.setattr(rebuild, "_run", lambda *command: ran.append(command))
+    rebuild.rebuild("line.events", True)
+    assert [command[command.index("--topic") + 1] for command in ran] == ["other"]
+    assert begun().starts == {("line", 0): 3, ("line", 1): 1, ("other", 0): 7, ("other", 1): 0}
+    assert accepted_losses.accepted("line") == {}  # 3 to 6 were of the old one
+
+
+def test_a_topic_that_is_no_longer_read_keeps_its_rows_and_is_known_when_it_comes_back(
+    both: dict[str, TopicState], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold(EVENTS, p0=[0, 1, 2], p1=[0])
+    hold(EVENTS, topic="other", p0=[7, 8], p1=[0])
+    before = Sidecar({}, {"line": "id of line", "other": "id of other"}, "gen-1", {("other", 0): 7, **on_line(0, 0)})
+    sidecar.write(checkpoints.path("line", "events"), before)
+    one, two = LINE, rebuild.load("line")
+    monkeypatch.setattr(rebuild, "load", lambda name: one)
+    with pytest.raises(RefusedError, match=r"no longer reads the topic other: .*stays unread.*--accept-loss"):
+        rebuild.rebuild("line.events", False)
+    rebuild.rebuild("line.events", True)
+    assert (begun().starts, begun().former_topic_ids) == (on_line(3, 1), {"other": "id of other"})
+    assert accepted_losses.retired_topics("line") == {"other"}
+    monkeypatch.setattr(rebuild, "load", lambda name: two)
+    rebuild.rebuild("line.events", False)
+    assert begun().starts == {("line", 0): 3, ("line", 1): 1, ("other", 0): 9, ("other", 1): 1}
+    monkeypatch.setattr(rebuild, "load", lambda name: one)
+    rebuild.rebuild("line.events", True)
+    monkeypatch.setattr(rebuild, "load", lambda name: two)
+    both["other"] = replace(both["other"], ids={"other": "another"})
+    with pytest.raises(RefusedError, match=r"The topic other was made again"):
+        rebuild.rebuild("line.events", False)
+
+
 def test_a_topic_that_has_lost_its_newest_records_is_another_one(broker: dict[str, TopicState]) -> None:
     hold(EVENTS, p0=[0, 1])
-    broker["line"] = TopicState("line", "id-1", {0: 0, 1: 0}, {0: 1, 1: 9})
+    broker["line"] = TopicState(IDS, on_line(0, 0), on_line(1, 9))
     with pytest.raises(RefusedError, match="lost its newest records"):
         rebuild.rebuild("line.events", False)
 
@@ -130,7 +224,7 @@ def test_rows_of_a_damaged_commit_are_read_again(content: bytes) -> None:
     assert any(f"{broken}.damaged" in line for line in done)
     assert commit_files.find_damage(EVENTS.path) == ""
     assert sorted(table_io.read(EVENTS, ["offset"])["offset"].to_pylist()) == [0, 2, 3]
-    assert (begun().starts, begun().stored_until) == ({0: 1, 1: 1}, {0: 4})
+    assert (begun().starts, begun().stored_until) == (on_line(1, 1), {("line", 0): 4})
 
 
 def test_views_are_rebuilt_with_their_state() -> None:
@@ -140,7 +234,7 @@ def test_views_are_rebuilt_with_their_state() -> None:
     checkpoint = checkpoints.path("line", "units")
     (checkpoint / "offsets").mkdir(parents=True)
     (checkpoint / "metadata").write_text(json.dumps({"id": "g"}))
-    sidecar.write(checkpoint, Sidecar({"window": "2 minutes"}, "g"))
+    sidecar.write(checkpoint, Sidecar({"window": "2 minutes"}, generation="g"))
     rebuild.rebuild("line.units", False)
     assert not checkpoints.exists(checkpoint)
     assert sidecar.read(checkpoint) is None
@@ -174,7 +268,7 @@ def test_the_rows_of_a_data_file_that_cannot_be_read_are_read_again(what: str) -
     else:
         file.write_bytes(file.read_bytes()[: 40 if what == "cut off" else 0])
     done = rebuild.rebuild("line.events", False)
-    assert (begun().starts[0], begun().stored_until[0]) == (2, 4)
+    assert (begun().starts["line", 0], begun().stored_until["line", 0]) == (2, 4)
     assert done[0].startswith(f"Removed from events: {file.name}. Its rows are read from the topic again; version 4")
     assert file.with_name(f"{file.name}.damaged").exists() is (what != "lost")
     assert sorted(table_io.read(EVENTS)["offset"].to_pylist()) == [0, 1, 3]

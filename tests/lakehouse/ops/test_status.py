@@ -51,6 +51,19 @@ def test_the_file_of_a_version_without_formats_is_read() -> None:
     assert run_state.read_lake() == LakeRecord(5, 2.5, domains=("houses",), processes=(known,), format=0)
 
 
+def test_of_many_partitions_the_sum_and_the_ten_furthest_behind_are_shown() -> None:
+    rows = [
+        {"topic": topic, "partition": part, "start": 1, "end": 100, "lag": {"history": part, "totals": None}}
+        for topic, parts in (("few", 10), ("many", 100))
+        for part in range(parts)
+    ]
+    shown = status.shown_rows(rows)
+    assert shown[:10] == rows[:10]
+    whole = {"topic": "many", "partition": "all 100", "start": 100, "end": 10_000}
+    assert shown[10] == whole | {"lag": {"history": 4950, "totals": None}}
+    assert shown[11:] == rows[-10:]
+
+
 def test_json_has_the_keys_it_has_always_had() -> None:
     own = ProcessRecord("kafka", os.getpid(), psutil.Process().create_time(), state=ProcessState.RUNNING)
     run_state.write_lake(LakeRecord(own.pid, own.create_time, "2026-05-01", ("houses",), processes=(own,)))

@@ -1,6 +1,7 @@
 """Checkpoints read from disk."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -47,31 +48,39 @@ def test_a_batch_reads_from_where_the_one_before_ended(tmp_path: Path) -> None:
 
 def test_the_first_batch_starts_where_the_sidecar_says_and_notes_the_generation_there(tmp_path: Path) -> None:
     folder = write_checkpoint(tmp_path / "averages", committed=1)
-    sidecar.write(folder, Sidecar({"window": "2 minutes"}, starts={0: 2, 1: 7}, stored_until={0: 4}))
+    begun = Sidecar({}, {"houses": "id"}, "", {("houses", 0): 2, ("houses", 1): 7, ("other", 0): 1}, {("houses", 0): 4})
+    sidecar.write(folder, begun)
     first = describe_batch(folder, 0)
     assert (first.starts, first.records) == ({("houses", 0): 2, ("houses", 1): 7}, 3)
     assert (first.app_id, first.reads_again) == ("gen-1:averages", True)
     assert not describe_batch(folder, 1).reads_again
-    assert sidecar.read(folder) == Sidecar({"window": "2 minutes"}, "gen-1", {0: 2, 1: 7}, {0: 4})
+    assert sidecar.read(folder) == replace(begun, generation="gen-1")
 
 
 def test_a_sidecar_from_before_there_were_generations_is_understood(tmp_path: Path) -> None:
     (tmp_path / "c.json").write_text('{"window": "2 minutes"}')
     assert sidecar.recorded(tmp_path / "c") == {"window": "2 minutes"}
+    (tmp_path / "d.json").write_text('{"window": "2 minutes", "topic": "houses"}')
+    assert sidecar.read(tmp_path / "d") == Sidecar({"window": "2 minutes"}, {"houses": ""}, starts={})
     assert sidecar.recorded(tmp_path / "none") == {}
 
 
-def test_a_sidecar_without_a_format_is_read(tmp_path: Path) -> None:
-    old = '{"depends_on": {"topic": "houses"}, "generation": "g", "starts": {"0": 5, "1": 0}, "held_until": {"1": 9}}'
-    (tmp_path / "c.json").write_text(old)
-    assert sidecar.read(tmp_path / "c") == Sidecar({"topic": "houses"}, "g", {0: 5, 1: 0}, {1: 9})
-    sidecar.write(tmp_path / "c", Sidecar({"topic": "houses"}, "g", {0: 5, 1: 0}, {1: 9}))
-    assert json.loads((tmp_path / "c.json").read_text()) == {"format": 1, **json.loads(old)}
+@pytest.mark.parametrize("number", [{}, {"format": 1}])
+def test_a_sidecar_by_partition_number_is_one_of_its_one_topic(tmp_path: Path, number: dict[str, int]) -> None:
+    rests_on = {"window": "2 minutes", "topic": "houses", "topic id": "id-1"}
+    old = {"depends_on": rests_on, "generation": "g", "starts": {"0": 5, "1": 0}, "held_until": {"1": 9}}
+    (tmp_path / "c.json").write_text(json.dumps(old | number))
+    starts = {("houses", 0): 5, ("houses", 1): 0}
+    read = Sidecar({"window": "2 minutes"}, {"houses": "id-1"}, "g", starts, {("houses", 1): 9})
+    assert sidecar.read(tmp_path / "c") == read
+    sidecar.write(tmp_path / "c", read)
+    assert sidecar.read(tmp_path / "c") == read
+    assert json.loads((tmp_path / "c.json").read_text())["starts"] == {"houses": {"0": 5, "1": 0}}
 
 
 def test_a_sidecar_of_a_newer_format_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "c.json").write_text('{"format": 2, "depends_on": {}}')
-    with pytest.raises(RefusedError, match=r"c\.json has format 2, and this version reads formats up to 1\."):
+    (tmp_path / "c.json").write_text('{"format": 3, "depends_on": {}}')
+    with pytest.raises(RefusedError, match=r"c\.json has format 3, and this version reads formats up to 2\."):
         sidecar.read(tmp_path / "c")
 
 

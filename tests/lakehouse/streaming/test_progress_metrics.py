@@ -55,6 +55,17 @@ def test_a_day_is_kept() -> None:
     assert History("q").read().column("lag").tolist() == list(range(5, 30))
 
 
+def test_a_series_of_single_partitions_is_kept_for_as_long_as_it_is_shown() -> None:
+    recorder, history = Recorder("q", hours=1), History("q", seconds=900)
+    for step in range(40):
+        recorder.record({f"houses:{step}": step}, NOON + step * 300)
+        history.read()
+    files = sorted(file.stem for file in progress_metrics.folder("q").glob("*.jsonl"))
+    assert files == ["2026050114", "2026050115"]
+    for kept in (history, History("q", seconds=900)):
+        assert sorted(kept.read().values) == ["houses:36", "houses:37", "houses:38", "houses:39"]
+
+
 def test_a_torn_or_half_written_line_is_left_out() -> None:
     recorder, history = Recorder("q"), History("q")
     recorder.record({"lag": 1}, NOON)

@@ -16,7 +16,7 @@ from tests.dashboard.pages.health.test_queries import fields, words
 
 def result(at: datetime, clean: bool) -> AuditResult:
     finding = {"what": "lost", "count": 22, "places": list(range(7, 27)), "detail": ""}
-    part = {"partition": 3, "records": 100, "history": 70, "dead_letters": 8, "waiting": 0}
+    part = {"topic": "houses", "partition": 3, "records": 100, "history": 70, "dead_letters": 8, "waiting": 0}
     part |= {"findings": [] if clean else [finding]}
     result = {"domain": "houses", "at": at.isoformat(), "clean": clean, "seconds": 1.5, "topic": "houses"}
     return records.from_dict(AuditResult, result | {"partitions": [part], "views": []})

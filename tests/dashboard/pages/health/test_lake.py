@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from deltalake import DeltaTable
 
-from dashboard.live.health import HealthView, HealthWatch, lags_of
+from dashboard.live.health import HealthView, HealthWatch, lags_of, partition_lags_of, topic_key
 from dashboard.live.snapshot import Live
 from dashboard.pages.health import lake as health_lake
 from jobs.houses import schema
@@ -144,10 +144,19 @@ def test_lags_are_recorded_while_no_driver_lives_and_by_one_dashboard_only(
     view = [watch.look(), watch.look()][1]
     assert view.queries[0].state == "stopped"
     assert lags_of(view, "houses.averages", "lag", 60) == [3.0]
-    assert lags_of(view, "houses.averages", "houses:0", 60) == [3.0]
+    assert partition_lags_of(view, "houses.averages", ("houses", 0)) == [3.0]
+    assert lags_of(view, "houses.averages", topic_key("houses"), 60) == [3.0]
     other.look()
     lines = [file.read_text() for file in progress_metrics.folder("houses.averages.lag").glob("*.jsonl")]
     assert sum(part.count("\n") for part in lines) == 1
+
+
+def test_the_lag_of_a_version_before_is_read(watch: HealthWatch) -> None:
+    """It had each partition in the series of the totals."""
+    Recorder("houses.averages.lag").record({"lag": 7, "houses:0": 3, "houses:1": 4})
+    view = watch.look()
+    assert lags_of(view, "houses.averages", "lag", 60) == [7.0]
+    assert partition_lags_of(view, "houses.averages", ("houses", 0)) == []
 
 
 def test_what_a_driver_recorded_is_in_the_view(watch: HealthWatch) -> None:

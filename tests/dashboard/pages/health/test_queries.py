@@ -10,15 +10,15 @@ from urllib.parse import unquote
 import pytest
 from dash.development.base_component import Component
 
-from dashboard.live.broker import TopicView
+from dashboard.live.broker import TopicView, together
 from dashboard.live.health import HealthView
 from dashboard.live.queries import PartitionLag, QueryHealth, query_health, seconds_of
-from dashboard.pages.health import history, queries
+from dashboard.pages.health import history, partitions, queries
 from dashboard.ui import sparkline
 from lakehouse.core.states import ProcessState, QueryState
 from lakehouse.kafka.peek import Peeked, shown
 from lakehouse.ops.status import ProcessView
-from lakehouse.streaming import checkpoints
+from lakehouse.streaming import checkpoints, lag
 from lakehouse.streaming.progress_metrics import History
 from tests.dashboard.pages.health import health_fakes
 
@@ -205,6 +205,55 @@ def test_topics_are_sorted_as_asked_and_unknown_numbers_come_last() -> None:
 def test_each_partition_can_be_shown() -> None:
     rows = queries.topic_rows(VIEW, True, {"column": "end", "down": True})
     assert [getattr(row.children[3], "data-value") for row in rows] == ["100", "50", "7"]
+
+
+def many(topics: int, partitions: int) -> HealthView:
+    """A view of four queries that read as many topics of as many partitions."""
+    names = [f"topic-{number}" for number in range(topics)]
+    parts = tuple(PartitionLag(name, part, 10, 10 + part, part) for name in names for part in range(partitions))
+    ends = {name: tuple(((name, part), 10 + part) for part in range(partitions)) for name in names}
+    reading = [
+        QueryHealth("houses", f"query-{number}", RUNNING, partitions=parts, lag=sum(part.lag or 0 for part in parts))
+        for number in range(4)
+    ]
+    views = tuple(TopicView(name, 10, 1.0, ends[name]) for name in names)
+    return HealthView(NOW, tuple(reading), {"houses": views})
+
+
+def test_of_many_partitions_each_topic_and_the_ten_furthest_behind_are_shown() -> None:
+    view = many(topics=7, partitions=100)
+    shown = [
+        getattr(row, "data-partition", None) for row in walk(partitions.partitions_table(view)) if row._type == "Tr"
+    ]
+    each = [f"topic-{number}:all 100" for number in range(7)]
+    assert shown[1:8] == each
+    assert len(shown) == 1 + 4 * (7 + 10)
+    whole = fields(partitions.partitions_table(view), "partition=topic-3:all 100")
+    assert (whole["read"], whole["end"], whole["lag"]) == ("1000", "5950", "4950")
+    assert {place.rsplit(":", 1)[1] for place in shown[8:18]} == {"98", "99"}
+    assert len(queries.topic_rows(view, False, {})) == 7
+    assert len(queries.topic_rows(view, True, {})) == 70
+
+
+def test_partitions_of_the_same_number_are_not_taken_for_one_another() -> None:
+    view = many(topics=2, partitions=3)
+    behind = replace(
+        view.queries[0], partitions=(*view.queries[0].partitions[:5], PartitionLag("topic-1", 2, 5, 12, 7))
+    )
+    view = replace(view, queries=(behind, *view.queries[1:]))
+    assert fields(partitions.partitions_table(view), "partition=topic-0:2")["lag"] == "2"
+    assert fields(partitions.partitions_table(view), "partition=topic-1:2")["lag"] == "7"
+    lags = [getattr(row.children[-1], "data-value") for row in queries.topic_rows(view, True, {})]
+    assert lags == ["0", "1", "2", "0", "1", "7"]
+
+
+@pytest.mark.usefixtures("lake")
+def test_a_query_of_two_topics_is_behind_in_both() -> None:
+    health_fakes.checkpoint("averages", ends={"houses": {"0": 97, "1": 50}, "updates": {"0": 4}})
+    found = query_health("houses", "averages", together([TOPIC, UPDATES]), None, NOW)
+    assert (found.lag, lag.by_topic(found.lags)) == (6, {"houses": 3, "updates": 3})
+    silent = together([TOPIC, replace(UPDATES, error="gone")])
+    assert query_health("houses", "averages", silent, None, NOW).lag is None
 
 
 def test_topics_while_the_broker_is_silent() -> None:
