@@ -113,9 +113,10 @@ class HealthWatch:
         domains = [domain for domain in self._domains if domain.name in used]
         topics = {domain.name: tuple(self._topic(topic.name) for topic in domain.topics) for domain in domains}
         processes = self._processes()
-        streams = {process.name: process for process in processes}
         queries = tuple(
-            query_health(domain.name, query, topics[domain.name][0], streams.get(f"{domain.name}.stream"), now)
+            query_health(
+                domain.name, query, topics[domain.name][0], status.process_of(f"{domain.name}.{query}", processes), now
+            )
             for domain in domains
             for query in domain.queries
         )
