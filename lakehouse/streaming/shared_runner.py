@@ -30,7 +30,7 @@ class SharedQuery(ManagedQuery):
     """A query that holds its lock while it runs or waits for a restart.
 
     Once it is refused or has failed for good, it releases the lock, so that it can be rebuilt beside the others. It is
-    started again when another process, the rebuild, has held the lock and released it.
+    started again when another process, the rebuild, has taken the lock and released it.
     """
 
     def __init__(self, query: Query, start: Callable[[], "StreamingQuery"]) -> None:
@@ -49,7 +49,7 @@ class SharedQuery(ManagedQuery):
             self._failed(start_failed(self.name, failure), str(failure))
 
     def poll(self) -> bool:
-        """As any managed query. One that has ended is started again after another process has held its lock."""
+        """As any managed query. One that has ended is started again after a rebuild."""
         if self.ended and self.state is not QueryState.FINISHED and self._was_rebuilt():
             self.policy.forget()
             self.state = QueryState.BACKING_OFF

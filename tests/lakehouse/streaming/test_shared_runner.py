@@ -45,9 +45,9 @@ def shared(*starts: Any) -> SharedQuery:
 
 def is_free(lock: Path) -> bool:
     """Whether nobody holds the lock; looking changes nothing in the file."""
-    if held := try_lock(lock):
-        held.close()
-    return held is not None
+    if file := try_lock(lock):
+        file.close()
+    return file is not None
 
 
 def test_it_holds_its_lock_while_it_runs_and_waits(lock: Path) -> None:
@@ -69,7 +69,7 @@ def test_a_refused_start_raises_nothing_and_is_not_tried_again(lock: Path) -> No
 
 
 @pytest.mark.parametrize("begun", [(REFUSAL,), tuple([Stream("boom")] * 5)])
-def test_it_starts_again_once_a_rebuild_has_held_its_lock(lock: Path, begun: tuple[Any, ...]) -> None:
+def test_it_starts_again_after_a_rebuild_has_taken_its_lock(lock: Path, begun: tuple[Any, ...]) -> None:
     query = shared(*begun, Stream(active=True))
     for _ in range(2 * len(begun)):
         if not query.ended:
@@ -120,8 +120,8 @@ def test_a_domain_whose_queries_cannot_be_built_leaves_the_others(monkeypatch: p
 
     monkeypatch.setattr(shared_stream, "build", build)
     assert [query.full_name for query in shared_stream.build_all(domains, "")] == ["houses.averages"]
-    told = [run_state.read_json(run_state.progress_file("production", query)) for query in ("totals", "history")]
-    assert [(each["state"], each["error"]) for each in told] == [
+    reports = [run_state.read_json(run_state.progress_file("production", query)) for query in ("totals", "history")]
+    assert [(each["state"], each["error"]) for each in reports] == [
         ("refused", "It counts other days. Change it back."),
     ] * 2
     with pytest.raises(LakeError, match="It counts other days"):
