@@ -6,11 +6,12 @@ import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
@@ -42,6 +43,7 @@ class Settings(BaseSettings):
     )
 
     var: Path = Path("var")
+    domains: Annotated[tuple[str, ...], NoDecode] = ()  # that `lake up` starts by itself; all where there is none
     bootstrap_servers: str = "embedded"
     kafka_port: int = 9092
     kafka_heap: str = "256m"
@@ -61,6 +63,12 @@ class Settings(BaseSettings):
     nightly_limit_minutes: float = Field(default=60.0, gt=0)
     keep_environment: str = ""
     domain_conf: Path = Path("conf")  # the folder of <domain>.toml, for domains that have settings
+
+    @field_validator("domains", mode="before")
+    @classmethod
+    def _listed(cls, value: object) -> object:
+        """In the environment: names with commas or blanks between them."""
+        return tuple(re.findall(r"[^,\s]+", value)) if isinstance(value, str) else value
 
     @field_validator("var", "domain_conf", "kafka_password_file", "kafka_ca_file", "dashboard_token_file")
     @classmethod

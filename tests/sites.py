@@ -128,7 +128,7 @@ def site(folder: Path, suite: Suite, seed: int = 1, partitions: int = 0) -> Iter
     with ExitStack() as running:
         var, broker = folder / "var", running.enter_context(running_broker(folder))
         variables = {"LAKE_VAR": str(var), "LAKE_BOOTSTRAP_SERVERS": broker}
-        if suite.domain.postgres:
+        if suite.needs_postgres:
             variables["LAKE_POSTGRES_DSN"] = running.enter_context(running_postgres(folder / "postgres"))
         running.enter_context(in_force(**variables))
         place = Site.of(suite, broker, var, seed)

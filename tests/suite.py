@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lakehouse.contract import discovery
 from lakehouse.contract.domain import Domain
+from lakehouse.contract.runs import Server
 from lakehouse.contract.topics import Topic
 from lakehouse.kafka.producer import Outgoing
 
@@ -61,6 +62,11 @@ class Suite:
         """The topic that its queries read."""
         (topic,) = {stores.topic for stores in self.domain.query_tables.values()}
         return topic
+
+    @property
+    def needs_postgres(self) -> bool:
+        """Whether its stream writes to PostgreSQL."""
+        return Server.POSTGRES in self.domain.services
 
 
 def load(name: str) -> Suite:

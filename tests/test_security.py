@@ -164,7 +164,7 @@ for text in eval(sys.stdin.read()):
         lambda: Registry(text).versions(), lambda: Registry("houses").path(text),
         lambda: Registry("houses").manifest(text), lambda: Registry("houses").content(live, text),
         lambda: Registry("houses").rollback("x", to=text), lambda: Pricer().price(text),
-        lambda: discovery.load(text), lambda: nightly.jobs([text]),
+        lambda: discovery.load(text), lambda: nightly.steps([text]),
     ):
         try:
             ask()

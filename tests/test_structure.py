@@ -22,8 +22,7 @@ NO_DOMAINS = {"health"}  # folders beside those of the domains
 # Files that name a domain though they are none of its own. Tests and documents may: they take it as an example.
 MAY_NAME_A_DOMAIN = {
     "Makefile": "`make demo` starts one",
-    "conf/fairscheduler.xml": "the share of one query",
-    "conf/platform.toml": "an example in a comment",
+    "conf/platform.toml": "the domains that `lake up` starts by itself; an example in a comment",
     "docker/compose.yaml": "the list of files that it includes",
     "lakehouse/audit/contract.py": "an example in a message",
     "lakehouse/cli/dead_letters.py": "an example in a help text",

@@ -133,9 +133,10 @@ class HealthWatch:
         domains = [domain for domain in self._domains if domain.name in used]
         topics = {domain.name: tuple(self._topic(topic.name) for topic in domain.topics) for domain in domains}
         processes = self._processes()
-        streams = {process.name: process for process in processes}
         queries = tuple(
-            query_health(domain.name, query, self._read_by(tables), streams.get(f"{domain.name}.stream"), now)
+            query_health(
+                domain.name, query, self._read_by(tables), status.process_of(f"{domain.name}.{query}", processes), now
+            )
             for domain in domains
             for query, tables in domain.query_tables.items()
         )

@@ -20,6 +20,7 @@ _TONES = {
     QueryState.RUNNING: "ok",
     QueryState.STOPPED: "error",
     QueryState.FAILED: "error",
+    QueryState.REFUSED: "error",
     QueryState.RESTARTING: "warn",
     QueryState.SILENT: "error",
 }
@@ -178,7 +179,8 @@ def _state(
     if supervised in (ProcessState.BACKING_OFF, ProcessState.STARTING) or restarting:
         return QueryState.RESTARTING
     if supervised == ProcessState.FAILED or (files.progress and files.progress.error):
-        return QueryState.FAILED
+        refused = files.progress is not None and files.progress.state == QueryState.REFUSED
+        return QueryState.REFUSED if refused else QueryState.FAILED
     if files.batch is None and files.progress is None:
         return QueryState.NOT_STARTED
     return QueryState.SILENT if supervised == ProcessState.RUNNING else QueryState.STOPPED

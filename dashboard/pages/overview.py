@@ -98,7 +98,7 @@ def _details(domain: str) -> Mapping[str, str]:
 def _notice(source: Source, view: DomainView) -> str:
     """What stands in the way of the flow, and the command that starts it."""
     if view.topic.events == 0 and source.domain.produce:
-        return f"Nothing has been sent yet. Start it: `./spark-submit.sh {source.domain.produce[0]}`"
+        return f"Nothing has been sent yet. Start it: `./spark-submit.sh {source.domain.path(source.domain.produce)}`"
     return view.topic.error
 
 

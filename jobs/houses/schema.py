@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from lakehouse.contract import standard_tables
 from lakehouse.contract.domain import Domain, QueryTables
+from lakehouse.contract.runs import Job, Process
 from lakehouse.contract.tables import HISTORY_PROPERTIES, Table
 from lakehouse.contract.topics import Topic, event_topic
 
@@ -147,8 +148,12 @@ DOMAIN = Domain(
         "history": QueryTables((SALES,), record_tables=(HISTORY, DEAD_LETTERS)),
     },
     dead_letters=DEAD_LETTERS,
-    prepare=(("jobs/houses/build_datasets.py", "--load", "--keep"),),
-    prepare_empty=(("jobs/houses/build_datasets.py", "--empty", "--load", "--keep"),),
-    produce=("jobs/houses/produce.py", "--rate", "20"),
-    later=(("jobs/houses/train.py", "--if-none"),),
+    processes=(Process("stream", Job("stream.py"), queries=("averages", "history")),),
+    prepare=(Job("build_datasets.py", "--load", "--keep"),),
+    prepare_empty=(Job("build_datasets.py", "--empty", "--load", "--keep"),),
+    produce=Job("produce.py", "--rate", "20"),
+    later=(Job("train.py", "--if-none"),),
+    recompute=Job("recompute.py"),
+    nightly=(Job("train.py"),),
+    short_run=(Job("build_datasets.py", "--load", "--keep"), Job("produce.py", "--rate", "0", "--count", "1000")),
 )

@@ -60,6 +60,11 @@ def build(names: Sequence[QueryName], bootstrap_servers: str, **timing: Any) -> 
     ]
 
 
+def queries(bootstrap_servers: str) -> list[Query]:
+    """All queries of the domain, as they are without options."""
+    return build(list(QueryName), bootstrap_servers, window=WINDOW, slide=None, lateness=LATENESS)
+
+
 def main(
     query: stream_job.QueryNames[QueryName] = None,
     trigger: stream_job.Trigger = NO_PAUSE,

@@ -3,6 +3,7 @@
 from jobs.production.plant import LINE, plant
 from lakehouse.contract import standard_tables
 from lakehouse.contract.domain import Domain, QueryTables
+from lakehouse.contract.runs import Job, Process, Server
 from lakehouse.contract.tables import Table
 from lakehouse.contract.topics import event_topic
 
@@ -156,7 +157,9 @@ DOMAIN = Domain(
         "history": QueryTables((EVENTS,), record_tables=(HISTORY, DEAD_LETTERS)),
     },
     dead_letters=DEAD_LETTERS,
-    produce=("jobs/production/produce.py", "--rate", "20"),
-    postgres=True,
+    services=(Server.KAFKA, Server.POSTGRES),
+    processes=(Process("stream", Job("stream.py"), queries=("totals", "history")),),
+    produce=Job("produce.py", "--rate", "20"),
+    recompute=Job("recompute.py"),
     check=_check,
 )

@@ -1,6 +1,7 @@
 """Events from Kafka into the history and into totals in Delta and PostgreSQL: two streaming queries over one topic."""
 
 import functools
+from dataclasses import replace
 from enum import StrEnum
 from typing import Annotated
 
@@ -39,6 +40,13 @@ def build(name: QueryName, rules: Versions, sink: Sink = Sink.tables) -> Query:
     parse = functools.partial(transforms.parse_events, rules=rules)
     steps = (parse, transforms.valid_events, transforms.dead_letters)
     return history_query(DOMAIN, *steps, F.col("reason").isNull(), HISTORY_INTERVAL)
+
+
+def queries(bootstrap_servers: str) -> list[Query]:
+    """All queries of the domain, as they are without options."""
+    plant()
+    rules = settle(bootstrap_servers)
+    return [replace(build(name, rules), most_records=MOST_PER_BATCH) for name in QueryName]
 
 
 def main(

@@ -37,10 +37,10 @@ def nightly(
 ) -> None:
     """Recompute, train, audit, tidy the tables. Silent when all went well, else one line and a non-zero exit code."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the job that runs is ended, too
-    jobs = nightly_run.jobs([domain] if domain else [])
+    steps = nightly_run.steps([domain] if domain else [])
     if at:
-        nightly_run.every_day(_clock(at), jobs)
-    nightly_run.nightly(jobs)
+        nightly_run.every_day(_clock(at), steps)
+    nightly_run.nightly(steps)
 
 
 def _clock(text: str) -> time:

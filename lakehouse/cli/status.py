@@ -30,6 +30,10 @@ def status(as_json: AsJson = False) -> None:
         console().print("The lake is not running. Start it: `lake up`.")
     else:
         console().print(_processes(lake.processes))
+        for query in lake.queries:
+            if query.error:
+                console().print(f"{query.name} ({query.state}): {query.error}", style="yellow", soft_wrap=True)
+        console().print(f"domains: {', '.join(lake.domains)}")
         for name in ("dashboard_url", "bootstrap_servers", "lake_root"):
             console().print(f"{name.replace('_', ' ')}: {getattr(lake, name)}")
         for domain, url in lake.spark_ui_urls.items():

@@ -7,8 +7,8 @@ import sys
 import typer
 
 from lakehouse import environment
+from lakehouse.cli.options import Domains
 from lakehouse.cli.terminal import console
-from lakehouse.contract.discovery import load_all
 
 
 def psql(context: typer.Context) -> None:
@@ -32,10 +32,10 @@ def fetch_jars() -> None:
     console().print(f"{fetched} jars fetched." if fetched else "All jars are there.")
 
 
-def make_archive() -> None:
+def make_archive(domains: Domains = None) -> None:
     """Write a class-data-sharing archive, so that Spark starts some seconds faster (once per Java and machine)."""
     from lakehouse.ops import class_archive
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the broker and the job are stopped, too
-    made = class_archive.make(load_all()[0])
+    made = class_archive.make(domains or [])
     console().print(f"{made.name}: {made.stat().st_size / 1e6:,.0f} MB.")

@@ -5,13 +5,13 @@ from typing import Annotated
 
 import typer
 
-from lakehouse.cli.options import Domains
+from lakehouse.cli.options import Started
 from lakehouse.cli.terminal import console
 from lakehouse.settings import settings
 
 
 def up(
-    domains: Domains = None,
+    domains: Started = None,
     produce: Annotated[bool, typer.Option(help="Also run the demo's producer.")] = True,
     secure: Annotated[bool, typer.Option("--secure", help="Kafka by TLS and a login (kafka_security).")] = False,
     fix_topics: Annotated[
@@ -20,14 +20,17 @@ def up(
     empty: Annotated[
         bool, typer.Option("--empty", help="Start a new lake without the data that comes with the domain.")
     ] = False,
+    one_application: Annotated[
+        bool, typer.Option("--one-application", help="Run the queries of all these domains in one Spark application.")
+    ] = False,
 ) -> None:
-    """Start broker, streams, producer and dashboard; Ctrl-C stops all of it."""
+    """Start what the domains declare (broker, streams, producer, …) and the dashboard; Ctrl-C stops all of it."""
     from lakehouse.ops import launch
 
     if secure:  # as the processes that are started will read it
         os.environ["LAKE_KAFKA_SECURITY"] = "sasl_ssl"
         settings.cache_clear()
-    launch.up(domains or [], launch.How(produce, fix_topics, empty))
+    launch.up(domains or [], launch.How(produce, fix_topics, empty, one_application))
 
 
 def down() -> None:

@@ -2,7 +2,6 @@
 
 import shutil
 import subprocess
-from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -10,7 +9,6 @@ import typer
 from lakehouse.cli.options import Domains
 from lakehouse.cli.terminal import console
 from lakehouse.contract.discovery import load, load_all
-from lakehouse.contract.domain import Domain
 from lakehouse.errors import LakeError, RefusedError
 from lakehouse.settings import ROOT, settings
 
@@ -20,6 +18,7 @@ def reset(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Delete what was written at run time: a domain's tables, checkpoints and data (its topic stays), or all of var."""
+    from lakehouse.ops import servers
     from lakehouse.ops.reset import quiet
     from lakehouse.ops.status import running_processes
 
@@ -37,20 +36,11 @@ def reset(
     with quiet(domains):
         if not yes and not typer.confirm(f"Delete {', '.join(str(folder) for folder in existing)}?"):
             raise LakeError("Nothing was deleted.")
-        _forget(domains, everything=domain is None)
+        for each in domains:  # before their files: a server may not answer
+            servers.delete_data(each, with_var=domain is None)
         for folder in existing:
             shutil.rmtree(folder)
     console().print("Deleted.")
-
-
-def _forget(domains: Sequence[Domain], everything: bool) -> None:
-    """Delete what the domains have in PostgreSQL, before their files: it may not answer."""
-    from lakehouse.embedded.postgres_server import delete_schema
-    from lakehouse.sinks import postgres
-
-    for domain in domains:
-        if domain.postgres and not (everything and postgres.embedded()):  # that one goes with var
-            delete_schema(domain.name)
 
 
 def rebuild(

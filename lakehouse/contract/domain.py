@@ -3,8 +3,10 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from lakehouse.contract.runs import Job, Process, Server
 from lakehouse.contract.tables import Table
 from lakehouse.contract.topics import Topic
+from lakehouse.errors import LakeError
 
 
 @dataclass(frozen=True)
@@ -29,17 +31,27 @@ class QueryTables:
         """The names of the topics, in the order of the declaration."""
         return tuple(topic.name for topic in self.topics)
 
+    @property
+    def pool(self) -> str:
+        """The query's pool in conf/fairscheduler.xml: `history` when it keeps records, else `speed`."""
+        return "history" if self.record_tables else "speed"
+
 
 @dataclass(frozen=True)
 class Domain:
-    """A domain as the launcher sees it.
+    """A domain: its names, and what runs for it. Launcher, status, Health, nightly run and compose check follow it.
 
-    - `query_tables`: the streaming queries of `stream.py` in the order shown, each with the tables it writes
-    - `prepare`: jobs (script and arguments) that run once before the stream; `prepare_empty` replaces them in a lake
-      that starts without the data that comes with the domain
-    - `produce`: the demo's producer (script and arguments)
+    - `query_tables`: the streaming queries in the order shown, each with the tables it writes
+    - `services`: the servers it needs
+    - `processes`: what runs for days; together they run all queries
+    - `prepare`: jobs that run once before the processes; `prepare_empty` replaces them in a lake that starts without
+      the data that comes with the domain
+    - `produce`: the demo's producer
     - `later`: jobs that run once when everything is up
-    - `postgres`: whether the stream writes to PostgreSQL
+    - `recompute`: computes the batch layer; the first job of the night, and run before a rebuild empties a table
+    - `nightly`: the jobs of the night after it; the audit comes after them where the domain has one
+    - `short_run`: jobs after which a short run of the stream has used the classes that a long one uses; needs no server
+      but Kafka. `lake make-archive` runs them; without them the archive is made with another domain's
     - `check`: raises LakeError when the domain's own settings are invalid
     """
 
@@ -49,14 +61,40 @@ class Domain:
     tables: tuple[Table, ...]
     query_tables: Mapping[str, QueryTables]
     dead_letters: Table
-    prepare: tuple[tuple[str, ...], ...] = ()
-    prepare_empty: tuple[tuple[str, ...], ...] = ()
-    produce: tuple[str, ...] = ()
-    later: tuple[tuple[str, ...], ...] = ()
-    postgres: bool = False
+    services: tuple[Server, ...] = (Server.KAFKA,)
+    processes: tuple[Process, ...] = ()
+    prepare: tuple[Job, ...] = ()
+    prepare_empty: tuple[Job, ...] = ()
+    produce: Job | None = None
+    later: tuple[Job, ...] = ()
+    recompute: Job | None = None
+    nightly: tuple[Job, ...] = ()
+    short_run: tuple[Job, ...] = ()
     check: Callable[[], None] | None = None
+
+    def __post_init__(self) -> None:
+        run = [query for process in self.processes for query in process.queries]
+        if sorted(run) != sorted(self.query_tables):
+            raise LakeError(
+                f"Each query of {self.name} is run by one of its processes: {', '.join(self.query_tables)}; "
+                f"its processes run {', '.join(run) or 'none'}.",
+                f"Correct `processes` in jobs/{self.name}/schema.py.",
+            )
 
     @property
     def queries(self) -> tuple[str, ...]:
         """Names of the streaming queries, in the order shown."""
         return tuple(self.query_tables)
+
+    @property
+    def streams(self) -> tuple[Process, ...]:
+        """The processes that run streaming queries."""
+        return tuple(process for process in self.processes if process.queries)
+
+    def path(self, job: Job) -> str:
+        """The job's script, from the repository's root."""
+        return f"jobs/{self.name}/{job.script}"
+
+    def command(self, job: Job) -> tuple[str, ...]:
+        """What follows ./spark-submit.sh to run the job."""
+        return (self.path(job), *job.arguments)

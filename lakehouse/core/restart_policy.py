@@ -62,6 +62,11 @@ class RestartPolicy:
         self._due_at = self.clock() + wait
         return wait
 
+    def forget(self) -> None:
+        """Its cause was removed: earlier failures do not count, and it is to be restarted now."""
+        self.failures = self.tries = 0
+        self._due_at = self.clock()
+
     def restart_due(self) -> bool:
         """Whether the wait is over; if so, a restart is counted."""
         due = self.clock() >= self._due_at

@@ -22,7 +22,7 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class ProcessRecord:
-    """A process of `lake up`, as its supervisor writes it."""
+    """A process of `lake up`, as its supervisor writes it; `queries` are those it runs, by full name."""
 
     name: str = ""
     pid: int | None = None
@@ -32,6 +32,7 @@ class ProcessRecord:
     restarts: int = 0
     started_at: str = ""
     last_error: str = ""
+    queries: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,8 @@ def _process(values: Mapping[str, Any]) -> ProcessRecord:
         state = ProcessState(str(values.get("state")))
     except ValueError:
         state = ProcessState.NOT_STARTED
-    return ProcessRecord(**_known(ProcessRecord, values) | {"state": state})
+    queries = tuple(values.get("queries") or ())
+    return ProcessRecord(**_known(ProcessRecord, values) | {"state": state, "queries": queries})
 
 
 def _known(record: type, values: Mapping[str, Any]) -> dict[str, Any]:

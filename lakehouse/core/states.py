@@ -16,12 +16,13 @@ class ProcessState(StrEnum):
 
 
 class QueryState(StrEnum):
-    """A streaming query: its own process writes the first four; readers derive the others from its files."""
+    """A streaming query: its own process writes the first five; readers derive the others from its files."""
 
     RUNNING = "running"
     BACKING_OFF = "backing off"  # stopped; it will be restarted after a wait
     FINISHED = "finished"
     FAILED = "failed"  # will not be restarted
+    REFUSED = "refused"  # its start would lose or double data; will not be restarted
     NOT_STARTED = "not started"
     CATCHING_UP = "catching up"
     RESTARTING = "restarting"

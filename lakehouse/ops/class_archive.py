@@ -6,9 +6,10 @@ It fits one Java and one class path; where it does not, the JVM goes on without 
 import os
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
-from lakehouse.contract.domain import Domain
+from lakehouse.contract import discovery
 from lakehouse.embedded.kafka_broker import Broker
 from lakehouse.errors import LakeError
 from lakehouse.kafka import topics
@@ -17,8 +18,19 @@ from lakehouse.spark import submit
 from lakehouse.spark.submit import ARCHIVE
 
 
-def make(domain: Domain) -> Path:
-    """Write the archive with a short run of the domain's stream in a temporary folder. Raises LakeError."""
+def is_missing(names: Sequence[str] = ()) -> bool:
+    """Whether there is none and a domain declares how to make one."""
+    return not ARCHIVE.exists() and discovery.with_short_run(names) is not None
+
+
+def make(names: Sequence[str] = ()) -> Path:
+    """Write the archive with a short run of a domain's stream in a temporary folder; of a named domain if it can be.
+
+    Raises LakeError when that fails, or no domain declares a short run.
+    """
+    domain = discovery.with_short_run(names)
+    if domain is None:
+        raise LakeError("No domain declares a short run.", "Spark starts without an archive, some seconds slower.")
     os.environ["LAKE_KAFKA_SECURITY"] = "plaintext"  # its broker listens on loopback for a minute
     settings.cache_clear()
     with tempfile.TemporaryDirectory(prefix="lake-archive-") as folder:
@@ -29,10 +41,10 @@ def make(domain: Domain) -> Path:
             broker.start(log)
         try:
             topics.ensure(broker.bootstrap_servers, domain.topics)
-            for job in (*domain.prepare, (*domain.produce, "--rate", "0", "--count", "1000")):
-                _run(env, *job)
+            for job in domain.short_run:
+                _run(env, *domain.command(job))
             env["LAKE_MAKE_ARCHIVE"] = str(made)
-            _run(env, f"jobs/{domain.name}/stream.py", "--trigger", "available-now")
+            _run(env, domain.path(domain.streams[0].job), "--trigger", "available-now")
         finally:
             broker.stop()
         if not made.exists():

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from lakehouse.contract.domain import Domain
+from lakehouse.contract.runs import Job
 from lakehouse.core import files, records, run_state
 from lakehouse.errors import RefusedError, UsageError
 from lakehouse.settings import settings
@@ -42,7 +43,7 @@ def begin_empty(domain: Domain) -> None:
     _write(domain, prepared=False)
 
 
-def jobs(domain: Domain) -> tuple[tuple[str, ...], ...]:
+def jobs(domain: Domain) -> tuple[Job, ...]:
     """The jobs that prepare the domain's data in this lake. Where it began empty, they run once only.
 
     Raises NewerFormatError when a newer version of the platform noted that it began empty.

@@ -1,6 +1,5 @@
 """`lake up`: what runs for which domain, in which order, and the checklist it prints."""
 
-import signal
 import socket
 import sys
 import time
@@ -14,39 +13,42 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.markup import escape
 
-from lakehouse.contract.discovery import load_all
+from lakehouse.contract import discovery
 from lakehouse.contract.domain import Domain
 from lakehouse.core import net, run_state
 from lakehouse.core.locks import exclusive
 from lakehouse.core.net import free_port
-from lakehouse.embedded.kafka_broker import Broker
 from lakehouse.errors import LakeError, RefusedError
 from lakehouse.kafka import topic_settings, topics
-from lakehouse.ops import dashboard_token, initial_data
+from lakehouse.ops import class_archive, dashboard_token, domain_services, initial_data, servers
 from lakehouse.ops.service import Service
-from lakehouse.ops.status import running_processes
+from lakehouse.ops.status import query_errors, running_processes
 from lakehouse.ops.supervisor import Supervisor
 from lakehouse.settings import settings
-from lakehouse.spark import jars, java, submit
+from lakehouse.spark import jars, java
 
 console = Console(highlight=False)
 _WITHOUT_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # the page is on this machine
 
 
 class How(NamedTuple):
-    """Whether the demo's producers run, existing topics get our settings, and a new lake begins without demo data."""
+    """Whether the demo's producers run, existing topics get our settings, a new lake begins without demo data, and
+    the domains' queries share one Spark application.
+    """
 
     produce: bool = True
     fix_topics: bool = False
     empty: bool = False
+    one_application: bool = False
 
 
 def up(names: Sequence[str], how: How) -> None:
-    """Start broker, streams, producers and dashboard of the domains; stop all of them on Ctrl-C or SIGTERM.
+    """Start what the domains declare, and the dashboard; stop all of it on Ctrl-C or SIGTERM.
 
-    Raises LakeError with the reason when something cannot be started; what was started is stopped again.
+    Without names: the domains of the setting `domains`. Raises LakeError with the reason when something cannot be
+    started; what was started is stopped again.
     """
-    domains = load_all(names)
+    domains = discovery.load_all(names or discovery.configured())
     for domain in domains:
         if domain.check:
             domain.check()
@@ -60,7 +62,7 @@ def up(names: Sequence[str], how: How) -> None:
         supervisor = Supervisor(lambda line: console.print(f"[yellow]![/] {line}"), used, now)
         supervisor.handle_signals()
         try:
-            _start(supervisor, domains, how)
+            _run(supervisor, domains, how)
             supervisor.run()
         finally:
             console.print("Stopping…")
@@ -68,30 +70,25 @@ def up(names: Sequence[str], how: How) -> None:
             console.print("Stopped.")
 
 
-def _start(supervisor: Supervisor, domains: Sequence[Domain], how: How) -> None:
-    began = time.monotonic()
+def _run(supervisor: Supervisor, domains: Sequence[Domain], how: How) -> None:
+    began, used = time.monotonic(), [domain.name for domain in domains]
     _tick(f"Java: {java.find()}")
     _tick(f"Jars: {len(list(jars.folder('spark').iterdir())) + len(list(jars.folder('broker').iterdir()))}, checked")
     dashboard, url, shown = _dashboard()
     supervisor.start(dashboard)
-    if not _start_broker(supervisor):
-        return
-    if any(domain.postgres for domain in domains) and not _start_postgres(supervisor):
-        return
-    for domain in domains:
-        topics.ensure(settings().brokers(), domain.topics)
-        for sentence in topic_settings.settle(settings().brokers(), domain.topics, how.fix_topics):
-            console.print(f"[yellow]![/] {escape(sentence)}", soft_wrap=True)
-        if not _start_domain(supervisor, domain, how.produce):
+    for server in servers.needed(domains):
+        if (said := servers.start(supervisor, server)) is None:
             return
-    if not supervisor.wait(dashboard):
+        _tick(said)
+    groups = [domains] if how.one_application else [[domain] for domain in domains]
+    if not all(_start(supervisor, group, how) for group in groups) or not supervisor.wait(dashboard):
         return
     supervisor.publish(dashboard_url=url)
-    later = [_once(domain, job) for domain in domains for job in domain.later]
+    later = [domain_services.once(domain, job) for domain in domains for job in domain.later]
     for service in later:
         supervisor.start(service)
-    if not submit.ARCHIVE.exists():
-        supervisor.start_after(_archive(), later)  # with a training beside it, it would take another 1.4 GB
+    if class_archive.is_missing(used):
+        supervisor.start_after(_archive(used), later)  # with a training beside it, it would take another 1.4 GB
     _tick(f"Everything runs after {time.monotonic() - began:.0f} s.")
     console.print(f"\n  Dashboard  [bold]{shown}[/]", soft_wrap=True)
     console.print("  Stop       Ctrl-C, or `lake down`\n  Look       `lake status`, `lake topics`\n")
@@ -99,62 +96,42 @@ def _start(supervisor: Supervisor, domains: Sequence[Domain], how: How) -> None:
         console.print(_send_your_own(domain), markup=False, soft_wrap=True)
 
 
-def _start_broker(supervisor: Supervisor) -> bool:
-    if settings().bootstrap_servers != "embedded":
-        topics.check(settings().brokers())
-        supervisor.publish(bootstrap_servers=settings().brokers())
-        _tick(f"Kafka: {settings().brokers()}")
-        return True
-    settings().broker_file.unlink(missing_ok=True)
-    broker = Broker()
-    service = Service("kafka", broker.command, ready=lambda _: broker.ready(), grace=30)
-    supervisor.start(service)
-    if not supervisor.wait(service):
+def _start(supervisor: Supervisor, domains: Sequence[Domain], how: How) -> bool:
+    """Prepare the domains, start what runs for them, and wait until it is ready; False if stopped meanwhile."""
+    if not all(_prepare(supervisor, domain, how.fix_topics) for domain in domains):
         return False
-    broker.announce()
-    supervisor.publish(bootstrap_servers=broker.bootstrap_servers)
-    _tick(f"Kafka: {broker.bootstrap_servers}{', by TLS and login' if broker.secure else ''}")
+    services = domain_services.processes(domains, how.one_application)
+    for service in services:
+        supervisor.start(service)
+    for domain in domains:
+        producer = domain_services.producer(domain)
+        if producer and how.produce and not initial_data.is_empty(domain):
+            supervisor.start(producer)  # while the stream starts: events wait on the topic
+    if not all(supervisor.wait(service) for service in services):
+        return False
+    _say_what_runs(domains, services)
     return True
 
 
-def _start_postgres(supervisor: Supervisor) -> bool:
-    from lakehouse.embedded.postgres_server import Server
-    from lakehouse.sinks import postgres
-
-    if not postgres.embedded():
-        postgres.connect(role=None).close()
-        _tick("PostgreSQL: answers")
-        return True
-    server = Server()
-    stop = signal.SIGINT  # a fast shutdown: it does not wait for clients
-    service = Service("postgres", server.command, ready=lambda _: server.ready(), grace=30, stop_signal=stop)
-    supervisor.start(service)
-    if not supervisor.wait(service):
-        return False
-    _tick(f"PostgreSQL: 127.0.0.1:{server.port}, look with `lake psql`")
-    return True
+def _say_what_runs(domains: Sequence[Domain], services: Sequence[Service]) -> None:
+    stopped = {name: why for service in services for name, why in query_errors(service.queries).items()}
+    for reason in stopped.values():
+        console.print(f"[yellow]![/] {escape(reason)}", soft_wrap=True)
+    for domain in domains:
+        run = [query for query in domain.queries if f"{domain.name}.{query}" not in stopped]
+        ui = run_state.spark_ui(domain.name) or "off"
+        _tick(f"{domain.title}: queries {', '.join(run) or 'none'} run, Spark UI: {ui}")
 
 
-def _start_domain(supervisor: Supervisor, domain: Domain, produce: bool) -> bool:
+def _prepare(supervisor: Supervisor, domain: Domain, fix_topics: bool) -> bool:
+    topics.ensure(settings().brokers(), domain.topics)
+    for sentence in topic_settings.settle(settings().brokers(), domain.topics, fix_topics):
+        console.print(f"[yellow]![/] {escape(sentence)}", soft_wrap=True)
     for job in initial_data.jobs(domain):
-        if not _prepared(supervisor, domain, _once(domain, job)):
+        if not _prepared(supervisor, domain, domain_services.once(domain, job)):
             return False
     initial_data.ended(domain)
     _tick(f"{domain.title}: data ready")
-    stream = Service(
-        f"{domain.name}.stream",
-        lambda: submit.command(f"jobs/{domain.name}/stream.py"),
-        ready=lambda service: _streaming(domain, service),
-        timeout=300,  # both queries' first batches, on a machine that may have other work
-    )
-    supervisor.start(stream)
-    if domain.produce and produce and not initial_data.is_empty(domain):
-        producer = Service(f"{domain.name}.produce", lambda: submit.command(*domain.produce), once=True, grace=20)
-        supervisor.start(producer)  # while the stream starts: events wait on the topic
-    if not supervisor.wait(stream):
-        return False
-    ui = run_state.spark_ui(domain.name) or "off"
-    _tick(f"{domain.title}: queries {', '.join(domain.queries)} run, Spark UI: {ui}")
     return True
 
 
@@ -179,21 +156,10 @@ def _send_your_own(domain: Domain) -> str:
     )
 
 
-def _once(domain: Domain, job: Sequence[str]) -> Service:
-    name = f"{domain.name}.{job[0].rsplit('/', 1)[-1].removesuffix('.py')}"
-    return Service(name, lambda: submit.command(*job), once=True)
-
-
-def _archive() -> Service:
+def _archive(names: Sequence[str]) -> Service:
     """Makes the next start of Spark some seconds faster; runs at the lowest priority."""
-    command = ["nice", "-n", "19", str(Path(sys.executable).parent / "lake"), "make-archive"]
+    command = ["nice", "-n", "19", str(Path(sys.executable).parent / "lake"), "make-archive", *names]
     return Service("archive", lambda: command, once=True)
-
-
-def _streaming(domain: Domain, service: Service) -> bool:
-    """Whether each query of the domain has reported progress since the service was started."""
-    files = [run_state.progress_file(domain.name, query) for query in domain.queries]
-    return all(file.exists() and file.stat().st_mtime > service.started_at for file in files)
 
 
 def _dashboard() -> tuple[Service, str, str]:

@@ -1,26 +1,25 @@
-"""The nightly run: recompute, train, audit of each domain, then the maintenance of all tables."""
+"""The nightly run: what each domain declares, its audit, then the maintenance of all tables."""
 
 import contextlib
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from datetime import time as clock
 from pathlib import Path
-from typing import BinaryIO, NoReturn
+from typing import BinaryIO, NamedTuple, NoReturn
 
-from lakehouse.contract.discovery import domains, used
+from lakehouse.audit.contract import audited
+from lakehouse.contract.discovery import load, used
+from lakehouse.contract.domain import Domain
 from lakehouse.core.locks import exclusive
 from lakehouse.environment import ours
 from lakehouse.errors import LakeError, UsageError
 from lakehouse.settings import ROOT, settings
 from lakehouse.spark import submit
 
-AUDIT = "audit.py"  # what `lake audit` knows of the domain
-JOBS = ("recompute.py", "train.py", AUDIT)  # of each domain that has them, in this order
-MAINTAIN = ROOT / "lakehouse/tables/maintain.py"  # last, once, for the tables of all domains
 GRACE = 10.0  # seconds between asking a hanging job to end and killing it
 _LARGE = 5_000_000  # bytes; a longer log is renamed and a new one started
 
@@ -30,19 +29,35 @@ def log_file() -> Path:
     return settings().log / "nightly.log"
 
 
-def jobs(names: Sequence[str] = ()) -> list[Path]:
-    """The nightly jobs of the named domains, or of all that this lake uses. Raises UsageError when there are none."""
-    if unknown := sorted(set(names) - set(domains())):
-        raise UsageError(f"There is no domain {unknown[0]!r}.", f"Domains: {', '.join(domains())}.")
-    files = [ROOT / "jobs" / name / job for name in names or used() for job in JOBS]
-    found = [file for file in files if file.is_file()]
+class Step(NamedTuple):
+    """A job of the night: its name in the log, `<domain>/<script>`, and its command line."""
+
+    name: str
+    command: Sequence[str]
+
+
+def steps(names: Sequence[str] = ()) -> list[Step]:
+    """The jobs of the night: those that the named domains declare, or all domains that this lake uses.
+
+    The maintenance of all tables comes last. Raises UsageError when there is no such domain or no job.
+    """
+    found = [step for name in names or used() for step in _of_domain(load(name))]
     if not found:
-        looked = f"{', '.join(JOBS[:-1])} or {JOBS[-1]} in {', '.join(names) or 'jobs/'}"
-        raise UsageError(f"There is nothing to run nightly: no {looked}.")
-    return [*found, MAINTAIN]
+        whose = ", ".join(names) or "no domain"
+        raise UsageError(f"There is nothing to run nightly: {whose} declares no job of the night and no audit.")
+    return [*found, Step("tables/maintain.py", submit.command("-m", "lakehouse.tables.maintain"))]
 
 
-def nightly(scripts: Sequence[Path]) -> None:
+def _of_domain(domain: Domain) -> Iterator[Step]:
+    """The recomputation, then what else the domain declares, then the audit."""
+    first = () if domain.recompute is None else (domain.recompute,)
+    for job in (*first, *domain.nightly):
+        yield Step(f"{domain.name}/{job.script}", submit.command(*domain.command(job)))
+    if domain.name in audited():
+        yield Step(f"{domain.name}/audit.py", [str(Path(sys.executable).parent / "lake"), "audit", domain.name])
+
+
+def nightly(steps: Sequence[Step]) -> None:
     """Run the jobs one after the other, with their output in the log.
 
     One that fails does not keep the next from running. Raises LakeError naming the failed ones, RefusedError when
@@ -54,17 +69,17 @@ def nightly(scripts: Sequence[Path]) -> None:
         if file.exists() and file.stat().st_size > _LARGE:
             file.replace(file.with_suffix(".log.1"))
         with file.open("ab", buffering=0) as log:
-            failed = [failure for script in scripts if (failure := _run(script, log))]
+            failed = [failure for step in steps if (failure := _run(step, log))]
     if failed:
         raise LakeError(f"The nightly run failed: {'; '.join(failed)}.", f"Log: {file}")
 
 
-def every_day(at: clock, scripts: Sequence[Path]) -> NoReturn:
+def every_day(at: clock, steps: Sequence[Step]) -> NoReturn:
     """Run the jobs every day at that time, UTC, for ever. A night that fails is an error on stderr, no more."""
     while True:
         time.sleep(seconds_until(at, datetime.now(UTC)))
         try:
-            nightly(scripts)
+            nightly(steps)
         except LakeError as error:
             sys.stderr.write(f"Error: {error}\n")
 
@@ -75,15 +90,14 @@ def seconds_until(at: clock, now: datetime) -> float:
     return ((today if today > now else today + timedelta(days=1)) - now).total_seconds()
 
 
-def _run(script: Path, log: BinaryIO) -> str:
+def _run(step: Step, log: BinaryIO) -> str:
     """Run one job; empty when it succeeded, else its name with its exit code and last error, or its limit."""
-    name = f"{script.parent.name}/{script.name}"
+    name = step.name
     began, at = time.monotonic(), log.seek(0, os.SEEK_END)
     log.write(f"--- {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC {name} starts\n".encode())
-    command = _command(script)
     limit = settings().nightly_limit_minutes
     job = subprocess.Popen(
-        command, cwd=ROOT, env=ours(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        step.command, cwd=ROOT, env=ours(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
     )
     try:
         code: int | str = job.wait(60 * limit)
@@ -110,12 +124,6 @@ def _end(job: "subprocess.Popen[bytes]") -> None:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
     psutil.wait_procs(alive, GRACE)
-
-
-def _command(script: Path) -> list[str]:
-    if script.name == AUDIT:  # no Spark
-        return [str(Path(sys.executable).parent / "lake"), "audit", script.parent.name]
-    return submit.command(str(script))
 
 
 def _last_error(start: int) -> str:

@@ -118,10 +118,9 @@ def _made_again(before: Sidecar, found: TopicState) -> set[str]:
 
 def _recompute(domain: Domain) -> list[str]:
     """Recompute the batch layer before the views are dropped: it serves what the topic no longer has."""
-    job = f"jobs/{domain.name}/recompute.py"
-    if not (ROOT / job).is_file():
+    if domain.recompute is None:
         return []
-    _run(job)
+    _run(*domain.command(domain.recompute))
     return ["The topic no longer has every record: the batch layer was recomputed and serves those windows."]
 
 

@@ -24,7 +24,10 @@ LAST_BYTES = 100_000  # of a log, for an error sentence
 
 @dataclass
 class Service:
-    """A process to run. `ready` says whether it serves; `once` marks one that ends when its work is done."""
+    """A process to run. `ready` says whether it serves; `once` marks one that ends when its work is done.
+
+    `queries` are the streaming queries that it runs, by full name.
+    """
 
     name: str
     command: Callable[[], list[str]]
@@ -35,6 +38,7 @@ class Service:
     grace: float = 75.0
     stop_signal: int = signal.SIGTERM
     policy: RestartPolicy = field(default_factory=RestartPolicy)
+    queries: tuple[str, ...] = ()
 
     process: "subprocess.Popen[bytes] | None" = None
     state: ProcessState = ProcessState.NOT_STARTED
@@ -133,4 +137,5 @@ class Service:
             restarts=self.policy.restarts,
             started_at=datetime.fromtimestamp(self.started_at, UTC).isoformat(),
             last_error=self.last_error,
+            queries=self.queries,
         )

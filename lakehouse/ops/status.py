@@ -12,7 +12,7 @@ import psutil
 from lakehouse.contract.domain import Domain
 from lakehouse.core import processes, run_state
 from lakehouse.core.run_state import LakeRecord, ProcessRecord
-from lakehouse.core.states import ProcessState
+from lakehouse.core.states import ProcessState, QueryState
 from lakehouse.errors import LakeError, NewerFormatError
 from lakehouse.kafka import topics
 from lakehouse.kafka.offset_ranges import TopicPartition
@@ -36,6 +36,17 @@ class ProcessView:
     pid: int | None = None
     started_at: str = ""
     memory_mb: int | None = None
+    queries: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class QueryStatus:
+    """A streaming query of a process of `lake up`, as it has reported itself; `error` is empty while it runs."""
+
+    name: str
+    process: str
+    state: str
+    error: str = ""
 
 
 @dataclass(frozen=True)
@@ -49,6 +60,7 @@ class LakeStatus:
     spark_ui_urls: dict[str, str]
     lake_root: str
     domains: tuple[str, ...]
+    queries: tuple[QueryStatus, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it."""
@@ -81,10 +93,20 @@ def shown_views() -> tuple[ProcessView, ...]:
     return ()
 
 
+def process_of(query: str, views: Sequence[ProcessView]) -> ProcessView | None:
+    """The process that runs the query, by its full name; None when `lake up` has started none.
+
+    In the file of a version that did not write down queries, it is the one called `<domain>.stream`.
+    """
+    old_name = f"{query.partition('.')[0]}.stream"
+    return next((view for view in views if query in view.queries or (view.name == old_name and not view.queries)), None)
+
+
 def _view(process: ProcessRecord) -> ProcessView:
     ended = process.state if process.state in _ENDED else ProcessState.STOPPED
     state = process.state if _find(process) else ended
-    return ProcessView(process.name, state, process.restarts, process.last_error, process.pid, process.started_at)
+    started = (process.pid, process.started_at)
+    return ProcessView(process.name, state, process.restarts, process.last_error, *started, queries=process.queries)
 
 
 def read_status() -> LakeStatus:
@@ -106,7 +128,23 @@ def read_status() -> LakeStatus:
         {domain: url for domain, url in uis.items() if url},
         str(settings().lake),
         lake.domains,
+        tuple(query_status(query, process) for process in lake.processes for query in process.queries),
     )
+
+
+def query_status(name: str, process: ProcessRecord) -> QueryStatus:
+    """The query of the process. Of a process that does not run, the query is stopped."""
+    values = run_state.read_json(run_state.progress_file(*name.split(".", 1)))
+    if not _find(process):
+        return QueryStatus(name, process.name, QueryState.STOPPED)
+    state, error = (str(values.get(key) or "") for key in ("state", "error"))
+    return QueryStatus(name, process.name, state or QueryState.NOT_STARTED, error)
+
+
+def query_errors(queries: Sequence[str]) -> dict[str, str]:
+    """Those of the queries, by full name, that do not run, each with its reason."""
+    reports = {query: run_state.read_json(run_state.progress_file(*query.split(".", 1))) for query in queries}
+    return {query: str(values["error"]) for query, values in reports.items() if values.get("error")}
 
 
 def _measured(view: ProcessView, process: ProcessRecord) -> ProcessView:

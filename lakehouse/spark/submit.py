@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lakehouse import setting_names
+from lakehouse.contract.discovery import runs_for_days
 from lakehouse.entry import configure_logging, explain
 from lakehouse.environment import clean, ours
 from lakehouse.errors import LakeError, UsageError
@@ -20,7 +21,6 @@ from lakehouse.spark import jars, java
 from lakehouse.spark.flags import MODULE, is_local, of_a_cluster, on_the_cluster, script_at
 
 ARCHIVE = jars.FOLDER / "spark.jsa"  # class-data-sharing archive: `lake make-archive`
-STREAM = "stream.py"  # the job of a domain that runs for days
 # On a cluster, Spark fetches the jars with a file system, which must not come from one of them.
 _HADOOPS_OWN_FILES = (
     "--conf",
@@ -95,14 +95,14 @@ def spark_flags(given: list[str], script: Path | None = None) -> list[str]:
 
 
 def _java_options(script: Path | None) -> str:
-    """JVM flags: a collector that suits two cores, the options in conf/platform.toml for streams or for other jobs, and
-    the class-data-sharing archive if it exists.
+    """JVM flags: a collector that suits two cores, the options in conf/platform.toml for what runs for days or for what
+    ends, and the class-data-sharing archive if it exists.
 
     The validity rules become one long generated method, which the JIT compiles only with DontCompileHugeMethods off
     (measured: 60,000 instead of 31,000 sales/s).
     """
-    streams = script is not None and script.name == STREAM
-    chosen = settings().stream_java_options if streams else settings().job_java_options
+    for_days = script is not None and runs_for_days(script)
+    chosen = settings().stream_java_options if for_days else settings().job_java_options
     if making := os.environ.get("LAKE_MAKE_ARCHIVE"):
         shared = f" -XX:ArchiveClassesAtExit={_quoted(making)}"
     else:

@@ -42,7 +42,7 @@ class ManagedQuery:
     @property
     def ended(self) -> bool:
         """Whether it will not run any more."""
-        return self.state in (QueryState.FAILED, QueryState.FINISHED)
+        return self.state in (QueryState.FAILED, QueryState.REFUSED, QueryState.FINISHED)
 
     def begin(self) -> None:
         """Start it. Raises what `start` raises."""
@@ -53,10 +53,7 @@ class ManagedQuery:
         """Look at the query, and restart it when its wait is over; True if its state has changed."""
         before = self.state
         if self.state is QueryState.BACKING_OFF and self.policy.restart_due():
-            try:
-                self.begin()
-            except Exception as failure:
-                self._failed(start_failed(self.name, failure), str(failure))
+            self._restart()
         elif self.state is QueryState.RUNNING and self.stream is not None:
             active = self.stream.isActive  # before exception(): a query that fails between the two has not finished
             if error := self.stream.exception():
@@ -66,6 +63,12 @@ class ManagedQuery:
             else:
                 self.policy.runs()
         return self.state is not before
+
+    def _restart(self) -> None:
+        try:
+            self.begin()
+        except Exception as failure:
+            self._failed(start_failed(self.name, failure), str(failure))
 
     def _failed(self, reason: LakeError, error: str) -> None:
         failure = failure_of(reason)
@@ -80,7 +83,7 @@ class ManagedQuery:
             return
         if failure is Failure.OWN:
             reason = LakeError(f"{reason.what} It failed {failures} times in a row.", reason.fix)
-        self.error, self.state = reason, QueryState.FAILED
+        self.error, self.state = reason, QueryState.REFUSED if failure is Failure.REFUSED else QueryState.FAILED
         log.error("query will not be restarted", query=self.name, error=str(reason))
 
     def progress(self) -> dict[str, Any]:
@@ -89,7 +92,7 @@ class ManagedQuery:
         if last is not None:
             self._progress = json.loads(last.json)
         last_error = str(self.error) if self.error else ""
-        error = last_error if self.state in (QueryState.BACKING_OFF, QueryState.FAILED) else ""
+        error = "" if self.state in (QueryState.RUNNING, QueryState.FINISHED) else last_error
         ours = {"state": self.state, "restarts": self.policy.restarts, "error": error, "last_error": last_error}
         return {**self._progress, **ours, "written_at": datetime.now(UTC).isoformat(), "format": FORMAT}
 

@@ -38,6 +38,7 @@ class Query:
     output_mode: str
     query_tables: QueryTables
     depends_on: dict[str, str] = field(default_factory=dict)
+    most_records: int = MOST_RECORDS  # in a batch, unless the job is given another number
     trigger_interval: str = NO_PAUSE  # time between batches when the job is run without --trigger
     conf: Mapping[str, str] = field(default_factory=dict)
 
@@ -45,6 +46,11 @@ class Query:
     def checkpoint(self) -> Path:
         """The query's checkpoint folder."""
         return checkpoints.path(self.domain, self.name)
+
+    @property
+    def lock(self) -> Path:
+        """The lock file of whoever runs or rebuilds the query."""
+        return self.checkpoint.with_suffix(".lock")
 
     @property
     def full_name(self) -> str:

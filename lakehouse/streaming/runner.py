@@ -1,4 +1,4 @@
-"""Runs streaming queries: each has a checkpoint, a lock and a FAIR pool; a stop ends them between two batches."""
+"""Runs streaming queries: each has a checkpoint, a lock and its kind's pool; a stop ends them between two batches."""
 
 import functools
 import itertools
@@ -13,6 +13,7 @@ import structlog
 
 from lakehouse.core import kill_points, run_state
 from lakehouse.core.locks import exclusive
+from lakehouse.core.states import QueryState
 from lakehouse.core.stop_signal import StopSignal
 from lakehouse.errors import LakeError
 from lakehouse.kafka import topics
@@ -20,7 +21,7 @@ from lakehouse.spark.session import ZONE, stop_jvm
 from lakehouse.streaming import checkpoints, progress_metrics, start_checks
 from lakehouse.streaming.batch import describe_batch
 from lakehouse.streaming.managed_query import ManagedQuery
-from lakehouse.streaming.query import MOST_RECORDS, NO_PAUSE, Query, read_topics
+from lakehouse.streaming.query import NO_PAUSE, Query, read_topics
 from lakehouse.streaming.sidecar import Sidecar
 from lakehouse.tables import table_io
 
@@ -35,7 +36,7 @@ class Runner:
     """Keeps queries running, and stops them between two batches on a stop signal."""
 
     def __init__(
-        self, spark: "SparkSession", bootstrap_servers: str, stop: StopSignal, most: int = MOST_RECORDS
+        self, spark: "SparkSession", bootstrap_servers: str, stop: StopSignal, most: int | None = None
     ) -> None:
         self._spark = spark
         self._stop = stop
@@ -57,13 +58,7 @@ class Runner:
         if self._java is not None:
             kill_points.arm(self._java.pid)
         with ExitStack() as locks:
-            for query in queries:
-                locks.enter_context(exclusive(query.checkpoint.with_suffix(".lock"), f"Query {query.full_name}"))
-            for query in queries:  # before the first one starts
-                self._check(query, self._session(query))
-            managed = [
-                (query, ManagedQuery(query.full_name, functools.partial(self._start, query))) for query in queries
-            ]
+            managed = self._manage(queries, locks)
             for query, managed_query in managed:
                 run_state.write_spark_ui(query.domain, self._spark.sparkContext.uiWebUrl)
                 managed_query.begin()
@@ -76,10 +71,18 @@ class Runner:
         failed = [
             managed_query.error
             for _, managed_query in managed
-            if managed_query.state == "failed" and managed_query.error
+            if managed_query.state in (QueryState.FAILED, QueryState.REFUSED) and managed_query.error
         ]
         if failed and not asked:
             raise failed[0]
+
+    def _manage(self, queries: Sequence[Query], locks: ExitStack) -> list[tuple[Query, ManagedQuery]]:
+        """The queries, locked until `locks` are closed. Raises RefusedError before the first one starts."""
+        for query in queries:
+            locks.enter_context(exclusive(query.lock, f"Query {query.full_name}"))
+        for query in queries:
+            self._check(query, self._session(query))
+        return [(query, ManagedQuery(query.full_name, functools.partial(self._start, query))) for query in queries]
 
     def _await_first_batch(self, managed_query: ManagedQuery, at_most: float = 30.0) -> None:
         """Let a query warm up alone: two cold queries on few cores both take twice as long to their first batch."""
@@ -114,11 +117,11 @@ class Runner:
         for table in query.query_tables.tables:
             table_io.create(table)
         starts = {**start.topics.starts, **begun.starts}  # Spark wants every partition named
-        frame = query.plan(read_topics(session, self._bootstrap_servers, starts, self._most))
+        frame = query.plan(read_topics(session, self._bootstrap_servers, starts, self._most or query.most_records))
         if query.output_mode != "append":
             start_checks.check(replace(start, depends_on=start.depends_on | {"columns": frame.schema.simpleString()}))
         self._log_partitions(query, session)
-        self._spark.sparkContext.setLocalProperty("spark.scheduler.pool", query.full_name)
+        self._spark.sparkContext.setLocalProperty("spark.scheduler.pool", query.query_tables.pool)
         writer = frame.writeStream.queryName(query.full_name).outputMode(query.output_mode)
         writer = writer.option("checkpointLocation", str(query.checkpoint))
         writer = writer.foreachBatch(functools.partial(self._batch, query))

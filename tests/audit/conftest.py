@@ -27,7 +27,7 @@ from tests.sites import Site
 def sent(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Site]:
     """A topic with events of a domain, sales unless the test names another; tests share it, each with its own lake."""
     of, folder = suite.load(getattr(request, "param", "houses")), tmp_path_factory.mktemp("site")
-    postgres = running_postgres(folder / "postgres") if of.domain.postgres else nullcontext("")
+    postgres = running_postgres(folder / "postgres") if of.needs_postgres else nullcontext("")
     with running_broker(folder) as bootstrap_servers, postgres as dsn:
         topics.ensure(bootstrap_servers, of.domain.topics)
         site = Site.of(of, bootstrap_servers, Path(), seed=7)

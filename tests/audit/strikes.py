@@ -31,7 +31,7 @@ def strike(running: Supervised, victim: str, number: signal.Signals, seconds: fl
 def run(folder: Path, suite: Suite, seed: int, seconds: float, say: Callable[[str], None]) -> list[str]:
     """What is wrong after each signal was sent to each victim once, in an order drawn from the seed."""
     rng = random.Random(seed)
-    victims = (*VICTIMS, "postgres") if suite.domain.postgres else VICTIMS
+    victims = (*VICTIMS, "postgres") if suite.needs_postgres else VICTIMS
     kinds = [(victim, number) for victim in victims for number in SIGNALS]
     rng.shuffle(kinds)
     with supervised(folder, suite, seed, say) as running:

@@ -98,7 +98,7 @@ def supervised(folder: Path, suite: Suite, seed: int, say: Callable[[str], None]
     """The platform in that folder, its broker's files in `kafka`, PostgreSQL's in `postgres`, all others in `var`."""
     broker, server = Broker(folder / "kafka", port=0), Server(folder / "postgres", port=0)
     variables = {"LAKE_VAR": str(folder / "var"), "LAKE_BOOTSTRAP_SERVERS": broker.bootstrap_servers}
-    if suite.domain.postgres:
+    if suite.needs_postgres:
         variables["LAKE_POSTGRES_DSN"] = dsn_of(server)
     with in_force(**variables):
         site, noted = Site.of(suite, broker.bootstrap_servers, folder / "var", seed), folder / "sent"
@@ -106,7 +106,7 @@ def supervised(folder: Path, suite: Suite, seed: int, say: Callable[[str], None]
         sends = ["-m", "tests.audit.send", site.domain, site.bootstrap_servers, str(noted), str(seed), str(RATE)]
         streams = submit.command(f"jobs/{site.domain}/stream.py", "--trigger", "1 seconds")
         services = {"broker": Service("kafka", broker.command, ready=lambda _: broker.ready(), grace=30)}
-        if suite.domain.postgres:
+        if suite.needs_postgres:
             ready = lambda _: answers(dsn_of(server))  # noqa: E731
             services["postgres"] = Service("postgres", server.command, ready=ready, stop_signal=signal.SIGINT)
         supervisor = Supervisor(say)

@@ -33,8 +33,8 @@ def site(of: Suite = HOUSES, partitions: int = 0) -> Iterator[Site]:
         tempfile.TemporaryDirectory(prefix="lake-bench-") as folder,
         sites.site(Path(folder), of, 1, partitions) as place,
     ):
-        for script, *options in of.domain.prepare:
-            place.start(Path(script).name, *options).wait()
+        for job in of.domain.prepare:
+            place.start(job.script, *job.arguments).wait()
         yield place
 
 

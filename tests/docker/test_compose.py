@@ -1,9 +1,11 @@
 """docker/*.yaml and docker/Dockerfile: what can be checked without a Docker engine."""
 
+import itertools
 import re
 import shlex
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ import yaml
 
 from lakehouse.cli import main, nightly
 from lakehouse.contract import discovery
+from lakehouse.contract.runs import Job, Process, Server
 from lakehouse.ops import crontab
 from lakehouse.settings import ROOT, Settings
 from lakehouse.spark import jars, java
@@ -19,6 +22,12 @@ FILES = {file.name: file.read_text() for file in sorted((ROOT / "docker").glob("
 DOCKERFILE = (ROOT / "docker/Dockerfile").read_text()
 IGNORE = (ROOT / ".dockerignore").read_text()
 OTHER_VARIABLES = {"LAKE_DEBUG", "LAKE_LOG_FORMAT", "LAKE_PYTHON"}  # read outside Settings
+# The service of each server that domains may declare, and the volume that keeps its state.
+SERVERS = {
+    Server.KAFKA: ("kafka", "kafka:/var/lib/kafka/data"),
+    Server.POSTGRES: ("postgres", "postgres:/var/lib/postgresql"),
+}
+NIGHTLY = [".venv/bin/lake", "nightly"]
 PORTS = {"kafka": "9094", "spark-master": "7077", "ksqldb-server": "8088"}  # at which the services find each other
 Project = dict[str, Any]
 
@@ -127,13 +136,39 @@ def bad_mounts(project: Project) -> Iterator[str]:
             known = (ROOT / "docker" / source).exists() if source.startswith(".") else source in project["volumes"]
             if not known or (source.startswith(".") and not volume.endswith(":ro")):
                 yield f"{name}: {volume}"
-    for name, target in {
-        "kafka": "kafka:/var/lib/kafka/data",
-        "stream": "lake:/lake",
-        "spark-worker-1": "lake:/lake",
-    }.items():
+    for name, target in _state(project):
         if target not in project["services"][name].get("volumes", []):
             yield f"{name}: {target} is not mounted"
+
+
+def _state(project: Project) -> Iterator[tuple[str, str]]:
+    """The services that keep state, each with the volume it needs."""
+    yield from (each for each in SERVERS.values() if each[0] in project["services"])
+    yield from ((name, "lake:/lake") for name in project["services"] if name.startswith("spark-worker-"))
+    for domain in discovery.load_all(_domains()):
+        for process in domain.processes:
+            yield from ((name, "lake:/lake") for name in _running(project, domain.command(process.job)))
+
+
+def _running(project: Project, words: Sequence[str]) -> list[str]:
+    """The services of ours whose command ends with these words."""
+    return [name for name, service in _ours(project).items() if _words(service)[-len(words) :] == list(words)]
+
+
+def missing_services(project: Project) -> Iterator[str]:
+    """What a domain declares to run and no service, or more than one, does; and servers that nobody waits for."""
+    for domain in discovery.load_all(_domains()):
+        jobs = [process.job for process in domain.processes]
+        jobs += [job for job in (*domain.prepare, domain.produce) if job]
+        for words in map(domain.command, jobs):
+            if len(found := _running(project, words)) != 1:
+                yield f"{domain.name}: {' '.join(words)} is run by {' and '.join(found) or 'no service'}"
+        if [_words(service)[:3] for service in _ours(project).values()].count([*NIGHTLY, domain.name]) != 1:
+            yield f"{domain.name}: no service runs its night"
+        for server, process in itertools.product(domain.services, domain.processes):
+            for name in _running(project, domain.command(process.job)):
+                if SERVERS[server][0] not in project["services"][name].get("depends_on", {}):
+                    yield f"{domain.name}: {name} does not wait for {SERVERS[server][0]}"
 
 
 def missing_programs(project: Project) -> Iterator[str]:
@@ -169,7 +204,17 @@ def wrong_addresses(project: Project) -> Iterator[str]:
 
 
 @pytest.mark.parametrize(
-    "check", [loose_images, open_ports, soft_services, bad_waits, bad_mounts, missing_programs, wrong_addresses]
+    "check",
+    [
+        loose_images,
+        open_ports,
+        soft_services,
+        bad_waits,
+        bad_mounts,
+        missing_programs,
+        missing_services,
+        wrong_addresses,
+    ],
 )
 def test_the_services_hold(check: Callable[[Project], Iterator[str]]) -> None:
     assert list(check(_project())) == []
@@ -202,6 +247,21 @@ def test_the_services_hold(check: Callable[[Project], Iterator[str]]) -> None:
         ("  lake: {}", "", bad_mounts, "stream: lake:/lake"),
         ("jobs/houses/stream.py", "jobs/houses/streams.py", missing_programs, "stream: jobs/houses/streams.py"),
         ("/lake, nightly, houses", "/lake, nightly-run, houses", missing_programs, "nightly: lake nightly-run"),
+        (
+            "houses/stream.py]",
+            "houses/predict.py]",
+            missing_services,
+            "houses: jobs/houses/stream.py is run by no service",
+        ),
+        (
+            'produce.py, --rate, "20"',
+            'produce.py, --rate, "30"',
+            missing_services,
+            "houses: jobs/houses/produce.py --rate",
+        ),
+        ("/lake, nightly, prod", "/lake, nightly, hous", missing_services, "production: no service runs its night"),
+        ("    kafka: {cond", "    other: {cond", missing_services, "houses: stream does not wait for kafka"),
+        ('"postgres:/var/lib/postgresql"', '"lake:/x"', bad_mounts, "postgres: postgres:/var/lib/postgresql is not"),
         ("mem_limit: 3g\n\n  ksql", "\n\n  ksql", soft_services, "nightly: memory"),
         ("dashboard.app", "dashboard.server", missing_programs, "dashboard: dashboard/server.py"),
         ("LAKE_VAR:", "LAKE_FOLDER:", wrong_addresses, "stream: LAKE_FOLDER"),
@@ -224,13 +284,19 @@ def test_each_domain_with_services_is_included() -> None:
     assert {*FILES} == {"compose.yaml", "common.yaml", *compose["include"]}
 
 
-@pytest.mark.parametrize("name", _domains())
-def test_the_jobs_are_run_as_the_domain_says(name: str) -> None:
-    domain = discovery.load(name)
-    commands = [_words(service) for service in _ours(_project()).values()]
-    for job in (*domain.prepare, domain.produce, (f"jobs/{name}/stream.py",)):
-        assert [command[-len(job) :] for command in commands].count(list(job)) == 1
-    assert [command[:3] for command in commands].count([".venv/bin/lake", "nightly", name]) == 1
+def test_each_declared_server_is_known_here() -> None:
+    assert {*SERVERS} == {*Server}
+
+
+def test_a_process_that_a_domain_adds_needs_a_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    domain = discovery.load("houses")
+    archive = Process("archive", Job("archive.py", "--to", "s3"))
+    more = replace(domain, processes=(*domain.processes, archive), services=(*domain.services, Server.POSTGRES))
+    monkeypatch.setattr(discovery, "load_all", lambda _: [more])
+    assert list(missing_services(_project())) == [
+        "houses: jobs/houses/archive.py --to s3 is run by no service",
+        "houses: stream does not wait for postgres",
+    ]
 
 
 def test_the_batch_layer_can_be_run_once() -> None:

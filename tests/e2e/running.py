@@ -119,7 +119,7 @@ def rows_of(platform: Platform, table_name: str) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def lake_up(var: Path, *arguments: str, **env: str) -> Iterator[Platform]:
+def lake_up(var: Path, *arguments: str, seconds: float = 480, **env: str) -> Iterator[Platform]:
     """What `lake up` starts over an empty lake, once everything runs; it ends by SIGTERM, with exit code 0."""
     everything = {**os.environ, "LAKE_VAR": str(var), "LAKE_KAFKA_PORT": str(free_port()), **env}
     everything = {"LAKE_DASHBOARD_PORT": str(free_port()), "COLUMNS": "200", **everything}
@@ -129,7 +129,7 @@ def lake_up(var: Path, *arguments: str, **env: str) -> Iterator[Platform]:
         process = subprocess.Popen(command, env=everything, cwd="/", stdout=out, stderr=out, start_new_session=True)
         platform = Platform("", var, everything)
         try:
-            wait_for(lambda: "dashboard_url" in running(platform) or process.poll() is not None, 480, "the start")
+            wait_for(lambda: "dashboard_url" in running(platform) or process.poll() is not None, seconds, "the start")
             assert process.poll() is None, (var.parent / "up.txt").read_text()
             platform.bootstrap_servers = running(platform)["bootstrap_servers"]
             if (password := var / "kafka/credentials/lake.password").exists():

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from datetime import time as clock
 from pathlib import Path
@@ -11,22 +12,25 @@ from pathlib import Path
 import psutil
 import pytest
 
+from jobs.houses.schema import DOMAIN as HOUSES
 from lakehouse.cli import nightly as nightly_command
+from lakehouse.contract.runs import Job
 from lakehouse.core.locks import exclusive
 from lakehouse.errors import LakeError, UsageError
 from lakehouse.ops import nightly
-from lakehouse.settings import ROOT, settings
+from lakehouse.ops.nightly import Step
+from lakehouse.settings import settings
+from lakehouse.spark import submit
 from tests.waiting import wait_for
 
 LAKE = Path(sys.executable).parent / "lake"
 
 
-def job(folder: Path, name: str, code: str) -> Path:
+def job(folder: Path, name: str, code: str) -> Step:
     """A script that stands for a nightly job."""
-    path = folder / "houses" / name
-    path.parent.mkdir(exist_ok=True)
+    path = folder / name
     path.write_text(code)
-    return path
+    return Step(f"houses/{name}", submit.command(str(path)))
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -59,8 +63,9 @@ def test_a_failing_job_is_named_with_its_error_and_the_next_still_runs(lake: Pat
 
 
 def test_the_audit_comes_after_the_jobs_and_runs_as_the_command(lake: Path) -> None:
-    found = nightly.jobs(["houses"])
-    assert [job.name for job in found] == ["recompute.py", "train.py", "audit.py", "maintain.py"]
+    found = nightly.steps(["houses"])
+    names = ["houses/recompute.py", "houses/train.py", "houses/audit.py", "tables/maintain.py"]
+    assert [step.name for step in found] == names
     with pytest.raises(LakeError, match=r"houses/audit.py \(exit code 69: No Kafka broker is known"):
         nightly.nightly(found[2:3])
 
@@ -80,10 +85,9 @@ def test_the_process_is_silent_on_success_and_says_one_line_on_failure(
 ) -> None:
     script = job(tmp_path, "train.py", code)
     start = f"""
-from pathlib import Path
 from lakehouse.cli import main
 from lakehouse.ops import nightly
-nightly.jobs = lambda names: [Path({str(script)!r})]
+nightly.steps = lambda names: [nightly.Step(*{tuple(script)!r})]
 main.main()
 """
     done = subprocess.run([sys.executable, "-c", start, "nightly"], capture_output=True, text=True, check=False)
@@ -128,13 +132,12 @@ def test_the_next_night_is_the_next_time_of_that_clock(now: str, hours: float) -
     assert nightly.seconds_until(clock(2, 15), moment) == hours * 3600
 
 
-def service(scripts: list[Path], at: str, more: str = "") -> "subprocess.Popen[str]":
+def service(steps: list[Step], at: str, more: str = "") -> "subprocess.Popen[str]":
     """`lake nightly --at` with these jobs."""
     start = f"""
-from pathlib import Path
 from lakehouse.cli import main
 from lakehouse.ops import nightly
-nightly.jobs = lambda names: [Path(path) for path in {[str(script) for script in scripts]}]
+nightly.steps = lambda names: [nightly.Step(*step) for step in {[tuple(step) for step in steps]}]
 nightly.GRACE = 0.3
 {more}
 main.main()
@@ -198,28 +201,35 @@ def test_a_log_grown_large_is_rotated(lake: Path, tmp_path: Path) -> None:
     assert (lake / "log/nightly.log.1").stat().st_size == 6_000_000
 
 
-def test_the_jobs_are_those_that_domains_have(lake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert nightly.jobs(["houses"])[0] == ROOT / "jobs/houses/recompute.py"
+def test_the_jobs_are_those_that_domains_declare(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, *_, last = nightly.steps(["houses"])
+    assert first.command[-1] == "jobs/houses/recompute.py"
+    assert list(last.command[-2:]) == ["-m", "lakehouse.tables.maintain"]
     with pytest.raises(UsageError, match="There is no domain 'cheese'"):
-        nightly.jobs(["cheese"])
-    monkeypatch.setattr(nightly, "ROOT", tmp_path)
-    for name in ("b", "a"):
-        (tmp_path / "jobs" / name).mkdir(parents=True)
-    for file in ("b/train.py", "b/recompute.py", "a/train.py"):
-        (tmp_path / "jobs" / file).touch()
-    for name in ("domains", "used"):
-        monkeypatch.setattr(nightly, name, lambda: ["a", "b", "c"])
-    *found, last = nightly.jobs()
-    assert last == nightly.MAINTAIN
-    names = [str(path.relative_to(tmp_path / "jobs")) for path in found]
-    assert names == ["a/train.py", "b/recompute.py", "b/train.py"]
-    with pytest.raises(UsageError, match=r"nothing to run nightly: no recompute\.py, train\.py or audit\.py in c"):
-        nightly.jobs(["c"])
+        nightly.steps(["cheese"])
+    declared = {
+        "a": replace(HOUSES, name="a", recompute=None, nightly=(Job("fit.py", "--all"),)),
+        "b": replace(HOUSES, name="b", recompute=Job("again.py"), nightly=(Job("fit.py"), Job("tidy.py"))),
+        "c": replace(HOUSES, name="c", recompute=None, nightly=()),
+    }
+    monkeypatch.setattr(nightly, "load", declared.__getitem__)
+    monkeypatch.setattr(nightly, "used", lambda: ["a", "b", "c"])
+    found = nightly.steps()
+    assert [step.name for step in found] == ["a/fit.py", "b/again.py", "b/fit.py", "b/tidy.py", "tables/maintain.py"]
+    assert list(found[0].command[-2:]) == ["jobs/a/fit.py", "--all"]
+    with pytest.raises(UsageError, match=r"nothing to run nightly: c declares no job of the night and no audit"):
+        nightly.steps(["c"])
 
 
-def test_a_domain_that_was_never_used_has_no_night(lake: Path) -> None:
-    assert {job.parent.name for job in nightly.jobs()} == {"houses", "production", "tables"}  # an empty lake
+def test_a_domain_that_was_never_used_has_no_night(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def domains() -> set[str]:
+        return {step.name.split("/")[0] for step in nightly.steps()}
+
+    assert domains() == {"houses", "tables"}  # an empty lake: what `lake up` would start
+    monkeypatch.setenv("LAKE_DOMAINS", "")
+    settings.cache_clear()
+    assert domains() == {"houses", "production", "tables"}
     (lake / "lake/houses").mkdir(parents=True)
-    assert {job.parent.name for job in nightly.jobs()} == {"houses", "tables"}
+    assert domains() == {"houses", "tables"}
     (lake / "checkpoints/production").mkdir(parents=True)
-    assert {job.parent.name for job in nightly.jobs()} == {"houses", "production", "tables"}
+    assert domains() == {"houses", "production", "tables"}

@@ -9,6 +9,7 @@ import pytest
 from deltalake import DeltaTable
 
 from lakehouse.contract.domain import Domain, QueryTables
+from lakehouse.contract.runs import Job, Process
 from lakehouse.contract.topics import Topic
 from lakehouse.core.locks import exclusive
 from lakehouse.errors import RefusedError, UsageError
@@ -28,7 +29,8 @@ STORES = {
     "events": QueryTables((TOPIC,), record_tables=(EVENTS, BAD)),
     "units": QueryTables((TOPIC,), state_tables=(VIEW,)),
 }
-LINE = Domain("line", "Line", (TOPIC,), (EVENTS, BAD, VIEW), STORES, BAD)
+RUNS = (Process("stream", Job("stream.py"), ("events", "units")),)
+LINE = Domain("line", "Line", (TOPIC,), (EVENTS, BAD, VIEW), STORES, BAD, processes=RUNS)
 
 
 @pytest.fixture(autouse=True)
@@ -279,3 +281,17 @@ def test_rows_that_were_never_on_the_topic_are_counted_when_their_file_is_lost()
     table_io.append(delta, table_io.rows(EVENTS, [{"topic": None}] * 3), "initial", 0)
     next(EVENTS.path.glob("*.parquet")).unlink()
     assert "3 of its rows were never on a topic" in rebuild.rebuild("line.events", False)[1]
+
+
+@pytest.mark.parametrize("recompute", [None, Job("again.py", "--all")])
+def test_what_the_topic_no_longer_has_is_recomputed_first_where_the_domain_declares_how(
+    broker: dict[str, TopicState], monkeypatch: pytest.MonkeyPatch, recompute: Job | None
+) -> None:
+    table_io.create(VIEW)
+    broker["line"] = TopicState("line", "id-1", {0: 5, 1: 0}, {0: 9, 1: 9})
+    monkeypatch.setattr(rebuild, "load", lambda name: replace(LINE, recompute=recompute))
+    commands: list[tuple[str, ...]] = []
+    monkeypatch.setattr(rebuild, "_run", lambda *command: commands.append(command))
+    rebuild.rebuild("line.units", False)
+    assert commands == ([("jobs/line/again.py", "--all")] if recompute else [])
+    assert not VIEW.path.exists()

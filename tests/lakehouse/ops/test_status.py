@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import astuple
 
 import psutil
 import pytest
@@ -14,7 +15,8 @@ from lakehouse.ops.status import ProcessView, process_views
 
 pytestmark = pytest.mark.usefixtures("lake")
 KEYS = {"running", "processes", "bootstrap_servers", "dashboard_url", "spark_ui_urls", "lake_root", "domains"}
-PROCESS_KEYS = {"name", "pid", "state", "restarts", "started_at", "last_error", "memory_mb"}
+KEYS |= {"queries"}
+PROCESS_KEYS = {"name", "pid", "state", "restarts", "started_at", "last_error", "memory_mb", "queries"}
 
 
 def test_processes_keep_their_order_and_a_vanished_one_is_stopped() -> None:
@@ -31,7 +33,9 @@ def test_processes_keep_their_order_and_a_vanished_one_is_stopped() -> None:
 
 
 def test_what_is_written_is_read_again_with_its_format() -> None:
-    stream = ProcessRecord("houses.stream", 7, 1.5, 2, ProcessState.BACKING_OFF, 3, "2026-05-01", "it hurt")
+    stream = ProcessRecord(
+        "houses.stream", 7, 1.5, 2, ProcessState.BACKING_OFF, 3, "2026-05-01", "it hurt", ("houses.averages",)
+    )
     lake = LakeRecord(5, 2.5, "2026-05-01", ("houses",), "127.0.0.1:9092", "http://127.0.0.1:8050", (stream,))
     run_state.write_lake(lake)
     assert json.loads(run_state.processes_file().read_text())["format"] == 1
@@ -75,3 +79,34 @@ def test_json_has_the_keys_it_has_always_had() -> None:
         (PROCESS_KEYS, "lake up", "running"),
     ]
     assert shown["spark_ui_urls"] == {"houses": "http://127.0.0.1:4040"}
+
+
+def test_each_query_is_shown_with_the_process_that_runs_it() -> None:
+    """Several domains may share a process. A query that was refused is shown while the others run."""
+    alive = {"pid": os.getpid(), "create_time": psutil.Process().create_time(), "state": ProcessState.RUNNING}
+    stream = ProcessRecord("stream", queries=("houses.averages", "production.totals", "production.history"), **alive)
+    gone = ProcessRecord("other.stream", 2**22 + 1, 1.0, state=ProcessState.RUNNING, queries=("other.history",))
+    run_state.write_lake(LakeRecord(alive["pid"], alive["create_time"], processes=(stream, gone)))
+    reports = {
+        "houses.averages": {"state": "refused", "error": "Its checkpoint is gone.", "last_error": "…"},
+        "production.totals": {"state": "running", "error": "", "last_error": "It failed once."},
+        "other.history": {"state": "running", "error": ""},
+    }
+    for name, values in reports.items():
+        run_state.write_json(run_state.progress_file(*name.split(".")), values)
+    assert [astuple(query) for query in status.read_status().queries] == [
+        ("houses.averages", "stream", "refused", "Its checkpoint is gone."),
+        ("production.totals", "stream", "running", ""),
+        ("production.history", "stream", "not started", ""),
+        ("other.history", "other.stream", "stopped", ""),
+    ]
+    assert status.query_errors(stream.queries) == {"houses.averages": "Its checkpoint is gone."}
+
+
+def test_a_query_is_found_in_the_process_of_a_version_that_wrote_no_queries() -> None:
+    shared = ProcessView("stream", ProcessState.RUNNING, queries=("houses.averages",))
+    assert status.process_of("houses.averages", [shared]) is shared
+    assert status.process_of("houses.history", [shared]) is None
+    old = [ProcessView("kafka", ProcessState.RUNNING), ProcessView("houses.stream", ProcessState.RUNNING)]
+    assert status.process_of("houses.averages", old) is old[1]
+    assert status.process_of("production.totals", old) is None

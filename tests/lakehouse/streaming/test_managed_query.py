@@ -106,7 +106,7 @@ def test_a_refused_start_is_not_tried_again(clock: list[float]) -> None:
     query.poll()
     clock[0] += 2
     query.poll()
-    assert (query.state, str(query.error)) == ("failed", "Records are gone. Repair it.")
+    assert (query.state, str(query.error)) == ("refused", "Records are gone. Repair it.")
 
 
 def test_a_start_that_breaks_counts_as_a_failure(clock: list[float]) -> None:
@@ -173,5 +173,5 @@ def test_a_batch_that_says_a_service_is_away_is_tried_again_for_ever(clock: list
 def test_a_batch_that_is_refused_is_left_alone_at_once(clock: list[float]) -> None:
     query = managed(clock, Stream(RAISED.format("RefusedError")))
     query.poll()
-    assert query.state == "failed"
+    assert (query.state, query.ended, query.progress()["error"]) == ("refused", True, str(query.error))
     assert isinstance(query.error, RefusedError)

@@ -118,6 +118,9 @@ def test_a_query_that_its_own_process_starts_again() -> None:
     )
     health_fakes.progress("averages", NOW, state="failed", error="it hurt", **failures)
     assert query_health("houses", "averages", TOPIC, process, NOW).state == "failed"
+    health_fakes.progress("averages", NOW, state="refused", error="it hurt", **failures)
+    refused = query_health("houses", "averages", TOPIC, process, NOW)
+    assert (refused.state, refused.tone, refused.last_error) == ("refused", "error", "it hurt")
     health_fakes.progress("averages", NOW, state="running", **failures)
     health = query_health("houses", "averages", TOPIC, process, NOW)
     assert (health.state, health.last_error) == ("running", "it hurt")
