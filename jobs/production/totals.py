@@ -26,10 +26,10 @@ from jobs.production.schema import (
     TOTALS,
 )
 from lakehouse.core import kill_points
-from lakehouse.sinks import postgres
+from lakehouse.sinks import postgres, postgres_schema
 from lakehouse.streaming.batch import Batch, offsets_log
 from lakehouse.streaming.query import Query
-from lakehouse.tables import table_io
+from lakehouse.tables import schema_changes, table_io
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -129,7 +129,7 @@ class TotalsWriter:
     def _count(self, events: pa.Table, batch: Batch) -> dict[str, list[dict[str, Any]]]:
         """Write the batch to PostgreSQL in one transaction; returns the rows it changed, by serving table."""
         if self._connection is None or self._connection.closed:
-            postgres.create(DOMAIN.name, (PASSES, DEFECTS, FACTS, *SERVING), _meanings())
+            postgres_schema.create(DOMAIN.name, (PASSES, DEFECTS, FACTS, *SERVING), _meanings())
             self._connection = postgres.connect(DOMAIN.name)
         connection = self._connection
         with connection.transaction():
@@ -154,7 +154,7 @@ def _load_history(connection: postgres.Connection) -> None:
     """Empty the tables and stage all of the history: the topic may have lost its oldest records."""
     postgres.truncate(connection, (PASSES, DEFECTS, FACTS, *SERVING))
     if table_io.exists(HISTORY):
-        for part in DeltaTable(HISTORY.path).to_pyarrow_dataset().to_batches(columns=EVENTS):
+        for part in schema_changes.dataset(HISTORY, DeltaTable(HISTORY.path)).to_batches(columns=EVENTS):
             postgres.copy_rows(connection, "events", pa.Table.from_batches([part]))
 
 

@@ -11,8 +11,12 @@ from urllib.parse import unquote
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from pyarrow.parquet import filters_to_expression
 
 from lakehouse.contract.tables import HISTORY_PROPERTIES, SERVING_PROPERTIES, Table
+from lakehouse.core.locks import waiting
+from lakehouse.settings import settings
+from lakehouse.tables import schema_changes
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -23,7 +27,20 @@ COMPACTED_BYTES = 16 * 1024 * 1024  # larger files of a serving table are not co
 
 
 def create(table: Table) -> DeltaTable:
-    """The table, created empty when it does not exist yet."""
+    """The table for its writer: created empty when it does not exist yet, else with the contract's new columns added.
+
+    Raises RefusedError when the contract has changed otherwise.
+    """
+    if exists(table) and schema_changes.is_current(table, delta := DeltaTable(table.path)):
+        return delta
+    # Delta itself lets two processes create a table twice.
+    with waiting(settings().run / "creating" / f"{table.domain}.{table.name}.lock"):
+        delta = _created(table)
+        schema_changes.add_new_columns(table, delta)
+        return delta
+
+
+def _created(table: Table) -> DeltaTable:
     table.path.mkdir(parents=True, exist_ok=True)
     return DeltaTable.create(
         table.path,
@@ -32,7 +49,8 @@ def create(table: Table) -> DeltaTable:
         partition_by=list(table.partition_by),
         name=f"{table.domain}.{table.name}",
         description=table.about,
-        configuration=dict(table.properties),
+        configuration=schema_changes.properties(table),
+        raise_if_key_not_exists=False,  # the key's property is ours, not Delta's
     )
 
 
@@ -42,11 +60,12 @@ def exists(table: Table) -> bool:
 
 
 def read(table: Table, columns: Sequence[str] | None = None, filters: Any = None) -> pa.Table:
-    """Rows of the table's newest version; no rows when the table does not exist yet."""
+    """Rows of the table's newest version; no rows when the table does not exist yet, nulls in columns it lacks."""
+    names = list(columns or table.columns)
     if not exists(table):
-        empty = table.arrow_schema.empty_table()
-        return empty.select(list(columns)) if columns else empty
-    return DeltaTable(table.path).to_pyarrow_table(columns=list(columns) if columns else None, filters=filters)
+        return table.arrow_schema.empty_table().select(names)
+    where = filters_to_expression(filters) if filters else None
+    return schema_changes.dataset(table, DeltaTable(table.path)).to_table(columns=names, filter=where)
 
 
 def rows(table: Table, values: Sequence[Mapping[str, Any]]) -> pa.Table:
@@ -119,8 +138,9 @@ def overwrite(frame: "DataFrame", table: Table) -> None:
 
 def read_spark(spark: "SparkSession", table: Table) -> "DataFrame":
     """The table's newest version as a Spark DataFrame."""
-    create(table)
-    return spark.read.format("delta").load(str(table.path))
+    if not exists(table):
+        create(table)
+    return schema_changes.filled(spark.read.format("delta").load(str(table.path)), table)
 
 
 def read_version(spark: "SparkSession", table: Table, version: int) -> "DataFrame":
@@ -131,6 +151,7 @@ def read_version(spark: "SparkSession", table: Table, version: int) -> "DataFram
     """
     delta = DeltaTable(table.path, version=version)
     if delta.protocol().min_reader_version > 1 or delta.metadata().partition_columns:
-        return spark.read.format("delta").option("versionAsOf", version).load(str(table.path))
+        rows = spark.read.format("delta").option("versionAsOf", version).load(str(table.path))
+        return schema_changes.filled(rows, table)
     files = [unquote(uri) for uri in delta.file_uris()]
     return spark.read.schema(table.ddl).parquet(*files) if files else spark.createDataFrame([], table.ddl)
