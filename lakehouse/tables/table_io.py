@@ -102,6 +102,37 @@ def upsert(delta: DeltaTable, data: pa.Table, keys: Sequence[str], app_id: str, 
     return True
 
 
+def upsert_or_delete(
+    delta: DeltaTable, data: pa.Table, table: Table, deleted: str, order: Sequence[str], app_id: str, version: int
+) -> bool:
+    """As `upsert`, where the BOOLEAN column `deleted` removes the row of its key; it is no column of the table.
+
+    A row of the table that is later by the columns `order` stays.
+    """
+    if committed(delta, app_id, version):
+        return False
+    values, newer = {name: f"source.{name}" for name in table.columns}, _not_older(order)
+    merge = delta.merge(
+        data,
+        " AND ".join(f"target.{key} = source.{key}" for key in table.keys),
+        source_alias="source",
+        target_alias="target",
+        commit_properties=_transaction(app_id, version),
+    )
+    merge.when_matched_delete(f"source.{deleted} AND {newer}").when_matched_update(
+        values, f"NOT source.{deleted} AND {newer}"
+    )
+    merge.when_not_matched_insert(values, f"NOT source.{deleted}").execute()
+    return True
+
+
+def _not_older(order: Sequence[str]) -> str:
+    """The predicate that a source row is not older than the target's: compared by one column after the other."""
+    equal = [f"source.{name} = target.{name}" for name in order]
+    later = [" AND ".join([*equal[:at], f"source.{name} > target.{name}"]) for at, name in enumerate(order)]
+    return "(" + " OR ".join(f"({each})" for each in [*later, " AND ".join(equal)]) + ")"
+
+
 def _transaction(app_id: str, version: int) -> CommitProperties:
     return CommitProperties(app_transactions=[Transaction(app_id, version)])
 
