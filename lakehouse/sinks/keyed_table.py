@@ -35,11 +35,11 @@ class KeyedTable(TableSink):
     def put(self, frame: "DataFrame", batch: Batch) -> None:
         """Upsert and delete the keys that the batch changed."""
         changes = newest_changes(frame.toArrow(), self._table.keys, self._order)
-        stamped = _stamp(changes, self._table, batch)
-        self.send(stamped.to_pylist() if self._also else (), batch)
-        if stamped.num_rows:
+        rows = stamped(changes, self._table, batch)
+        self.send(rows.to_pylist() if self._also else (), batch)
+        if rows.num_rows:
             delta = self.delta(self._table)
-            table_io.upsert_or_delete(delta, stamped, self._table, DELETED, self._order, batch.app_id, batch.batch_id)
+            table_io.upsert_or_delete(delta, rows, self._table, DELETED, self._order, batch.app_id, batch.batch_id)
         kill_points.point(f"{batch.query}.upserted", batch.batch_id)
 
 
@@ -51,7 +51,8 @@ def newest_changes(changes: pa.Table, keys: Sequence[str], order: Sequence[str])
     return ordered.take(ranked.group_by(list(keys)).aggregate([("rank", "max")])["rank_max"])
 
 
-def _stamp(changes: pa.Table, table: Table, batch: Batch) -> pa.Table:
+def stamped(changes: pa.Table, table: Table, batch: Batch) -> pa.Table:
+    """The changes in the table's types with the batch as their origin, and `is_deleted`."""
     origin = {"generation": batch.generation, "batch_id": batch.batch_id, "updated_at": datetime.now(UTC)}
     columns = [
         pa.array([origin[field.name]] * changes.num_rows, field.type)

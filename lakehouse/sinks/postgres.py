@@ -160,13 +160,6 @@ def _values(column: pa.ChunkedArray) -> list[Any]:
     return [to_postgres(value, column.type) for value in values] if nested(column.type) else values
 
 
-def delete(connection: Connection, table: Table, select: str, values: Mapping[str, Any] | None = None) -> None:
-    """Delete the rows whose key a fixed query returns; the query's columns are the key's."""
-    statement = sql.SQL("DELETE FROM {table} WHERE ({keys}) IN ({select})")
-    filled = statement.format(table=sql.Identifier(table.name), keys=names(table.keys), select=sql.SQL(select))
-    connection.execute(filled, values)
-
-
 def truncate(connection: Connection, tables: Sequence[Table]) -> None:
     """Delete all rows of the tables, in the open transaction."""
     connection.execute(sql.SQL("TRUNCATE {}").format(names([table.name for table in tables])))
