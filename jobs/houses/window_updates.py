@@ -2,19 +2,14 @@
 
 import json
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from confluent_kafka import KafkaError, Message
-
-from lakehouse.errors import UnavailableError
-from lakehouse.kafka import client
-
-FLUSH_SECONDS = 30.0
+from lakehouse.sinks.topic import KeyValue
 
 
-def update_message(row: Mapping[str, Any]) -> tuple[bytes, bytes]:
+def update_message(row: Mapping[str, Any]) -> KeyValue:
     """Key and value of an updated window.
 
     The key is KSQL's for a windowed table with KEY_FORMAT='KAFKA': the decade as a 4-byte integer and the window's
@@ -28,40 +23,8 @@ def update_message(row: Mapping[str, Any]) -> tuple[bytes, bytes]:
         "WINDOW_START": start,
         "WINDOW_END": end,
     }
-    return struct.pack(">iq", row["decade"], start), json.dumps(value).encode()
+    return KeyValue(struct.pack(">iq", row["decade"], start), json.dumps(value).encode())
 
 
 def _millis(at: datetime) -> int:
     return round(at.timestamp() * 1000)
-
-
-def publisher(bootstrap_servers: str, topic: str) -> Callable[[Sequence[Mapping[str, Any]]], Callable[[], None]]:
-    """A function that sends updated windows at once and returns one that waits until the broker has them all.
-
-    The waiting one raises UnavailableError when the broker does not acknowledge them.
-    """
-    producer = client.producer(bootstrap_servers, {"linger.ms": 0})
-
-    def publish(rows: Sequence[Mapping[str, Any]]) -> Callable[[], None]:
-        failed: list[KafkaError] = []
-
-        def delivered(error: KafkaError | None, _message: Message) -> None:
-            if error is not None:
-                failed.append(error)
-
-        for row in rows:
-            key, value = update_message(row)
-            # The batch that wrote the number, for whoever traces it.
-            headers: dict[str, str | bytes | None] = {"batch_id": str(row["batch_id"])}
-            producer.produce(topic, value, key, on_delivery=delivered, headers=headers)
-        producer.poll(0)
-
-        def acknowledged() -> None:
-            left = producer.flush(FLUSH_SECONDS)
-            if left or failed:
-                why = failed[0].str() if failed else f"no answer in {FLUSH_SECONDS:.0f} s"
-                raise UnavailableError(f"{left + len(failed)} window updates did not get to topic {topic}: {why}.")
-
-        return acknowledged
-
-    return publish

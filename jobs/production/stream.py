@@ -3,9 +3,7 @@
 import functools
 from dataclasses import replace
 from enum import StrEnum
-from typing import Annotated
 
-import typer
 from pyspark.sql import functions as F
 
 from jobs.production import transforms
@@ -17,6 +15,7 @@ from lakehouse import entry
 from lakehouse.sinks.history import history_query
 from lakehouse.streaming import stream_job
 from lakehouse.streaming.query import NO_PAUSE, Query
+from lakehouse.streaming.stream_job import SinkName
 
 
 class QueryName(StrEnum):
@@ -26,17 +25,10 @@ class QueryName(StrEnum):
     history = "history"
 
 
-class Sink(StrEnum):
-    """Where totals go."""
-
-    tables = "tables"
-    console = "console"
-
-
-def build(name: QueryName, rules: Versions, sink: Sink = Sink.tables) -> Query:
+def build(name: QueryName, rules: Versions, sink: SinkName = SinkName.tables) -> Query:
     """A query of the domain."""
     if name is QueryName.totals:
-        return totals_query(rules, console=sink is Sink.console)
+        return totals_query(rules, console=sink is SinkName.console)
     parse = functools.partial(transforms.parse_events, rules=rules)
     steps = (parse, transforms.valid_events, transforms.dead_letters)
     return history_query(DOMAIN, *steps, F.col("reason").isNull(), HISTORY_INTERVAL)
@@ -52,7 +44,7 @@ def queries(bootstrap_servers: str) -> list[Query]:
 def main(
     query: stream_job.QueryNames[QueryName] = None,
     trigger: stream_job.Trigger = NO_PAUSE,
-    sink: Annotated[Sink, typer.Option(help="console: show each changed total besides, for debugging.")] = Sink.tables,
+    sink: stream_job.SinkOption = SinkName.tables,
     max_per_batch: stream_job.MaxPerBatch = MOST_PER_BATCH,
     bootstrap_server: stream_job.BootstrapServer = None,
     fix_topics: stream_job.FixTopics = False,

@@ -4,7 +4,6 @@ A batch's events are staged; the facts of its units are derived again from all t
 their days are counted again. Events that come twice, late or in another order give the same rows.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,16 +25,17 @@ from jobs.production.schema import (
     TOTALS,
 )
 from lakehouse.core import kill_points
-from lakehouse.sinks import postgres
-from lakehouse.streaming.batch import Batch, offsets_log
+from lakehouse.sinks import postgres, postgres_schema
+from lakehouse.sinks.console import ConsoleSink
+from lakehouse.sinks.sink import TableSink
+from lakehouse.streaming.batch import Batch
 from lakehouse.streaming.query import Query
-from lakehouse.tables import table_io
+from lakehouse.tables import schema_changes, table_io
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 EVENTS = list(EVENT_COLUMNS)
-MAINTAIN_EVERY = 500  # batches
 _COLUMNS = ", ".join(DEFECTS.columns)
 
 STAGE = "CREATE TEMP TABLE events (kind text, {}, event_at timestamptz) ON COMMIT DROP".format(
@@ -96,15 +96,15 @@ def statements(of: Plant) -> Statements:
     return Statements((changed, cells), count)
 
 
-class TotalsWriter:
+class TotalsSink(TableSink):
     """The one writer of the totals: first to PostgreSQL, then its rows to Delta."""
 
     def __init__(self, console: bool = False) -> None:
-        self._console = console
+        super().__init__(SERVING, BATCHES, [ConsoleSink(list(TOTALS.columns)[:7])] if console else [])
         self._statements = statements(plant())
         self._connection: postgres.Connection | None = None
 
-    def write(self, frame: "DataFrame", batch: Batch) -> None:
+    def put(self, frame: "DataFrame", batch: Batch) -> None:
         """Count a batch. Raises UnavailableError when PostgreSQL does not answer; nothing is written then."""
         events = frame.select(*EVENTS).toArrow()
         try:
@@ -114,22 +114,16 @@ class TotalsWriter:
             self._connection = None
             raise
         kill_points.point(f"{batch.query}.counted", batch.batch_id)
+        self.send(changed[TOTALS.name], batch)
         for table in SERVING:
-            self._serve(table, changed[table.name], batch)
-            kill_points.point(f"{batch.query}.upserted", batch.batch_id)
-        log = table_io.create(BATCHES)
-        table_io.append(log, table_io.rows(BATCHES, offsets_log(batch)), batch.app_id, batch.batch_id)
-        kill_points.point(f"{batch.query}.logged", batch.batch_id)
-        if self._console:
-            _show(changed[TOTALS.name])
-        if batch.batch_id % MAINTAIN_EVERY == MAINTAIN_EVERY - 1:
-            for table in (*SERVING, BATCHES):
-                table_io.maintain(table_io.create(table))
+            rows = changed[table.name]
+            oldest = min((row["day"] for row in rows), default=None)
+            self.upsert(table, rows, batch, f"target.day >= '{oldest}'")
 
     def _count(self, events: pa.Table, batch: Batch) -> dict[str, list[dict[str, Any]]]:
         """Write the batch to PostgreSQL in one transaction; returns the rows it changed, by serving table."""
         if self._connection is None or self._connection.closed:
-            postgres.create(DOMAIN.name, (PASSES, DEFECTS, FACTS, *SERVING), _meanings())
+            postgres_schema.create(DOMAIN.name, (PASSES, DEFECTS, FACTS, *SERVING), _meanings())
             self._connection = postgres.connect(DOMAIN.name)
         connection = self._connection
         with connection.transaction():
@@ -143,18 +137,12 @@ class TotalsWriter:
                 postgres.record_commit(connection, batch)
             return {table.name: postgres.written_by(connection, table, batch) for table in SERVING}
 
-    def _serve(self, table: table_io.Table, rows: Sequence[dict[str, Any]], batch: Batch) -> None:
-        if rows:
-            oldest = min(row["day"] for row in rows).isoformat()
-            data, bound = table_io.rows(table, rows), f"target.day >= '{oldest}'"
-            table_io.upsert(table_io.create(table), data, table.keys, batch.app_id, batch.batch_id, bound)
-
 
 def _load_history(connection: postgres.Connection) -> None:
     """Empty the tables and stage all of the history: the topic may have lost its oldest records."""
     postgres.truncate(connection, (PASSES, DEFECTS, FACTS, *SERVING))
     if table_io.exists(HISTORY):
-        for part in DeltaTable(HISTORY.path).to_pyarrow_dataset().to_batches(columns=EVENTS):
+        for part in schema_changes.dataset(HISTORY, DeltaTable(HISTORY.path)).to_batches(columns=EVENTS):
             postgres.copy_rows(connection, "events", pa.Table.from_batches([part]))
 
 
@@ -171,13 +159,6 @@ def _apply(connection: postgres.Connection, batch: Batch, run: Statements) -> No
         postgres.upsert(connection, table, run.count[table.name], origin)
 
 
-def _show(rows: Sequence[dict[str, Any]]) -> None:
-    from rich.console import Console
-
-    for row in rows:
-        Console(highlight=False).print(*(f"{name}={row[name]}" for name in list(TOTALS.columns)[:7]))
-
-
 def totals_query(rules: versions.Versions, console: bool = False) -> Query:
     """Totals of valid events, into PostgreSQL and Delta; Spark keeps no state for it."""
     from jobs.production import transforms
@@ -186,4 +167,4 @@ def totals_query(rules: versions.Versions, console: bool = False) -> Query:
         return transforms.valid_events(transforms.parse_events(records, rules))
 
     tables, rests_on = DOMAIN.query_tables["totals"], {versions.DAY: versions.day_starts()}
-    return Query(DOMAIN.name, "totals", plan, TotalsWriter(console).write, "append", tables, rests_on)
+    return Query(DOMAIN.name, "totals", plan, TotalsSink(console).write, "append", tables, rests_on)

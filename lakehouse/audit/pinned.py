@@ -6,14 +6,11 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 from deltalake import DeltaTable
 
 from lakehouse.kafka.offset_ranges import OffsetRange, TopicPartition
-from lakehouse.tables import table_io
+from lakehouse.tables import schema_changes, table_io
 from lakehouse.tables.table_io import Table
-
-_INT96 = ds.ParquetReadOptions(coerce_int96_timestamp_unit="us")  # nanoseconds would end in 2262
 
 
 class TableVersion:
@@ -29,7 +26,7 @@ class TableVersion:
         if self.delta is None:
             return
         schema = pa.schema([self.table.arrow_schema.field(name) for name in columns])
-        rows = self.delta.to_pyarrow_dataset(parquet_read_options=_INT96)
+        rows = schema_changes.dataset(self.table, self.delta)
         for batch in rows.scanner(columns=list(columns), filter=where, batch_size=65_536).to_batches():
             if batch.num_rows:
                 yield pa.Table.from_batches([batch]).cast(schema)

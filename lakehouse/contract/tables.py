@@ -32,7 +32,8 @@ SERVING_PROPERTIES = {
 class Table:
     """A Delta table of a domain: its folder, its columns (name to SQL type), its key and its partitions.
 
-    `writer` is the only library that writes it; `lake maintain` maintains Spark's tables.
+    `columns` may grow: the writer's next start adds a new column to the table, older rows have nulls in it. Any other
+    change is refused. `writer` is the only library that writes it; `lake maintain` maintains Spark's tables.
     """
 
     domain: str
@@ -52,7 +53,9 @@ class Table:
     @property
     def ddl(self) -> str:
         """The columns as Spark writes a schema."""
-        return ", ".join(f"`{name}` {kind}" for name, kind in self.columns.items())
+        from lakehouse.contract.arrow_types import spark_type
+
+        return ", ".join(f"`{name}` {spark_type(kind)}" for name, kind in self.columns.items())
 
     @property
     def arrow_schema(self) -> "pa.Schema":

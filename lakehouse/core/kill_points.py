@@ -2,8 +2,9 @@
 
 Without that variable a point does nothing. A batch crosses them in this order, and again when it is run again:
 `<query>.before`, those between its writes, `<query>.written`, after which Spark commits the batch. Between the writes
-are `<query>.appended` for a query of records, `<query>.upserted` and `<query>.logged` for one of windows; the next
-batch's `before` is after the commit.
+are `<query>.appended` for a query of records, `<query>.upserted` for each serving table and then `<query>.logged`; a
+transactional topic has `<query>.sent` before its commit and `<query>.published` after it. The next batch's `before` is
+after the commit.
 """
 
 import os

@@ -1,1 +1,1 @@
-"""What a batch is written to: history, window tables, PostgreSQL."""
+"""What a batch is written to: history, tables of windows or keys, PostgreSQL, topics, the console."""

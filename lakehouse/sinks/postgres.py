@@ -3,7 +3,6 @@
 The server is the embedded one that `lake up` starts, or the one that LAKE_POSTGRES_DSN names.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,18 +18,11 @@ from lakehouse.contract.tables import Table
 from lakehouse.errors import RefusedError, UnavailableError
 from lakehouse.settings import settings
 from lakehouse.sinks import postgres_address, postgres_login
+from lakehouse.sinks.postgres_values import from_json, nested, stored_as_json, to_postgres
 from lakehouse.streaming.batch import Batch
 
 WRITER, READER = "stream_writer", "reader"
 OWNER = "lake"
-_TYPES = {
-    "STRING": "text",
-    "INT": "integer",
-    "BIGINT": "bigint",
-    "DOUBLE": "double precision",
-    "DATE": "date",
-    "TIMESTAMP": "timestamptz",
-}
 Connection = psycopg.Connection[dict[str, Any]]
 
 
@@ -91,68 +83,9 @@ def connect(schema: str = "public", role: str | None = WRITER) -> Connection:
     return connection
 
 
-def create(schema: str, tables: Sequence[Table], meanings: Mapping[str, str]) -> None:
-    """Create missing roles, schema and tables, with the types, keys and comments that the tables declare."""
-    with connect(role=None) as connection, answering():
-        connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [schema])
-        for role in (WRITER, READER):
-            _role(connection, role)
-        if embedded():
-            passwords = dict(line.split(":")[3:] for line in passfile(default_folder()).read_text().split())
-            # Hashed here: the server logs a statement that fails.
-            hashed = connection.pgconn.encrypt_password(passwords[READER].encode(), READER.encode(), b"scram-sha-256")
-            name, password = sql.Identifier(READER), sql.Literal(hashed.decode())
-            connection.execute(sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(name, password))
-        if connection.execute("SELECT to_regnamespace(%s) AS it", [schema]).fetchone() == {"it": None}:
-            connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
-        commits = Table(schema, "stream_commits", _COMMITS, ("query", "generation"), "newest batch of each query", {})
-        for table in (*tables, commits):
-            _create(connection, table, meanings)
-        for grant in _GRANTS:
-            names = {name: sql.Identifier(name) for name in (WRITER, READER)}
-            connection.execute(sql.SQL(grant).format(schema=sql.Identifier(schema), **names))
-
-
-def _role(connection: Connection, role: str) -> None:
-    """Create the role if it is missing and let the user become it: since PostgreSQL 16 its creator may not."""
-    if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role]).fetchone():
-        connection.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(role)))
-    may = "SET" if connection.info.server_version >= 160_000 else "MEMBER"
-    if connection.execute("SELECT pg_has_role(%s, %s) AS may", [role, may]).fetchone() == {"may": False}:
-        connection.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(sql.Identifier(role)))
-
-
-_COMMITS = {"query": "STRING", "generation": "STRING", "batch_id": "BIGINT", "committed_at": "TIMESTAMP"}
-_GRANTS = (
-    "GRANT USAGE ON SCHEMA {schema} TO {stream_writer}, {reader}",
-    "GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON ALL TABLES IN SCHEMA {schema} TO {stream_writer}",
-    "GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {reader}",
-)
-
-
-def _create(connection: Connection, table: Table, meanings: Mapping[str, str]) -> None:
-    columns = [
-        sql.SQL("{} {} NOT NULL" if name in table.keys else "{} {}").format(sql.Identifier(name), _type(kind))
-        for name, kind in table.columns.items()
-    ]
-    key = sql.SQL("PRIMARY KEY ({})").format(_names(table.keys))
-    place = sql.Identifier(table.domain, table.name)
-    parts = sql.SQL(", ").join([*columns, key])
-    connection.execute(sql.SQL("CREATE TABLE IF NOT EXISTS {} ({})").format(place, parts))
-    connection.execute(sql.SQL("COMMENT ON TABLE {} IS {}").format(place, sql.Literal(table.about)))
-    for name in table.columns:
-        column = sql.Identifier(table.domain, table.name, name)
-        connection.execute(sql.SQL("COMMENT ON COLUMN {} IS {}").format(column, sql.Literal(meanings.get(name))))
-
-
-def _type(kind: str) -> sql.Composable:
-    if decimal := re.fullmatch(r"DECIMAL\((\d+), ?(\d+)\)", kind):
-        return sql.SQL("numeric({}, {})").format(*map(int, decimal.groups()))
-    return sql.SQL(_TYPES[kind])
-
-
-def _names(names: Sequence[str]) -> sql.Composable:
-    return sql.SQL(", ").join(map(sql.Identifier, names))
+def names(columns: Sequence[str]) -> sql.Composable:
+    """Columns as a list of identifiers."""
+    return sql.SQL(", ").join(map(sql.Identifier, columns))
 
 
 def begin(connection: Connection, batch: Batch) -> str:
@@ -201,9 +134,9 @@ def upsert(connection: Connection, table: Table, select: str, values: Mapping[st
     connection.execute(
         sql.SQL(statement).format(
             table=sql.Identifier(table.name),
-            columns=_names(list(table.columns)),
+            columns=names(list(table.columns)),
             select=sql.SQL(select),
-            keys=_names(table.keys),
+            keys=names(table.keys),
             sets=sets,
             guard=sql.SQL(_GUARD if "generation" in others else ""),
         ),
@@ -216,15 +149,20 @@ _GUARD = "WHERE target.generation <> excluded.generation OR target.batch_id <= e
 
 def copy_rows(connection: Connection, table: str, rows: pa.Table) -> None:
     """Append rows to a table."""
-    statement = sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(table), _names(rows.column_names))
+    statement = sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(table), names(rows.column_names))
     with connection.cursor().copy(statement) as out:
-        for row in zip(*(column.to_pylist() for column in rows.columns), strict=True):
+        for row in zip(*(_values(column) for column in rows.columns), strict=True):
             out.write_row(row)
+
+
+def _values(column: pa.ChunkedArray) -> list[Any]:
+    values: list[Any] = column.to_pylist()
+    return [to_postgres(value, column.type) for value in values] if nested(column.type) else values
 
 
 def truncate(connection: Connection, tables: Sequence[Table]) -> None:
     """Delete all rows of the tables, in the open transaction."""
-    connection.execute(sql.SQL("TRUNCATE {}").format(_names([table.name for table in tables])))
+    connection.execute(sql.SQL("TRUNCATE {}").format(names([table.name for table in tables])))
 
 
 def read_rows(table: Table) -> list[dict[str, Any]]:
@@ -232,8 +170,7 @@ def read_rows(table: Table) -> list[dict[str, Any]]:
     with connect(table.domain, role=None) as connection, answering():
         if connection.execute("SELECT to_regclass(%s)", [table.name]).fetchone() == {"to_regclass": None}:
             return []
-        statement = sql.SQL("SELECT {} FROM {}").format(_names(list(table.columns)), sql.Identifier(table.name))
-        return connection.execute(statement).fetchall()
+        return _fetch(connection, table, sql.SQL("SELECT {} FROM {}"))
 
 
 def drop_schema(schema: str) -> None:
@@ -245,5 +182,21 @@ def drop_schema(schema: str) -> None:
 def written_by(connection: Connection, table: Table, batch: Batch) -> list[dict[str, Any]]:
     """The rows of the table that this batch changed last."""
     statement = sql.SQL("SELECT {} FROM {} WHERE generation = %s AND batch_id = %s")
-    filled = statement.format(_names(list(table.columns)), sql.Identifier(table.name))
-    return connection.execute(filled, [batch.generation, batch.batch_id]).fetchall()
+    return _fetch(connection, table, statement, [batch.generation, batch.batch_id])
+
+
+def _fetch(
+    connection: Connection, table: Table, statement: sql.SQL, values: Sequence[Any] = ()
+) -> list[dict[str, Any]]:
+    """Rows in the types of the contract: JSON is a text, arrays and structs are lists and dicts."""
+    of_json = {field.name: field.type for field in table.arrow_schema if stored_as_json(table, field.name)}
+    columns = [
+        sql.SQL("{0}::text AS {0}" if name in of_json else "{0}").format(sql.Identifier(name)) for name in table.columns
+    ]
+    filled = statement.format(sql.SQL(", ").join(columns), sql.Identifier(table.name))
+    rows = connection.execute(filled, values or None).fetchall()
+    for name, kind in of_json.items():
+        if nested(kind):
+            for row in rows:
+                row[name] = None if row[name] is None else from_json(row[name], kind)
+    return rows

@@ -60,7 +60,8 @@ def run(domain: Domain, recompute: Callable[["SparkSession"], None]) -> None:
 
 
 def _newest(table: Table) -> int:
-    table_io.create(table)
+    if not table_io.exists(table):
+        table_io.create(table)
     return DeltaTable(table.path).version()
 
 

@@ -13,7 +13,7 @@ from lakehouse.kafka.topics import TopicState
 from lakehouse.streaming import checkpoints, sidecar
 from lakehouse.streaming.checkpoints import BatchPlan
 from lakehouse.streaming.sidecar import Sidecar
-from lakehouse.tables import commit_files, table_io
+from lakehouse.tables import commit_files, schema_changes, table_io
 from lakehouse.tables.table_io import Table
 
 
@@ -47,12 +47,15 @@ class Start:
 def check(start: Start) -> Sidecar:
     """Record what a new checkpoint rests on, and check that an existing one still does; the sidecar to start with.
 
-    Raises RefusedError when a file is damaged, the checkpoint is lost, foreign or older than the tables, the state was
-    made for something else or from other topics, or a topic no longer has what comes next.
+    Raises RefusedError when a file is damaged, a contract has changed in more than new columns, the checkpoint is lost,
+    foreign or older than the tables, the state was made for something else or from other topics, or a topic no longer
+    has what comes next.
     """
     for table in start.query_tables.tables:
         if broken := commit_files.find_damage(table.path):
             raise start.refuse(f"the table {table.name} is damaged, {broken}")
+        if table_io.exists(table):
+            schema_changes.refuse_changes(table, DeltaTable(table.path))
     if broken := checkpoints.damage(start.checkpoint):
         raise start.refuse(f"its checkpoint is damaged, {broken}")
     before = sidecar.read(start.checkpoint)

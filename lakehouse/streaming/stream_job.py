@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Annotated, TypeVar
 
 import typer
@@ -20,6 +21,16 @@ Trigger = Annotated[str, typer.Option(help="Time between batches, or `available-
 MaxPerBatch = Annotated[int, typer.Option(min=1, help="Most records that a batch reads.")]
 BootstrapServer = Annotated[str | None, typer.Option(help="Kafka's host:port.")]
 FixTopics = Annotated[bool, typer.Option("--fix-topics", help="Set what topics have otherwise.")]
+
+
+class SinkName(StrEnum):
+    """Where a stream writes."""
+
+    tables = "tables"
+    console = "console"
+
+
+SinkOption = Annotated[SinkName, typer.Option("--sink", help="console: show each changed row besides, for debugging.")]
 
 
 @dataclass(frozen=True)

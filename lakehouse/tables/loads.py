@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from deltalake import DeltaTable
 
+from lakehouse.tables import schema_changes
 from lakehouse.tables.table_io import Table
 
 # (table, its open Delta table, one row per data file with its statistics) -> rows
@@ -22,9 +23,10 @@ _PARQUET = ds.ParquetFileFormat(read_options=ds.ParquetReadOptions(coerce_int96_
 def recent(column: str, span: timedelta) -> Loader:
     """Loads the rows whose `column` is within `span` of the table's newest; an idle table keeps its last rows."""
 
-    def load(_table: Table, delta: DeltaTable, files: pd.DataFrame) -> pa.Table:
+    def load(table: Table, delta: DeltaTable, files: pd.DataFrame) -> pa.Table:
         newest_at = highest(files, column)
-        return delta.to_pyarrow_table(filters=[(column, ">=", newest_at - span)] if newest_at else None)
+        where = pc.field(column) >= newest_at - span if newest_at else None
+        return schema_changes.dataset(table, delta).to_table(filter=where)
 
     return load
 
@@ -47,8 +49,8 @@ def recent_columns(column: str, span: timedelta, columns: Sequence[str]) -> Load
 def matching(condition: pc.Expression, limit: int) -> Loader:
     """Loads at most `limit` of the rows for which `condition` holds."""
 
-    def load(_table: Table, delta: DeltaTable, _files: pd.DataFrame) -> pa.Table:
-        return delta.to_pyarrow_dataset().scanner(filter=condition).head(limit)
+    def load(table: Table, delta: DeltaTable, _files: pd.DataFrame) -> pa.Table:
+        return schema_changes.dataset(table, delta).scanner(filter=condition).head(limit)
 
     return load
 

@@ -1,6 +1,7 @@
 """Reading the lake for a page, without a JVM; a table is read again only when it has changed.
 
 A reader never raises: a missing table is `empty`; a damaged one is `error` with a sentence and keeps its last rows.
+A column that the table lacks, since its writer has not started since it was added, is null.
 """
 
 from dataclasses import dataclass, field, replace
@@ -12,7 +13,7 @@ import pyarrow as pa
 from deltalake import DeltaTable
 
 from lakehouse.errors import first_line
-from lakehouse.tables import repair_advice, table_io
+from lakehouse.tables import repair_advice, schema_changes, table_io
 from lakehouse.tables.loads import Loader, highest
 from lakehouse.tables.table_io import Table
 
@@ -75,9 +76,9 @@ class TableReader:
         return self._reading(self._delta)
 
     def _reading(self, delta: DeltaTable) -> Reading:
-        missing = set(self.table.columns) - {column.name for column in delta.schema().fields}
-        if missing:
-            raise ValueError(f"it has no column {', '.join(sorted(missing))}")
+        lacking = schema_changes.missing_columns(self.table, delta)
+        if of_key := [name for name in lacking if name in self.table.keys]:  # any other column may have been added
+            raise ValueError(f"it has no column {', '.join(of_key)}")
         files: pd.DataFrame = pa.table(delta.get_add_actions(flatten=True)).to_pandas()
         rows = files["num_records"]
         return Reading(

@@ -11,8 +11,12 @@ from urllib.parse import unquote
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from pyarrow.parquet import filters_to_expression
 
 from lakehouse.contract.tables import HISTORY_PROPERTIES, SERVING_PROPERTIES, Table
+from lakehouse.core.locks import waiting
+from lakehouse.settings import settings
+from lakehouse.tables import schema_changes
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -23,7 +27,20 @@ COMPACTED_BYTES = 16 * 1024 * 1024  # larger files of a serving table are not co
 
 
 def create(table: Table) -> DeltaTable:
-    """The table, created empty when it does not exist yet."""
+    """The table for its writer: created empty when it does not exist yet, else with the contract's new columns added.
+
+    Raises RefusedError when the contract has changed otherwise.
+    """
+    if exists(table) and schema_changes.is_current(table, delta := DeltaTable(table.path)):
+        return delta
+    # Delta itself lets two processes create a table twice.
+    with waiting(settings().run / "creating" / f"{table.domain}.{table.name}.lock"):
+        delta = _created(table)
+        schema_changes.add_new_columns(table, delta)
+        return delta
+
+
+def _created(table: Table) -> DeltaTable:
     table.path.mkdir(parents=True, exist_ok=True)
     return DeltaTable.create(
         table.path,
@@ -32,7 +49,8 @@ def create(table: Table) -> DeltaTable:
         partition_by=list(table.partition_by),
         name=f"{table.domain}.{table.name}",
         description=table.about,
-        configuration=dict(table.properties),
+        configuration=schema_changes.properties(table),
+        raise_if_key_not_exists=False,  # the key's property is ours, not Delta's
     )
 
 
@@ -42,11 +60,12 @@ def exists(table: Table) -> bool:
 
 
 def read(table: Table, columns: Sequence[str] | None = None, filters: Any = None) -> pa.Table:
-    """Rows of the table's newest version; no rows when the table does not exist yet."""
+    """Rows of the table's newest version; no rows when the table does not exist yet, nulls in columns it lacks."""
+    names = list(columns or table.columns)
     if not exists(table):
-        empty = table.arrow_schema.empty_table()
-        return empty.select(list(columns)) if columns else empty
-    return DeltaTable(table.path).to_pyarrow_table(columns=list(columns) if columns else None, filters=filters)
+        return table.arrow_schema.empty_table().select(names)
+    where = filters_to_expression(filters) if filters else None
+    return schema_changes.dataset(table, DeltaTable(table.path)).to_table(columns=names, filter=where)
 
 
 def rows(table: Table, values: Sequence[Mapping[str, Any]]) -> pa.Table:
@@ -81,6 +100,37 @@ def upsert(delta: DeltaTable, data: pa.Table, keys: Sequence[str], app_id: str, 
     )
     merge.when_matched_update_all().when_not_matched_insert_all().execute()
     return True
+
+
+def upsert_or_delete(
+    delta: DeltaTable, data: pa.Table, table: Table, deleted: str, order: Sequence[str], app_id: str, version: int
+) -> bool:
+    """As `upsert`, where the BOOLEAN column `deleted` removes the row of its key; it is no column of the table.
+
+    A row of the table that is later by the columns `order` stays.
+    """
+    if committed(delta, app_id, version):
+        return False
+    values, newer = {name: f"source.{name}" for name in table.columns}, _not_older(order)
+    merge = delta.merge(
+        data,
+        " AND ".join(f"target.{key} = source.{key}" for key in table.keys),
+        source_alias="source",
+        target_alias="target",
+        commit_properties=_transaction(app_id, version),
+    )
+    merge.when_matched_delete(f"source.{deleted} AND {newer}").when_matched_update(
+        values, f"NOT source.{deleted} AND {newer}"
+    )
+    merge.when_not_matched_insert(values, f"NOT source.{deleted}").execute()
+    return True
+
+
+def _not_older(order: Sequence[str]) -> str:
+    """The predicate that a source row is not older than the target's: compared by one column after the other."""
+    equal = [f"source.{name} = target.{name}" for name in order]
+    later = [" AND ".join([*equal[:at], f"source.{name} > target.{name}"]) for at, name in enumerate(order)]
+    return "(" + " OR ".join(f"({each})" for each in [*later, " AND ".join(equal)]) + ")"
 
 
 def _transaction(app_id: str, version: int) -> CommitProperties:
@@ -119,8 +169,9 @@ def overwrite(frame: "DataFrame", table: Table) -> None:
 
 def read_spark(spark: "SparkSession", table: Table) -> "DataFrame":
     """The table's newest version as a Spark DataFrame."""
-    create(table)
-    return spark.read.format("delta").load(str(table.path))
+    if not exists(table):
+        create(table)
+    return schema_changes.filled(spark.read.format("delta").load(str(table.path)), table)
 
 
 def read_version(spark: "SparkSession", table: Table, version: int) -> "DataFrame":
@@ -131,6 +182,7 @@ def read_version(spark: "SparkSession", table: Table, version: int) -> "DataFram
     """
     delta = DeltaTable(table.path, version=version)
     if delta.protocol().min_reader_version > 1 or delta.metadata().partition_columns:
-        return spark.read.format("delta").option("versionAsOf", version).load(str(table.path))
+        rows = spark.read.format("delta").option("versionAsOf", version).load(str(table.path))
+        return schema_changes.filled(rows, table)
     files = [unquote(uri) for uri in delta.file_uris()]
     return spark.read.schema(table.ddl).parquet(*files) if files else spark.createDataFrame([], table.ddl)

@@ -10,7 +10,7 @@ import pytest
 from jobs.production import audit, transforms
 from jobs.production.plant import Plant, plant, read_plant
 from jobs.production.schema import EVENT_COLUMNS
-from jobs.production.totals import TotalsWriter
+from jobs.production.totals import TotalsSink
 from jobs.production.versions import Version, Versions
 from lakehouse.kafka.reader import Record
 from tests.jobs.production.line import NOON, RECORDS, SEMINAR, counted, record, seminar
@@ -74,7 +74,7 @@ def test_a_plants_own_messages_are_counted_with_its_file(spark: Any, postgres: s
     ]
     decoded = audited(messages)
     assert decoded.rows.to_pylist() == rows.to_pylist()
-    TotalsWriter()._count(rows.select(list(EVENT_COLUMNS)), batch(0, "g"))
+    TotalsSink()._count(rows.select(list(EVENT_COLUMNS)), batch(0, "g"))
     right = {  # 09:10 UTC is 05:10 in Detroit: the day before, which ends at 05:30
         ("2020-05-26", "17"): (1, 0, 0, 0),
         ("2020-05-26", "72"): (1, 1, 0, 1),

@@ -20,7 +20,7 @@ import lakehouse.settings
 from jobs.production.audit import day_of
 from jobs.production.plant import plant
 from jobs.production.schema import BATCHES, DOMAIN, EVENT_COLUMNS, SERVING, TOTALS
-from jobs.production.totals import TotalsWriter
+from jobs.production.totals import TotalsSink
 from lakehouse.contract import arrow_types
 from lakehouse.core import kill_points
 from lakehouse.errors import RefusedError, UnavailableError
@@ -51,8 +51,8 @@ def batch(number: int, generation: str) -> Batch:
     return Batch(generation, number, {where: 0}, {where: 1}, None, "totals")
 
 
-def write(batches: Sequence[Sequence[Event]], generation: str = "") -> TotalsWriter:
-    writer = TotalsWriter()
+def write(batches: Sequence[Sequence[Event]], generation: str = "") -> TotalsSink:
+    writer = TotalsSink()
     generation = generation or uuid.uuid4().hex
     for number, events in enumerate(batches):
         writer._count(staged(events), batch(number, generation))
@@ -141,7 +141,7 @@ def test_a_batch_that_comes_again_changes_nothing_and_tells_the_same_rows(postgr
     second = staged([passed("a", minutes=-DAY), defect("a")])
     counted = writer._count(second, batch(1, generation))
     before = rows_of(postgres, "totals")
-    assert TotalsWriter()._count(second, batch(1, generation)) == counted
+    assert TotalsSink()._count(second, batch(1, generation)) == counted
     assert rows_of(postgres, "totals") == before
     assert {row["units"] for row in counted["totals"]} == {0, 1}  # the day that lost its unit is counted as well
 
@@ -180,7 +180,7 @@ def test_a_batch_that_dies_at_any_point_is_the_same_in_both_stores_after_it_ran_
         for last in range(1, 7):  # at each point in turn, then through
             calls, dying = 0, {last}
             with suppress(RuntimeError):
-                TotalsWriter().write(Frame(events), batch(number, generation))  # type: ignore[arg-type]
+                TotalsSink().write(Frame(events), batch(number, generation))  # type: ignore[arg-type]
         for table in SERVING:
             ours, theirs = ([dict(row) for row in table_io.read(table).to_pylist()], rows_of(postgres, table.name))
             order = lambda row, keys=table.keys: [str(row[key]) for key in keys]  # noqa: E731
@@ -193,13 +193,13 @@ def test_a_zombie_and_a_server_that_lost_batches_are_refused(postgres: str) -> N
     old = uuid.uuid4().hex
     write([[passed("a")], [passed("b")]], old)
     with pytest.raises(RefusedError, match="older than what PostgreSQL has"):
-        TotalsWriter()._count(staged([]), batch(0, old))
+        TotalsSink()._count(staged([]), batch(0, old))
     new = uuid.uuid4().hex
     write([[passed("c")]], new)
     with pytest.raises(RefusedError, match="older than what PostgreSQL has"):
-        TotalsWriter()._count(staged([]), batch(2, old))
+        TotalsSink()._count(staged([]), batch(2, old))
     with pytest.raises(RefusedError, match="lake rebuild"):
-        TotalsWriter()._count(staged([]), batch(7, new))
+        TotalsSink()._count(staged([]), batch(7, new))
     assert counted(rows_of(postgres, "totals")) == count([passed("c")])
 
 
@@ -221,7 +221,7 @@ def test_a_server_that_is_away_is_unavailable(lake: Any, monkeypatch: pytest.Mon
     monkeypatch.setenv("LAKE_POSTGRES_DSN", "host=127.0.0.1 port=1 dbname=postgres user=lake")
     lakehouse.settings.settings.cache_clear()
     with pytest.raises(UnavailableError, match="PostgreSQL does not answer"):
-        TotalsWriter()._count(staged([passed("a")]), batch(0, "g"))
+        TotalsSink()._count(staged([passed("a")]), batch(0, "g"))
 
 
 def test_every_column_has_a_meaning() -> None:

@@ -16,7 +16,7 @@ from jobs.production.schema import MEANINGS, TOTALS
 from lakehouse.errors import LakeError, UnavailableError, UsageError
 from lakehouse.ops import crontab
 from lakehouse.settings import settings
-from lakehouse.sinks import postgres, postgres_login
+from lakehouse.sinks import postgres, postgres_login, postgres_schema
 from tests.lakehouse.cli.test_main import run
 from tests.postgres import password_of, running_pooler, running_postgres
 
@@ -35,7 +35,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def ours(server: str, lake: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """A lake that has written to it."""
     use(monkeypatch, server)
-    postgres.create("production", (TOTALS,), MEANINGS)
+    postgres_schema.create("production", (TOTALS,), MEANINGS)
     return monkeypatch
 
 
@@ -94,11 +94,11 @@ def test_psql_without_the_role_says_how_it_comes(tmp_path: Path, lake: Path, mon
             admin.execute("CREATE ROLE plant LOGIN PASSWORD 'plant'")
             use(monkeypatch, url(dsn, "plant", "plant"))
             with pytest.raises(UnavailableError, match=r"does not let user plant.*CREATE ROLE stream_writer; CREATE"):
-                postgres.create("production", (TOTALS,), MEANINGS)
+                postgres_schema.create("production", (TOTALS,), MEANINGS)
             admin.execute("ALTER ROLE plant CREATEROLE")
             admin.execute("GRANT CREATE ON DATABASE postgres TO plant")
-        postgres.create("production", (TOTALS,), MEANINGS)
-        postgres.create("production", (TOTALS,), MEANINGS)
+        postgres_schema.create("production", (TOTALS,), MEANINGS)
+        postgres_schema.create("production", (TOTALS,), MEANINGS)
         with postgres.connect("production") as connection:
             assert connection.execute("SELECT count(*) AS it FROM totals").fetchone() == {"it": 0}
         assert who(lake) == "reader|UTC"
@@ -165,7 +165,7 @@ def test_the_servers_log_has_no_password_even_of_a_statement_that_failed(
             admin.execute("ALTER SYSTEM SET log_statement = 'all'")
             admin.execute("SELECT pg_reload_conf()")
         time.sleep(0.5)
-        postgres.create("production", (TOTALS,), MEANINGS)
+        postgres_schema.create("production", (TOTALS,), MEANINGS)
         with psycopg.connect(postgres.dsn(postgres.READER)) as connection:
             assert connection.execute("SELECT current_user").fetchone() == ("reader",)
     words = [line.split(":")[4] for line in postgres.passfile(server.folder).read_text().split()]

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 
 from lakehouse.contract import arrow_types
-from lakehouse.sinks import window_table
-from lakehouse.sinks.window_table import WindowWriter
+from lakehouse.sinks import sink
+from lakehouse.sinks.window_table import WindowTable
 from lakehouse.streaming.batch import Batch
 from lakehouse.tables import table_io
 from lakehouse.tables.table_io import SERVING_PROPERTIES, Table
@@ -57,12 +57,12 @@ def content() -> dict[tuple[int, int], tuple[int, bool, int]]:
     }
 
 
-def write(writer: WindowWriter, frame: Frame, at: Batch) -> None:
+def write(writer: WindowTable, frame: Frame, at: Batch) -> None:
     writer.write(frame, at)  # type: ignore[arg-type]
 
 
 def test_a_row_is_final_once_the_watermark_has_passed_its_end_even_on_an_empty_batch() -> None:
-    writer = WindowWriter(UNITS, LOG)
+    writer = WindowTable(UNITS, LOG)
     write(writer, Frame((0, 1, 5), (2, 1, 3)), batch(0, None))
     assert content() == {(0, 1): (5, False, 0), (2, 1): (3, False, 0)}
     write(writer, Frame(), batch(1, 1.99))
@@ -72,27 +72,28 @@ def test_a_row_is_final_once_the_watermark_has_passed_its_end_even_on_an_empty_b
 
 
 def test_a_window_updated_in_the_batch_that_closes_it_is_final_with_its_new_value() -> None:
-    writer = WindowWriter(UNITS, LOG)
+    writer = WindowTable(UNITS, LOG)
     write(writer, Frame((0, 1, 5)), batch(0, None))
     write(writer, Frame((0, 1, 6)), batch(1, 2))
     assert content() == {(0, 1): (6, True, 1)}
 
 
 def test_a_new_writer_finishes_what_an_earlier_one_left_open() -> None:
-    write(WindowWriter(UNITS, LOG), Frame((0, 1, 5)), batch(0, None))
-    write(WindowWriter(UNITS, LOG), Frame(), batch(1, 2))
+    write(WindowTable(UNITS, LOG), Frame((0, 1, 5)), batch(0, None))
+    write(WindowTable(UNITS, LOG), Frame(), batch(1, 2))
     assert content() == {(0, 1): (5, True, 0)}
 
 
 def test_a_replayed_batch_is_harmless_and_is_still_published() -> None:
     published: list[int] = []
 
-    def publish(rows: Sequence[Any]) -> Any:
-        published.append(len(rows))
-        return lambda: None
+    class Elsewhere:
+        def send(self, rows: Sequence[Any], _batch: Batch) -> Any:
+            published.append(len(rows))
+            return lambda: None
 
-    write(WindowWriter(UNITS, LOG, publish), Frame((0, 1, 5)), batch(0, None))
-    writer = WindowWriter(UNITS, LOG, publish)
+    write(WindowTable(UNITS, LOG, [Elsewhere()]), Frame((0, 1, 5)), batch(0, None))
+    writer = WindowTable(UNITS, LOG, [Elsewhere()])
     write(writer, Frame((0, 1, 5)), batch(0, None))
     write(writer, Frame(), batch(1, 2))
     assert content() == {(0, 1): (5, True, 0)}
@@ -103,9 +104,9 @@ def test_a_replayed_batch_is_harmless_and_is_still_published() -> None:
 @pytest.mark.parametrize("cut", [True, False])
 def test_files_stay_few_and_closed_windows_are_not_written_again(monkeypatch: pytest.MonkeyPatch, cut: bool) -> None:
     """`cut` is false for a table that an earlier version has made."""
-    monkeypatch.setattr(window_table, "MAINTAIN_EVERY", 10)
+    monkeypatch.setattr(sink, "MAINTAIN_EVERY", 10)
     table = UNITS if cut else replace(UNITS, partition_by=())
-    writer = WindowWriter(table, LOG)
+    writer = WindowTable(table, LOG)
     for number in range(40):  # a window lasts four batches
         write(writer, Frame((number // 4 * 2, 1, number), (number // 4 * 2, 2, 1)), batch(number, number // 4 * 2))
     found = content()
@@ -123,7 +124,7 @@ def test_files_stay_few_and_closed_windows_are_not_written_again(monkeypatch: py
 
 
 def test_the_batch_log_says_what_each_batch_read() -> None:
-    writer = WindowWriter(UNITS, LOG)
+    writer = WindowTable(UNITS, LOG)
     write(writer, Frame((0, 1, 5)), batch(0, None))
     write(writer, Frame(), batch(1, 2))
     logged = sorted(table_io.read(LOG).to_pylist(), key=lambda row: row["batch_id"])
@@ -141,7 +142,7 @@ def test_after_a_failure_behind_a_commit_the_batch_is_not_logged_twice(monkeypat
         append(table_io.create(LOG), data, app_id, version)
         raise OSError("No space left on device")
 
-    writer = WindowWriter(UNITS, LOG)
+    writer = WindowTable(UNITS, LOG)
     with monkeypatch.context() as failing:
         failing.setattr(table_io, "append", commit_then_fail)
         with pytest.raises(OSError, match="No space"):

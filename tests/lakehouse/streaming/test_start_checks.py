@@ -227,3 +227,11 @@ def test_a_missing_commit_file_is_named(running: Path) -> None:
 def test_a_damaged_checkpoint_file_is_named(running: Path) -> None:
     (running / "offsets/1").write_text("")
     refused(start(), f"{running}/offsets/1 is cut off")
+
+
+def test_a_contract_may_get_columns_and_nothing_else(running: Path) -> None:
+    tables = QueryTables(TOPIC, (replace(EVENTS, columns={**COORDINATES, "note": "STRING"}), BAD))
+    start_checks.check(start(stores=tables))
+    retyped = QueryTables(TOPIC, (replace(EVENTS, columns={**COORDINATES, "offset": "INT"}), BAD))
+    with pytest.raises(RefusedError, match=r"line\.events may only get new columns; it says that offset is INT"):
+        start_checks.check(start(stores=retyped))

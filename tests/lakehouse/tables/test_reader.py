@@ -2,7 +2,6 @@
 
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -225,15 +224,6 @@ def test_a_lost_data_file_is_an_error_until_it_is_back(write: Callable[..., None
     assert reader.read().state == "error"
     file.with_suffix(".lost").rename(file)
     assert (reader.read().state, reader.read().error) == ("ready", "")
-
-
-@pytest.mark.usefixtures("lake")
-def test_a_table_without_a_column_says_which() -> None:
-    others = {name: kind for name, kind in EVENTS.columns.items() if name != "note"}
-    table_io.create(replace(EVENTS, columns=others))
-    reading = TableReader(EVENTS, loads.newest(5, COLUMNS)).read()
-    fix = "Another version of the code wrote it: run that version, or give the table this version's columns."
-    assert reading.error == f"The table demo.events cannot be read: it has no column note. {fix}"
 
 
 def panic(*_: Any) -> Any:

@@ -1,0 +1,176 @@
+"""A topic as a sink: rows as messages, under one of two guards against a batch that comes again.
+
+`RepeatingTopic` sends it again: at least once, and its readers recognise a message by its identity.
+`TransactionalTopic` sends each batch in one Kafka transaction: readers with `read_committed` see it once.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from lakehouse.contract.tables import Table
+from lakehouse.core import kill_points
+from lakehouse.errors import LakeError, RefusedError, UnavailableError
+from lakehouse.kafka import client
+from lakehouse.sinks.sent_batches import GENERATION, NUMBER, WRITER, sent_batches
+from lakehouse.sinks.sink import Row
+from lakehouse.spark.session import collect
+from lakehouse.streaming.batch import Batch
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+FLUSH_SECONDS = 30.0
+SOURCE = "source"  # the header with the coordinates of the record that a message was made of
+Headers = dict[str, str | bytes | None]
+
+
+class KeyValue(NamedTuple):
+    """Key and value of a message; a value of None deletes the key in a compacted topic."""
+
+    key: bytes | None
+    value: bytes | None
+
+
+class TopicSink(ABC):
+    """What both guards do alike."""
+
+    tables: tuple[Table, ...] = ()
+
+    def __init__(self, bootstrap_servers: str, topic: str, message: Callable[[Row], KeyValue]) -> None:
+        self._bootstrap_servers, self._topic, self._message = bootstrap_servers, topic, message
+
+    @abstractmethod
+    def send(self, rows: Sequence[Row], batch: Batch) -> Callable[[], None]:
+        """Send the rows at once; the function returned waits until the broker has them.
+
+        It raises UnavailableError when the broker does not acknowledge them.
+        """
+
+    def write(self, frame: "DataFrame", batch: Batch) -> None:
+        """Send the batch's rows."""
+        self.send(collect(frame), batch)()
+
+    def _produce(
+        self, producer: Producer, rows: Sequence[Row], headers: Callable[[Row], Headers]
+    ) -> Callable[[], None]:
+        failed: list[KafkaError] = []
+
+        def delivered(error: KafkaError | None, _message: Message) -> None:
+            if error is not None:
+                failed.append(error)
+
+        for row in rows:
+            key, value = self._message(row)
+            while True:
+                try:
+                    producer.produce(self._topic, value, key, on_delivery=delivered, headers=headers(row))
+                    break
+                except BufferError:  # the client's queue is full
+                    producer.poll(0.1)
+        producer.poll(0)
+
+        def acknowledged() -> None:
+            left = producer.flush(FLUSH_SECONDS)
+            if left or failed:
+                why = failed[0].str() if failed else f"no answer in {FLUSH_SECONDS:.0f} s"
+                raise UnavailableError(f"{left + len(failed)} messages did not get to topic {self._topic}: {why}.")
+
+        return acknowledged
+
+
+class RepeatingTopic(TopicSink):
+    """At least once. Of a message that comes twice the identity is the same.
+
+    `identity` is `source`, the record that the row was made of: its coordinates are in the header `source` as
+    topic:partition:offset, and the rows have these columns. Or it is `key`, for absolute values: the same key and value
+    again. The header `batch_id` has the batch that wrote the message, for whoever traces it.
+    """
+
+    def __init__(
+        self,
+        bootstrap_servers: str,
+        topic: str,
+        message: Callable[[Row], KeyValue],
+        identity: Literal["source", "key"],
+    ) -> None:
+        super().__init__(bootstrap_servers, topic, message)
+        self._identity = identity
+        self._producer = client.producer(bootstrap_servers, {"linger.ms": 0})
+
+    def send(self, rows: Sequence[Row], batch: Batch) -> Callable[[], None]:
+        """As TopicSink says."""
+
+        def headers(row: Row) -> Headers:
+            of_batch: Headers = {NUMBER: str(batch.batch_id)}
+            if self._identity == "key":
+                return of_batch
+            return of_batch | {SOURCE: f"{row['topic']}:{row['partition']}:{row['offset']}"}
+
+        return self._produce(self._producer, rows, headers)
+
+
+class TransactionalTopic(TopicSink):
+    """Each batch in one Kafka transaction; generation and number of the batch are in the headers.
+
+    What the topic has is read back at the start and after a failure, so a batch that comes again is not sent again. A
+    rebuilt query is a new generation: it sends all of its batches. `writer` is the query's full name; a second process
+    under that name ends the first one's transactions.
+    """
+
+    def __init__(self, bootstrap_servers: str, topic: str, message: Callable[[Row], KeyValue], writer: str) -> None:
+        super().__init__(bootstrap_servers, topic, message)
+        self._writer = writer
+        self._producer: Producer | None = None
+        self._sent: Mapping[str, int] = {}
+
+    def send(self, rows: Sequence[Row], batch: Batch) -> Callable[[], None]:
+        """As TopicSink says; the function returned commits. Raises RefusedError when another process has taken over."""
+        with _errors(self._topic, self._writer):
+            producer = self._producer or self._started()
+            self._producer = None  # until the commit: after a failure the topic says what it has
+            if not rows or batch.batch_id <= self._sent.get(batch.generation, -1):
+                self._producer = producer
+                return lambda: None
+            producer.begin_transaction()
+            of_batch: Headers = {WRITER: self._writer, GENERATION: batch.generation, NUMBER: str(batch.batch_id)}
+            acknowledged = self._produce(producer, rows, lambda _row: of_batch)
+
+        def commit() -> None:
+            with _errors(self._topic, self._writer):
+                acknowledged()
+                kill_points.point(f"{batch.query}.sent", batch.batch_id)
+                producer.commit_transaction(FLUSH_SECONDS)
+            kill_points.point(f"{batch.query}.published", batch.batch_id)
+            self._sent = {batch.generation: batch.batch_id}
+            self._producer = producer
+
+        return commit
+
+    def _started(self) -> Producer:
+        """A producer after whose start no transaction of an earlier one is open."""
+        options = {"linger.ms": 0, "transactional.id": self._writer}
+        producer = client.producer(self._bootstrap_servers, options)
+        producer.init_transactions(FLUSH_SECONDS)
+        self._sent = sent_batches(self._bootstrap_servers, self._topic, self._writer)
+        return producer
+
+
+@contextmanager
+def _errors(topic: str, writer: str) -> Iterator[None]:
+    """A block in which an error of the client becomes a sentence."""
+    try:
+        yield
+    except KafkaException as error:
+        raise _sentence(error.args[0], topic, writer) from None
+
+
+def _sentence(error: KafkaError, topic: str, writer: str) -> LakeError:
+    if error.code() in (KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.PRODUCER_FENCED):
+        return RefusedError(
+            f"Another process writes to topic {topic} as {writer}.", "Stop one of the two; the other goes on."
+        )
+    return UnavailableError(f"A batch did not get to topic {topic}: {error.str()}.")
