@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lakehouse.errors import LakeError
@@ -103,3 +103,19 @@ class TopicWatch:
 
 def _flat(topic: str, offsets: Mapping[int, int]) -> tuple[tuple[tuple[str, int], int], ...]:
     return tuple(((topic, partition), offset) for partition, offset in sorted(offsets.items()))
+
+
+def together(views: Sequence[TopicView]) -> TopicView:
+    """Several topics as if they were one: what a query that reads all of them has to read."""
+    if len(views) == 1:
+        return views[0]
+    events = [view.events for view in views if view.events is not None]
+    rates = [view.rate for view in views if view.rate is not None]
+    return TopicView(
+        " and ".join(view.name for view in views),
+        sum(events) if events else None,
+        round(sum(rates), 1) if rates else None,
+        tuple(end for view in views for end in view.ends),
+        tuple(start for view in views for start in view.starts),
+        next((view.error for view in views if view.error), ""),
+    )
