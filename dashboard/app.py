@@ -19,8 +19,8 @@ from dash.exceptions import DependencyException
 
 from dashboard.live import snapshot, status_pill
 from dashboard.live.snapshot import Live
-from dashboard.pages import discovery
-from dashboard.server import auth, redirects, request_threads, tick_cache
+from dashboard.pages import addresses, discovery
+from dashboard.server import auth, request_threads, tick_cache
 from dashboard.ui import frame
 from lakehouse import entry, environment
 from lakehouse.core import net
@@ -70,15 +70,17 @@ def create_app() -> dash.Dash:
         index_string=_INDEX,
         meta_tags=[{"name": "viewport", "content": "width=device-width, initial-scale=1"}],
     )
+    app.server.config["MAX_CONTENT_LENGTH"] = MOST_BYTES
+    tick_cache.install(app.server)
+    _add_routes(app.server)
+    claims = addresses.claims(app.server)
+    for section in discovery.sections():
+        discovery.shown_tables(section)  # a page that names a table it has not is refused here, not at a tick
     for page in discovery.pages():
         _register(page)
     _register_page("not_found_404", path="/404", title="Not found · Lakehouse", layout=_not_found)
     app.layout = frame.shell(discovery.navigation())
-    app.server.config["MAX_CONTENT_LENGTH"] = MOST_BYTES
-    tick_cache.install(app.server)
-    _add_routes(app.server)
-    for page in discovery.pages():
-        _add_page_routes(app.server, page)
+    addresses.add_routes(app.server, claims)
     return app
 
 
@@ -86,16 +88,10 @@ def _register(page: ModuleType) -> None:
     """Make the page known to Dash, to which a path with a variable, as /<domain>/<thing>/<id>, is a template."""
     section = discovery.sections().get(discovery.section_of(page))
     title = " · ".join([page.NAME, *([section.title] if section else []), "Lakehouse"])
-    path = {"path_template" if "<" in page.PATH else "path": page.PATH}
-    _register_page(page.__name__, name=page.NAME, title=title, layout=frame.own_query(page.layout), **path)
-
-
-def _add_page_routes(server: flask.Flask, page: ModuleType) -> None:
-    """What the page serves besides itself, and the addresses that it had before."""
-    for old in getattr(page, "OLD_PATHS", ()):
-        redirects.add(server, old, page.PATH)
-    if hasattr(page, "add_routes"):
-        page.add_routes(server)
+    for address in addresses.of_page(page):
+        name = page.__name__ if address == page.PATH else f"{page.__name__} at {address}"
+        path = {"path_template" if "<" in address else "path": address}
+        _register_page(name, name=page.NAME, title=title, layout=frame.own_query(page.layout), **path)
 
 
 def _not_found(**_query: str) -> html.Div:
@@ -112,7 +108,7 @@ def _add_routes(server: flask.Flask) -> None:
     @server.get("/beat")
     def beat() -> Any:
         """What the page asks every tick: is there a newer snapshot, and what does the pill say?"""
-        return status_pill.beat(snapshot.current(), snapshot.sources(), datetime.now(UTC))
+        return status_pill.beat(snapshot.current(), datetime.now(UTC))
 
     @server.after_request
     def harden(response: flask.Response) -> flask.Response:

@@ -11,10 +11,9 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from dashboard.live.broker import BEHIND_SECONDS
-from dashboard.live.queries import QueryView
-from dashboard.live.snapshot import DomainView, Snapshot, Source
+from dashboard.live.domain_view import DomainView
+from dashboard.live.snapshot import Snapshot
 from lakehouse.core.states import QueryState
-from lakehouse.tables.reader import Reading
 
 SNAPSHOT_SECONDS = 5.0  # taken every second; older than this the thread that takes it hangs
 DATA_SECONDS = 30.0  # with events left to read, data older than this is stale
@@ -98,38 +97,36 @@ class Watch:
         self._lock = threading.Lock()
         self._lags: dict[str, deque[tuple[float, int]]] = {}
 
-    def pulse(self, snapshot: Snapshot, sources: Sequence[Source], now: datetime) -> tuple[Pulse, str]:
+    def pulse(self, snapshot: Snapshot, now: datetime) -> tuple[Pulse, str]:
         """The status and its title: the sentence, the lag of each query, the last snapshot and the last event."""
-        queries: list[QueryPulse] = []
-        used = snapshot.used()
-        for source in (source for source in sources if source.domain.name in used):
-            queries += self._queries(source, snapshot.domains[source.domain.name], now)
-        views = list(snapshot.domains.values())
+        used, views = snapshot.used(), list(snapshot.domains.values())
+        shown = [view for view in views if view.domain.name in used]
+        queries = [self._query(view, query, now) for view in shown for query in view.queries]
         if any(NOT_ASKED in view.topic.error for view in views):
             return Pulse("connecting", "CONNECTING", None, "The broker has not answered yet."), ""
-        filled = any(view.history.total or view.speed.total or view.topic.events for view in views)
+        filled = any(view.topic.events or any(table.total for table in view.tables.values()) for view in views)
         pulse = decide(queries, snapshot.taken_at, filled, now)
         newest = max((at for view in views if (at := view.history.newest_event_at)), default=None)
         return pulse, title(pulse, queries, snapshot.taken_at, newest)
 
-    def _queries(self, source: Source, view: DomainView, now: datetime) -> list[QueryPulse]:
-        parts: tuple[tuple[str, Reading], ...] = (("speed", view.speed), ("history", view.history))
-        return [self._query(source.domain.name, view, view.queries[role], reading, now) for role, reading in parts]
-
-    def _query(self, domain: str, view: DomainView, query: QueryView, reading: Reading, now: datetime) -> QueryPulse:
-        name = f"{domain}/{query.name}"
-        complete = max((at for at in (reading.committed_at, query.progressed_at) if at), default=None)
+    def _query(self, view: DomainView, query_name: str, now: datetime) -> QueryPulse:
+        name, query, topic = f"{view.domain.name}/{query_name}", view.queries[query_name], view.topic_of(query_name)
+        written = view.written_by(query_name)
+        complete = max(
+            (at for at in (*(table.committed_at for table in written), query.progressed_at) if at), default=None
+        )
         if query.lag == 0:
             complete = max((at for at in (complete, query.reported_at) if at), default=None)
         started = query.state is not QueryState.NOT_STARTED
+        damage = next((table.error for table in written if table.error), "")
         return QueryPulse(
             name,
             query.state,
             query.lag,
-            view.topic.rate,
+            topic.rate,
             complete,
             self._growing(name, query.lag, now.timestamp()),
-            query.error or reading.error or (view.topic.error if started else ""),
+            query.error or damage or (topic.error if started else ""),
         )
 
     def _growing(self, name: str, lag: int | None, at: float) -> bool:
@@ -161,12 +158,12 @@ def _clock(at: datetime) -> str:
 _watch = Watch()
 
 
-def beat(snapshot: Snapshot | None, sources: Sequence[Source], now: datetime) -> dict[str, Any]:
+def beat(snapshot: Snapshot | None, now: datetime) -> dict[str, Any]:
     """The answer that a page polls every 2 s: the clock, the newest version, and the pill."""
     answer: dict[str, Any] = {"now": now.timestamp(), "version": None}
     if snapshot is None:
         return answer | {"status": "connecting", "word": "CONNECTING", "title": "Waiting for the first snapshot."}
-    pulse, words = _watch.pulse(snapshot, sources, now)
+    pulse, words = _watch.pulse(snapshot, now)
     since = pulse.since.timestamp() if pulse.since else None
     answer |= {"version": snapshot.version, "taken_at": snapshot.taken_at.timestamp()}
     return answer | {"status": pulse.status, "word": pulse.word, "since": since, "title": words or pulse.why}

@@ -1,8 +1,15 @@
 """Finds pages by their place: a module with PATH and layout is a page, a folder with SECTION is a section.
 
-A section's folder may have a module `source` (SOURCE: the tables that its pages show) and a module `models` (how its
-models are shown on the Models page). A page also has NAME; it may have ORDER (its place in the navigation; without it
-the page is not listed), ICON, OLD_PATHS (addresses that lead to it) and add_routes (for its API).
+A section's folder has the domain's name. It may have a module `source` (SOURCE: what its pages show beside what every
+domain has) and a module `models` (how its models are shown on the Models page). A page also has NAME; it may have
+
+- ORDER: its place in the navigation; without it the page is not listed
+- ICON: a file under assets/, for a page that stands outside of sections
+- SHOWS: tables of the domain by name, each with the id of the tile that shows it; the overview leads there
+- ALSO_AT: more addresses at which the same page is shown; OLD_PATHS: addresses that lead to it
+
+Any module may have ROUTES: an address -> what answers there (`dashboard.server.routes`); a page may have add_routes for
+what ROUTES cannot say. All these addresses may be anywhere; one that is taken is refused at the start.
 """
 
 import importlib
@@ -12,9 +19,11 @@ from types import ModuleType
 from typing import cast
 
 import dashboard.pages
-from dashboard.live.snapshot import Source
+from dashboard.live.source import Source
 from dashboard.ui.navigation import Group, Link
 from dashboard.ui.section import Models, Section
+from lakehouse.contract import discovery
+from lakehouse.errors import LakeError
 
 _PACKAGE = "dashboard.pages"
 
@@ -27,14 +36,14 @@ def _modules() -> tuple[ModuleType, ...]:
 
 def sections() -> dict[str, Section]:
     """What each section declares, by the name of its folder, in the order of the navigation."""
-    found = {_folder(module): module.SECTION for module in _modules() if hasattr(module, "SECTION")}
+    found = {folder(module): module.SECTION for module in _modules() if hasattr(module, "SECTION")}
     return dict(sorted(found.items(), key=lambda item: (item[1].order, item[0])))
 
 
 def section_of(page: ModuleType) -> str:
     """The section's name; empty for a page that stands outside."""
-    folder = _folder(page)
-    return folder if folder in sections() else ""
+    name = folder(page)
+    return name if name in sections() else ""
 
 
 def pages() -> list[ModuleType]:
@@ -58,8 +67,38 @@ def navigation() -> list[Link | Group]:
 
 
 def sources() -> list[Source]:
-    """The tables that the sections' pages show."""
-    return [module.SOURCE for module in _by_section("source").values()]
+    """What the sections' pages show; a section without a module `source` shows what every domain has."""
+    declared = _by_section("source")
+    return [declared[name].SOURCE if name in declared else Source(domain=discovery.load(name)) for name in sections()]
+
+
+def first_address(section: str) -> str | None:
+    """Where the section's first page is; None for one without a page in the navigation."""
+    return next((page.PATH for page in listed_pages() if section_of(page) == section), None)
+
+
+@cache
+def shown_tables(section: str) -> dict[str, str]:
+    """Where each table of the domain is shown, as its pages say it. Raises LakeError for a table that it has not."""
+    shown = {
+        table: f"{page.PATH}#{tile}"
+        for page in listed_pages()
+        if section_of(page) == section
+        for table, tile in getattr(page, "SHOWS", {}).items()
+    }
+    known = [table.name for table in discovery.load(section).tables]
+    if unknown := [table for table in shown if table not in known]:
+        raise LakeError(
+            f"A page of {section} says that it shows the table {unknown[0]}, which is none of {section}'s: "
+            f"{', '.join(known)}.",
+            f"Correct SHOWS in dashboard/pages/{section}/.",
+        )
+    return shown
+
+
+def modules() -> tuple[ModuleType, ...]:
+    """Every module under dashboard/pages."""
+    return _modules()
 
 
 def models() -> dict[str, Models]:
@@ -74,7 +113,8 @@ def _by_section(module: str) -> dict[str, ModuleType]:
     return {section: known[name] for section, name in names.items() if name in known}
 
 
-def _folder(module: ModuleType) -> str:
+def folder(module: ModuleType) -> str:
+    """The folder of the module under pages/, or the name of one that is in none."""
     return module.__name__.removeprefix(f"{_PACKAGE}.").split(".")[0]
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 import flask
-from dash import Input, Output, State, callback, dcc, html
+from dash import ClientsideFunction, Input, Output, State, callback, clientside_callback, dcc, html
 from dash.development.base_component import Component
 
 from dashboard.pages import discovery
@@ -33,6 +33,7 @@ def layout(domain: str = "", **_query: str) -> Component:
             html.P(formats.not_known(unknown), id="models-notice", className="notice", role="status"),
             *_choice(shown),
             dcc.Store(id="models-domain", data=shown),
+            dcc.Store(id="models-address", data=None if unknown else address(shown)),
             html.Div(tiles.loading_kpis(6), id="models-kpis", className="kpis"),
             html.Div(grid, className="grid"),
         ]
@@ -93,6 +94,9 @@ def _versions_tile(models: Models) -> Component:
     )
 
 
+clientside_callback(
+    ClientsideFunction("lake", "viewAddress"), Output("models-notice", "title"), Input("models-address", "data")
+)
 _OF = (Input("live", "data"), State("models-domain", "data"))
 
 

@@ -1,6 +1,6 @@
-"""The whole platform on one screen: the lambda flow of each domain, with live rates and the age of the data."""
+"""The whole platform on one screen: the flow of each domain, with live rates and the age of the data."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from dash import Input, Output, callback, dcc, html
@@ -8,21 +8,24 @@ from dash.development.base_component import Component
 from dash.exceptions import PreventUpdate
 
 from dashboard.live import snapshot
-from dashboard.live.snapshot import DomainView, Source
+from dashboard.live.domain_view import DomainView, LayersView, history_of
 from dashboard.pages import discovery
-from dashboard.ui import flow, formats, tiles
+from dashboard.ui import flow, formats, layers_tile, tiles
+from dashboard.ui.flow import Links
 from dashboard.ui.tiles import TileState
 from lakehouse.ops.status import ProcessView
 from lakehouse.tables.reader import Reading
+from lakehouse.tables.table_io import Table
 
 NAME = "Overview"
 PATH = "/"
 ORDER = 0
 ICON = "core/icons/flow"
-MEANING = (
+BOTH_WAYS = (
     "Every event goes two ways: at once into the windows of the speed layer, and into the history that the batch layer "
     "recomputes them from."
 )
+ONE_WAY = "What is sent, which query reads it, and what the query writes."
 
 READY = TileState("ready", [], None)
 PROCESS_STATES = {"running": "ok", "ready": "ok", "finished": "idle", "stopped": "error", "failed": "error"}
@@ -32,7 +35,7 @@ def layout(**_query: str) -> Component:
     """The page before the first snapshot: skeletons."""
     loading = [
         html.Div(tiles.loading_kpis(6), className="kpis"),
-        tiles.tile("overview-loading", "Flow", MEANING),
+        tiles.tile("overview-loading", "Flow", ONE_WAY),
     ]
     intro = [html.H1("Overview"), html.P("From Kafka to this page: what moves, how fast, and how old it is.")]
     return html.Div([html.Div(intro, className="intro"), html.Div(loading, id="overview")])
@@ -45,10 +48,11 @@ def update(_version: str | None) -> list[Component]:
     if current is None:
         raise PreventUpdate
     as_of = tiles.moment(current.fresh_at())
+    postgres = next((process.state for process in current.processes if process.name == "postgres"), "")
     sections = [
-        html.Div(domain_section(source, current.domains[source.domain.name], as_of), className="domain")
-        for source in snapshot.sources()
-        if source.domain.name in current.used()
+        html.Div(domain_section(view, links_of(name), as_of, postgres), className="domain")
+        for name, view in current.domains.items()
+        if name in current.used()
     ]
     return [*sections, *processes(current.processes)]
 
@@ -59,7 +63,7 @@ def processes(views: Sequence[ProcessView]) -> list[Component]:
         return []
     items = [
         html.Li(
-            [dcc.Link(view.name, href=flow.detail("processes")), html.Span(_process_word(view), className="node-word")],
+            [dcc.Link(view.name, href=Links().of("processes")), html.Span(_process_word(view), className="node-word")],
             **tiles.attributes(state=PROCESS_STATES.get(view.state, "warn"), process=view.name),
         )
         for view in views
@@ -74,31 +78,29 @@ def _process_word(view: ProcessView) -> str:
     return f"{view.state}{restarts}{error}"
 
 
-def domain_section(source: Source, view: DomainView, as_of: str | None) -> list[Component]:
-    """A domain's KPIs and its flow."""
-    domain = source.domain
-    details = _details(domain.name)
-    drawn = flow.drawing(domain.name, flow.boxes(view, source), bool(view.topic.rate), details)
+def domain_section(view: DomainView, links: Links, as_of: str | None, postgres: str = "") -> list[Component]:
+    """A domain's KPIs and its flow; `links` leads to its pages, `postgres` is the state of that process."""
+    domain = view.domain
     tile = tiles.tile(
         f"overview-{domain.name}",
         domain.title,
-        MEANING,
-        html.Div(drawn, className="flow"),
-        _legend(),
-        now=TileState("ready", formats.with_code(_notice(source, view)), as_of),
+        BOTH_WAYS if view.layers else ONE_WAY,
+        flow.drawing(view, links, postgres),
+        *([_legend()] if view.layers else []),
+        now=TileState("ready", formats.with_code(_notice(view)), as_of),
     )
-    return [html.Div(kpis(domain.name, view, details), className="kpis"), tile]
+    return [html.Div(kpis(view, links), className="kpis"), tile]
 
 
-def _details(domain: str) -> Mapping[str, str]:
-    section = discovery.sections().get(domain)
-    return section.details if section else flow.NO_DETAILS
+def links_of(domain: str) -> Links:
+    """Where the domain's pages show what, as they say it themselves."""
+    return Links(discovery.first_address(domain) or flow.HEALTH, discovery.shown_tables(domain))
 
 
-def _notice(source: Source, view: DomainView) -> str:
+def _notice(view: DomainView) -> str:
     """What stands in the way of the flow, and the command that starts it."""
-    if view.topic.events == 0 and source.domain.produce:
-        return f"Nothing has been sent yet. Start it: `./spark-submit.sh {source.domain.path(source.domain.produce)}`"
+    if view.topic.events == 0 and view.domain.produce:
+        return f"Nothing has been sent yet. Start it: `./spark-submit.sh {view.domain.path(view.domain.produce)}`"
     return view.topic.error
 
 
@@ -107,43 +109,51 @@ def _legend() -> Component:
     return html.Div(keys, className="legend")
 
 
-def kpis(domain: str, view: DomainView, details: Mapping[str, str] = flow.NO_DETAILS) -> list[Component]:
-    """The six numbers on top, each a link to its detail."""
-    topic, history, dead, parity = view.topic, view.history, view.dead_letters, view.parity
-    broken = "error" if topic.error else "ready"
-    streamed = f"{formats.count(history.streamed)} streamed"
-    name = f"overview-{domain}"
+def kpis(view: DomainView, links: Links) -> list[Component]:
+    """The numbers on top, each a link to its detail: of the topics, the history and the layers that the domain has."""
+    history = history_of(view.domain)
+    kept = [_history(view, links, history), _newest(view, links)] if history else []
+    compared = [_compared(view, links, view.layers)] if view.layers else []
+    return [*_topics(view, links), *kept[:1], _dead_letters(view, links), *compared, *kept[1:]]
 
-    def link(label: str, part: str) -> Component:
-        return dcc.Link(label, href=flow.detail(part, details))
 
+def _kpi(view: DomainView, name: str, label: str, address: str, *shown: Any) -> Component:
+    return tiles.kpi(f"overview-{view.domain.name}-{name}", dcc.Link(label, href=address), *shown)
+
+
+def _topics(view: DomainView, links: Links) -> list[Component]:
+    topic, broken = view.topic, "error" if view.topic.error else "ready"
+    which = f"topic {topic.name}" if len(view.topics) == 1 else formats.plural(len(view.topics), "topic")
+    label = "Events on topic" if len(view.topics) == 1 else "Events on topics"
+    events, rate = formats.count(topic.events), formats.decimal(topic.rate)
     return [
-        tiles.kpi(
-            f"{name}-topic",
-            link("Events on topic", "topic"),
-            formats.count(topic.events),
-            tiles.rate_note(topic, f"topic {topic.name}"),
-            broken,
-        ),
-        tiles.kpi(
-            f"{name}-rate",
-            link("Events per second", "producer"),
-            formats.decimal(topic.rate),
-            tiles.rate_note(topic),
-            broken,
-        ),
-        tiles.kpi(f"{name}-history", link("In history", "history"), *_rows(history, streamed)),
-        tiles.kpi(f"{name}-dead-letters", link("Dead letters", "dead-letters"), *_rows(dead, _reasons(dead))),
-        tiles.kpi(f"{name}-parity", link("Layers agree", "recompute"), *_parity(parity)),
-        tiles.kpi(
-            f"{name}-age", link("Newest event", "page"), tiles.age(history.newest_event_at), "ago, by its own time"
-        ),
+        _kpi(view, "topic", label, links.of("topic"), events, tiles.rate_note(topic, which), broken),
+        _kpi(view, "rate", "Events per second", links.of("producer"), rate, tiles.rate_note(topic), broken),
     ]
+
+
+def _history(view: DomainView, links: Links, table: Table) -> Component:
+    rows = _rows(view.history, f"{formats.count(view.history.streamed)} streamed")
+    return _kpi(view, "history", "In history", links.of("table", table.name), *rows)
+
+
+def _newest(view: DomainView, links: Links) -> Component:
+    newest = tiles.age(view.history.newest_event_at)
+    return _kpi(view, "age", "Newest event", links.of("page"), newest, "ago, by its own time")
+
+
+def _dead_letters(view: DomainView, links: Links) -> Component:
+    dead = view.dead_letters
+    return _kpi(view, "dead-letters", "Dead letters", links.of("dead-letters"), *_rows(dead, _reasons(dead)))
+
+
+def _compared(view: DomainView, links: Links, layers: LayersView) -> Component:
+    return _kpi(view, "parity", "Layers agree", links.of("recompute", layers.of.parity.name), *_parity(layers.parity))
 
 
 def _parity(parity: Reading) -> tuple[Any, str, str]:
     """The share of windows in which speed and batch layer agree."""
-    share = flow.agreeing(parity)
+    share = layers_tile.agreeing(parity)
     value = html.Span(formats.percent(share), **tiles.attributes(value=None if share is None else str(share)))
     if parity.error:
         return value, "cannot be read", "error"

@@ -25,8 +25,15 @@ PALETTE = {
     "dark": ("#56B4E9", "#FF8B4D", "#2FC79B", "#DE91BC", "#F0C642", "#8AA4FF"),
 }
 DASHES = ("solid", "dash", "dot")
-# Plotly draws a time as it is written, and the second line only where it changes: once per day.
-TIMES = {"type": "date", "tickformat": "%H:%M\n%b %d UTC"}
+
+
+def _times(day: str) -> dict[str, Any]:
+    """An axis of times. Plotly draws a time as it is written, and the second line only where it changes: once a day."""
+    close = {"dtickrange": [None, 59_999], "value": f"%H:%M:%S\n{day}"}  # without seconds two would read the same
+    return {"type": "date", "tickformat": f"%H:%M\n{day}", "tickformatstops": [close]}
+
+
+TIMES = _times("%b %d UTC")
 BAR = {"light": "#228be6", "dark": "#4dabf7"}
 INK = {"light": ("#212529", "#6c757d", "#e9ecef", "#ffffff"), "dark": ("#e9ecef", "#a6a7ab", "#3b3d42", "#25262b")}
 
@@ -227,7 +234,7 @@ def _small(titles: tuple[str, ...], scheme: str) -> Figure:
     drawn = make_subplots(down, across, shared_xaxes="all", shared_yaxes="all", subplot_titles=titles, **gaps)
     look = layout(scheme)
     drawn.update_annotations(font={"size": 12})
-    drawn.update_xaxes(look["xaxis"] | TIMES | {"nticks": 3, "tickformat": "%H:%M\nUTC"})
+    drawn.update_xaxes(look["xaxis"] | _times("UTC") | {"nticks": 3})
     drawn.update_yaxes(look["yaxis"] | {"rangemode": "normal", "nticks": 4})
     for place in range(max(0, len(titles) - across), len(titles)):  # the lowest of each column has the times
         drawn.update_xaxes(showticklabels=True, row=place // across + 1, col=place % across + 1)

@@ -9,7 +9,10 @@ from dash import ClientsideFunction, Input, Output, State, clientside_callback, 
 from dash.development.base_component import Component
 
 from dashboard.ui import tiles
+from lakehouse.contract import standard_tables
 
+ROWS = 200  # of the newest events that a list shows
+COORDINATES = tuple(standard_tables.COORDINATES)  # which `with_keys` needs
 _MONEY = {"function": "params.value == null ? '–' : d3.format('$,.0f')(params.value)"}
 _CHANGE = {"function": "params.value == null ? '–' : d3.format('+.1%')(params.value)"}
 _COUNT = {"function": "params.value == null ? '–' : d3.format(',')(params.value)"}

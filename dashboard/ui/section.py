@@ -1,25 +1,20 @@
 """What a section of the navigation (a domain) declares of itself in the `__init__` of its folder of pages."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from dash.development.base_component import Component
 
-from dashboard.live.snapshot import DomainView
+from dashboard.live.domain_view import DomainView
 
 
 @dataclass(frozen=True)
 class Section:
-    """A group of the navigation; `icon` is a file under assets/, without its suffix.
-
-    `details` has the addresses to which the parts of the overview's flow lead; a part without one leads to Health.
-    """
+    """A group of the navigation; `icon` is a file under assets/, without its suffix."""
 
     title: str
     order: int
     icon: str = "core/icons/page"
-    details: Mapping[str, str] = field(default_factory=dict)
 
 
 class Models(Protocol):

@@ -15,7 +15,7 @@ from dash.exceptions import PreventUpdate
 
 from dashboard.live import snapshot
 from dashboard.live.broker import TopicView
-from dashboard.live.snapshot import DomainView
+from dashboard.live.domain_view import DomainView
 from dashboard.ui import formats
 from lakehouse.tables.reader import Reading
 

@@ -6,6 +6,7 @@ from lakehouse.contract.tables import HISTORY_PROPERTIES, SERVING_PROPERTIES, Ta
 
 COORDINATES = {"topic": "STRING", "partition": "INT", "offset": "BIGINT", "recorded_at": "TIMESTAMP"}
 RECORD_KEY = ("topic", "partition", "offset")
+BATCH_KEY = ("generation", "batch_id", "topic", "partition")
 # The batch that last changed a row of the speed layer.
 ORIGIN = {"generation": "STRING", "batch_id": "BIGINT", "updated_at": "TIMESTAMP"}
 # covered_*: the newest speed batch whose records the row includes; a speed row of a later batch is served instead.
@@ -58,9 +59,13 @@ def batch_log(domain: str, query: str, note: str = "") -> Table:
         "watermark": "TIMESTAMP",
         "committed_at": "TIMESTAMP",
     }
-    keys = ("generation", "batch_id", "topic", "partition")
     about = f"batch log of the {query} query: offsets read (end exclusive){note}"
-    return Table(domain, f"{query}_batches", columns, keys, about, SERVING_PROPERTIES, writer="deltalake")
+    return Table(domain, f"{query}_batches", columns, BATCH_KEY, about, SERVING_PROPERTIES, writer="deltalake")
+
+
+def is_batch_log(table: Table) -> bool:
+    """Whether the table says what batches have read, and nothing of the domain."""
+    return table.keys == BATCH_KEY
 
 
 def batch_table(domain: str, name: str, columns: Mapping[str, str], keys: tuple[str, ...], about: str) -> Table:

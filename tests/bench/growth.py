@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable, write_deltalake
 
-from dashboard.live import snapshot
+from dashboard.ui import event_grid
 from jobs.houses import schema
 from lakehouse.tables import loads, table_io
 from lakehouse.tables.reader import TableReader
@@ -87,7 +87,7 @@ def history(times: int) -> dict[str, float]:
     for first in range(0, count, FILE_ROWS):
         write_deltalake(delta, sales(first, min(FILE_ROWS, count - first)), mode="append")
     house = pc.field("id") == ids(np.array([77]))[0]
-    feed = TableReader(schema.HISTORY, loads.newest(snapshot.FEED_ROWS, FEED))
+    feed = TableReader(schema.HISTORY, loads.newest(event_grid.ROWS, FEED))
     of_house = TableReader(schema.HISTORY, loads.found_once(house, 1000))
     found = {"feed, first, ms": millis(feed.read, 1), "house, first, ms": millis(of_house.read, 1)}
     more = iter(range(5))

@@ -2,8 +2,10 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from types import ModuleType
 
+import dash
 import pytest
 from flask.testing import FlaskClient
 
@@ -11,6 +13,8 @@ from dashboard import app
 from dashboard.live import snapshot
 from dashboard.live.snapshot import Live
 from dashboard.pages import discovery
+from dashboard.server.routes import Route
+from lakehouse.errors import LakeError
 
 
 @pytest.fixture
@@ -20,9 +24,7 @@ def client(monkeypatch: pytest.MonkeyPatch) -> FlaskClient:
 
 
 @pytest.mark.parametrize("page", discovery.pages(), ids=lambda page: page.__name__)
-def test_every_page_is_served_under_its_sections_name(page: ModuleType, client: FlaskClient) -> None:
-    section = discovery.section_of(page)
-    assert f"{page.PATH}/".startswith(f"/{section}/" if section else "/")
+def test_every_page_is_served(page: ModuleType, client: FlaskClient) -> None:
     response = client.get(page.PATH.replace("<", "").replace(">", ""), follow_redirects=True)
     assert response.status_code == 200
     assert b"_dash-renderer" in response.data
@@ -47,8 +49,8 @@ def test_a_page_serves_its_routes_whether_it_is_listed_or_not(
         ("/map?area=-122.4,47.6,-122.3,47.7", "/houses/map?area=-122.4,47.6,-122.3,47.7"),
         ("/house/map?range=6h", "/houses/house/map?range=6h"),
         ("/house/a%3Cb%3E%26", "/houses/house/a%3Cb%3E%26"),
-        ("/models", "/models?domain=houses"),
-        ("/models?range=6h", "/models?domain=houses&range=6h"),
+        ("/models", f"/models?domain={next(iter(discovery.models()))}"),
+        ("/models?range=6h", f"/models?domain={next(iter(discovery.models()))}&range=6h"),
     ],
 )
 def test_an_old_address_leads_to_the_new_one_with_its_query(client: FlaskClient, old: str, new: str) -> None:
@@ -56,6 +58,49 @@ def test_an_old_address_leads_to_the_new_one_with_its_query(client: FlaskClient,
     assert (response.status_code, response.headers["Location"]) == (302, new)
     assert "default-src 'self'" in response.headers["Content-Security-Policy"]
     assert client.get(new).status_code == 200
+
+
+@pytest.fixture
+def routed(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """A page of a section, which a test gives addresses; Dash's registry is the process's and stays as it was."""
+    monkeypatch.setattr(snapshot, "_live", Live(()))
+    before = dict(dash.page_registry)
+    yield next(page for page in discovery.listed_pages() if discovery.section_of(page))
+    dash.page_registry.clear()
+    dash.page_registry.update(before)
+
+
+def test_a_page_has_addresses_outside_of_its_sections_name(routed: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = Route(lambda kind: {"kind": kind}, ("POST",))
+    monkeypatch.setattr(routed, "ROUTES", {"/known/to/others/<kind>": answer}, raising=False)
+    monkeypatch.setattr(routed, "ALSO_AT", ("/as/it/was",), raising=False)
+    client = app.create_app().server.test_client()
+    assert client.post("/known/to/others/delays").json == {"kind": "delays"}
+    assert "/as/it/was" in {page["path"] for page in dash.page_registry.values()}
+    assert client.get("/as/it/was").status_code == 200
+
+
+@pytest.mark.parametrize("name", ["ROUTES", "ALSO_AT", "OLD_PATHS"])
+@pytest.mark.parametrize(
+    ("taken", "owner"),
+    [("/beat", "the dashboard"), ("/_dash-layout", "the dashboard"), ("/health-ui", "the page health")],
+)
+def test_an_address_that_is_taken_is_refused_at_the_start(
+    routed: ModuleType, name: str, taken: str, owner: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = {taken: Route(dict)} if name == "ROUTES" else (taken,)
+    monkeypatch.setattr(routed, name, wanted, raising=False)
+    with pytest.raises(LakeError, match="are the same address") as refused:
+        app.create_app()
+    assert owner in str(refused.value)
+    assert f"{taken} of the pages of {discovery.section_of(routed)}" in str(refused.value)
+
+
+def test_a_route_that_a_page_adds_itself_is_refused_too(routed: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    add = lambda server: server.add_url_rule("/models", "another", view_func=dict)  # noqa: E731
+    monkeypatch.setattr(routed, "add_routes", add, raising=False)
+    with pytest.raises(LakeError, match=r"/models of the pages of \w+ and /models of the page models"):
+        app.create_app()
 
 
 def test_models_of_a_domain_are_where_they_are(client: FlaskClient) -> None:

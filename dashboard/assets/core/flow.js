@@ -37,7 +37,7 @@
       const next = below && !others.some((o) => o.top >= from.bottom && o.bottom <= to.top && o.left < from.right && o.right > from.left);
       const state = (name) => flow.querySelector('[data-node="' + name + '"]').dataset;
       const layer = state(b).layer === 'speed' || state(a).layer === 'speed' ? 'speed' : state(b).layer === 'in' ? 'in' : 'batch';
-      const stream = a !== 'batch' && b !== 'batch' && b !== 'recompute';
+      const stream = ![a, b].some((name) => state(name).computed);
       const off = state(b).state === 'off' || state(a).state === 'off';
       return { d: path(from, to, next, below && !next ? lane++ % 4 : 0), kind: layer + (off ? ' off' : stream ? ' stream' : '') };
     }).filter(Boolean);

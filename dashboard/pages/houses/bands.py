@@ -2,8 +2,6 @@
 
 import math
 from datetime import timedelta
-from functools import cache
-from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
@@ -11,9 +9,7 @@ import pyarrow.compute as pc
 from deltalake import DeltaTable
 
 from jobs.houses import schema
-from lakehouse.settings import settings
 from lakehouse.tables import loads
-from lakehouse.tables.reader import Reading, TableReader
 from lakehouse.tables.table_io import Table
 
 SPAN = timedelta(minutes=10)  # of the newest sales; a window that began earlier has no band
@@ -23,7 +19,7 @@ _Z = 1.959964  # of the normal distribution: 95 % lies within
 _SALES = loads.recent_columns("event_at", SPAN, ("event_at", "yr_built", "price"))
 
 
-def _spread(table: Table, delta: DeltaTable, files: pd.DataFrame) -> pa.Table:
+def spread(table: Table, delta: DeltaTable, files: pd.DataFrame) -> pa.Table:
     """A row per window and decade: how many sales history has of it, and the standard deviation of their prices."""
     sales = _SALES(table, delta, files)
     at = sales["event_at"]
@@ -34,28 +30,18 @@ def _spread(table: Table, delta: DeltaTable, files: pd.DataFrame) -> pa.Table:
     rows = pa.table({"window_start": start, "decade": decade, "price": pc.cast(sales["price"], pa.float64())})
     if rows.num_rows:  # the first window may have been cut
         rows = rows.filter(pc.greater_equal(start, pc.subtract(pc.max(sales["event_at"]), pa.scalar(SPAN))))
-    spread = ("price", "stddev", pc.VarianceOptions(ddof=1))
-    return rows.group_by(["window_start", "decade"]).aggregate([("price", "count"), spread])
+    deviation = ("price", "stddev", pc.VarianceOptions(ddof=1))
+    return rows.group_by(["window_start", "decade"]).aggregate([("price", "count"), deviation])
 
 
-@cache
-def _reader(_lake: Path) -> TableReader:
-    return TableReader(schema.HISTORY, _spread)
-
-
-def read() -> Reading:
-    """The spread of prices in the newest windows, for the snapshot."""
-    return _reader(settings().var).read()
-
-
-def with_bands(last: pd.DataFrame, spread: object) -> pd.DataFrame:
+def with_bands(last: pd.DataFrame, spreads: pd.DataFrame) -> pd.DataFrame:
     """Served windows with `band`: half the width, in dollars, of the 95 % band of the average; NaN where there is none.
 
     Student's t over the sales that history has of the window.
     """
-    if not isinstance(spread, Reading) or "price_stddev" not in spread.frame:
+    if "price_stddev" not in spreads:  # nothing could be read yet
         return last.assign(band=math.nan)
-    both = last.merge(spread.frame, how="left", on=["window_start", "decade"])
+    both = last.merge(spreads, how="left", on=["window_start", "decade"])
     whole = (both["window_end"] - both["window_start"] == WINDOW) & (both["price_count"] >= FEWEST)
     widths = [
         student(int(count) - 1) * deviation / math.sqrt(count) if fits else math.nan

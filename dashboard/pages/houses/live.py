@@ -7,13 +7,20 @@ from dash import Input, Output, State, callback, clientside_callback, html, no_u
 from dash.dependencies import ClientsideFunction
 from dash.development.base_component import Component
 
-from dashboard.live.snapshot import DomainView
-from dashboard.pages.houses import bands, live_tiles, live_view, parity, pricing
+from dashboard.live.domain_view import DomainView
+from dashboard.pages.houses import bands, live_tiles, live_view, parity, pricing, source
 from dashboard.ui import charts, event_grid, formats, tiles
+from jobs.houses import schema
 
 NAME = "Live"
 PATH = "/houses"
 ORDER = 1
+SHOWS = {  # a table -> the tile that shows it
+    schema.AVERAGES.name: "houses-windows",
+    schema.AVERAGES_BATCH.name: "houses-windows",
+    schema.HISTORY.name: "houses-feed",
+    schema.PARITY.name: "houses-parity",
+}
 
 
 def layout(decade: str = "", shape: str = live_tiles.LINES, **_query: str) -> Component:
@@ -71,7 +78,7 @@ def update_last_window(_version: str | None, scheme: str | None, shown: Shown) -
     if view.served.empty or not scheme or not shown:
         return no_update, no_update, no_update, no_update, *state
     newest = live_view.last_windows(live_view.within(view.served, shown["range"]))
-    last = bands.with_bands(newest, view.extra.get("spread"))
+    last = bands.with_bands(newest, view.reading(source.SPREAD).frame)
     figure = charts.bars(live_view.bar_rows(last), "sales", scheme, "houses-last-window")
     return figure, live_view.caption(last), live_view.quiet_note(view, last), live_view.last_window_table(last), *state
 
@@ -125,8 +132,8 @@ def update_windows(
 def update_feed(_version: str | None, keys: list[str], priced_by: str) -> tuple[Any, ...]:
     """What is new in the feed and what has left it."""
     view = _view()
-    reading = view.history
-    state = tiles.tile_state(reading, view.as_of("history", reading), live_view.empty_notice(view))
+    reading = view.reading(source.SALES)
+    state = tiles.tile_state(reading, view.as_of(schema.HISTORY), live_view.empty_notice(view))
     if state.state == "ready" and reading.frame.empty:  # the initial history is there, no sale has come yet
         state = tiles.TileState("empty", formats.with_code(live_view.empty_notice(view)), None)
     version, predicted = pricing.shared().predicted(reading.frame["id"])

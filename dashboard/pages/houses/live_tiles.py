@@ -4,9 +4,8 @@ import dash_mantine_components as dmc
 from dash import dcc, html
 from dash.development.base_component import Component
 
-from dashboard.live import snapshot
 from dashboard.pages.houses import live_view
-from dashboard.ui import charts, event_grid, tiles
+from dashboard.ui import charts, event_grid, layers_tile, tiles
 
 LINES, MULTIPLES = "lines", "multiples"
 SHAPES = {LINES: "Lines", MULTIPLES: "Small multiples"}
@@ -92,7 +91,7 @@ def live_feed() -> Component:
     return tiles.tile(
         "houses-feed",
         "Live sales",
-        f"The newest {snapshot.FEED_ROWS} sales in history, newest first, and the price that the live model gives.",
+        f"The newest {event_grid.ROWS} sales in history, newest first, and the price that the live model gives.",
         html.P(id="houses-feed-model", className="caption"),
         event_grid.grid("houses-feed-grid", _FEED, 420),
         event_grid.delay("houses-feed-grid"),
@@ -103,10 +102,8 @@ def live_feed() -> Component:
 
 def parity() -> Component:
     """What the last recomputation found."""
-    return tiles.tile(
+    return layers_tile.tile(
         "houses-parity",
         "Speed and batch layer compared",
         "The last recomputation over distinct sales against what the stream had shown, and why they differ.",
-        html.Div(id="houses-parity-body"),
-        stale_after=26 * 3600,
     )

@@ -7,8 +7,8 @@ import pandas as pd
 from dash import dcc, html
 from dash.development.base_component import Component
 
-from dashboard.live.snapshot import DomainView
-from dashboard.pages.houses import pricing
+from dashboard.live.domain_view import DomainView
+from dashboard.pages.houses import pricing, source
 from dashboard.ui import charts, event_grid, formats, tiles, time_range
 from dashboard.ui.tiles import TileState
 from jobs.houses import schema
@@ -30,10 +30,10 @@ def empty_notice(view: DomainView) -> str:
 def windows_state(view: DomainView) -> TileState:
     """The state of a tile that shows served windows."""
     if view.batch.error and not view.speed.error:
-        return TileState("stale", formats.with_code(view.batch.error), tiles.moment(view.as_of("speed", view.speed)))
+        return TileState("stale", formats.with_code(view.batch.error), tiles.moment(view.as_of(schema.AVERAGES)))
     if len(view.served) and view.speed.state == "empty":
         return tiles.tile_state(view.batch, view.batch.committed_at, "")
-    return tiles.tile_state(view.speed, view.as_of("speed", view.speed), empty_notice(view))
+    return tiles.tile_state(view.speed, view.as_of(schema.AVERAGES), empty_notice(view))
 
 
 def within(served: pd.DataFrame, chosen: str | None) -> pd.DataFrame:
@@ -138,7 +138,7 @@ def served_by(shown: pd.DataFrame) -> str:
 
 def feed_rows(view: DomainView, predicted: Mapping[str, float | None]) -> pd.DataFrame:
     """The newest sales as the feed shows them, newest first, beside the price that the live model gives the house."""
-    frame = event_grid.with_keys(view.history.frame)
+    frame = event_grid.with_keys(view.reading(source.SALES).frame)
     prices = [float(price) for price in frame["price"]]
     guesses = [predicted.get(house) for house in frame["id"]]
     return pd.DataFrame(

@@ -8,7 +8,7 @@ import pandas as pd
 from dash import no_update
 from dash.development.base_component import Component
 
-from dashboard.live.snapshot import DomainView
+from dashboard.live.domain_view import DomainView
 from dashboard.pages.houses import models_view
 from dashboard.ui import model_charts
 

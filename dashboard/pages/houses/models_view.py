@@ -8,8 +8,8 @@ import pandas as pd
 from dash import html
 from dash.development.base_component import Component
 
-from dashboard.live.snapshot import DomainView
-from dashboard.pages.houses import price_view
+from dashboard.live.domain_view import DomainView
+from dashboard.pages.houses import price_view, source
 from dashboard.pages.houses.pricing import NO_MODEL, ModelsView
 from dashboard.ui import formats, tiles
 from dashboard.ui.tiles import TileState
@@ -27,14 +27,12 @@ VERSION_COLUMNS = ["version", "outcome", "mape", "r2", "live_mape"]
 
 def models(view: DomainView) -> ModelsView:
     """The versions in the snapshot."""
-    found = view.extra.get("models")
-    return found if isinstance(found, ModelsView) else ModelsView(error="The models cannot be read.")
+    return view.value(source.MODELS) or ModelsView(error="The models cannot be read.")
 
 
 def live_error(view: DomainView) -> LiveError | None:
     """The live errors in the snapshot; None when they cannot be read."""
-    found = view.extra.get("live_error")
-    return found if isinstance(found, LiveError) else None
+    return view.value(source.LIVE_ERROR)
 
 
 def models_state(found: ModelsView) -> TileState:

@@ -6,8 +6,8 @@ import pandas as pd
 from dash import html
 from dash.development.base_component import Component
 
-from dashboard.live.snapshot import DomainView
-from dashboard.ui import flow, formats, tiles
+from dashboard.live.domain_view import DomainView
+from dashboard.ui import formats, layers_tile, tiles
 from lakehouse.tables.reader import Reading
 
 ROWS = 50
@@ -16,7 +16,9 @@ ROWS = 50
 def body(view: DomainView) -> list[Component]:
     """How far the layers agree, how many sales were late or resent, and the windows where that made a difference."""
     rows = view.parity.frame.sort_values(["window_start", "decade"], ascending=False).head(ROWS)
-    parts: list[Component] = [html.P(flow.agreement(view.parity), id="houses-parity-summary", className="summary")]
+    parts: list[Component] = [
+        html.P(layers_tile.agreement(view.parity), id="houses-parity-summary", className="summary")
+    ]
     if rows.empty:
         return parts
     return [*parts, html.Div(effects(view.parity), className="kpis inner", id="houses-parity-kpis"), table(rows)]

@@ -5,15 +5,22 @@ from typing import Any
 from dash import Input, Output, callback, html, no_update
 from dash.development.base_component import Component
 
-from dashboard.live.snapshot import DomainView
+from dashboard.live.domain_view import DomainView
 from dashboard.pages.production import board_charts, board_view
-from dashboard.ui import charts, formats, tiles
+from dashboard.ui import charts, formats, layers_tile, tiles
+from jobs.production import schema
 from jobs.production.plant import LINE, plant
-from jobs.production.schema import DOMAIN
 
 NAME = "Board"
 PATH = "/production"
 ORDER = 1
+SHOWS = {  # a table -> the tile that shows it
+    schema.TOTALS.name: "production-zones-today",
+    schema.TOTALS_BATCH.name: "production-zones-today",
+    schema.HOURS.name: "production-windows",
+    schema.CONCERNS.name: "production-concerns",
+    schema.PARITY.name: "production-parity",
+}
 FIGURES = ("units", "defects", "concerns", "windows")
 
 
@@ -68,19 +75,17 @@ def _tables() -> list[Component]:
         "Each leads to its own page; the small line is its throughput by hour.",
         html.Div(id="production-zones"),
     )
-    parity = tiles.tile(
+    parity = layers_tile.tile(
         "production-parity",
         "Delta, PostgreSQL and history compared",
         "The last recomputation over the whole history against what the stream has written to both.",
-        html.Div(id="production-parity-body"),
-        stale_after=26 * 3600,
     )
     return [html.Div(zones, className="all"), html.Div(parity, className="all")]
 
 
 def view() -> DomainView:
     """The domain in the snapshot in force."""
-    return tiles.view_of(DOMAIN.name)
+    return tiles.view_of(schema.DOMAIN.name)
 
 
 @callback(

@@ -8,13 +8,13 @@ import pandas as pd
 from dash import dcc, html
 from dash.development.base_component import Component
 
-from dashboard.live.snapshot import DomainView
-from dashboard.ui import flow, formats, sparkline, tiles
+from dashboard.live.domain_view import DomainView
+from dashboard.pages.production import source
+from dashboard.ui import formats, layers_tile, sparkline, tiles
 from dashboard.ui.tiles import TileState
 from jobs.production import schema
 from jobs.production.plant import LINE, plant
 from lakehouse.errors import LakeError
-from lakehouse.tables.reader import Reading
 
 ZONE_PATH = "/production/zone"
 NO_EVENTS = "No events yet. Start the line: `./spark-submit.sh jobs/production/produce.py`"
@@ -38,18 +38,13 @@ def unusable() -> Component | None:
 def state(view: DomainView) -> TileState:
     """The state of a tile that shows totals; one that says it is behind while the stream waits."""
     empty = NO_STREAM if view.topic.events else NO_EVENTS
-    return tiles.tile_state(view.speed, view.as_of("speed", view.speed), empty)
+    return tiles.tile_state(view.speed, view.as_of(schema.TOTALS), empty)
 
 
 def hours(view: DomainView, zone: str) -> pd.DataFrame:
     """Hours in which units count in a zone, oldest first."""
-    frame = _frame(view, "hours")
+    frame = view.reading(source.HOURS).frame
     return frame[(frame["zone_id"] == zone) & (frame["units"] > 0)].sort_values("hour_start", ignore_index=True)
-
-
-def _frame(view: DomainView, name: str) -> pd.DataFrame:
-    reading = view.extra.get(name)
-    return reading.frame if isinstance(reading, Reading) else pd.DataFrame(columns=list(schema.HOUR_COLUMNS))
 
 
 def today(view: DomainView) -> date | None:
@@ -67,7 +62,7 @@ def zones_today(view: DomainView) -> pd.DataFrame:
 
 def pareto(view: DomainView, zone: str, days: int = 1) -> pd.DataFrame:
     """Defects by concern over the newest days, commonest first, with the share that each and those before it make."""
-    frame, newest = _frame(view, "concerns"), today(view)
+    frame, newest = view.reading(source.CONCERNS).frame, today(view)
     if frame.empty or newest is None:
         return pd.DataFrame(columns=["concern_id", "defects", "share"])
     rows = frame[(frame["zone_id"] == zone) & (frame["day"] > newest - timedelta(days=days)) & (frame["defects"] > 0)]
@@ -180,7 +175,7 @@ def day_table(view: DomainView, zone: str) -> Component:
 
 def parity_body(view: DomainView) -> list[Component]:
     """How far Delta, PostgreSQL and the history agree, and where they do not."""
-    summary = flow.agreement(view.parity).replace("window", "total")
+    summary = layers_tile.agreement(view.parity).replace("window", "total")
     parts: list[Component] = [html.P(summary, id="production-parity-summary", className="summary")]
     rows = [
         html.Tr(

@@ -2,31 +2,15 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
-from functools import cache, partial
-from pathlib import Path
 
 import pandas as pd
 import pyarrow.compute as pc
 
-from dashboard.live.snapshot import Source
+from dashboard.live.source import Layers, Source
 from jobs.production import schema
-from lakehouse.settings import settings
 from lakehouse.tables import loads
-from lakehouse.tables.reader import Reading, TableReader
-from lakehouse.tables.table_io import Table
 
 SPAN = timedelta(days=31)
-
-
-@cache
-def _reader(_lake: Path, table: str) -> TableReader:
-    tables = {known.name: known for known in (schema.HOURS, schema.CONCERNS)}
-    return TableReader(tables[table], loads.recent("hour_start", SPAN))
-
-
-def _recent(table: Table) -> Reading:
-    """The hours of the last days; one reader per lake and table, made when it is first asked for."""
-    return _reader(settings().var, table.name).read()
 
 
 def serve(speed: pd.DataFrame, batch: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
@@ -38,17 +22,20 @@ def serve(speed: pd.DataFrame, batch: pd.DataFrame, keys: Sequence[str]) -> pd.D
 
 
 SOURCE = Source(
-    domain=schema.DOMAIN,
-    history=schema.HISTORY,
-    feed=(),
-    speed=schema.TOTALS,
-    batch=schema.TOTALS_BATCH,
-    parity=schema.PARITY,
-    disagrees=pc.field("cause") != "equal",
-    history_query="history",
-    speed_query="totals",
-    span=SPAN,
-    order="day",
-    serve=serve,
-    extra={"hours": partial(_recent, schema.HOURS), "concerns": partial(_recent, schema.CONCERNS)},
+    schema.DOMAIN,
+    readings={
+        "hours": (schema.HOURS, loads.recent("hour_start", SPAN)),
+        "concerns": (schema.CONCERNS, loads.recent("hour_start", SPAN)),
+    },
+    layers=Layers(
+        speed=schema.TOTALS,
+        batch=schema.TOTALS_BATCH,
+        parity=schema.PARITY,
+        disagrees=pc.field("cause") != "equal",
+        span=SPAN,
+        order="day",
+        serve=serve,
+    ),
 )
+HOURS = SOURCE.reading("hours")
+CONCERNS = SOURCE.reading("concerns")

@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 
 from dashboard import app
 from dashboard.live import snapshot, status_pill
+from dashboard.live.broker import TopicView
 from dashboard.live.snapshot import Live
 from dashboard.live.status_pill import Pulse, QueryPulse, decide
 from dashboard.pages.houses import source
@@ -115,7 +116,8 @@ def client(lake: Path, monkeypatch: pytest.MonkeyPatch) -> FlaskClient:
 def beat_after_a_look(client: FlaskClient) -> Any:
     live = snapshot._live
     for watcher in live._watchers:
-        watcher.topics["houses"]._view = snapshot.TopicView("houses", 0, 0.0)
+        for watch in watcher.topics.values():
+            watch._view = TopicView(watch.name, 0, 0.0)
     live.refresh()
     return client.get("/beat").json
 

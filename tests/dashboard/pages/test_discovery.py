@@ -1,13 +1,17 @@
 """Pages by their place: sections, the navigation, and what a section declares."""
 
+from typing import get_args
+
 import pytest
 from dash.development.base_component import Component
 
 from dashboard.pages import discovery
-from dashboard.ui import flow
+from dashboard.ui import flow_plan
+from dashboard.ui.flow import Links
 from dashboard.ui.navigation import Group, Link, navigation
 from dashboard.ui.section import Models
 from lakehouse.contract import discovery as domains
+from lakehouse.errors import LakeError
 
 SECTIONS = discovery.sections()
 
@@ -31,7 +35,6 @@ def test_the_navigation_has_every_listed_page_once_sections_by_their_order() -> 
     assert addresses[0] == "/"
     for group in (entry for entry in discovery.navigation() if isinstance(entry, Group)):
         assert group.links, f"{group.name} has no page"
-        assert all(f"{link.address}/".startswith(f"/{group.name}/") for link in group.links)
 
 
 def test_two_sections_may_have_a_page_of_one_name() -> None:
@@ -47,21 +50,35 @@ def test_no_two_links_have_one_id() -> None:
 
 
 @pytest.mark.parametrize("domain", list(SECTIONS))
-def test_every_link_of_the_overviews_flow_leads_to_an_element_that_is_there(domain: str) -> None:
-    details, listed = SECTIONS[domain].details, {page.PATH: page for page in discovery.listed_pages()}
-    parts = {end for edge in flow.EDGES.split() for end in edge.split(">")}
-    assert set(details) <= parts
-    for part in parts | {"processes"}:
-        path, _, element = flow.detail(part, details).partition("#")
-        assert path in listed, f"{part} of {domain} leads to {path}"
-        assert not element or element in ids(listed[path].layout()), f"{part} of {domain} leads to {path}#{element}"
+def test_a_page_shows_its_tables_where_it_says(domain: str) -> None:
+    found = {page.PATH: page for page in discovery.listed_pages()}
+    shown = discovery.shown_tables(domain)
+    assert shown
+    for table, address in shown.items():
+        path, _, element = address.partition("#")
+        assert element in ids(found[path].layout()), f"{table} of {domain} is said to be shown at {address}"
 
 
-def test_a_domain_without_addresses_of_its_own_leads_to_pages_that_are_there() -> None:
-    listed = {page.PATH: page for page in discovery.listed_pages()}
-    for part in {end for edge in flow.EDGES.split() for end in edge.split(">")}:
-        path, _, element = flow.detail(part).partition("#")
-        assert not element or element in ids(listed[path].layout())
+@pytest.mark.parametrize("kind", get_args(flow_plan.Kind))
+def test_what_no_page_shows_is_on_the_health_page(kind: str) -> None:
+    found = {page.PATH: page for page in discovery.listed_pages()}
+    path, _, element = Links().of(kind, "no-table").partition("#")
+    assert not element or element in ids(found[path].layout())
+
+
+def test_a_page_that_shows_a_table_of_no_domain_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    section, page = next((discovery.section_of(page), page) for page in discovery.pages() if hasattr(page, "SHOWS"))
+    monkeypatch.setattr(page, "SHOWS", {"averagez": "a-tile"})
+    discovery.shown_tables.cache_clear()
+    with pytest.raises(LakeError, match=f"A page of {section} says that it shows the table averagez, which is none of"):
+        discovery.shown_tables(section)
+
+
+def test_a_section_without_a_source_shows_what_every_domain_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(discovery, "_by_section", lambda _module: {})
+    found = discovery.sources()
+    assert [source.domain.name for source in found] == list(SECTIONS)
+    assert [(source.readings, source.values, source.layers) for source in found] == [({}, {}, None)] * len(found)
 
 
 @pytest.mark.parametrize("section", list(discovery.models()))

@@ -115,15 +115,24 @@ def test_the_overview_draws_the_flow_and_leads_to_the_houses(page: Page) -> None
     page.goto("/")
     expect(page.locator("#overview-houses-history-value")).to_have_text("30")
     expect(page.locator("#overview-houses-dead-letters")).to_contain_text("1 × <b>bad</b>")
-    expect(page.locator("#flow-houses-history")).to_contain_text("filled")
-    expect(page.locator("#flow-houses-topic")).to_contain_text("no answer")
+    expect(page.locator("#flow-houses-table-history")).to_contain_text("filled")
+    expect(page.locator("#flow-houses-topic-houses")).to_contain_text("no answer")
     expect(page.locator("#overview-houses-notice")).to_contain_text("lake up")
-    expect(page.locator(".flow-lines path[marker-end]")).to_have_count(10)
+    expect(page.locator(".flow-lines path[marker-end]")).to_have_count(11)
     page.locator("#nav-houses-live").click()
     expect(page.locator("#houses-last-window")).to_have_attribute("data-state", "ready")
     page.locator("#nav-overview").click()
     page.locator("#nav-houses-live").click()
     expect(page.locator("#houses-feed-grid .ag-row").first).to_be_visible()
+
+
+def test_no_two_times_of_an_axis_read_the_same(page: Page, write: Write, average: Build) -> None:
+    write(schema.AVERAGES, average(0), average(1))  # two minutes: ticks are less than a minute apart
+    page.goto("/houses")
+    labels = page.locator("#houses-windows-lines .xtick text")
+    expect(labels.first).to_be_visible()
+    shown = labels.all_text_contents()
+    assert len(shown) == len(set(shown)) > 2
 
 
 def test_an_empty_lake_names_the_command_on_every_tile(page: Page) -> None:

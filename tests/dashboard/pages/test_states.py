@@ -83,7 +83,12 @@ def test_an_empty_lake_names_the_command_on_every_tile(page: Page, path: str) ->
 def test_the_overview_of_an_empty_lake_says_what_is_not_there(page: Page) -> None:
     page.goto("/")
     expect(page.locator("#overview-houses-notice")).to_contain_text(UP)
-    for part, word in {"history": "empty", "speed": "empty", "recompute": "never run", "page": "nothing yet"}.items():
+    for part, word in {
+        "table-history": "empty",
+        "table-averages": "empty",
+        "recompute": "never run",
+        "page": "nothing yet",
+    }.items():
         expect(page.locator(f"#flow-houses-{part} .node-word")).to_have_text(word)
     expect(page.locator("#overview-houses-parity")).to_contain_text("never recomputed")
 
@@ -122,9 +127,9 @@ def test_a_damaged_table_is_named_where_it_matters_and_nowhere_else(page: Page) 
         expect(page.locator(f"#{tile}")).to_have_attribute("data-state", "ready")
     expect(page.locator("#status-pill")).to_contain_text("STALE")
     page.goto("/")
-    expect(page.locator("#flow-houses-history .node-word")).to_have_text("unreadable")
+    expect(page.locator("#flow-houses-table-history .node-word")).to_have_text("unreadable")
     expect(page.locator("#overview-houses-history")).to_contain_text("cannot be read")
-    expect(page.locator("#flow-houses-speed .node-word")).to_have_text("filled")
+    expect(page.locator("#flow-houses-table-averages .node-word")).to_have_text("filled")
     page.goto("/health-ui")
     row = page.locator("#health-tables-table tr[data-table='houses.history']")
     expect(row.locator("[data-field='operation']")).to_have_text("cannot be read")

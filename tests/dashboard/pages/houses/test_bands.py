@@ -27,7 +27,7 @@ def test_student_is_that_of_the_tables(freedom: int, wanted: float) -> None:
 
 def bands(lake: Path) -> list[float | None]:
     view = Live([source.SOURCE]).refresh().domains["houses"]
-    windows = houses_bands.with_bands(live_view.last_windows(view.served), view.extra["spread"])
+    windows = houses_bands.with_bands(live_view.last_windows(view.served), view.reading(source.SPREAD).frame)
     return [None if math.isnan(width) else width for width in windows["band"]]
 
 

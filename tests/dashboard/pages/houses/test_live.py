@@ -10,10 +10,12 @@ import pytest
 from dash.development.base_component import Component
 from plotly.utils import PlotlyJSONEncoder
 
-from dashboard.live.snapshot import DomainView, Live
+from dashboard.live.domain_view import DomainView
+from dashboard.live.snapshot import Live
 from dashboard.pages import overview
 from dashboard.pages.houses import live_view, parity, source
-from dashboard.ui import event_grid, flow
+from dashboard.ui import event_grid, flow, layers_tile
+from dashboard.ui.flow import Links
 from jobs.houses import schema
 from lakehouse.core.states import ProcessState
 from lakehouse.ops.status import ProcessView
@@ -121,7 +123,7 @@ def test_rows_already_shown_are_sent_again_when_the_model_is_another() -> None:
 def test_agreement_is_a_sentence_with_the_causes(look: Any, write: Write, compared: Build) -> None:
     write(schema.PARITY, compared(0), compared(1, "late and resent", 3, -5.0), compared(2, "late", None))
     view = look()
-    assert flow.agreement(view.parity) == "1 of 3 windows agree; 2 differ by late, resent"
+    assert layers_tile.agreement(view.parity) == "1 of 3 windows agree; 2 differ by late, resent"
     body = as_json(parity.body(view))
     assert "-$5" in body
     assert "no row" in body
@@ -129,20 +131,14 @@ def test_agreement_is_a_sentence_with_the_causes(look: Any, write: Write, compar
 
 def test_full_agreement_has_no_causes(look: Any, write: Write, compared: Build) -> None:
     write(schema.PARITY, compared(0), compared(1))
-    assert flow.agreement(look().parity) == "2 of 2 windows agree"
-
-
-def test_every_end_of_a_line_is_a_box(look: Any) -> None:
-    parts = flow.boxes(look(), source.SOURCE)
-    assert {end for edge in flow.EDGES.split() for end in edge.split(">")} == set(parts)
+    assert layers_tile.agreement(look().parity) == "2 of 2 windows agree"
 
 
 def test_an_empty_flow_is_off_and_says_so(look: Any) -> None:
-    parts = flow.boxes(look(), source.SOURCE)
-    words = {name: (box.state, box.word) for name, box in parts.items()}
-    assert words["speed-query"] == ("off", "not started")
-    assert words["recompute"] == ("off", "never run")
-    assert words["topic"] == ("error", "no answer")
+    shown = as_json(flow.drawing(look(), Links()))
+    assert shown.count('"not started"') == 2
+    assert "never run" in shown
+    assert "no answer" in shown
 
 
 def test_the_overview_counts_history_and_dead_letters(look: Any, write: Write, sale: Build) -> None:
@@ -153,7 +149,7 @@ def test_the_overview_counts_history_and_dead_letters(look: Any, write: Write, s
         schema.DEAD_LETTERS,
         *[{name: row[name] for name in ("topic", "partition", "offset", "recorded_at", "reason")} for row in dead],
     )
-    shown = as_json(overview.kpis("houses", look()))
+    shown = as_json(overview.kpis(look(), Links()))
     assert "2 streamed" in shown
     assert "2 × bad; 1 × worse" in shown
 
@@ -169,7 +165,7 @@ def test_processes_are_listed_with_their_trouble() -> None:
 
 
 def test_the_overview_tells_how_far_the_layers_agree(look: Any, write: Write, compared: Build) -> None:
-    assert "never recomputed" in as_json(overview.kpis("houses", look()))
+    assert "never recomputed" in as_json(overview.kpis(look(), Links()))
     write(schema.PARITY, compared(0, "late"), compared(1), compared(2), compared(3))
-    shown = as_json(overview.kpis("houses", look()))
+    shown = as_json(overview.kpis(look(), Links()))
     assert ('"data-value": "0.75"' in shown, "75.0 %" in shown, "of 4 windows" in shown) == (True, True, True)

@@ -123,13 +123,3 @@ def test_a_file_that_describes_no_plant_is_named_on_the_page(plant_file: Callabl
 def test_few_defects_are_counted_in_whole_ones(most: int, step: int | None) -> None:
     rows = pd.DataFrame({"concern_id": ["gap"], "defects": [most], "share": [1.0]})
     assert board_charts.pareto(rows, "light")["layout"]["yaxis"].get("dtick") == step
-
-
-def test_the_hours_are_read_of_the_lake_in_use_and_only_once_they_are_asked_for(
-    lake: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    answers = [source.SOURCE.extra["hours"]() for _ in range(2)]
-    assert answers[0] is answers[1]
-    monkeypatch.setenv("LAKE_VAR", str(tmp_path / "other"))
-    settings.cache_clear()
-    assert source.SOURCE.extra["hours"]() is not answers[0]

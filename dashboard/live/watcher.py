@@ -1,0 +1,111 @@
+"""Keeps the readers of one domain and looks through all of them at once."""
+
+import logging
+from collections.abc import Callable, Iterable
+from datetime import datetime
+
+import pandas as pd
+
+from dashboard.live.broker import TopicWatch, together
+from dashboard.live.domain_view import DomainView, LayersView, topic_names
+from dashboard.live.queries import query_view
+from dashboard.live.source import Layers, Readings, Source
+from lakehouse.contract import standard_tables
+from lakehouse.tables import loads
+from lakehouse.tables.loads import Loader
+from lakehouse.tables.reader import Reading, TableReader
+from lakehouse.tables.table_io import Table
+
+DEAD_LETTERS = 1000  # the newest, of which the overview names the commonest reasons
+COORDINATES = tuple(standard_tables.COORDINATES)
+
+
+class LayersWatch:
+    """Reads speed and batch layer, and chooses between their rows when one has changed."""
+
+    def __init__(self, layers: Layers) -> None:
+        self._layers = layers
+        recent = loads.recent(layers.order, layers.span)
+        self._speed, self._batch = TableReader(layers.speed, recent), TableReader(layers.batch, recent)
+        self._parity = TableReader(layers.parity, loads.matching(layers.disagrees, limit=500))
+        self._served: tuple[Reading, Reading, pd.DataFrame] | None = None
+
+    def look(self) -> LayersView:
+        """The layers now."""
+        speed, batch = self._speed.read(), self._batch.read()
+        return LayersView(self._layers, speed, batch, self._parity.read(), self._serve(speed, batch))
+
+    def tables(self, view: LayersView) -> dict[str, Reading]:
+        """The readings by the names of their tables."""
+        layers = self._layers
+        return {layers.speed.name: view.speed, layers.batch.name: view.batch, layers.parity.name: view.parity}
+
+    def _serve(self, speed: Reading, batch: Reading) -> pd.DataFrame:
+        if self._served is None or self._served[:2] != (speed, batch):
+            layers = self._layers
+            rows = layers.serve(speed.frame, batch.frame, layers.speed.keys)
+            order = rows[layers.order]
+            shown = rows[order >= order.max() - layers.span] if len(rows) else rows
+            self._served = speed, batch, shown.reset_index(drop=True)
+        return self._served[2]
+
+
+class Watcher:
+    """Looks at one domain: its topics, its queries, and each of its tables once."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        domain = source.domain
+        self._reads = {query: topic_names(domain, query) for query in domain.queries}
+        self.topics = {name: TopicWatch(name) for name in dict.fromkeys(_flat(self._reads.values()))}
+        self._readers = {name: TableReader(table, load) for name, (table, load) in source.readings.items()}
+        self._layers = LayersWatch(source.layers) if source.layers else None
+        self._others = {table.name: TableReader(table, load) for table, load in _not_read(source)}
+
+    def look(self, now: datetime) -> DomainView:
+        """The domain now."""
+        domain = self.source.domain
+        topics = {name: watch.view() for name, watch in self.topics.items()}
+        queries = {
+            query: query_view(domain.name, query, together([topics[name] for name in names]), now)
+            for query, names in self._reads.items()
+        }
+        by_name = {name: reader.read() for name, reader in self._readers.items()}
+        layers = self._layers.look() if self._layers else None
+        values = {name: self._value(name, make, by_name) for name, make in self.source.values.items()}
+        return DomainView(domain, topics, queries, self._tables(by_name, layers), by_name, values, layers)
+
+    def _tables(self, by_name: Readings, layers: LayersView | None) -> dict[str, Reading]:
+        """Every table that is read, by its name: of several readings of it the first."""
+        tables = {name: reader.read() for name, reader in self._others.items()}
+        tables |= self._layers.tables(layers) if self._layers and layers else {}
+        for name, (table, _load) in self.source.readings.items():
+            tables.setdefault(table.name, by_name[name])
+        return tables
+
+    def _value(self, name: str, make: Callable[[Readings], object], readings: Readings) -> object:
+        try:
+            return make(readings)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException:  # a library's panic, too: one part that cannot be read must not stop the others
+            logging.getLogger(__name__).exception("%s of %s cannot be read.", name, self.source.domain.name)
+            return None
+
+
+def _flat(groups: Iterable[tuple[str, ...]]) -> list[str]:
+    return [name for group in groups for name in group]
+
+
+def _not_read(source: Source) -> list[tuple[Table, Loader]]:
+    """The tables of which the source reads no rows: how many there are is shown of each, but of batch logs."""
+    read = {table.name for table, _load in source.readings.values()}
+    layers = source.layers
+    read |= {layers.speed.name, layers.batch.name, layers.parity.name} if layers else set()
+    newest = loads.newest(DEAD_LETTERS, (*COORDINATES, "reason"))
+    dead = source.domain.dead_letters
+    return [
+        (table, newest if table == dead else loads.shape)
+        for table in source.domain.tables
+        if table.name not in read and not standard_tables.is_batch_log(table)
+    ]

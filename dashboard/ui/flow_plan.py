@@ -1,0 +1,106 @@
+"""The boxes of a domain's flow, where each stands and what leads to what, from what the domain declares.
+
+Columns from left to right: producer, topics, queries, what they write, what the batch layer computes, the page.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from dashboard.live.domain_view import history_of, topic_names
+from dashboard.live.source import Layers
+from lakehouse.contract import standard_tables
+from lakehouse.contract.domain import Domain
+from lakehouse.contract.runs import Server
+from lakehouse.tables.table_io import Table
+
+Kind = Literal["producer", "topic", "query", "table", "dead-letters", "postgres", "recompute", "page"]
+Layer = Literal["in", "speed", "batch", "out"]
+QUERIES, WRITTEN, COMPUTED, PAGE = 3, 4, 5, 6  # columns
+
+
+@dataclass(frozen=True)
+class Node:
+    """A box: what it stands for (`kind`, and `of` as the domain names it), and its place in the grid."""
+
+    name: str
+    kind: Kind
+    of: str
+    layer: Layer
+    column: int
+    row: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The boxes in reading order, the pairs of names between which a line is drawn, and the last row with a query."""
+
+    nodes: Sequence[Node]
+    edges: Sequence[tuple[str, str]]
+    last_row: int
+
+
+def plan(domain: Domain, layers: Layers | None) -> Plan:
+    """The flow of a domain. Batch logs are left out; the comparison of the layers is the box `recompute`."""
+    topics = list(dict.fromkeys(name for query in domain.queries for name in topic_names(domain, query)))
+    nodes = [Node("producer", "producer", "", "in", 1, 1)]
+    nodes += [Node(f"topic-{name}", "topic", name, "in", 2, 1) for name in topics]
+    edges = [("producer", f"topic-{name}") for name in topics]
+    row = last_row = 1
+    for query in domain.queries:
+        last_row = row
+        written = list(_written(domain, query, row))
+        nodes += [Node(f"query-{query}", "query", query, _layer(domain, query), QUERIES, row), *written]
+        edges += [(f"topic-{name}", f"query-{query}") for name in topic_names(domain, query)]
+        edges += [(f"query-{query}", node.name) for node in written]
+        row += max(1, len(written))
+    computed = list(_computed(domain, layers, nodes))
+    page = Node("page", "page", "", "out", PAGE, 1)
+    return Plan([*nodes, *computed, page], [*edges, *_to_page(domain, layers, [*nodes, *computed])], last_row)
+
+
+def _layer(domain: Domain, query: str) -> Layer:
+    return "batch" if domain.query_tables[query].record_tables else "speed"
+
+
+def _written(domain: Domain, query: str, row: int) -> Iterator[Node]:
+    """A box per table that the query writes, and one for PostgreSQL where the domain's windows are there too."""
+    of, layer = domain.query_tables[query], _layer(domain, query)
+    for table in of.tables:
+        if standard_tables.is_batch_log(table):
+            continue
+        kind: Kind = "dead-letters" if table == domain.dead_letters else "table"
+        yield Node(_name(table), kind, table.name, layer, WRITTEN, row)
+        row += 1
+    if Server.POSTGRES in domain.services and of.state_tables:
+        yield Node("postgres", "postgres", "", layer, WRITTEN, row)
+
+
+def _computed(domain: Domain, layers: Layers | None, nodes: Sequence[Node]) -> Iterator[Node]:
+    """The recomputation with its table, and every other table that no query writes."""
+    history = history_of(domain)
+    row = next((node.row for node in nodes if history and node.name == _name(history)), 1)
+    if layers:
+        yield Node("recompute", "recompute", layers.parity.name, "batch", COMPUTED, row)
+        row += 1
+    streamed = [table for of in domain.query_tables.values() for table in of.tables]
+    others = [table for table in domain.tables if table not in streamed and not (layers and table == layers.parity)]
+    for table in others:
+        yield Node(_name(table), "table", table.name, "batch", COMPUTED, row)
+        row += 1
+
+
+def _to_page(domain: Domain, layers: Layers | None, nodes: Sequence[Node]) -> Iterator[tuple[str, str]]:
+    """The lines of the batch layer, and those to the page; the history leads there where nothing is made of it."""
+    history = history_of(domain)
+    source = _name(history) if history else ""
+    if layers:
+        yield from [(source, "recompute")] if source else []
+        yield "recompute", _name(layers.batch)
+    for node in nodes:
+        if node.kind == "table" and not (layers and node.name == source):
+            yield node.name, "page"
+
+
+def _name(table: Table) -> str:
+    return f"table-{table.name}"

@@ -1,0 +1,90 @@
+"""The plan of a flow: from what a domain declares to boxes, their places and the lines between them."""
+
+from dataclasses import replace
+from datetime import timedelta
+from itertools import combinations
+
+import pyarrow.compute as pc
+import pytest
+
+from dashboard.live.source import Layers
+from dashboard.pages import discovery
+from dashboard.ui.flow_plan import Plan, plan
+from lakehouse.contract import standard_tables
+from lakehouse.contract.domain import Domain, QueryTables
+from lakehouse.contract.topics import event_topic
+
+READINGS, ALARMS = event_topic("readings", 1, "readings"), event_topic("alarms", 1, "alarms")
+HISTORY = standard_tables.history("gauges", {"id": "STRING", "event_at": "TIMESTAMP"}, ("id",), "history")
+DEAD = standard_tables.dead_letters("gauges", "dead letters")
+MEANS = standard_tables.speed_table("gauges", "means", {"id": "STRING"}, ("id",), "means", ())
+MEANS_BATCH = standard_tables.batch_table("gauges", "means_batch", {"id": "STRING"}, ("id",), "means")
+PARITY = standard_tables.parity("gauges", {"id": "STRING"}, ("id",), "parity")
+LOG = standard_tables.batch_log("gauges", "means")
+LAYERS = Layers(MEANS, MEANS_BATCH, PARITY, pc.field("cause") != "equal", timedelta(days=1))
+SMALL = Domain(
+    name="gauges",
+    title="Gauges",
+    topics=(READINGS,),
+    tables=(HISTORY, DEAD),
+    query_tables={"history": QueryTables(READINGS, record_tables=(HISTORY, DEAD))},
+    dead_letters=DEAD,
+)
+BOTH = replace(
+    SMALL,
+    tables=(HISTORY, DEAD, MEANS, LOG, MEANS_BATCH, PARITY),
+    query_tables={"means": QueryTables(READINGS, state_tables=(MEANS, LOG)), **SMALL.query_tables},
+)
+
+
+def lines(planned: Plan) -> set[str]:
+    return {f"{start}>{end}" for start, end in planned.edges}
+
+
+def test_a_history_alone_is_what_the_page_shows() -> None:
+    planned = plan(SMALL, None)
+    assert [node.name for node in planned.nodes] == [
+        *("producer", "topic-readings", "query-history", "table-history", "table-dead_letters", "page")
+    ]
+    assert lines(planned) == {
+        *("producer>topic-readings", "topic-readings>query-history", "query-history>table-history"),
+        *("query-history>table-dead_letters", "table-history>page"),
+    }
+
+
+def test_the_batch_layer_is_made_of_the_history_and_both_lead_to_the_page() -> None:
+    planned = plan(BOTH, LAYERS)
+    assert {"table-history>recompute", "recompute>table-means_batch", "table-means_batch>page"} <= lines(planned)
+    assert "table-means>page" in lines(planned)
+    assert "table-history>page" not in lines(planned)
+    layers = {node.name: node.layer for node in planned.nodes}
+    assert (layers["query-means"], layers["table-means"], layers["query-history"]) == ("speed", "speed", "batch")
+    assert not {"table-means_batches", "table-parity"} & set(layers)  # a log, and the comparison
+
+
+def test_without_declared_layers_a_computed_table_leads_to_the_page_alone() -> None:
+    planned = plan(BOTH, None)
+    assert {edge for edge in lines(planned) if "means_batch" in edge} == {"table-means_batch>page"}
+    assert "recompute" not in {node.name for node in planned.nodes}
+
+
+def test_each_topic_is_a_box_that_leads_to_the_queries_that_read_it() -> None:
+    second = QueryTables(ALARMS, state_tables=(MEANS,))
+    planned = plan(replace(SMALL, query_tables={**SMALL.query_tables, "means": second}), None)
+    assert {"producer>topic-alarms", "topic-alarms>query-means", "topic-readings>query-history"} <= lines(planned)
+    assert "topic-alarms>query-history" not in lines(planned)
+
+
+def test_postgresql_is_where_a_query_with_state_writes() -> None:
+    assert "query-means>postgres" in lines(plan(replace(BOTH, postgres=True), LAYERS))
+    assert "postgres" not in {node.name for node in plan(replace(SMALL, postgres=True), None).nodes}
+
+
+@pytest.mark.parametrize("source", discovery.sources(), ids=lambda source: source.domain.name)
+def test_every_end_of_a_line_is_a_box_and_no_two_boxes_have_one_place(source: discovery.Source) -> None:
+    planned = plan(source.domain, source.layers)
+    names = [node.name for node in planned.nodes]
+    assert len(set(names)) == len(names)
+    assert {end for edge in planned.edges for end in edge} == set(names)
+    placed = [node for node in planned.nodes if node.kind != "topic"]  # these stand under each other
+    assert not [(a, b) for a, b in combinations(placed, 2) if (a.column, a.row) == (b.column, b.row)]
