@@ -14,6 +14,7 @@ from dashboard.ui import flow, formats, layers_tile, tiles
 from dashboard.ui.flow import Links
 from dashboard.ui.tiles import TileState
 from lakehouse.ops.status import ProcessView
+from lakehouse.settings import settings
 from lakehouse.tables.reader import Reading
 from lakehouse.tables.table_io import Table
 
@@ -48,13 +49,20 @@ def update(_version: str | None) -> list[Component]:
     if current is None:
         raise PreventUpdate
     as_of = tiles.moment(current.fresh_at())
-    postgres = next((process.state for process in current.processes if process.name == "postgres"), "")
+    postgres = postgres_state(current.processes)
     sections = [
         html.Div(domain_section(view, links_of(name), as_of, postgres), className="domain")
         for name, view in current.domains.items()
         if name in current.used()
     ]
     return [*sections, *processes(current.processes)]
+
+
+def postgres_state(views: Sequence[ProcessView]) -> str:
+    """The state of the server that `lake up` runs; one that somebody else runs is only said to be that."""
+    if settings().postgres_dsn != "embedded":
+        return flow.YOUR_OWN
+    return next((str(view.state) for view in views if view.name == "postgres"), flow.NOT_RUNNING)
 
 
 def processes(views: Sequence[ProcessView]) -> list[Component]:
@@ -78,8 +86,10 @@ def _process_word(view: ProcessView) -> str:
     return f"{view.state}{restarts}{error}"
 
 
-def domain_section(view: DomainView, links: Links, as_of: str | None, postgres: str = "") -> list[Component]:
-    """A domain's KPIs and its flow; `links` leads to its pages, `postgres` is the state of that process."""
+def domain_section(
+    view: DomainView, links: Links, as_of: str | None, postgres: str = flow.NOT_RUNNING
+) -> list[Component]:
+    """A domain's KPIs and its flow; `links` leads to its pages, `postgres` is the state of that server."""
     domain = view.domain
     tile = tiles.tile(
         f"overview-{domain.name}",

@@ -17,6 +17,8 @@ from lakehouse.tables.reader import Reading
 
 BEHIND_SECONDS = broker.BEHIND_SECONDS
 HEALTH = "/health-ui"
+NOT_RUNNING, YOUR_OWN = "not running", "your own"
+_POSTGRES = {"running": "ok", "starting": "warn", NOT_RUNNING: "off", YOUR_OWN: "idle"}  # the colour of its state
 # Where the detail of each kind of box is while no page of the domain shows its table.
 _DETAILS = {
     "producer": f"{HEALTH}#health-topics",
@@ -54,9 +56,9 @@ class Box:
 
 
 def box(node: Node, view: DomainView, postgres: str) -> Box:
-    """What a part of the flow does now; `postgres` is the state of that process, empty when it is not ours."""
+    """What a part of the flow does now; `postgres` is the state of that server."""
     if node.kind == "postgres":
-        return Box("PostgreSQL", "ok" if postgres in ("", "running") else "error", postgres or "not ours")
+        return Box("PostgreSQL", _POSTGRES.get(postgres, "error"), postgres)
     return _BOXES[node.kind](node, view)
 
 
@@ -153,7 +155,7 @@ _BOXES: Mapping[str, Callable[[Node, DomainView], Box]] = {
 }
 
 
-def drawing(view: DomainView, links: Links, postgres: str = "") -> Component:
+def drawing(view: DomainView, links: Links, postgres: str = NOT_RUNNING) -> Component:
     """The flow of a domain as components; assets/core/flow.js draws the lines between the boxes."""
     planned = plan(view.domain, view.layers.of if view.layers else None)
     drawn = {node: _draw(view.domain.name, node, box(node, view, postgres), links) for node in planned.nodes}

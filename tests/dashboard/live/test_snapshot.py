@@ -16,6 +16,7 @@ from dashboard.pages.houses import source
 from dashboard.ui import event_grid
 from jobs.houses import schema
 from lakehouse.contract.domain import Domain, QueryTables
+from lakehouse.contract.runs import Job, Process
 from lakehouse.errors import LakeError
 from lakehouse.tables import loads
 
@@ -127,8 +128,9 @@ SMALL = Domain(
     title="Only a history",
     topics=(schema.SALES,),
     tables=(schema.HISTORY, schema.DEAD_LETTERS),
-    query_tables={"history": QueryTables(schema.SALES, record_tables=(schema.HISTORY, schema.DEAD_LETTERS))},
+    query_tables={"history": QueryTables((schema.SALES,), record_tables=(schema.HISTORY, schema.DEAD_LETTERS))},
     dead_letters=schema.DEAD_LETTERS,
+    processes=(Process("stream", Job("stream.py"), ("history",)),),
 )
 
 

@@ -20,6 +20,7 @@ pytestmark = pytest.mark.e2e
 SCHEMA = """
 from lakehouse.contract import standard_tables
 from lakehouse.contract.domain import Domain, QueryTables
+from lakehouse.contract.runs import Job, Process
 from lakehouse.contract.topics import event_topic
 
 READINGS = event_topic("gauges", 1, "what gauges read")
@@ -31,8 +32,9 @@ DOMAIN = Domain(
     title="Gauges of the plant",
     topics=(READINGS,),
     tables=(HISTORY, DEAD_LETTERS),
-    query_tables={"history": QueryTables(READINGS, record_tables=(HISTORY, DEAD_LETTERS))},
+    query_tables={"history": QueryTables((READINGS,), record_tables=(HISTORY, DEAD_LETTERS))},
     dead_letters=DEAD_LETTERS,
+    processes=(Process("stream", Job("stream.py"), ("history",)),),
 )
 """
 SECTION = 'from dashboard.ui.section import Section\n\nSECTION = Section("Gauges", order=60)\n'

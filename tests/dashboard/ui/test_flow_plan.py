@@ -12,6 +12,7 @@ from dashboard.pages import discovery
 from dashboard.ui.flow_plan import Plan, plan
 from lakehouse.contract import standard_tables
 from lakehouse.contract.domain import Domain, QueryTables
+from lakehouse.contract.runs import Job, Process, Server
 from lakehouse.contract.topics import event_topic
 
 READINGS, ALARMS = event_topic("readings", 1, "readings"), event_topic("alarms", 1, "alarms")
@@ -27,14 +28,18 @@ SMALL = Domain(
     title="Gauges",
     topics=(READINGS,),
     tables=(HISTORY, DEAD),
-    query_tables={"history": QueryTables(READINGS, record_tables=(HISTORY, DEAD))},
+    query_tables={"history": QueryTables((READINGS,), record_tables=(HISTORY, DEAD))},
     dead_letters=DEAD,
+    processes=(Process("stream", Job("stream.py"), ("history",)),),
 )
 BOTH = replace(
     SMALL,
     tables=(HISTORY, DEAD, MEANS, LOG, MEANS_BATCH, PARITY),
-    query_tables={"means": QueryTables(READINGS, state_tables=(MEANS, LOG)), **SMALL.query_tables},
+    query_tables={"means": QueryTables((READINGS,), state_tables=(MEANS, LOG)), **SMALL.query_tables},
+    processes=(Process("stream", Job("stream.py"), ("means", "history")),),
 )
+
+SERVERS = (Server.KAFKA, Server.POSTGRES)
 
 
 def lines(planned: Plan) -> set[str]:
@@ -69,15 +74,16 @@ def test_without_declared_layers_a_computed_table_leads_to_the_page_alone() -> N
 
 
 def test_each_topic_is_a_box_that_leads_to_the_queries_that_read_it() -> None:
-    second = QueryTables(ALARMS, state_tables=(MEANS,))
-    planned = plan(replace(SMALL, query_tables={**SMALL.query_tables, "means": second}), None)
+    second = QueryTables((ALARMS,), state_tables=(MEANS,))
+    runs = (Process("stream", Job("stream.py"), ("history", "means")),)
+    planned = plan(replace(SMALL, query_tables={**SMALL.query_tables, "means": second}, processes=runs), None)
     assert {"producer>topic-alarms", "topic-alarms>query-means", "topic-readings>query-history"} <= lines(planned)
     assert "topic-alarms>query-history" not in lines(planned)
 
 
 def test_postgresql_is_where_a_query_with_state_writes() -> None:
-    assert "query-means>postgres" in lines(plan(replace(BOTH, postgres=True), LAYERS))
-    assert "postgres" not in {node.name for node in plan(replace(SMALL, postgres=True), None).nodes}
+    assert "query-means>postgres" in lines(plan(replace(BOTH, services=SERVERS), LAYERS))
+    assert "postgres" not in {node.name for node in plan(replace(SMALL, services=SERVERS), None).nodes}
 
 
 @pytest.mark.parametrize("source", discovery.sources(), ids=lambda source: source.domain.name)

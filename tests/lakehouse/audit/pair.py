@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 from lakehouse.audit.contract import Audit, Decoded
 from lakehouse.contract import standard_tables
 from lakehouse.contract.domain import Domain, QueryTables
+from lakehouse.contract.runs import Job, Process
 from lakehouse.contract.tables import SERVING_PROPERTIES, Table
 from lakehouse.contract.topics import Topic
 from lakehouse.core import kill_points
@@ -46,6 +47,7 @@ DOMAIN = Domain(
         "counts": QueryTables((RIGHT, OTHER), state_tables=(COUNTS, BATCHES)),
     },
     DEAD_LETTERS,
+    processes=(Process("stream", Job("stream.py"), ("history", "counts")),),
 )
 ROCKS = "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
 CONF = {STATE_STORE: ROCKS, SHUFFLE_PARTITIONS: "3"}

@@ -19,6 +19,7 @@ from dashboard.ui.flow import Links
 from jobs.houses import schema
 from lakehouse.core.states import ProcessState
 from lakehouse.ops.status import ProcessView
+from lakehouse.settings import settings
 
 Write = Callable[..., None]
 Build = Callable[..., dict[str, Any]]
@@ -162,6 +163,16 @@ def test_processes_are_listed_with_their_trouble() -> None:
     )
     assert "failed, 1 restart: no disk" in shown
     assert overview.processes([]) == []
+
+
+def test_postgresql_is_off_until_it_runs_unless_it_is_somebody_elses(
+    lake: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = ProcessView("postgres", ProcessState.RUNNING)
+    assert [overview.postgres_state(views) for views in ([], [running])] == ["not running", "running"]
+    monkeypatch.setenv("LAKE_POSTGRES_DSN", "host=db dbname=plant")
+    settings.cache_clear()
+    assert overview.postgres_state([]) == "your own"
 
 
 def test_the_overview_tells_how_far_the_layers_agree(look: Any, write: Write, compared: Build) -> None:
