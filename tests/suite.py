@@ -60,7 +60,7 @@ class Suite:
     @property
     def topic(self) -> Topic:
         """The topic that its queries read."""
-        (topic,) = {stores.topic for stores in self.domain.query_tables.values()}
+        (topic,) = {topic for tables in self.domain.query_tables.values() for topic in tables.topics}
         return topic
 
     @property
