@@ -12,20 +12,22 @@ from jobs.houses import transforms
 from jobs.houses.schema import AVERAGES, AVERAGES_BATCH, AVERAGES_BATCHES, DEAD_LETTERS, DOMAIN, HISTORY, PARITY, WINDOW
 from lakehouse import entry
 from lakehouse.spark.session import collect
-from lakehouse.streaming import checkpoints, recompute_job, sidecar
+from lakehouse.streaming import checkpoints, layers, recompute_job, sidecar
 from lakehouse.tables import table_io
+
+METRIC = layers.WindowMetric(("decade",), count="sales", total="sum_cents", average="avg_price")
 
 
 def recompute(spark: SparkSession, window: str, slide: str | None) -> DataFrame:
     """Write the batch averages and the parity with the speed rows, each in one commit; returns the parity rows."""
     pinned = recompute_job.pin(spark, HISTORY, DEAD_LETTERS)
     speed = table_io.read_spark(spark, AVERAGES)
-    averages = transforms.average_price(transforms.distinct_sales(pinned.events), window, slide)
+    averages = transforms.average_price(layers.distinct_events(pinned.events), window, slide)
     pinned.write(averages, AVERAGES_BATCH, AVERAGES_BATCHES)
-    streamed = transforms.with_first(pinned.events.where(F.col("source") == "stream"))
-    marked = transforms.with_watermark_before(streamed, table_io.read_spark(spark, AVERAGES_BATCHES))
-    counts = transforms.late_and_resent(marked, window, slide)
-    parity = transforms.compare_layers(speed, table_io.read_spark(spark, AVERAGES_BATCH), counts)
+    streamed = layers.with_first(pinned.events.where(F.col("source") == "stream"))
+    marked = layers.with_watermark_before(streamed, table_io.read_spark(spark, AVERAGES_BATCHES))
+    counts = layers.late_and_resent(transforms.with_decade(marked), METRIC.groups, window, slide)
+    parity = layers.compare_layers(speed, table_io.read_spark(spark, AVERAGES_BATCH), counts, METRIC)
     return recompute_job.write_parity(parity, PARITY)
 
 

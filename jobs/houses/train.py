@@ -12,7 +12,6 @@ import typer
 from deltalake import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 
-from jobs.houses import transforms
 from jobs.houses.price_model import catalogue, evaluation, export, house_columns, pipeline
 from jobs.houses.price_model.details import HouseCounts, Interval, PriceDetails, details_of
 from jobs.houses.price_model.export import EXPORT, JUDGED, SPARK, Fit, KnownHouses
@@ -25,6 +24,7 @@ from lakehouse.models.manifests import Manifest, Outcome
 from lakehouse.models.registry import Registry
 from lakehouse.settings import settings
 from lakehouse.spark.session import spark_session
+from lakehouse.streaming import layers
 from lakehouse.tables import table_io
 
 EXACT = 1e-6  # relative: how far Spark's price and the export's may be apart
@@ -85,7 +85,7 @@ def train(spark: SparkSession, registry: Registry) -> str:
     began = time.monotonic()
     delta_version = DeltaTable(HISTORY.path).version()
     history = table_io.read_version(spark, HISTORY, delta_version)
-    sales, rows = training_rows(transforms.distinct_sales(history))
+    sales, rows = training_rows(layers.distinct_events(history))
     check_sales(rows)
     houses = catalogue.known_houses(catalogue.sold_houses(rows))
     _, judged = pipeline.fit(sales.where(~pipeline.is_hold_out()), house_columns.fit_basis(houses.judged()))

@@ -3,7 +3,7 @@
 import functools
 from functools import reduce
 
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from jobs.houses.schema import EARLIEST, FIELDS, HISTORY, MAX_AHEAD, PRICE, READABLE, Field
@@ -187,117 +187,4 @@ def average_price(sales: DataFrame, window: str, slide: str | None = None) -> Da
         (F.col("sum_cents").cast("double") / (F.col("sales") * 100).cast("double")).alias("avg_price"),
         "sales",
         "sum_cents",
-    )
-
-
-def with_first(sales: DataFrame) -> DataFrame:
-    """Sales with `is_first`: true for the first record of each event_id, and for every record without one.
-
-    Those without one, from plain producers, are not in the window function, which would put them all into one task.
-    """
-    order = Window.partitionBy("event_id").orderBy("recorded_at", "topic", "partition", "offset")
-    named = sales.where(F.col("event_id").isNotNull()).withColumn("is_first", F.row_number().over(order) == 1)
-    return named.unionByName(sales.where(F.col("event_id").isNull()).withColumn("is_first", F.lit(True)))
-
-
-def distinct_sales(sales: DataFrame) -> DataFrame:
-    """Distinct sales: the first of each event_id, and all without one."""
-    return with_first(sales).where("is_first").drop("is_first")
-
-
-def with_watermark_before(sales: DataFrame, batch_log: DataFrame) -> DataFrame:
-    """Streamed sales with `watermark_before`: the watermark of the averages batch before the one that read them.
-
-    A sale was late for a window when window_end <= watermark_before. Null where the batch log does not know the sale.
-    """
-    previous = Window.partitionBy("generation", "topic", "partition").orderBy("batch_id")
-    batches = batch_log.withColumn("watermark_before", F.lag("watermark").over(previous))
-    marks = batches.where(F.col("end_offset") > F.col("start_offset")).select(
-        "topic",
-        "partition",
-        F.col("start_offset").alias("offset"),
-        F.struct("watermark_before", "end_offset").alias("mark"),
-    )
-    both = sales.withColumn("mark", F.lit(None).cast(marks.schema["mark"].dataType)).unionByName(
-        marks, allowMissingColumns=True
-    )
-    # The mark of a batch is sorted before the sales from its start offset to its end.
-    order = Window.partitionBy("topic", "partition").orderBy("offset", F.col("mark").isNull())
-    marked = both.withColumn("last", F.last("mark", ignorenulls=True).over(order)).where(F.col("mark").isNull())
-    known = F.col("last.end_offset") > F.col("offset")
-    return marked.withColumn("watermark_before", F.when(known, F.col("last.watermark_before"))).drop("mark", "last")
-
-
-def late_and_resent(sales: DataFrame, window: str, slide: str | None = None) -> DataFrame:
-    """Late and resent sales, one row per (window_start, decade), from sales with `watermark_before` and `is_first`.
-
-    `late` counts sales that the speed layer left out, `resent` those that the batch layer leaves out; some are in both.
-    """
-    placed = with_decade(sales).withColumn("w", F.window("event_at", window, slide))
-    late = (F.col("w.end") <= F.col("watermark_before")).cast("bigint")
-    resent = (~F.col("is_first")).cast("bigint")
-    counted = placed.groupBy("w", "decade").agg(
-        F.coalesce(F.sum(late), F.lit(0)).alias("late"), F.sum(resent).alias("resent")
-    )
-    return counted.select(F.col("w.start").alias("window_start"), "decade", "late", "resent")
-
-
-def compare_layers(speed: DataFrame, batch: DataFrame, counts: DataFrame) -> DataFrame:
-    """Speed row against batch row, one row per (window_start, decade) known to either, with the cause of a difference.
-
-    `difference` is the batch average less the speed average, in dollars. `cause` is `equal`, `late`, `resent`,
-    `late and resent`, `newer sales` (the speed row has since seen more), `speed only`, `batch only`, or `unexplained`.
-    """
-    ours = speed.select(
-        "window_start",
-        "decade",
-        F.col("window_end").alias("speed_end"),
-        F.col("sales").alias("speed_sales"),
-        F.col("sum_cents").alias("speed_cents"),
-        F.col("avg_price").alias("speed_avg_price"),
-        "generation",
-        "batch_id",
-    )
-    theirs = batch.select(
-        "window_start",
-        "decade",
-        "window_end",
-        F.col("sales").alias("batch_sales"),
-        F.col("sum_cents").alias("batch_cents"),
-        F.col("avg_price").alias("batch_avg_price"),
-        "covered_generation",
-        "covered_batch_id",
-    )
-    joined = ours.join(theirs, ["window_start", "decade"], "full").join(counts, ["window_start", "decade"], "left")
-    joined = joined.withColumn("window_end", F.coalesce("window_end", "speed_end"))
-    return joined.fillna(0, ["late", "resent"]).select(
-        "window_start",
-        "window_end",
-        "decade",
-        "speed_sales",
-        "batch_sales",
-        "speed_avg_price",
-        "batch_avg_price",
-        (F.col("batch_avg_price") - F.col("speed_avg_price")).alias("difference"),
-        "late",
-        "resent",
-        _cause().alias("cause"),
-    )
-
-
-def _cause() -> Column:
-    equal = (F.col("speed_sales") == F.col("batch_sales")) & (F.col("speed_cents") == F.col("batch_cents"))
-    newer = (F.col("generation") == F.col("covered_generation")) & (F.col("batch_id") > F.col("covered_batch_id"))
-    explained = F.col("batch_sales") - F.col("speed_sales") == F.col("late") - F.col("resent")
-    late, resent = F.col("late") > 0, F.col("resent") > 0
-    return (
-        F.when(F.col("speed_sales").isNull(), F.when(late, "late").otherwise("batch only"))
-        .when(F.col("batch_sales").isNull(), "speed only")
-        .when(newer, "newer sales")
-        .when(equal, "equal")
-        .when(~explained, "unexplained")
-        .when(late & resent, "late and resent")
-        .when(late, "late")
-        .when(resent, "resent")
-        .otherwise("unexplained")
     )
