@@ -19,7 +19,9 @@ import pyarrow.compute as pc
 from jobs.production import versions
 from jobs.production.plant import LINE, Plant, Rules, plant
 from jobs.production.schema import DEAD_LETTERS, DOMAIN, EVENTS, HISTORY, TIME, TOTALS
+from lakehouse.audit import json_records
 from lakehouse.audit.contract import Audit, Decoded
+from lakehouse.audit.json_records import Fraction, NoEvent, refuse
 from lakehouse.audit.pinned import TableVersion
 from lakehouse.audit.results import Findings, ViewResult
 from lakehouse.kafka.offset_ranges import TopicPartition
@@ -27,33 +29,21 @@ from lakehouse.kafka.reader import Record
 from lakehouse.sinks import postgres
 from lakehouse.streaming import checkpoints
 
-LARGEST = 262_144
 AHEAD = timedelta(minutes=5)
 _UNPRINTABLE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ufffe\uffff]"
 )
-_TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)?", re.ASCII)
-_MILLIS = re.compile(r"-?\d{1,15}", re.ASCII)
 EVENT = ("kind", "unit_id", "collection_point_id", "zone_id", "concern_id", "zone_charged_id", "event_at")
-
-
-class NoEvent(Exception):
-    """The record is no valid event; the message says why."""
-
-
-def _refuse(why: str) -> Any:
-    raise NoEvent(why)
 
 
 def event(record: Record, rules: Rules) -> dict[str, Any]:
     """The event in a record. Raises NoEvent when there is none."""
     kind = _kind(record.key or b"", rules)
-    value = record.value or _refuse("no value")
-    raw = _object(value) if len(value) <= LARGEST else _refuse("too large")
-    recorded = datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=record.millis)
-    at = _time(_text(raw.get(TIME)) or _refuse("no time"))
+    raw = json_records.read_object(record, whole_characters=True)
+    recorded = json_records.recorded_at(record)
+    at = json_records.time_of(json_records.text_of(raw.get(TIME)) or refuse("no time"))
     if at < datetime(2000, 1, 1, tzinfo=UTC) or at > recorded + AHEAD:
-        _refuse("time out of bounds")
+        refuse("time out of bounds")
     fields = {"kind": kind, "unit_id": _id(raw, "qls_unit_id"), "event_at": at}
     fields["collection_point_id"] = point = _id(raw, "collection_point_id")
     of_defect = kind == "defect"
@@ -64,7 +54,7 @@ def event(record: Record, rules: Rules) -> dict[str, Any]:
 
 
 def _kind(key: bytes, rules: Rules) -> str:
-    return _kinds(rules.keys.passes, rules.keys.defects).get(key) or str(_refuse("key"))
+    return _kinds(rules.keys.passes, rules.keys.defects).get(key) or refuse("key")
 
 
 @functools.cache
@@ -74,71 +64,19 @@ def _kinds(passes: tuple[str, ...], defects: tuple[str, ...]) -> dict[bytes, str
     return {name.encode(): kind for name, kind in (*named, *quoted)}
 
 
-class _Fraction(str):
-    """A number with a fraction or an exponent, as it was written: no id, since stored it might be another."""
-
-
-def _integer(text: str) -> str:
-    return "0" if text == "-0" else text
-
-
-def _object(value: bytes) -> dict[str, Any]:
-    try:
-        text = value.removeprefix(b"\xef\xbb\xbf").decode()
-        hook = _whole if "\\u" in text else None
-        event = json.loads(
-            text, parse_constant=_refuse, parse_float=_Fraction, parse_int=_integer, object_pairs_hook=hook
-        )
-    except (ValueError, RecursionError):
-        raise NoEvent("not JSON") from None
-    return event if isinstance(event, dict) else dict(_refuse("not one object"))
-
-
-def _whole(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object; one with half of a character anywhere is none."""
-    try:
-        json.dumps(pairs, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        _refuse("half of a character")
-    return dict(pairs)
-
-
-def _text(value: Any) -> str | None:
-    """A value as Spark reads it into a text; a number stays as it was written."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return value if value is None or isinstance(value, str) else json.dumps(value)
-
-
 def _id(raw: Mapping[str, Any], name: str) -> str:
-    value = raw.get(name)
-    if isinstance(value, _Fraction | list | dict):
-        _refuse(f"{name}: neither a text nor a whole number")
-    text = _text(value) or ""
+    text = json_records.id_of(raw, name)
     printable = 0 < len(text) <= 128 and not text.isspace() and not _UNPRINTABLE.search(text)
-    return text if printable else str(_refuse(name))
+    return text if printable else refuse(name)
 
 
 def _zone(raw: Mapping[str, Any], name: str, rules: Rules, point: str | None = None) -> str:
     zone = raw.get(name)
     if zone is None and point is not None:
         homes = [zone for zone, points in rules.zones.items() if point in points]
-        return homes[0] if len(homes) == 1 else str(_refuse(name))
-    known = isinstance(zone, str) and not isinstance(zone, _Fraction) and zone in rules.zones
-    return str(zone) if known else str(_refuse(name))
-
-
-def _time(text: str) -> datetime:
-    try:
-        if _MILLIS.fullmatch(text):
-            return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=int(text))
-        if not _TIME.fullmatch(text):
-            _refuse("not a time")
-        whole, fraction, rest = (*re.split(r"(\.\d+)", text), "", "")[:3]
-        moment = datetime.fromisoformat(whole + fraction[:7].ljust(7, "0") + rest if fraction else text)
-    except (ValueError, OverflowError):
-        raise NoEvent("not a time") from None
-    return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+        return homes[0] if len(homes) == 1 else refuse(name)
+    known = isinstance(zone, str) and not isinstance(zone, Fraction) and zone in rules.zones
+    return str(zone) if known else refuse(name)
 
 
 def decode(where: TopicPartition, records: Sequence[Record]) -> Decoded:
@@ -148,8 +86,8 @@ def decode(where: TopicPartition, records: Sequence[Record]) -> Decoded:
     for record in records:
         place = {"topic": topic, "partition": partition, "offset": record.offset}
         try:
-            recorded = datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=record.millis)
-            rows.append({**event(record, known.at(partition, record.offset)), **place, "recorded_at": recorded})
+            found = event(record, known.at(partition, record.offset))
+            rows.append({**found, **place, "recorded_at": json_records.recorded_at(record)})
         except NoEvent as reason:
             refused[record.offset] = str(reason)
     return Decoded(pa.Table.from_pylist(rows, schema=HISTORY.arrow_schema), refused)

@@ -29,8 +29,11 @@ class Decoded(NamedTuple):
 
 @dataclass(frozen=True)
 class Windows:
-    """Averages per window that are recomputed. `facts` gives event_at (int64 microseconds, null for none), `group` and
-    `amount` (int64) of history rows, from its `columns`; `values` gives a row's columns from a count and a sum."""
+    """Averages per window that are recomputed.
+
+    `facts` gives event_at (int64 microseconds, null for none), `group` (a whole number or a text) and `amount` (int64)
+    of history rows, from its `columns`; `values` gives a row's columns from a count and a sum.
+    """
 
     speed: "Table"
     batch_log: "Table"

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,8 @@ from lakehouse.audit.results import Findings
 from lakehouse.kafka.offset_ranges import TopicPartition
 
 Ints = npt.NDArray[np.int64]
-Sums = dict[tuple[int, int], list[int]]  # (window start in microseconds, group) -> count, sum
+Key = tuple[int, int | str]  # window start in microseconds, group
+Sums = dict[Key, list[int]]  # count and sum by key
 NEVER = np.iinfo(np.int64).min
 
 
@@ -47,9 +49,13 @@ def add(sums: Sums, placed: pd.DataFrame) -> None:
     """Add placed events to the sums."""
     cells = placed.groupby(["start", "group"])["amount"].agg(["size", "sum"])
     for key, count, total in zip(cells.index, cells["size"], cells["sum"], strict=True):
-        cell = sums.setdefault((int(key[0]), int(key[1])), [0, 0])
+        cell = sums.setdefault((int(key[0]), _plain(key[1])), [0, 0])
         cell[0] += int(count)
         cell[1] += int(total)
+
+
+def _plain(group: int | str | np.integer[Any]) -> int | str:
+    return group if isinstance(group, str) else int(group)
 
 
 @dataclass(frozen=True)
@@ -162,7 +168,7 @@ def compare(declared: Windows, expected: Sums, rows: pa.Table, window: int, sour
     return findings
 
 
-def _name(declared: Windows, key: tuple[int, int]) -> str:
+def _name(declared: Windows, key: Key) -> str:
     return f"{datetime.fromtimestamp(key[0] / 1e6, UTC):%Y-%m-%d %H:%M:%S} {declared.group} {key[1]}"
 
 
