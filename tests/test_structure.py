@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from lakehouse.contract import discovery
+from lakehouse.scaffold.uses_of_name import lines_with
 from lakehouse.settings import ROOT
 
 REQUIRED = ("schema.py", "transforms.py", "produce.py", "stream.py")
@@ -30,6 +31,7 @@ MAY_NAME_A_DOMAIN = {
     "lakehouse/dead_letters/store.py": "an example in a message",
     "lakehouse/sinks/postgres_login.py": "an example in a message",
 }
+TEMPLATE = "lakehouse/scaffold/template/"
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "docker/README.md", ROOT / "data/README.md"])
 OURS = {"lakehouse", "jobs", "dashboard", "tests"}
 TEXT_FILES = (".py", ".js", ".css", ".toml", ".xml", ".conf", ".yaml", ".sh", ".in", ".properties", ".ksql", ".md")
@@ -74,20 +76,18 @@ def test_each_folder_of_these_trees_is_a_domain(tree: str) -> None:
     assert folders - NO_DOMAINS == {*discovery.domains()}
 
 
-def names(text: str, domain: str) -> list[int]:
-    """The lines that name the domain in a path, a dotted or dashed name, or quotes; "the houses sold" is no domain."""
-    pattern = re.compile(rf"""["'/#`.]{domain}\b|\b{domain}(?:["'/`-]|\.\w)|\blake up {domain}\b|={domain}\b""")
-    return [number for number, line in enumerate(text.splitlines(), 1) if pattern.search(line)]
-
-
 @pytest.mark.parametrize("name", discovery.domains())
 def test_no_file_elsewhere_names_a_domain(name: str) -> None:
-    others = [file for file in text_files() if not file.endswith(".md") and not file.startswith("tests/")]
+    others = [file for file in text_files() if not file.endswith(".md") and not file.startswith(("tests/", TEMPLATE))]
     others = [file for file in others if file not in MAY_NAME_A_DOMAIN]
     others = [file for file in others if name not in (*Path(file).parts, Path(file).stem)]
-    found = [f"{file}:{line}" for file in others for line in names((ROOT / file).read_text(), name)]
+    found = [f"{file}:{line}" for file in others for line in lines_with((ROOT / file).read_text(), name)]
     assert not found, f"{name} is named in {', '.join(found)}"
-    assert names(f"the {name} sold\n/api/{name}/1\n'{name}'\n{name}.averages\nx{name}/\n{name}.", name) == [2, 3, 4]
+    assert lines_with(f"the {name} sold\n/api/{name}/1\n'{name}'\n{name}.averages\nx{name}/\n{name}.", name) == [
+        2,
+        3,
+        4,
+    ]
 
 
 def unclear(text: str) -> list[int]:

@@ -119,13 +119,13 @@ def rows_of(platform: Platform, table_name: str) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def lake_up(var: Path, *arguments: str, seconds: float = 480, **env: str) -> Iterator[Platform]:
+def lake_up(var: Path, *arguments: str, seconds: float = 480, lake: str = LAKE, **env: str) -> Iterator[Platform]:
     """What `lake up` starts over an empty lake, once everything runs; it ends by SIGTERM, with exit code 0."""
     everything = {**os.environ, "LAKE_VAR": str(var), "LAKE_KAFKA_PORT": str(free_port()), **env}
     everything = {"LAKE_DASHBOARD_PORT": str(free_port()), "COLUMNS": "200", **everything}
     var.parent.mkdir(parents=True, exist_ok=True)
     with (var.parent / "up.txt").open("w+") as out:
-        command = [LAKE, "up", *arguments]
+        command = [lake, "up", *arguments]
         process = subprocess.Popen(command, env=everything, cwd="/", stdout=out, stderr=out, start_new_session=True)
         platform = Platform("", var, everything)
         try:

@@ -1,0 +1,1 @@
+"""Example: events of things, counted per minute."""

@@ -1,0 +1,65 @@
+"""Events from Kafka into the history and into live totals: two streaming queries over one topic."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+from jobs.example import transforms
+from jobs.example.schema import DOMAIN, HISTORY_INTERVAL, LATENESS, TOTALS, TOTALS_BATCHES, WINDOW
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from lakehouse import entry
+from lakehouse.sinks import history
+from lakehouse.sinks.window_table import WindowWriter
+from lakehouse.streaming import stream_job
+from lakehouse.streaming.query import MOST_RECORDS, NO_PAUSE, Query
+
+
+class QueryName(StrEnum):
+    """The streaming queries of the domain."""
+
+    totals = "totals"
+    history = "history"
+
+
+def history_query() -> Query:
+    """Every valid event into the history, everything else into the dead letters, each exactly once."""
+    rules = (transforms.parse_events, transforms.valid_events, transforms.dead_letters)
+    return history.history_query(DOMAIN, *rules, F.col("reason").isNull(), HISTORY_INTERVAL)
+
+
+def totals_query(window: str, lateness: str) -> Query:
+    """Totals per window and id into the serving table."""
+
+    def plan(records: DataFrame) -> DataFrame:
+        events = transforms.valid_events(transforms.parse_events(records))
+        events = events.select("event_at", "id", "quantity").withWatermark("event_at", lateness)
+        return transforms.totals(events, window)
+
+    writer = WindowWriter(TOTALS, TOTALS_BATCHES)
+    depends_on = {"window": window, "slide": window, "lateness": lateness}
+    return Query(DOMAIN.name, "totals", plan, writer.write, "update", DOMAIN.query_tables["totals"], depends_on)
+
+
+def build(name: QueryName, window: str, lateness: str) -> Query:
+    """A query of the domain."""
+    return history_query() if name is QueryName.history else totals_query(window, lateness)
+
+
+def main(
+    query: stream_job.QueryNames[QueryName] = None,
+    trigger: stream_job.Trigger = NO_PAUSE,
+    window: Annotated[str, typer.Option(help="Length of a window.")] = WINDOW,
+    lateness: Annotated[str, typer.Option(help="How late an event may come and still count.")] = LATENESS,
+    max_per_batch: stream_job.MaxPerBatch = MOST_RECORDS,
+    bootstrap_server: stream_job.BootstrapServer = None,
+    fix_topics: stream_job.FixTopics = False,
+) -> None:
+    """Run the streaming queries until SIGTERM, which finishes the batch and exits 0."""
+    job = stream_job.prepare(DOMAIN, bootstrap_server, fix_topics)
+    job.run(lambda: [build(name, window, lateness) for name in query or list(QueryName)], trigger, max_per_batch)
+
+
+if __name__ == "__main__":
+    entry.run(main)
