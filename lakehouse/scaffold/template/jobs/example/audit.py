@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
-from jobs.example.schema import DEAD_LETTERS, EVENTS, HISTORY, TOTALS, TOTALS_BATCH, TOTALS_BATCHES, WINDOW
 
+from jobs.example.schema import DEAD_LETTERS, EVENTS, HISTORY, TOTALS, TOTALS_BATCH, TOTALS_BATCHES, WINDOW
 from lakehouse.audit import json_records
 from lakehouse.audit.contract import Audit, Decoded, Windows
 from lakehouse.audit.json_records import NoEvent, refuse

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
-from jobs.example.schema import DOMAIN, EVENTS
 
+from jobs.example.schema import DOMAIN, EVENTS
 from lakehouse import entry
 from lakehouse.core.stop_signal import StopSignal
 from lakehouse.kafka import produce_job, producer

@@ -1,10 +1,10 @@
 """Recomputes the totals from the distinct events of the whole history and compares them with the speed layer."""
 
 import typer
-from jobs.example import transforms
-from jobs.example.schema import DEAD_LETTERS, DOMAIN, HISTORY, PARITY, TOTALS, TOTALS_BATCH, TOTALS_BATCHES, WINDOW
 from pyspark.sql import DataFrame, SparkSession
 
+from jobs.example import transforms
+from jobs.example.schema import DEAD_LETTERS, DOMAIN, HISTORY, PARITY, TOTALS, TOTALS_BATCH, TOTALS_BATCHES, WINDOW
 from lakehouse import entry
 from lakehouse.spark.session import collect
 from lakehouse.streaming import checkpoints, layers, recompute_job, sidecar

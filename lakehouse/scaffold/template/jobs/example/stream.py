@@ -4,11 +4,11 @@ from enum import StrEnum
 from typing import Annotated
 
 import typer
-from jobs.example import transforms
-from jobs.example.schema import DOMAIN, HISTORY_INTERVAL, LATENESS, TOTALS, TOTALS_BATCHES, WINDOW
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from jobs.example import transforms
+from jobs.example.schema import DOMAIN, HISTORY_INTERVAL, LATENESS, TOTALS, TOTALS_BATCHES, WINDOW
 from lakehouse import entry
 from lakehouse.sinks import history
 from lakehouse.sinks.window_table import WindowWriter

@@ -1,9 +1,9 @@
 """The domain's rules: pure functions, DataFrame -> DataFrame, the same for the stream and for batches."""
 
-from jobs.example.schema import EARLIEST, HISTORY, MAX_AHEAD, MOST
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from jobs.example.schema import EARLIEST, HISTORY, MAX_AHEAD, MOST
 from lakehouse.contract.standard_tables import COORDINATES
 from lakehouse.streaming import json_reasons, json_values
 from lakehouse.streaming.layers import WindowMetric

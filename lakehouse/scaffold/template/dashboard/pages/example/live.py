@@ -45,7 +45,7 @@ def kpis(view: DomainView) -> list[Component]:
     """The numbers on top."""
     return [
         tiles.kpi("example-kpi-sent", "On the topic", formats.count(view.topic.events), "events"),
-        tiles.kpi("example-kpi-rate", "Arriving", formats.rate(view.topic.rate), tiles.rate_note(view.topic)),
+        tiles.kpi("example-kpi-rate", "Arriving", f"{formats.decimal(view.topic.rate)}/s", tiles.rate_note(view.topic)),
         tiles.kpi("example-kpi-history", "In the history", formats.count(view.history.total), "events"),
         tiles.kpi("example-kpi-dead", "Dead letters", formats.count(view.dead_letters.total), "records"),
     ]
@@ -53,7 +53,8 @@ def kpis(view: DomainView) -> list[Component]:
 
 def within(served: pd.DataFrame, chosen: str | None) -> pd.DataFrame:
     """The served windows of the range, counted back from the newest one."""
-    return served[served["window_start"] >= served["window_start"].max() - time_range.span(chosen)]
+    shown: pd.DataFrame = served[served["window_start"] >= served["window_start"].max() - time_range.span(chosen)]
+    return shown
 
 
 def lines(served: pd.DataFrame, scheme: str) -> charts.Figure:

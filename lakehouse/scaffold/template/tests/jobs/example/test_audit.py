@@ -1,13 +1,13 @@
 """The audit's decoder and the stream's rules, each written by itself, keep and refuse the same records."""
 
 import pytest
+from pyspark.sql import SparkSession
+
 from jobs.example import audit, transforms
 from jobs.example.schema import HISTORY
-from pyspark.sql import SparkSession
-from tests.jobs.example.records import BAD, GOOD, NOON, RECORDS, record, value
-
 from lakehouse.kafka.reader import Record
 from lakehouse.spark.session import collect
+from tests.jobs.example.records import BAD, GOOD, NOON, RECORDS, record, value
 
 pytestmark = pytest.mark.spark
 

@@ -4,7 +4,6 @@ import itertools
 import time
 
 from jobs.example import audit, produce
-
 from lakehouse.core.stop_signal import StopSignal
 from lakehouse.kafka.reader import Record
 

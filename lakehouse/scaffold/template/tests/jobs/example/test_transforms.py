@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 from chispa.dataframe_comparer import assert_df_equality
+from pyspark.sql import DataFrame, SparkSession
+
 from jobs.example import transforms
 from jobs.example.schema import TOTAL_COLUMNS
-from pyspark.sql import DataFrame, SparkSession
-from tests.jobs.example.records import BAD, GOOD, NOON, RECORDS, at, record
-
 from lakehouse.spark.session import collect
+from tests.jobs.example.records import BAD, GOOD, NOON, RECORDS, at, record
 
 pytestmark = pytest.mark.spark
 
