@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from jobs.houses.schema import AVERAGE_UPDATES, AVERAGES
+from jobs.houses.schema import AVERAGE_UPDATES, AVERAGES, AVERAGES_BATCHES
 from lakehouse.tables import table_io
-from tests.audit.oracle import log_rows
 from tests.e2e.running import read_topic
 from tests.sites import Site
+from tests.windows import rows_wrong
 
 Cell = tuple[datetime, int]
 WINDOW = timedelta(minutes=2)
@@ -37,27 +37,16 @@ def decode(message: Any) -> tuple[Cell, int] | None:
 
 def wrong(site: Site, sent: list[Any]) -> list[str]:
     """What is wrong with the averages and with their topic."""
-    return averages(site, sent) + updates(site)
+    return averages(sent) + updates(site)
 
 
-def averages(site: Site, sent: list[Any]) -> list[str]:
+def averages(sent: list[Any]) -> list[str]:
     """Each row of the speed layer equals the recomputation, and is final when the watermark has passed its end."""
     cells: dict[Cell, list[int]] = {}
     for cell, cents in filter(None, map(decode, sent)):
         cells.setdefault(cell, []).append(cents)
     expected = {cell: (len(cents), sum(cents), sum(cents) / (100 * len(cents))) for cell, cents in cells.items()}
-    rows = table_io.read(AVERAGES).to_pylist()
-    found = {(row["window_start"], row["decade"]): (row["sales"], row["sum_cents"], row["avg_price"]) for row in rows}
-    wrong = [] if len(rows) == len(found) else [f"averages has {len(rows)} rows for {len(found)} keys"]
-    differing = sorted(cell for cell in expected.keys() | found.keys() if expected.get(cell) != found.get(cell))
-    if differing:
-        first = differing[0]
-        wrong.append(f"{len(differing)} averages differ, first {first}: {found.get(first)}, not {expected.get(first)}")
-    watermark = max((row["watermark"] for row in log_rows(site) if row["watermark"]), default=None)
-    if watermark:
-        flags = [row for row in rows if row["is_final"] != (row["window_end"] <= watermark)]
-        wrong += [f"{len(flags)} averages are wrongly final or provisional"] if flags else []
-    return wrong
+    return rows_wrong(AVERAGES, AVERAGES_BATCHES, "decade", ("sales", "sum_cents", "avg_price"), expected)
 
 
 def updates(site: Site) -> list[str]:

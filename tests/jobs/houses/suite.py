@@ -4,22 +4,20 @@ import json
 import random
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import count as numbers
 
 from confluent_kafka import Consumer, TopicPartition
-from deltalake import DeltaTable
 
 from jobs.houses import produce, stream
 from jobs.houses.schema import AVERAGE_UPDATES, AVERAGES, AVERAGES_BATCHES, DOMAIN, LATENESS, WINDOW
 from lakehouse.kafka.producer import Outgoing
-from lakehouse.streaming import checkpoints
 from lakehouse.streaming.query import Query
-from lakehouse.tables import table_io
+from tests import windows
 from tests.jobs.houses import audit_oracle
 from tests.sites import Site
-from tests.suite import Place, Suite, View
+from tests.suite import Suite, View
 
 BAD = (None, b"", b"{", b"\xff\xfe", b'{"price": NaN}', b'{"id": "1", "price": -5}', b"[1, 2]")
 FUTURE = datetime(2099, 1, 1, tzinfo=UTC)
@@ -55,19 +53,6 @@ def flow() -> Iterator[Outgoing]:
         yield Outgoing(stamp.value(drawn, number), drawn.key)
 
 
-def watch_table(_site: Site, seen: dict[int, float], stop: threading.Event) -> None:
-    """When each batch of averages was first visible to a reader of the serving table."""
-    delta, version = DeltaTable(AVERAGES.path), -1
-    app_id = f"{checkpoints.generation(checkpoints.path(DOMAIN.name, 'averages'))}:{AVERAGES.name}"
-    while not stop.is_set():
-        delta.update_incremental()
-        if delta.version() != version:
-            version, batch = delta.version(), delta.transaction_version(app_id)
-            if batch is not None:
-                seen.setdefault(batch, time.monotonic())
-        time.sleep(0.01)
-
-
 def watch_topic(site: Site, seen: dict[int, float], stop: threading.Event) -> None:
     """When the last update of each batch of averages came from the topic."""
     options = {"bootstrap.servers": site.bootstrap_servers, "group.id": "bench", "enable.auto.commit": False}
@@ -81,17 +66,7 @@ def watch_topic(site: Site, seen: dict[int, float], stop: threading.Event) -> No
     consumer.close()
 
 
-def batches(_site: Site, places: Sequence[Place]) -> Iterable[int]:
-    """The batch of averages that read each record, by the batch log."""
-    rows = table_io.read(AVERAGES_BATCHES).to_pylist()
-    batch_of = {
-        (row["partition"], offset): row["batch_id"]
-        for row in rows
-        for offset in range(row["start_offset"], row["end_offset"])
-    }
-    return [batch_of[place] for place in places]
-
-
+BATCHES = windows.batches(AVERAGES_BATCHES)
 SUITE = Suite(
     domain=DOMAIN,
     points={"history": ("before", "appended", "written"), "averages": ("before", "upserted", "logged", "written")},
@@ -103,7 +78,7 @@ SUITE = Suite(
     flow=flow,
     probes=flow,
     views=(
-        View("table averages", "p50 ≤ 0.6 s, p95 ≤ 1 s", watch_table, batches),
-        View(f"topic {AVERAGE_UPDATES.name}", "p50 ≤ 0.4 s, p95 ≤ 0.7 s", watch_topic, batches),
+        View("table averages", "p50 ≤ 0.6 s, p95 ≤ 1 s", windows.watch(AVERAGES, "averages"), BATCHES),
+        View(f"topic {AVERAGE_UPDATES.name}", "p50 ≤ 0.4 s, p95 ≤ 0.7 s", watch_topic, BATCHES),
     ),
 )
