@@ -53,10 +53,11 @@ def _service(files: dict[str, Project], file: str, name: str) -> Project:
 
 
 def _project() -> Project:
-    """compose.yaml with what it includes."""
+    """compose.yaml with what it includes, and the services of domains that are given by a second --file."""
     files: dict[str, Project] = {name: yaml.safe_load(text) for name, text in FILES.items()}
     project: Project = {"services": {}, "volumes": {}}
-    for file in ("compose.yaml", *files["compose.yaml"]["include"]):
+    added = [f"{name}.yaml" for name in _domains()]
+    for file in dict.fromkeys(("compose.yaml", *files["compose.yaml"]["include"], *added)):
         project["services"] |= {name: _service(files, file, name) for name in files[file]["services"]}
         project["volumes"] |= files[file].get("volumes", {})
     return project

@@ -11,10 +11,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from jobs.example.schema import DEAD_LETTERS, EVENTS, HISTORY, TOTALS, TOTALS_BATCH, TOTALS_BATCHES, WINDOW
+from jobs.example.schema import DEAD_LETTERS, HISTORY, TOTALS, TOTALS_BATCH, TOTALS_BATCHES, WINDOW
 from lakehouse.audit import json_records
 from lakehouse.audit.contract import Audit, Decoded, Windows
 from lakehouse.audit.json_records import NoEvent, refuse
+from lakehouse.kafka.offset_ranges import TopicPartition
 from lakehouse.kafka.reader import Record
 
 AHEAD = timedelta(minutes=5)
@@ -42,11 +43,11 @@ def _id(raw: Mapping[str, Any], name: str) -> str:
     return text if _ID.fullmatch(text) else refuse(name)
 
 
-def decode(partition: int, records: Sequence[Record]) -> Decoded:
+def decode(where: TopicPartition, records: Sequence[Record]) -> Decoded:
     """The records' events as rows of HISTORY, and why the others are none."""
     rows, refused = [], {}
     for record in records:
-        place = {"topic": EVENTS.name, "partition": partition, "offset": record.offset}
+        place = {"topic": where[0], "partition": where[1], "offset": record.offset}
         try:
             rows.append({**event(record), **place, "recorded_at": json_records.recorded_at(record)})
         except NoEvent as reason:
@@ -66,7 +67,6 @@ def values(count: int, total: int) -> dict[str, Any]:
 
 
 AUDIT = Audit(
-    topic=EVENTS.name,
     query="history",
     history=HISTORY,
     dead_letters=DEAD_LETTERS,

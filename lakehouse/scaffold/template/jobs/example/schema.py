@@ -2,6 +2,7 @@
 
 from lakehouse.contract import standard_tables
 from lakehouse.contract.domain import Domain, QueryTables
+from lakehouse.contract.runs import Job, Process
 from lakehouse.contract.topics import event_topic
 
 WINDOW = "1 minute"
@@ -71,9 +72,11 @@ DOMAIN = Domain(
     topics=(EVENTS,),
     tables=(HISTORY, DEAD_LETTERS, TOTALS, TOTALS_BATCHES, TOTALS_BATCH, PARITY),
     query_tables={
-        "totals": QueryTables(EVENTS, state_tables=(TOTALS, TOTALS_BATCHES)),
-        "history": QueryTables(EVENTS, record_tables=(HISTORY, DEAD_LETTERS)),
+        "totals": QueryTables((EVENTS,), state_tables=(TOTALS, TOTALS_BATCHES)),
+        "history": QueryTables((EVENTS,), record_tables=(HISTORY, DEAD_LETTERS)),
     },
     dead_letters=DEAD_LETTERS,
-    produce=("jobs/example/produce.py", "--rate", "20"),
+    processes=(Process("stream", Job("stream.py"), queries=("totals", "history")),),
+    produce=Job("produce.py", "--rate", "20"),
+    recompute=Job("recompute.py"),
 )

@@ -1,5 +1,6 @@
 """Events from Kafka into the history and into live totals: two streaming queries over one topic."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated
 
@@ -8,12 +9,14 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.example import transforms
-from jobs.example.schema import DOMAIN, HISTORY_INTERVAL, LATENESS, TOTALS, TOTALS_BATCHES, WINDOW
+from jobs.example.schema import DOMAIN, HISTORY_INTERVAL, LATENESS, TOTAL_COLUMNS, TOTALS, TOTALS_BATCHES, WINDOW
 from lakehouse import entry
 from lakehouse.sinks import history
-from lakehouse.sinks.window_table import WindowWriter
+from lakehouse.sinks.console import ConsoleSink
+from lakehouse.sinks.window_table import WindowTable
 from lakehouse.streaming import stream_job
 from lakehouse.streaming.query import MOST_RECORDS, NO_PAUSE, Query
+from lakehouse.streaming.stream_job import SinkName
 
 
 class QueryName(StrEnum):
@@ -29,7 +32,7 @@ def history_query() -> Query:
     return history.history_query(DOMAIN, *rules, F.col("reason").isNull(), HISTORY_INTERVAL)
 
 
-def totals_query(window: str, lateness: str) -> Query:
+def totals_query(window: str, lateness: str, console: bool = False) -> Query:
     """Totals per window and id into the serving table."""
 
     def plan(records: DataFrame) -> DataFrame:
@@ -37,14 +40,22 @@ def totals_query(window: str, lateness: str) -> Query:
         events = events.select("event_at", "id", "quantity").withWatermark("event_at", lateness)
         return transforms.totals(events, window)
 
-    writer = WindowWriter(TOTALS, TOTALS_BATCHES)
+    shown = [ConsoleSink([*TOTAL_COLUMNS, "is_final"])] if console else []
+    sink = WindowTable(TOTALS, TOTALS_BATCHES, shown)
     depends_on = {"window": window, "slide": window, "lateness": lateness}
-    return Query(DOMAIN.name, "totals", plan, writer.write, "update", DOMAIN.query_tables["totals"], depends_on)
+    return Query(DOMAIN.name, "totals", plan, sink.write, "update", DOMAIN.query_tables["totals"], depends_on)
 
 
-def build(name: QueryName, window: str, lateness: str) -> Query:
-    """A query of the domain."""
-    return history_query() if name is QueryName.history else totals_query(window, lateness)
+def build(names: Sequence[QueryName], window: str, lateness: str, console: bool = False) -> list[Query]:
+    """The named queries, each reading the topic by itself so that neither waits for the other."""
+    return [
+        history_query() if name is QueryName.history else totals_query(window, lateness, console) for name in names
+    ]
+
+
+def queries(_bootstrap_servers: str) -> list[Query]:
+    """All queries of the domain, as they are without options."""
+    return build(list(QueryName), WINDOW, LATENESS)
 
 
 def main(
@@ -52,13 +63,15 @@ def main(
     trigger: stream_job.Trigger = NO_PAUSE,
     window: Annotated[str, typer.Option(help="Length of a window.")] = WINDOW,
     lateness: Annotated[str, typer.Option(help="How late an event may come and still count.")] = LATENESS,
+    sink: stream_job.SinkOption = SinkName.tables,
     max_per_batch: stream_job.MaxPerBatch = MOST_RECORDS,
     bootstrap_server: stream_job.BootstrapServer = None,
     fix_topics: stream_job.FixTopics = False,
 ) -> None:
     """Run the streaming queries until SIGTERM, which finishes the batch and exits 0."""
     job = stream_job.prepare(DOMAIN, bootstrap_server, fix_topics)
-    job.run(lambda: [build(name, window, lateness) for name in query or list(QueryName)], trigger, max_per_batch)
+    shown = sink is SinkName.console
+    job.run(lambda: build(query or list(QueryName), window, lateness, shown), trigger, max_per_batch)
 
 
 if __name__ == "__main__":

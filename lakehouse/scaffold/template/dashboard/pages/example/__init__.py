@@ -2,14 +2,4 @@
 
 from dashboard.ui.section import Section
 
-SECTION = Section(
-    "Example",
-    order=80,
-    icon="example/icon",
-    details={
-        "speed": "/example#example-windows",
-        "recompute": "/example#example-parity",
-        "batch": "/example#example-windows",
-        "page": "/example#example-windows",
-    },
-)
+SECTION = Section("Example", order=80, icon="example/icon")

@@ -6,13 +6,19 @@ import pandas as pd
 from dash import Input, Output, callback, html, no_update
 from dash.development.base_component import Component
 
-from dashboard.live.snapshot import DomainView
-from dashboard.ui import charts, formats, tiles, time_range
-from jobs.example.schema import DOMAIN
+from dashboard.live.domain_view import DomainView
+from dashboard.ui import charts, formats, layers_tile, tiles, time_range
+from jobs.example.schema import DOMAIN, HISTORY, PARITY, TOTALS, TOTALS_BATCH
 
 NAME = "Live"
 PATH = "/example"
 ORDER = 1
+SHOWS = {  # a table -> the tile that shows it
+    TOTALS.name: "example-windows",
+    TOTALS_BATCH.name: "example-windows",
+    PARITY.name: "example-parity",
+    HISTORY.name: "example-kpis",
+}
 NO_EVENTS = "No events yet. Send some: `./spark-submit.sh jobs/example/produce.py`"
 NO_RECOMPUTE = "Nothing recomputed yet. Run: `./spark-submit.sh jobs/example/recompute.py`"
 NEWEST = 20  # windows in the table
@@ -37,8 +43,7 @@ def _tiles() -> list[Component]:
     table = html.Div(id="example-windows-rows")
     windows = tiles.tile("example-windows", "Quantity per minute", "Of all ids; the newest below.", figure, table)
     meaning = "The last recomputation over the whole history against what the stream has written."
-    body = html.P(id="example-parity-summary")
-    return [windows, tiles.tile("example-parity", "Stream and history", meaning, body, stale_after=26 * 3600)]
+    return [windows, layers_tile.tile("example-parity", "Stream and history", meaning)]
 
 
 def kpis(view: DomainView) -> list[Component]:
@@ -102,16 +107,16 @@ def update_kpis(_version: str | None) -> list[Component]:
 def update_windows(_version: str | None, scheme: str | None, shown: dict[str, str] | None) -> tuple[Any, ...]:
     """The figure and the newest windows."""
     view = tiles.view_of(DOMAIN.name)
-    state = tiles.tile_state(view.speed, view.as_of("speed", view.speed), NO_EVENTS)
+    state = tiles.tile_state(view.speed, view.as_of(TOTALS), NO_EVENTS)
     if view.served.empty or not scheme or not shown:
         return no_update, no_update, *state
     served = within(view.served, shown["range"])
     return lines(served, scheme), table(served), *state
 
 
-@callback(Output("example-parity-summary", "children"), *tiles.outputs("example-parity"), Input("live", "data"))
+@callback(Output("example-parity-body", "children"), *tiles.outputs("example-parity"), Input("live", "data"))
 def update_parity(_version: str | None) -> tuple[Any, ...]:
-    """How many windows of the last recomputation agree."""
-    parity = tiles.view_of(DOMAIN.name).parity
-    words = f"{parity.total - len(parity.frame):,} of {parity.total:,} windows agree"
-    return words, *tiles.tile_state(parity, parity.committed_at, NO_RECOMPUTE)
+    """The comparison of the last recomputation."""
+    view = tiles.view_of(DOMAIN.name)
+    state = tiles.tile_state(view.parity, view.parity.committed_at, NO_RECOMPUTE)
+    return layers_tile.body("example-parity", view.layers) if view.layers else [], *state

@@ -2,19 +2,17 @@
 
 import pyarrow.compute as pc
 
-from dashboard.live.snapshot import Source
+from dashboard.live.source import Layers, Source
 from dashboard.ui import time_range
 from jobs.example import schema
 
 SOURCE = Source(
-    domain=schema.DOMAIN,
-    history=schema.HISTORY,
-    feed=(),
-    speed=schema.TOTALS,
-    batch=schema.TOTALS_BATCH,
-    parity=schema.PARITY,
-    disagrees=pc.field("cause") != "equal",
-    history_query="history",
-    speed_query="totals",
-    span=max(time_range.RANGES.values()),
+    schema.DOMAIN,
+    layers=Layers(
+        speed=schema.TOTALS,
+        batch=schema.TOTALS_BATCH,
+        parity=schema.PARITY,
+        disagrees=pc.field("cause") != "equal",
+        span=max(time_range.RANGES.values()),
+    ),
 )

@@ -7,19 +7,14 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from jobs.example import produce, stream
-from jobs.example.schema import DOMAIN, LATENESS, TOTALS, TOTALS_BATCHES, WINDOW
+from jobs.example.schema import DOMAIN, TOTALS, TOTALS_BATCHES
 from lakehouse.kafka.producer import Outgoing
-from lakehouse.streaming.query import Query
 from tests import windows
 from tests.jobs.example import audit_oracle
 from tests.sites import Site
 from tests.suite import Suite, View
 
 BAD = (None, b"", b"{", b"\xff\xfe", b'{"id": "a", "quantity": 1.5}', b"[1, 2]")
-
-
-def queries(_bootstrap_servers: str) -> list[Query]:
-    return [stream.build(name, WINDOW, LATENESS) for name in stream.QueryName]
 
 
 def message(dice: random.Random, number: int, at: datetime) -> bytes:
@@ -46,7 +41,7 @@ def flow() -> Iterator[Outgoing]:
 SUITE = Suite(
     domain=DOMAIN,
     points={"history": ("before", "appended", "written"), "totals": ("before", "upserted", "logged", "written")},
-    queries=queries,
+    queries=stream.queries,
     events=events,
     number=audit_oracle.number,
     decode=audit_oracle.decode,

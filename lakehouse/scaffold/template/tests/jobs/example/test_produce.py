@@ -17,7 +17,7 @@ def test_its_events_are_valid_and_have_ids_of_their_own() -> None:
     sender = produce.Sender("127.0.0.1:1", 0, StopSignal())
     sent = [sender.message(event, number) for number, event in enumerate(itertools.islice(produce.draw(1), 20))]
     records = [Record(n, sender_now(), message.key, message.value) for n, message in enumerate(sent)]
-    decoded = audit.decode(0, records)
+    decoded = audit.decode(("example", 0), records)
     assert decoded.refused == {}
     assert len(set(decoded.rows["event_id"].to_pylist())) == len(sent)
 
