@@ -10,14 +10,14 @@ from lakehouse.scaffold import uses_of_name
 from lakehouse.settings import ROOT
 
 TEMPLATE = Path(__file__).parent / "template"
-NAME = re.compile(r"[a-z][a-z0-9_]{1,29}")
+NAME = re.compile(r"[a-z][a-z0-9_]{1,19}")
 TAKEN = ("alerts", "api", "assets", "health", "models", "overview")  # addresses that belong to all domains
 
 
 def check_name(name: str, root: Path = ROOT) -> None:
     """Raises UsageError when no new domain can have this name."""
     if not NAME.fullmatch(name) or keyword.iskeyword(name):
-        rule = "a domain's name is 2 to 30 lower-case letters, digits and _, begins with a letter, is no word of Python"
+        rule = "a domain's name is 2 to 20 lower-case letters, digits and _, begins with a letter, is no word of Python"
         raise UsageError(f"{name!r} cannot be a domain: {rule}.")
     if name in discovery.domains():
         raise UsageError(f"The domain {name} is there already: jobs/{name}.", "Choose another name.")

@@ -1,5 +1,7 @@
 """`lake new`: which names it takes, what it writes, and that it changes nothing that is there."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from lakehouse.settings import ROOT
 TREES = {"jobs", "dashboard/pages", "dashboard/assets", "data", "tests", "conf", "docker", "docs/domains"}
 
 
-@pytest.mark.parametrize("name", ["parcels", "parcels_2", "qz", "a" * 30])
+@pytest.mark.parametrize("name", ["parcels", "parcels_2", "qz", "a" * 20])
 def test_plain_names_are_taken(name: str) -> None:
     new_domain.check_name(name)
 
@@ -21,8 +23,8 @@ def test_plain_names_are_taken(name: str) -> None:
     [
         ("Parcels", "lower-case"),
         ("2parcels", "begins with a letter"),
-        ("a", "2 to 30"),
-        ("a" * 31, "2 to 30"),
+        ("a", "2 to 20"),
+        ("a" * 21, "2 to 20"),
         ("class", "no word of Python"),
         ("par-cels", "lower-case"),
         ("../parcels", "lower-case"),
@@ -42,6 +44,16 @@ def test_it_writes_under_the_domains_own_name_only(tmp_path: Path) -> None:
     assert sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file()) == sorted(written)
     assert all("parcels" in str(path) and str(path).startswith(tuple(TREES)) for path in written)
     assert not [path for path in written if "example" in (tmp_path / path).read_text().lower()]
+
+
+@pytest.mark.parametrize("name", ["qz", "q" * 20])
+def test_it_is_formatted_whatever_the_length_of_the_name(tmp_path: Path, name: str) -> None:
+    new_domain.write(name, tmp_path)
+    ruff = [sys.executable, "-m", "ruff"]
+    plain = ["--no-cache", "--config", str(ROOT / "pyproject.toml"), str(tmp_path)]
+    for command in (["format", "--diff"], ["check", "--select", "E501"]):
+        done = subprocess.run([*ruff, *command, *plain], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_what_is_there_stays(tmp_path: Path) -> None:

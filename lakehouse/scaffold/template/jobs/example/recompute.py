@@ -4,7 +4,16 @@ import typer
 from pyspark.sql import DataFrame, SparkSession
 
 from jobs.example import transforms
-from jobs.example.schema import DEAD_LETTERS, DOMAIN, HISTORY, PARITY, TOTALS, TOTALS_BATCH, TOTALS_BATCHES, WINDOW
+from jobs.example.schema import (
+    DEAD_LETTERS,
+    DOMAIN,
+    HISTORY,
+    PARITY,
+    TOTALS,
+    TOTALS_BATCH,
+    TOTALS_BATCHES,
+    WINDOW,
+)
 from lakehouse import entry
 from lakehouse.spark.session import collect
 from lakehouse.streaming import checkpoints, layers, recompute_job, sidecar

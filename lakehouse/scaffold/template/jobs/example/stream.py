@@ -9,7 +9,15 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.example import transforms
-from jobs.example.schema import DOMAIN, HISTORY_INTERVAL, LATENESS, TOTAL_COLUMNS, TOTALS, TOTALS_BATCHES, WINDOW
+from jobs.example.schema import (
+    DOMAIN,
+    HISTORY_INTERVAL,
+    LATENESS,
+    TOTAL_COLUMNS,
+    TOTALS,
+    TOTALS_BATCHES,
+    WINDOW,
+)
 from lakehouse import entry
 from lakehouse.sinks import history
 from lakehouse.sinks.console import ConsoleSink
@@ -48,9 +56,7 @@ def totals_query(window: str, lateness: str, console: bool = False) -> Query:
 
 def build(names: Sequence[QueryName], window: str, lateness: str, console: bool = False) -> list[Query]:
     """The named queries, each reading the topic by itself so that neither waits for the other."""
-    return [
-        history_query() if name is QueryName.history else totals_query(window, lateness, console) for name in names
-    ]
+    return [history_query() if name is QueryName.history else totals_query(window, lateness, console) for name in names]
 
 
 def queries(_bootstrap_servers: str) -> list[Query]:

@@ -41,16 +41,18 @@ def layout(**query: str) -> Component:
 def _tiles() -> list[Component]:
     figure = charts.graph("example-windows-lines")
     table = html.Div(id="example-windows-rows")
-    windows = tiles.tile("example-windows", "Quantity per minute", "Of all ids; the newest below.", figure, table)
+    about = "Of all ids; the newest below."
+    windows = tiles.tile("example-windows", "Quantity per minute", about, figure, table)
     meaning = "The last recomputation over the whole history against what the stream has written."
     return [windows, layers_tile.tile("example-parity", "Stream and history", meaning)]
 
 
 def kpis(view: DomainView) -> list[Component]:
     """The numbers on top."""
+    rate = f"{formats.decimal(view.topic.rate)}/s"
     return [
         tiles.kpi("example-kpi-sent", "On the topic", formats.count(view.topic.events), "events"),
-        tiles.kpi("example-kpi-rate", "Arriving", f"{formats.decimal(view.topic.rate)}/s", tiles.rate_note(view.topic)),
+        tiles.kpi("example-kpi-rate", "Arriving", rate, tiles.rate_note(view.topic)),
         tiles.kpi("example-kpi-history", "In the history", formats.count(view.history.total), "events"),
         tiles.kpi("example-kpi-dead", "Dead letters", formats.count(view.dead_letters.total), "records"),
     ]
@@ -114,7 +116,11 @@ def update_windows(_version: str | None, scheme: str | None, shown: dict[str, st
     return lines(served, scheme), table(served), *state
 
 
-@callback(Output("example-parity-body", "children"), *tiles.outputs("example-parity"), Input("live", "data"))
+@callback(
+    Output("example-parity-body", "children"),
+    *tiles.outputs("example-parity"),
+    Input("live", "data"),
+)
 def update_parity(_version: str | None) -> tuple[Any, ...]:
     """The comparison of the last recomputation."""
     view = tiles.view_of(DOMAIN.name)

@@ -48,7 +48,5 @@ SUITE = Suite(
     views_wrong=audit_oracle.wrong,
     flow=flow,
     probes=flow,
-    views=(
-        View("table totals", "p95 ≤ 2 s", windows.watch(TOTALS, "totals"), windows.batches(TOTALS_BATCHES)),
-    ),
+    views=(View("table totals", "p95 ≤ 2 s", windows.watch(TOTALS, "totals"), windows.batches(TOTALS_BATCHES)),),
 )

@@ -17,7 +17,8 @@ def test_both_keep_and_refuse_the_same(spark: SparkSession) -> None:
     rows = spark.createDataFrame([record(one, n) for n, one in enumerate(sent)], RECORDS)
     kept = collect(transforms.valid_events(transforms.parse_events(rows)).orderBy("offset"))
     millis = int(NOON.timestamp() * 1000)
-    decoded = audit.decode(("example", 0), [Record(n, millis, b"thing-1", value(one)) for n, one in enumerate(sent)])
+    records = [Record(n, millis, b"thing-1", value(one)) for n, one in enumerate(sent)]
+    decoded = audit.decode(("example", 0), records)
     assert decoded.rows.to_pylist() == kept
     assert sorted(decoded.refused) == list(range(len(GOOD), len(sent)))
     assert decoded.rows.schema == HISTORY.arrow_schema
