@@ -2,6 +2,7 @@
 
 import keyword
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from lakehouse.contract import discovery
@@ -26,18 +27,25 @@ def check_name(name: str, root: Path = ROOT) -> None:
         raise UsageError(f"{name!r} cannot be a domain: the platform uses that name ({used}).", "Choose another one.")
 
 
-def files(name: str) -> dict[Path, str]:
+def files(name: str, root: Path = ROOT) -> dict[Path, str]:
     """The files of a domain of that name: path below the repository to content."""
-    title = name.replace("_", " ").capitalize()
+    words = {"example": name, "Example": name.replace("_", " ").capitalize(), "4049": str(_port(root))}
     sources = sorted(path for path in TEMPLATE.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
     return {
-        Path(_renamed(str(path.relative_to(TEMPLATE)), name, title)): _renamed(path.read_text("utf-8"), name, title)
-        for path in sources
+        Path(_with(words, str(path.relative_to(TEMPLATE)))): _with(words, path.read_text("utf-8")) for path in sources
     }
 
 
-def _renamed(text: str, name: str, title: str) -> str:
-    return text.replace("example", name).replace("Example", title)
+def _with(words: Mapping[str, str], text: str) -> str:
+    for placeholder, word in words.items():
+        text = text.replace(placeholder, word)
+    return text
+
+
+def _port(root: Path) -> int:
+    """The next port for the UI of Spark that no service in docker/ uses."""
+    used = " ".join(file.read_text("utf-8") for file in (root / "docker").glob("*.yaml"))
+    return next(port for port in range(4041, 4141) if str(port) not in used)
 
 
 def write(name: str, root: Path = ROOT) -> list[Path]:
@@ -46,7 +54,7 @@ def write(name: str, root: Path = ROOT) -> list[Path]:
     Raises UsageError when the name cannot be used, or when a file of that name is there.
     """
     check_name(name, root)
-    content = files(name)
+    content = files(name, root)
     there = [str(path) for path in content if (root / path).exists()]
     if there:
         raise UsageError(f"Files of a domain {name} are there already: {', '.join(there)}.", "Choose another name.")
