@@ -83,14 +83,14 @@ def test_the_order_may_have_several_columns() -> None:
 
 
 def test_changed_rows_go_elsewhere_with_their_deletion() -> None:
-    told: list[Any] = []
+    shown: list[Any] = []
 
     class Elsewhere:
         def send(self, rows: Any, _batch: Batch) -> Any:
-            return lambda: told.extend((row["item"], row[DELETED]) for row in rows)
+            return lambda: shown.extend((row["item"], row[DELETED]) for row in rows)
 
     write(("a", 1, 5, 0, False), ("a", 2, 0, 1, True), number=0, sink=KeyedTable(STOCK, LOG, ["offset"], [Elsewhere()]))
-    assert sorted(told) == [(1, False), (2, True)]
+    assert sorted(shown) == [(1, False), (2, True)]
 
 
 keys = st.tuples(st.sampled_from("ab"), st.integers(1, 2))
