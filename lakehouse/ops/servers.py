@@ -41,7 +41,7 @@ class Kind(ABC):
         return None
 
     def delete_data(self, domain: str) -> None:  # noqa: B027 (most servers keep nothing of a domain)
-        """Delete what the server keeps of the domain, for `lake reset`."""
+        """Delete what the server keeps of the domain, when the lake is reset."""
 
 
 class Kafka(Kind):

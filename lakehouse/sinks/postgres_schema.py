@@ -101,8 +101,8 @@ def _add_new_columns(connection: Connection, table: Table, stored: Mapping[str, 
     refuse_other_key(table, _stored_key(connection, place), where)
     for name in table.columns:
         if name not in stored:
-            add = sql.SQL("ALTER TABLE {} ADD COLUMN {} {}")
-            connection.execute(add.format(place, sql.Identifier(name), _type(table, name)))
+            column = (place, sql.Identifier(name), _type(table, name))
+            connection.execute(sql.SQL("ALTER TABLE {} ADD COLUMN {} {}").format(*column))
 
 
 def _stored_columns(connection: Connection, place: sql.Identifier) -> dict[str, str]:

@@ -86,6 +86,6 @@ def _of(table: str, columns: Sequence[str]) -> sql.Composable:
 
 
 def _stage(connection: postgres.Connection, table: Table, changes: pa.Table) -> None:
-    create = sql.SQL("CREATE TEMP TABLE changes (LIKE {}, {} boolean) ON COMMIT DROP")
-    connection.execute(create.format(sql.Identifier(table.name), sql.Identifier(DELETED)))
+    names = sql.Identifier(table.name), sql.Identifier(DELETED)
+    connection.execute(sql.SQL("CREATE TEMP TABLE changes (LIKE {}, {} boolean) ON COMMIT DROP").format(*names))
     postgres.copy_rows(connection, "changes", changes)

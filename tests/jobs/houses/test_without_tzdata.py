@@ -19,7 +19,7 @@ rows = datasets.read_file(COMMITTED).rows
 datasets.read_sets = lambda name: [rows]
 columns = {"event_at": rows["listed_at"], "yr_built": [1990] * len(rows), "price": rows["price"]}
 bands._SALES = lambda *_: pa.table(columns)
-spread = bands._spread(None, None, None)
+spread = bands.spread(None, None, None)
 days = catalogue.unsold_houses("any").facts["listed_day"]
 print(pc.min(rows["listed_at"]).as_py().isoformat(), days.min(), spread.num_rows > 0)
 try:

@@ -30,6 +30,7 @@ STORES = {
     "units": QueryTables((TOPIC,), state_tables=(VIEW,)),
 }
 RUNS = (Process("stream", Job("stream.py"), ("events", "units")),)
+EVENTS_ALONE = Process("stream", Job("stream.py"), ("events",))
 LINE = Domain("line", "Line", (TOPIC,), (EVENTS, BAD, VIEW), STORES, BAD, processes=RUNS)
 
 
@@ -144,7 +145,7 @@ def in_place(topic: str, first: int, second: int) -> TopicState:
 def both(broker: dict[str, TopicState], monkeypatch: pytest.MonkeyPatch) -> dict[str, TopicState]:
     """The query of records reads a second topic, which begins elsewhere."""
     stores = {"events": QueryTables((TOPIC, OTHER), record_tables=(EVENTS, BAD))}
-    monkeypatch.setattr(rebuild, "load", lambda name: replace(LINE, query_tables=stores))
+    monkeypatch.setattr(rebuild, "load", lambda name: replace(LINE, query_tables=stores, processes=(EVENTS_ALONE,)))
     broker |= {"line": in_place("line", 0, 0), "other": in_place("other", 7, 0)}
     return broker
 
@@ -288,7 +289,7 @@ def test_what_the_topic_no_longer_has_is_recomputed_first_where_the_domain_decla
     broker: dict[str, TopicState], monkeypatch: pytest.MonkeyPatch, recompute: Job | None
 ) -> None:
     table_io.create(VIEW)
-    broker["line"] = TopicState("line", "id-1", {0: 5, 1: 0}, {0: 9, 1: 9})
+    broker["line"] = TopicState(IDS, on_line(5, 0), on_line(9, 9))
     monkeypatch.setattr(rebuild, "load", lambda name: replace(LINE, recompute=recompute))
     commands: list[tuple[str, ...]] = []
     monkeypatch.setattr(rebuild, "_run", lambda *command: commands.append(command))

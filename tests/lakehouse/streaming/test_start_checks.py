@@ -231,7 +231,7 @@ def test_a_damaged_checkpoint_file_is_named(running: Path) -> None:
 
 def test_a_contract_may_get_columns_and_nothing_else(running: Path) -> None:
     tables = QueryTables(TOPIC, (replace(EVENTS, columns={**COORDINATES, "note": "STRING"}), BAD))
-    start_checks.check(start(stores=tables))
+    start_checks.check(start(query_tables=tables))
     retyped = QueryTables(TOPIC, (replace(EVENTS, columns={**COORDINATES, "offset": "INT"}), BAD))
     with pytest.raises(RefusedError, match=r"line\.events may only get new columns; it says that offset is INT"):
-        start_checks.check(start(stores=retyped))
+        start_checks.check(start(query_tables=retyped))
