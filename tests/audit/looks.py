@@ -17,7 +17,7 @@ def conservation(site: Site) -> list[str]:
 
 def averages(site: Site) -> list[str]:
     """What is wrong with the averages."""
-    return audit_oracle.averages(site, oracle.records(site))
+    return audit_oracle.averages(oracle.records(site))
 
 
 def fail_at(monkeypatch: pytest.MonkeyPatch, wanted: Sequence[str], times: int = 1) -> dict[str, int]:
