@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from jobs.houses.schema import PRICE_MODEL
 from lakehouse.contract import discovery
 from lakehouse.errors import LakeError
 from lakehouse.kafka import client
@@ -148,6 +149,8 @@ from dashboard import app
 from dashboard.live import snapshot
 from dashboard.live.snapshot import Live
 from jobs.houses.price_model.pricer import Pricer
+from dataclasses import replace
+from jobs.houses.schema import PRICE_MODEL
 from lakehouse.contract import discovery
 from lakehouse.ops import nightly
 from lakehouse.models.registry import Registry
@@ -155,15 +158,15 @@ from lakehouse.errors import LakeError
 snapshot.use(Live(()))
 client = app.create_app().server.test_client()
 client.get("/"), client.get("/house/1"), client.get("/api/houses/1/price")
-live = Registry("houses").live()
+live = Registry(PRICE_MODEL).live()
 assert live == Pricer().model().version
 sys.addaudithook(watch)
 watching = True
 for text in eval(sys.stdin.read()):
     for ask in (
-        lambda: Registry(text).versions(), lambda: Registry("houses").path(text),
-        lambda: Registry("houses").manifest(text), lambda: Registry("houses").content(live, text),
-        lambda: Registry("houses").rollback("x", to=text), lambda: Pricer().price(text),
+        lambda: Registry(replace(PRICE_MODEL, name=text)).versions(), lambda: Registry(PRICE_MODEL).path(text),
+        lambda: Registry(PRICE_MODEL).manifest(text), lambda: Registry(PRICE_MODEL).content(live, text),
+        lambda: Registry(PRICE_MODEL).rollback("x", to=text), lambda: Pricer().price(text),
         lambda: discovery.load(text), lambda: nightly.steps([text]),
     ):
         try:
@@ -188,8 +191,8 @@ LEADING_OUT = [
 
 def test_no_id_version_domain_or_address_leads_out_of_the_lake(lake: Path) -> None:
     """Every file that is opened meanwhile lies in the lake, the repository or the Python installation."""
-    fitting.publish(Registry("houses"))
-    for place in (lake.parent, lake, lake / "models", lake / "models/houses"):
+    fitting.publish(Registry(PRICE_MODEL))
+    for place in (lake.parent, lake, lake / "models", lake / "models/houses/price"):
         (place / "canary.txt").write_text("CANARY")
     done = subprocess.run(
         [sys.executable, "-c", PATHS],

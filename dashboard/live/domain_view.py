@@ -7,6 +7,7 @@ from datetime import datetime
 import pandas as pd
 
 from dashboard.live.broker import TopicView, together
+from dashboard.live.models import ModelView
 from dashboard.live.queries import QueryView
 from dashboard.live.source import Layers, ReadingName, T, ValueName
 from lakehouse.contract.domain import Domain
@@ -34,7 +35,8 @@ class DomainView:
     """A domain at one moment. Equal to the one before exactly when nothing on a page would change.
 
     `topics` are those that a query reads. `tables` has every table of the domain by name, but for batch logs: all
-    its numbers, and rows where the source reads some. `by_name` and `values` are what the source declares.
+    its numbers, and rows where the source reads some. `by_name` and `values` are what the source declares,
+    `models` the domain's models by name.
     """
 
     domain: Domain = field(compare=False)
@@ -44,6 +46,7 @@ class DomainView:
     by_name: Mapping[str, Reading] = field(default_factory=dict)
     values: Mapping[str, object] = field(default_factory=dict)
     layers: LayersView | None = None
+    models: Mapping[str, ModelView] = field(default_factory=dict)
 
     @property
     def topic(self) -> TopicView:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from dashboard.live.broker import TopicWatch, together
 from dashboard.live.domain_view import DomainView, LayersView, topic_names
+from dashboard.live.models import ModelReader, ModelView
 from dashboard.live.queries import query_view
 from dashboard.live.source import Layers, Readings, Source
 from lakehouse.contract import standard_tables
@@ -60,6 +61,7 @@ class Watcher:
         self.topics = {name: TopicWatch(name) for name in dict.fromkeys(_flat(self._reads.values()))}
         self._readers = {name: TableReader(table, load) for name, (table, load) in source.readings.items()}
         self._layers = LayersWatch(source.layers) if source.layers else None
+        self._models = [ModelReader(model) for model in domain.models]
         self._others = {table.name: TableReader(table, load) for table, load in _not_read(source)}
 
     def look(self, now: datetime) -> DomainView:
@@ -73,7 +75,8 @@ class Watcher:
         by_name = {name: reader.read() for name, reader in self._readers.items()}
         layers = self._layers.look() if self._layers else None
         values = {name: self._value(name, make, by_name) for name, make in self.source.values.items()}
-        return DomainView(domain, topics, queries, self._tables(by_name, layers), by_name, values, layers)
+        models = {reader.model.name: self._model(reader) for reader in self._models}
+        return DomainView(domain, topics, queries, self._tables(by_name, layers), by_name, values, layers, models)
 
     def _tables(self, by_name: Readings, layers: LayersView | None) -> dict[str, Reading]:
         """Every table that is read, by its name: of several readings of it the first."""
@@ -82,6 +85,10 @@ class Watcher:
         for name, (table, _load) in self.source.readings.items():
             tables.setdefault(table.name, by_name[name])
         return tables
+
+    def _model(self, reader: ModelReader) -> ModelView:
+        found = self._value(f"The model {reader.model.name}", lambda _readings: reader.read(), {})
+        return found if isinstance(found, ModelView) else ModelView(reader.model, error="The models cannot be read.")
 
     def _value(self, name: str, make: Callable[[Readings], object], readings: Readings) -> object:
         try:

@@ -1,7 +1,8 @@
 """Finds pages by their place: a module with PATH and layout is a page, a folder with SECTION is a section.
 
 A section's folder has the domain's name. It may have a module `source` (SOURCE: what its pages show beside what every
-domain has) and a module `models` (how its models are shown on the Models page). A page also has NAME; it may have
+domain has) and a module `models` (ModelDetails: how the Models page shows its models in its own words). A page
+also has NAME; it may have
 
 - ORDER: its place in the navigation; without it the page is not listed
 - ICON: a file under assets/, for a page that stands outside of sections
@@ -21,8 +22,9 @@ from typing import cast
 import dashboard.pages
 from dashboard.live.source import Source
 from dashboard.ui.navigation import Group, Link
-from dashboard.ui.section import Models, Section
+from dashboard.ui.section import ModelDetails, Section
 from lakehouse.contract import discovery
+from lakehouse.contract.models import Model
 from lakehouse.errors import LakeError
 
 _PACKAGE = "dashboard.pages"
@@ -101,9 +103,15 @@ def modules() -> tuple[ModuleType, ...]:
     return _modules()
 
 
-def models() -> dict[str, Models]:
-    """How each section that has models shows them, by the section's name."""
-    return {section: cast(Models, module) for section, module in _by_section("models").items()}
+def models() -> list[Model]:
+    """The models of the sections' domains, in the order of the sections."""
+    domains = {source.domain.name: source.domain for source in sources()}
+    return [model for section in sections() if section in domains for model in domains[section].models]
+
+
+def model_details(section: str) -> ModelDetails | None:
+    """What the section shows of its models in its own words; None when it says nothing."""
+    return cast(ModelDetails | None, _by_section("models").get(section))
 
 
 def _by_section(module: str) -> dict[str, ModuleType]:

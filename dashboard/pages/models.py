@@ -1,15 +1,19 @@
-"""The versions of a domain's models: how good each is, why it is live or not, and how it does since."""
+"""The versions of each model: how good each is, why it is live or not, and how it does since."""
 
+import functools
+import json
 from typing import Any
 
 import flask
-from dash import ClientsideFunction, Input, Output, State, callback, clientside_callback, dcc, html
+import pandas as pd
+from dash import ClientsideFunction, Input, Output, State, callback, clientside_callback, dcc, html, no_update
 from dash.development.base_component import Component
 
-from dashboard.pages import discovery
+from dashboard.live.models import ModelView
+from dashboard.pages import discovery, live_error_view, models_view
 from dashboard.server import redirects
-from dashboard.ui import charts, formats, tiles
-from dashboard.ui.section import Models
+from dashboard.ui import charts, formats, model_charts, tiles
+from lakehouse.contract.models import Metric, Model
 
 NAME = "Models"
 PATH = "/models"
@@ -18,21 +22,23 @@ ICON = "core/icons/models"
 DAY = 26 * 3600  # retrained nightly
 
 
-def layout(domain: str = "", **_query: str) -> Component:
-    """The page before its first data; `?domain=` says whose models, without it those of the first domain."""
+def layout(domain: str = "", model: str = "", **_query: str) -> Component:
+    """The page before its first data; without `?domain=` and `model=` it shows the first one."""
     known = discovery.models()
-    shown = domain if domain in known else next(iter(known), None)
+    of_domain = [each for each in known if each.domain == domain] or known
+    shown = next((each for each in of_domain if each.name == model), next(iter(of_domain), None))
     if shown is None:
         return html.Div([html.H1("Models"), html.P("No domain has models.")], className="intro")
-    unknown = [f"domain={domain[:20]}"] if domain and domain != shown else []
-    models = known[shown]
-    grid = [_trend_tile(models), _live_error_tile(models), html.Div(_versions_tile(models), className="all")]
+    asked = {"domain": (domain, shown.domain), "model": (model, shown.name)}
+    unknown = [f"{name}={value[:20]}" for name, (value, got) in asked.items() if value not in ("", got)]
+    grid = [_trend_tile(shown), *_live_error_tile(shown), html.Div(_versions_tile(shown), className="all")]
     return html.Div(
         [
-            html.Div([html.H1("Models"), html.P(models.ABOUT)], className="intro"),
+            html.Div([html.H1("Models"), html.P(models_view.about(shown))], className="intro"),
             html.P(formats.not_known(unknown), id="models-notice", className="notice", role="status"),
             *_choice(shown),
-            dcc.Store(id="models-domain", data=shown),
+            dcc.Store(id="models-domain", data=shown.domain),
+            dcc.Store(id="models-model", data=shown.name),
             dcc.Store(id="models-address", data=None if unknown else address(shown)),
             html.Div(tiles.loading_kpis(6), id="models-kpis", className="kpis"),
             html.Div(grid, className="grid"),
@@ -42,52 +48,50 @@ def layout(domain: str = "", **_query: str) -> Component:
 
 def add_routes(server: flask.Flask) -> None:
     """Lead the address without a domain to the first one that has models."""
-    for domain in list(discovery.models())[:1]:
-        redirects.add_default(server, PATH, "domain", domain)
+    for model in discovery.models()[:1]:
+        redirects.add_default(server, PATH, "domain", model.domain)
 
 
-def address(domain: str) -> str:
-    """Where the domain's models are."""
-    return f"{PATH}?domain={domain}"
+def address(model: Model) -> str:
+    """Where the model's versions are."""
+    first = next(each for each in discovery.models() if each.domain == model.domain)
+    return f"{PATH}?domain={model.domain}" + (f"&model={model.name}" if model != first else "")
 
 
-def _choice(shown: str) -> list[Component]:
-    """Links to the models of each domain, where several have some."""
-    titles = {name: discovery.sections()[name].title for name in discovery.models()}
+def _choice(shown: Model) -> list[Component]:
+    """Links to each model, where there are several."""
+    known = discovery.models()
     links = [
-        html.Strong(title) if name == shown else dcc.Link(title, href=address(name), className="button")
-        for name, title in titles.items()
+        html.Strong(model.title) if model == shown else dcc.Link(model.title, href=address(model), className="button")
+        for model in known
     ]
     return [html.Div(links, className="link-row page-links")] if len(links) > 1 else []
 
 
-def _trend_tile(models: Models) -> Component:
+def _trend_tile(model: Model) -> Component:
     return tiles.tile(
         "models-trend",
-        "Error by version",
-        models.TREND,
+        models_view.trend_title(model),
+        models_view.trend_note(model),
         charts.graph("models-trend-lines"),
         html.Details([html.Summary("Show as table"), html.Div(id="models-trend-rows")]),
         stale_after=DAY,
     )
 
 
-def _live_error_tile(models: Models) -> Component:
-    return tiles.tile(
-        "models-live-error",
-        "Live error",
-        models.LIVE_ERROR,
-        html.Div(id="models-live-error-rows"),
-        html.H3("Newest of them"),
-        html.Div(id="models-newest-rows"),
-    )
+def _live_error_tile(model: Model) -> list[Component]:
+    """The tile; hidden for a model whose predictions are not compared, since the callback needs its elements."""
+    about = model.live.about if model.live else ""
+    rows = [html.Div(id="models-live-error-rows"), html.H3("Newest of them"), html.Div(id="models-newest-rows")]
+    tile = tiles.tile("models-live-error", "Live error", about, *rows)
+    return [tile] if model.live else [html.Div(tile, hidden=True)]
 
 
-def _versions_tile(models: Models) -> Component:
+def _versions_tile(model: Model) -> Component:
     return tiles.tile(
         "models-versions",
         "Versions",
-        f"{models.VERSIONS} `lake models list | show | compare | rollback` does the same on the command line.",
+        models_view.gate_note(model),
         html.Div(id="models-versions-rows"),
         html.Details([html.Summary("Which version went live when"), html.Div(id="models-switches-rows")]),
         stale_after=DAY,
@@ -97,13 +101,18 @@ def _versions_tile(models: Models) -> Component:
 clientside_callback(
     ClientsideFunction("lake", "viewAddress"), Output("models-notice", "title"), Input("models-address", "data")
 )
-_OF = (Input("live", "data"), State("models-domain", "data"))
+_OF = (Input("live", "data"), State("models-domain", "data"), State("models-model", "data"))
+
+
+def _view(domain: str, model: str) -> ModelView:
+    """The model in the snapshot in force; stops the callback while there is none."""
+    return tiles.view_of(domain).models[model]
 
 
 @callback(Output("models-kpis", "children"), *_OF)
-def update_kpis(_version: str | None, domain: str) -> list[Component]:
+def update_kpis(_version: str | None, domain: str, model: str) -> list[Component]:
     """The live version in numbers."""
-    return discovery.models()[domain].kpis(tiles.view_of(domain))
+    return models_view.kpis(_view(domain, model))
 
 
 @callback(
@@ -113,9 +122,24 @@ def update_kpis(_version: str | None, domain: str) -> list[Component]:
     *_OF,
     Input("scheme", "data"),
 )
-def update_trend(_version: str | None, domain: str, scheme: str | None) -> tuple[Any, ...]:
-    """Metrics over the versions."""
-    return discovery.models()[domain].trend(tiles.view_of(domain), scheme)
+def update_trend(_version: str | None, domain: str, model: str, scheme: str | None) -> tuple[Any, ...]:
+    """Metrics over the versions: figure, table, state."""
+    found = _view(domain, model)
+    rows = models_view.version_frame(found)
+    figure: Any = no_update
+    if scheme and len(rows):
+        drawn, since = found.model.shown[: models_view.DRAWN], models_view.since(found.model)
+        figure = _drawn(drawn, since, tuple(rows.itertuples(index=False, name=None)), tuple(rows.columns), scheme)
+    return figure, models_view.trend_table(found.model, rows), *models_view.models_state(found)
+
+
+@functools.lru_cache(maxsize=8)
+def _drawn(
+    metrics: tuple[Metric, ...], since: str, rows: tuple[tuple[Any, ...], ...], columns: tuple[str, ...], scheme: str
+) -> Any:
+    """The figure of these versions, drawn once: they change once a night."""
+    frame = pd.DataFrame(rows, columns=list(columns)).astype(object)
+    return json.loads(model_charts.versions(frame, metrics, since, scheme, "models-trend").to_json())
 
 
 @callback(
@@ -124,9 +148,10 @@ def update_trend(_version: str | None, domain: str, scheme: str | None) -> tuple
     *tiles.outputs("models-versions"),
     *_OF,
 )
-def update_versions(_version: str | None, domain: str) -> tuple[Any, ...]:
-    """The versions and the switches between them."""
-    return discovery.models()[domain].versions(tiles.view_of(domain))
+def update_versions(_version: str | None, domain: str, model: str) -> tuple[Any, ...]:
+    """The versions, the switches between them, and the state of both."""
+    found = _view(domain, model)
+    return models_view.version_table(found), models_view.switch_table(found), *models_view.models_state(found)
 
 
 @callback(
@@ -135,6 +160,13 @@ def update_versions(_version: str | None, domain: str) -> tuple[Any, ...]:
     *tiles.outputs("models-live-error"),
     *_OF,
 )
-def update_live_error(_version: str | None, domain: str) -> tuple[Any, ...]:
-    """The error on what happened since the predictions."""
-    return discovery.models()[domain].live_error(tiles.view_of(domain))
+def update_live_error(_version: str | None, domain: str, model: str) -> tuple[Any, ...]:
+    """The error per version on what happened since, the newest of it, and the state of both."""
+    found, details = _view(domain, model), discovery.model_details(domain)
+    why = details.why_empty(found.versions[-1]) if details and found.versions else ""
+    state = live_error_view.state(found, why)
+    errors, live = found.live_error, found.model.live
+    if errors is None or live is None:
+        return no_update, no_update, *state
+    newest = details.newest_table if details else live_error_view.newest_table
+    return live_error_view.table(found, errors, live), newest(errors.newest), *state

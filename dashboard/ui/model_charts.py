@@ -1,12 +1,15 @@
 """Figures of models and their answers: what makes up a price, and how versions compare."""
 
+import math
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
 
 from dashboard.ui import charts, formats
 from dashboard.ui.charts import escaped
+from lakehouse.contract.models import Metric
 
 SHOWN_PARTS = 10  # parts drawn one by one; the table names all of them
 
@@ -67,20 +70,21 @@ def _running(baseline: float, parts: Sequence[tuple[str, float]]) -> list[float]
     return levels
 
 
-def versions(rows: pd.DataFrame, scheme: str, revision: str) -> go.Figure:
-    """MAPE above and R2 below, by version (version, mape, r2, live_mape, outcome); refused versions are hollow."""
+def versions(rows: pd.DataFrame, metrics: Sequence[Metric], since: str, scheme: str, revision: str) -> go.Figure:
+    """One or two metrics by version, one above the other; refused versions are hollow, diamonds are live values.
+
+    `rows` has version, outcome, a column per metric, and live (of the first metric); `since` says what live values are
+    of, and is empty where there are none.
+    """
     figure = charts.blank(scheme, revision)
     blue, orange, green = charts.PALETTE[scheme][:3]
     names = [escaped(version) for version in rows["version"]]
     hollow = charts.INK[scheme][3]
-    for column, colour, axis, name, form in (
-        ("mape", blue, "y", "hold-out MAPE", ".1%"),
-        ("r2", green, "y2", "hold-out R²", ".3f"),
-    ):
+    for metric, colour, axis in zip(metrics, (blue, green), ("y", "y2"), strict=False):
         figure.add_scatter(
-            name=name,
+            name=f"hold-out {metric.title}",
             x=names,
-            y=rows[column].tolist(),
+            y=rows[metric.name].tolist(),
             yaxis=axis,
             customdata=rows["outcome"].tolist(),
             mode="lines+markers",
@@ -90,31 +94,41 @@ def versions(rows: pd.DataFrame, scheme: str, revision: str) -> go.Figure:
                 "line": {"color": colour, "width": 2},
                 "color": [colour if outcome == "published" else hollow for outcome in rows["outcome"]],
             },
-            hovertemplate=f"%{{x}}, %{{customdata}}: %{{y:{form}}}",
+            hovertemplate=f"%{{x}}, %{{customdata}}: %{{y:{metric.form}}}",
         )
-    figure.add_scatter(
-        name="live MAPE",
-        x=names,
-        y=rows["live_mape"].tolist(),
-        mode="markers",
-        marker={"size": 11, "symbol": "diamond", "color": orange},
-        hovertemplate="%{x}: %{y:.1%} on houses sold since",
-    )
-    plain = {"tickprefix": "", "rangemode": "normal", "nticks": 5}
-    mape, r2 = _range([*rows["mape"], *rows["live_mape"]]), _range(rows["r2"])
-    figure.update_layout(
-        showlegend=True,
-        yaxis=plain | {"domain": [0.56, 1], "range": mape, "tickformat": ".1%", "title": {"text": "MAPE"}},
-        yaxis2=figure.layout.yaxis.to_plotly_json()
-        | plain
-        | {"domain": [0, 0.44], "range": r2, "tickformat": ".3f", "title": {"text": "R²"}},
-    )
+    if since:
+        figure.add_scatter(
+            name=f"live {metrics[0].title}",
+            x=names,
+            y=rows["live"].tolist(),
+            mode="markers",
+            marker={"size": 11, "symbol": "diamond", "color": orange},
+            hovertemplate=f"%{{x}}: %{{y:{metrics[0].form}}} on {since}",
+        )
+    _lay_out(figure, rows, metrics)
     figure.update_xaxes(type="category", anchor="free", position=0)
     return figure
 
 
+def _lay_out(figure: go.Figure, rows: pd.DataFrame, metrics: Sequence[Metric]) -> None:
+    """An axis for each metric, the second below the first."""
+    first, *others = metrics
+    figure.update_layout(
+        showlegend=True,
+        yaxis=_axis(first, [*rows[first.name], *rows["live"]], [0.56, 1] if others else [0, 1]),
+    )
+    for metric in others:
+        below = _axis(metric, rows[metric.name], [0, 0.44])
+        figure.update_layout(yaxis2=figure.layout.yaxis.to_plotly_json() | below)
+
+
+def _axis(metric: Metric, values: Iterable[float | None], domain: list[float]) -> dict[str, Any]:
+    plain = {"tickprefix": "", "rangemode": "normal", "nticks": 5, "title": {"text": metric.title}}
+    return plain | {"domain": domain, "range": _range(values), "tickformat": metric.form}
+
+
 def _range(values: Iterable[float | None]) -> list[float]:
     """An axis around the values with some air, at least two hundredths high."""
-    known = [value for value in values if value is not None]
+    known = [value for value in values if value is not None and not math.isnan(value)]
     air = max(0.25 * (max(known) - min(known)), 0.01) if known else 1.0
     return [min(known) - air, max(known) + air] if known else [0.0, 1.0]

@@ -1,11 +1,13 @@
 """What a section of the navigation (a domain) declares of itself in the `__init__` of its folder of pages."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from dash.development.base_component import Component
 
-from dashboard.live.domain_view import DomainView
+from lakehouse.models.live_error import Compared
+from lakehouse.models.manifests import Manifest
 
 
 @dataclass(frozen=True)
@@ -17,22 +19,11 @@ class Section:
     icon: str = "core/icons/page"
 
 
-class Models(Protocol):
-    """What a section's module `models` has: its sentences, and its models as the tiles of the Models page show them."""
+class ModelDetails(Protocol):
+    """What a section's module `models` may show of its models, in the section's own words."""
 
-    ABOUT: str
-    TREND: str
-    LIVE_ERROR: str
-    VERSIONS: str
+    def newest_table(self, newest: Sequence[Compared]) -> Component:
+        """The newest predictions that were compared with what happened."""
 
-    def kpis(self, view: DomainView) -> list[Component]:
-        """The live version in numbers."""
-
-    def trend(self, view: DomainView, scheme: str | None) -> tuple[Any, ...]:
-        """Figure, table and state of the metrics over the versions."""
-
-    def versions(self, view: DomainView) -> tuple[Any, ...]:
-        """The versions, the switches between them, and the state of both."""
-
-    def live_error(self, view: DomainView) -> tuple[Any, ...]:
-        """The error per version on what happened since, the newest examples, and the state of both."""
+    def why_empty(self, newest: Manifest) -> str:
+        """Why no prediction was compared yet, where the newest version says why; else empty."""

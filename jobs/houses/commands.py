@@ -38,11 +38,11 @@ def explain(
 ) -> None:
     """Show which model version was live at a time, and its price of the house."""
     from jobs.houses.price_model.answers import answer
-    from jobs.houses.price_model.pricer import DOMAIN
     from jobs.houses.price_model.published import Model
+    from jobs.houses.schema import PRICE_MODEL
     from lakehouse.models.registry import Registry
 
-    registry, moment = Registry(DOMAIN), _moment(at)
+    registry, moment = Registry(PRICE_MODEL), _moment(at)
     version = registry.live_at(moment)
     switches = registry.switches()
     if version is None:

@@ -14,7 +14,7 @@ from jobs.houses.price_model import pipeline
 from jobs.houses.price_model.export import SPARK
 from jobs.houses.price_model.pricer import Pricer
 from jobs.houses.price_model.published import Model, UnknownHouseError
-from jobs.houses.schema import DOMAIN
+from jobs.houses.schema import DOMAIN, PRICE_MODEL
 from lakehouse import entry
 from lakehouse.errors import UsageError
 from lakehouse.models import safe_pipelines
@@ -76,7 +76,7 @@ def main(
     csv: Annotated[bool, typer.Option("--csv", help="As CSV, also for a few houses.")] = False,
 ) -> None:
     """Print price and 80 % interval of houses. Exits 1 when an id is unknown; the others are priced."""
-    registry = Registry(DOMAIN.name)
+    registry = Registry(PRICE_MODEL)
     published = Pricer(registry).model()
     registry.verify(published.version)
     ids_wanted = wanted(ids or [], file, everything, published)

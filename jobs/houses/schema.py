@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from lakehouse.contract import standard_tables
 from lakehouse.contract.domain import Domain, QueryTables
+from lakehouse.contract.models import Better, LiveCheck, Metric, Model
 from lakehouse.contract.runs import Job, Process
 from lakehouse.contract.tables import HISTORY_PROPERTIES, Table
 from lakehouse.contract.topics import Topic, event_topic
@@ -19,6 +20,7 @@ EARLIEST = "2000-01-01"  # an event time before this is an error of the sender's
 # Any time outside would, once in the history, make all of it unreadable to readers that count in nanoseconds.
 READABLE = ("1900-01-01", "2200-01-01")
 MAX_VALUE_BYTES = 256 * 1024
+FEWEST_SALES = 300  # different ones that a price model needs
 
 SALES = event_topic("houses", partitions=4, about="one sale per message, JSON, keyed by house id")
 AVERAGE_UPDATES = Topic(
@@ -138,6 +140,42 @@ PRICES = Table(
     writer="deltalake",
 )
 
+PRICE_MODEL = Model(
+    domain="houses",
+    name="price",
+    title="House prices",
+    metrics=(
+        Metric("mape", "MAPE", ".1%", "on houses never seen"),
+        Metric("r2", "R²", ".3f", "1 would be perfect"),
+        Metric("coverage", "Coverage", ".1%"),
+        Metric("median_ape", "Median error", ".1%", shown=False),
+        Metric("rmse", "RMSE", ",.0f", shown=False),
+    ),
+    headline="mape",
+    better=Better.LOWER,
+    tolerance=0.02,
+    rows="sales",
+    entities="houses",
+    train="jobs/houses/train.py",
+    needs=f"{FEWEST_SALES} different sales",
+    live=LiveCheck(
+        PRICES,
+        "price",
+        HISTORY,
+        "price",
+        "event_at",
+        lambda predicted, paid: abs(predicted / paid - 1),
+        only=("source", "stream"),
+        unit="house",
+        event="sold",
+        about="Houses priced while for sale and sold since on the stream: the price that was predicted against the one "
+        "paid.",
+        empty="No house that was priced while it was for sale has been sold yet. Sell some: "
+        "`./spark-submit.sh jobs/houses/produce.py --from for-sale`",
+    ),
+    was_alone=True,
+)
+
 DOMAIN = Domain(
     name="houses",
     title="House sales",
@@ -149,6 +187,7 @@ DOMAIN = Domain(
     },
     dead_letters=DEAD_LETTERS,
     processes=(Process("stream", Job("stream.py"), queries=("averages", "history")),),
+    models=(PRICE_MODEL,),
     prepare=(Job("build_datasets.py", "--load", "--keep"),),
     prepare_empty=(Job("build_datasets.py", "--empty", "--load", "--keep"),),
     produce=Job("produce.py", "--rate", "20"),

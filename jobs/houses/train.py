@@ -1,10 +1,10 @@
 """Train the price model on all sales, evaluate it on hold-out houses, and publish it if it is good enough."""
 
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,12 +15,14 @@ from pyspark.sql import DataFrame, SparkSession
 from jobs.houses.price_model import catalogue, evaluation, export, house_columns, pipeline
 from jobs.houses.price_model.details import HouseCounts, Interval, PriceDetails, details_of
 from jobs.houses.price_model.export import EXPORT, JUDGED, SPARK, Fit, KnownHouses
-from jobs.houses.price_model.house_columns import FACTS, FEWEST_HOLD_OUT, FEWEST_SALES, Floats, Houses
-from jobs.houses.schema import DOMAIN, HISTORY, PRICES
+from jobs.houses.price_model.house_columns import FACTS, FEWEST_HOLD_OUT, Floats, Houses
+from jobs.houses.schema import DOMAIN, FEWEST_SALES, HISTORY, PRICE_MODEL, PRICES
 from lakehouse import entry
 from lakehouse.core.locks import exclusive
 from lakehouse.errors import DataError
-from lakehouse.models.manifests import Manifest, Outcome
+from lakehouse.models.gate import LiveMetrics
+from lakehouse.models.manifests import Manifest
+from lakehouse.models.publishing import Candidate, publish
 from lakehouse.models.registry import Registry
 from lakehouse.settings import settings
 from lakehouse.spark.session import spark_session
@@ -71,13 +73,14 @@ def hold_out_rows(rows: pa.Table) -> tuple[Houses, Floats]:
     return houses.take(mask), rows["sales"].to_numpy()[mask]
 
 
-def live_judged(registry: Registry) -> tuple[str, Fit] | None:
-    """The live version and its judged fit; None when no version is live."""
+def live_metrics(registry: Registry, rows: pa.Table) -> LiveMetrics | None:
+    """The errors of the live version's judged fit on the same sales; None when no version is live."""
     version = registry.live()
     if version is None:
         return None
     houses = export.load_houses(registry.content(version, export.HOUSES))
-    return version, export.from_json(registry.content(version, JUDGED).decode(), houses.judged())
+    fit = export.from_json(registry.content(version, JUDGED).decode(), houses.judged())
+    return LiveMetrics(version, judged_metrics(fit, rows)[0])
 
 
 def train(spark: SparkSession, registry: Registry) -> str:
@@ -90,35 +93,41 @@ def train(spark: SparkSession, registry: Registry) -> str:
     houses = catalogue.known_houses(catalogue.sold_houses(rows))
     _, judged = pipeline.fit(sales.where(~pipeline.is_hold_out()), house_columns.fit_basis(houses.judged()))
     metrics, interval = judged_metrics(judged, rows)
-    live = live_judged(registry)
-    on_same_rows = judged_metrics(live[1], rows)[0] if live else None
-    verdict = evaluation.judge(metrics, on_same_rows, live[0] if live else None)
+    live = live_metrics(registry, rows)
     manifest = Manifest(
-        Outcome.PUBLISHED if verdict.goes_live else Outcome.REFUSED,
-        verdict.reason,
         trained_at=datetime.now(UTC).isoformat(timespec="seconds"),
         cut_off=_cut_off(houses),
         rows=_counts(rows),
-        metrics={**metrics},
+        details=_details(rows, houses, interval, delta_version, live),
     )
+    prices: list[pa.Table] = []
+
+    def write(folder: Path) -> None:
+        (folder / JUDGED).write_text(judged.as_json())
+        houses.save(folder / export.HOUSES)
+
+    def release(folder: Path) -> None:
+        prices.append(release_fit(spark, sales, houses, folder))
+
+    def record(version: str) -> None:
+        record_prices(prices[0], version, interval)
+
+    return publish(registry, Candidate(metrics, live, write, release, record, began), manifest)
+
+
+def _details(
+    rows: pa.Table, houses: KnownHouses, interval: dict[str, float], delta_version: int, live: LiveMetrics | None
+) -> dict[str, Any]:
+    """The domain's part of the manifest."""
     details = PriceDetails(
         Interval(**interval),
         delta_version,
-        live={"version": live[0], **on_same_rows} if live and on_same_rows else None,
+        live={"version": live.version, **live.metrics} if live else None,
         features=[*FACTS],
         imputed={name: count for name in FACTS if (count := rows[name].null_count)},
         houses=HouseCounts(len(houses.houses), int(houses.for_sale.sum())),
     )
-    with registry.aside() as folder:
-        (folder / JUDGED).write_text(judged.as_json())
-        houses.save(folder / export.HOUSES)
-        prices = publish(spark, sales, houses, folder) if verdict.goes_live else None
-        seconds = round(time.monotonic() - began, 1)
-        version = registry.keep(folder, replace(manifest, seconds=seconds, details=asdict(details)))
-    if prices is not None:
-        record_prices(prices, version, interval)
-        registry.switch(version, verdict.reason)
-    return version
+    return asdict(details)
 
 
 def training_rows(distinct: DataFrame) -> tuple[DataFrame, pa.Table]:
@@ -135,7 +144,7 @@ def training_rows(distinct: DataFrame) -> tuple[DataFrame, pa.Table]:
     return sales, rows
 
 
-def publish(spark: SparkSession, sales: DataFrame, houses: KnownHouses, folder: Path) -> pa.Table:
+def release_fit(spark: SparkSession, sales: DataFrame, houses: KnownHouses, folder: Path) -> pa.Table:
     """Fit on all sales, write pipeline and export, load both again, and prove that they agree.
 
     Returns id and price in dollars of every house for sale, as Spark scored them.
@@ -195,7 +204,7 @@ def main(
     if_none: Annotated[bool, typer.Option("--if-none", help="Only when there is no live model yet.")] = False,
 ) -> None:
     """Train, evaluate and publish the price model. Exits 0 also when the new model is refused as worse."""
-    registry = Registry(DOMAIN.name)
+    registry = Registry(PRICE_MODEL)
     if if_none and registry.live():
         return
     with exclusive(settings().run / f"{DOMAIN.name}.train.lock", "The training"):

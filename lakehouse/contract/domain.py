@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from lakehouse.contract.models import Model
 from lakehouse.contract.runs import Job, Process, Server
 from lakehouse.contract.tables import Table
 from lakehouse.contract.topics import Topic
@@ -52,6 +53,7 @@ class Domain:
     - `nightly`: the jobs of the night after it; the audit comes after them where the domain has one
     - `short_run`: jobs after which a short run of the stream has used the classes that a long one uses; needs no server
       but Kafka. `lake make-archive` runs them; without them the archive is made with another domain's
+    - `models`: its models; the first is shown when none is named
     - `check`: raises LakeError when the domain's own settings are invalid
     """
 
@@ -70,6 +72,7 @@ class Domain:
     recompute: Job | None = None
     nightly: tuple[Job, ...] = ()
     short_run: tuple[Job, ...] = ()
+    models: tuple[Model, ...] = ()
     check: Callable[[], None] | None = None
 
     def __post_init__(self) -> None:

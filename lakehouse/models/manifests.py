@@ -8,11 +8,15 @@ from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field
+
+from lakehouse.contract.models import Better, Model
 from lakehouse.core import records
 
 NAME = "manifest.json"
+_FORM = r"^,?\.\d[fge%]$"
 FORMAT = 1  # what has none was written before there were formats, with the same fields
 
 
@@ -26,21 +30,34 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True)
+class Headline:
+    """The metric that decided, and which of its values are the better ones."""
+
+    metric: str
+    better: Better
+
+
+@dataclass(frozen=True)
 class Manifest:
     """What is known of a version. `metrics` are those on the hold-out by name, None where one is not a number.
 
-    `details` is the domain's own part; in the file its entries stand beside the other fields. Times are ISO 8601.
+    `forms` are their formats. A version of before there were several models has no headline and no forms: those that
+    its model declares count. `details` is the domain's own part; in the file its entries stand beside the other
+    fields. Times are ISO 8601.
     """
 
-    outcome: Outcome
+    outcome: Outcome = Outcome.PUBLISHED
     reason: str = ""
     version: str = ""
     domain: str = ""
+    model: str = ""
     created_at: str = ""
     trained_at: str = ""
     cut_off: str | None = None
     rows: dict[str, int] = field(default_factory=dict)
     metrics: dict[str, float | None] = field(default_factory=dict)
+    headline: Headline | None = None
+    forms: dict[str, Annotated[str, Field(pattern=_FORM)]] = field(default_factory=dict)
     seconds: float | None = None
     checksums: dict[str, str] = field(default_factory=dict)
     details: dict[str, Any] = field(default_factory=dict)
@@ -80,14 +97,15 @@ def read_manifest(file: Path) -> Manifest | None:
         return None
 
 
-def best_version(manifests: Sequence[Manifest]) -> str | None:
-    """The published version with the lowest MAPE on its hold-out; the earliest of equals."""
-    errors = [
-        (error, manifest.version)
+def best_version(manifests: Sequence[Manifest], model: Model) -> str | None:
+    """The published version with the best headline metric on its hold-out; the earliest of equals."""
+    values = [
+        (value, manifest.version)
         for manifest in manifests
-        if manifest.outcome is Outcome.PUBLISHED and (error := manifest.metrics.get("mape")) is not None
+        if manifest.outcome is Outcome.PUBLISHED and (value := manifest.metrics.get(model.headline)) is not None
     ]
-    return min(errors, key=lambda error: error[0])[1] if errors else None
+    sign = 1 if model.better is Better.LOWER else -1
+    return min(values, key=lambda each: sign * each[0])[1] if values else None
 
 
 def _plain(value: Any) -> Any:

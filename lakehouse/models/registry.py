@@ -1,4 +1,4 @@
-"""Which version of a domain's model is live: registry.json beside its versions.
+"""Which version of a model is live: registry.json beside its versions.
 
 registry.json names the live version and every switch there was; it is replaced in one step, so a reader sees the old
 content or the new one. No JVM, no numpy: what answers with a model must start fast.
@@ -14,6 +14,7 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, Field
 
+from lakehouse.contract.models import Model
 from lakehouse.core import kill_points, records
 from lakehouse.core.files import replace_json
 from lakehouse.errors import DataError, RefusedError, UsageError
@@ -42,10 +43,10 @@ class LiveRecord:
 
 
 class Registry(Versions):
-    """The versions of one domain's model and which of them is live."""
+    """The versions of one model and which of them is live."""
 
-    def __init__(self, domain: str) -> None:
-        super().__init__(domain)
+    def __init__(self, model: Model) -> None:
+        super().__init__(model)
         self.file = self.folder / "registry.json"
 
     def switch(self, version: str, reason: str, by: str = "train") -> None:
@@ -69,7 +70,7 @@ class Registry(Versions):
                 shutil.copy2(self.file, self.file.with_name(f"registry.damaged-{time.time_ns()}.json"))
             version = to or self._before(switches)
             if switches and switches[-1].version == version:
-                raise UsageError(f"{version} of {self.domain} is live already.")
+                raise UsageError(f"{version} of {self.model.full_name} is live already.")
             self._switch(switches, version, reason, by)
         return version
 
@@ -80,7 +81,7 @@ class Registry(Versions):
             order.append(switch.version)
         if len(order) < 2:
             raise UsageError(
-                f"No version of {self.domain} was live before {order[0] if order else 'now'}.",
+                f"No version of {self.model.full_name} was live before {order[0] if order else 'now'}.",
                 f"Name one (--to): {listed(self.names())}.",
             )
         return order[-2]
@@ -90,7 +91,7 @@ class Registry(Versions):
             raise UsageError("A switch needs a reason.")
         self.verify(version)
         if (outcome := self.manifest(version).outcome) is not Outcome.PUBLISHED:
-            raise RefusedError(f"{version} of {self.domain} cannot go live: its outcome is {outcome}.")
+            raise RefusedError(f"{version} of {self.model.full_name} cannot go live: its outcome is {outcome}.")
         at = max([datetime.now(UTC), *(switch.at for switch in switches[-1:])])  # a clock set back keeps the order
         record = LiveRecord(version, [*switches, Switch(version, at, reason.strip(), by)])
         kill_points.point("model.verified", number(version))
@@ -112,7 +113,7 @@ class Registry(Versions):
             return []
         except (ValueError, LookupError, TypeError, AttributeError):
             pass
-        fix = f"Name the version to go live ({listed(self.names())}): {rollback_command(self.domain, ' --to VERSION')}."
+        fix = f"Name the version to go live ({listed(self.names())}): {rollback_command(self.model, ' --to VERSION')}."
         raise DataError(f"{self.file} is damaged.", fix)
 
     def live(self) -> str | None:

@@ -1,4 +1,4 @@
-"""The versions of a domain's model: numbered folders under var/models/<domain>/, each with its manifest.
+"""The versions of a model: numbered folders under var/models/<domain>/<model>/, each with its manifest.
 
 A version is written aside, then renamed; it never changes again.
 """
@@ -15,6 +15,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from lakehouse.contract.models import Model
 from lakehouse.core import files, kill_points, locks
 from lakehouse.core.files import sha256, sync, sync_tree
 from lakehouse.errors import DataError, NewerFormatError, UsageError
@@ -28,15 +29,14 @@ _DAY = 86_400  # an aside folder untouched for this many seconds belongs to no l
 
 
 class Versions:
-    """The versions of one domain's model."""
+    """The versions of one model."""
 
-    def __init__(self, domain: str) -> None:
-        if not re.fullmatch(r"[a-z][a-z0-9_]{0,60}", domain):
-            raise UsageError(
-                f"{domain[:80]!r} is not the name of a domain.", f"Domains with models: {listed(domains())}."
-            )
-        self.domain = domain
-        self.folder = settings().var / "models" / domain
+    def __init__(self, model: Model) -> None:
+        for name in (model.domain, model.name):
+            if not re.fullmatch(r"[a-z][a-z0-9_]{0,60}", name):
+                raise UsageError(f"{name[:80]!r} is not the name of a domain or of a model.")
+        self.model = model
+        self.folder = _folder(model)
 
     @contextmanager
     def aside(self) -> Iterator[Path]:
@@ -60,7 +60,8 @@ class Versions:
         with self._locked():
             version = f"v{1 + max((number(name) for name in self._taken()), default=0):04d}"
             now = datetime.now(UTC).isoformat()
-            whole = replace(manifest, version=version, domain=self.domain, created_at=now, checksums=checksums)
+            whole = replace(manifest, version=version, created_at=now, checksums=checksums)
+            whole = replace(whole, domain=self.model.domain, model=self.model.name)
             kill_points.point("model.summed", number(version))
             (aside / manifests.NAME).write_text(json.dumps(manifests.seal(whole), indent=1))
             kill_points.point("model.sealed", number(version))
@@ -79,7 +80,7 @@ class Versions:
         """The folder of a version. Raises UsageError when there is none."""
         if not VERSION.fullmatch(version) or not (self.folder / version).is_dir():
             raise UsageError(
-                f"There is no version {version[:80]!r} of {self.domain}.", f"Versions: {listed(self.names())}."
+                f"There is no version {version[:80]!r} of {self.model.full_name}.", f"Versions: {listed(self.names())}."
             )
         return self.folder / version
 
@@ -142,7 +143,7 @@ class Versions:
         return sorted(folders, key=number)
 
     def _damaged(self, file: Path, what: str) -> DataError:
-        return DataError(f"{file} {what}.", f"Let another version go live: {rollback_command(self.domain)}.")
+        return DataError(f"{file} {what}.", f"Let another version go live: {rollback_command(self.model)}.")
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -151,10 +152,12 @@ class Versions:
             yield
 
 
-def domains() -> list[str]:
-    """The domains that have a version of a model."""
-    folders = (settings().var / "models").glob("*/v*")
-    return sorted({path.parent.name for path in folders if VERSION.fullmatch(path.name)})
+def _folder(model: Model) -> Path:
+    """The folder of the model's versions: the one of before there were several models, where there are versions."""
+    domain = settings().var / "models" / model.domain
+    if model.was_alone and ((domain / "registry.json").exists() or any(domain.glob("v[0-9]*"))):
+        return domain
+    return domain / model.name
 
 
 def number(version: str) -> int:
@@ -169,9 +172,9 @@ def _age(path: Path) -> float:
         return 0.0
 
 
-def rollback_command(domain: str, to: str = "") -> str:
+def rollback_command(model: Model, to: str = "") -> str:
     """The command that lets an earlier version go live, for a sentence."""
-    return f"`lake models rollback --domain {domain}{to} --reason TEXT`"
+    return f"`lake models rollback --domain {model.domain} --model {model.name}{to} --reason TEXT`"
 
 
 def listed(names: Sequence[str]) -> str:

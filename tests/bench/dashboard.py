@@ -18,6 +18,7 @@ import psutil
 from playwright.sync_api import Browser, sync_playwright
 
 from jobs.houses import schema
+from jobs.houses.schema import PRICE_MODEL
 from lakehouse.models.registry import Registry
 from lakehouse.settings import ROOT, settings
 from lakehouse.tables import table_io
@@ -52,7 +53,7 @@ class Writer:
         self.now = datetime.now(UTC).replace(microsecond=0)
         self._ids = [str(house) for house in fitting.real_houses().ids]
         self._offsets, self._batch = count(), 0
-        fitting.publish(Registry("houses"))
+        fitting.publish(Registry(PRICE_MODEL))
         self._history = table_io.create(schema.HISTORY)
         self._averages = table_io.create(schema.AVERAGES)
         self._dead = table_io.create(schema.DEAD_LETTERS)

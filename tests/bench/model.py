@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from jobs.houses.price_model import evaluation, export, house_columns
 from jobs.houses.price_model.house_columns import Floats, Houses
+from jobs.houses.schema import PRICE_MODEL
 from lakehouse.models.registry import Registry
 from lakehouse.settings import ROOT, settings
 
@@ -28,11 +29,11 @@ def quality(seeds: int) -> list[dict[str, float]]:
             settings.cache_clear()
             _job("build_datasets.py", "--load", "--seed", str(seed))
             _job("train.py")
-            manifest = Registry("houses").manifest("v0001")
+            manifest = Registry(PRICE_MODEL).manifest("v0001")
             plain = plain_columns(Path(folder) / "var/data/houses/initial.parquet")
             found.append({**manifest.metrics, **plain, "seconds": manifest.seconds, **manifest.details["interval"]})
             if seed == seeds:
-                plot(Registry("houses"), Path(folder) / "var/data/houses/initial.parquet")
+                plot(Registry(PRICE_MODEL), Path(folder) / "var/data/houses/initial.parquet")
     del os.environ["LAKE_VAR"]
     settings.cache_clear()
     return found

@@ -9,6 +9,7 @@ import urllib.request
 from pathlib import Path
 
 from jobs.houses.price_model.pricer import Pricer
+from jobs.houses.schema import PRICE_MODEL
 from lakehouse.models.registry import Registry
 from lakehouse.settings import ROOT, settings
 from tests.e2e.running import Platform, dashboard_at
@@ -20,7 +21,7 @@ def timings(questions: int = 500) -> dict[str, list[float]]:
     with tempfile.TemporaryDirectory(prefix="lake-bench-") as folder, in_force(LAKE_VAR=f"{folder}/var"):
         _job("build_datasets.py", "--load")
         train = _job("train.py")
-        work = Registry("houses").manifest("v0001").seconds
+        work = Registry(PRICE_MODEL).manifest("v0001").seconds
         ids = [str(house) for house in Pricer().known().houses.ids]
         lake = str(Path(sys.executable).parent / "lake")
         price = [_timed([lake, "price", house]) for house in ids[:5]]

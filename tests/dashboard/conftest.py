@@ -12,6 +12,7 @@ from deltalake import write_deltalake
 from playwright.sync_api import Browser, Page, expect
 
 from jobs.houses import schema
+from jobs.houses.schema import PRICE_MODEL
 from lakehouse.models.registry import Registry
 from lakehouse.tables import table_io
 from lakehouse.tables.table_io import Table
@@ -95,7 +96,7 @@ def compared() -> Callable[..., Row]:
 @pytest.fixture
 def publish(lake: Path) -> Callable[..., str]:
     """Publishes a small model of real sales in the lake and lets it go live; `factor` makes its prices higher."""
-    return lambda **options: fitting.publish(Registry("houses"), **options)
+    return lambda **options: fitting.publish(Registry(PRICE_MODEL), **options)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from deltalake import write_deltalake
 from jobs.houses import schema
 from jobs.houses.price_model.answers import Answer
 from jobs.houses.price_model.pricer import Pricer
+from jobs.houses.schema import PRICE_MODEL
 from lakehouse.kafka import topics
 from lakehouse.models.registry import Registry
 from lakehouse.tables import table_io
@@ -41,8 +42,8 @@ def fill(broker: str = "") -> None:
     _write(schema.AVERAGES_BATCH, [_batch(n) for n in range(12, 17)])
     _write(schema.PARITY, [_parity(0, "late and resent", 2.5, 1, 2), _parity(1, "late", -0.75, 2, 0), _parity(2)])
     _write(schema.DEAD_LETTERS, [_dead(90, "no price"), _dead(91, "no price"), _dead(92, "no id")])
-    fitting.publish(Registry("houses"), factor=1.1)
-    fitting.publish(Registry("houses"))
+    fitting.publish(Registry(PRICE_MODEL), factor=1.1)
+    fitting.publish(Registry(PRICE_MODEL))
     _prices()
     for query in schema.DOMAIN.queries:
         health_fakes.checkpoint(query, batch=9, ends={"houses": READ})
@@ -105,7 +106,7 @@ def _dead(offset: int, reason: str) -> Row:
 
 def _prices() -> None:
     """The prices of all houses for sale, by a version that went live before the first sale."""
-    registry = Registry("houses")
+    registry = Registry(PRICE_MODEL)
     state = json.loads(registry.file.read_text())
     for switch in state["switches"]:
         switch["at"] = (NOON - timedelta(hours=1)).isoformat()

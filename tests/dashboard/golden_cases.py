@@ -79,7 +79,7 @@ def lag() -> int:
 
 def manifest(version: str) -> dict[str, Any]:
     """A version's manifest as it lies on disk."""
-    manifest: dict[str, Any] = json.loads((settings().var / f"models/houses/{version}/manifest.json").read_text())
+    manifest: dict[str, Any] = json.loads((settings().var / f"models/houses/price/{version}/manifest.json").read_text())
     return manifest
 
 
@@ -107,7 +107,7 @@ def offered() -> list[float]:
 
 def paid() -> dict[str, float]:
     """What was paid for each house that the live version knows as sold, from its file."""
-    with np.load(settings().var / "models/houses/v0002/houses.npz") as found:
+    with np.load(settings().var / "models/houses/price/v0002/houses.npz") as found:
         columns = found["ids"].tolist(), found["prices"].tolist(), found["for_sale"].tolist()
     return {
         house: price for house, price, for_sale in zip(*columns, strict=True) if not (for_sale or math.isnan(price))

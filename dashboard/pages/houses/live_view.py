@@ -162,7 +162,7 @@ def feed_rows(view: DomainView, predicted: Mapping[str, float | None]) -> pd.Dat
 def feed_model(version: str) -> list[Any]:
     """Which version predicted the prices in the feed, or how to get one."""
     if not version:
-        return formats.with_code(f"No predicted prices: {pricing.NO_MODEL}")
+        return formats.with_code(f"No predicted prices: {schema.PRICE_MODEL.missing}")
     return [
         f"Predicted by {version}, which may have been trained on the sale itself. ",
         dcc.Link("Models", href=pricing.MODELS_ADDRESS),

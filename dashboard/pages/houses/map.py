@@ -9,7 +9,7 @@ from dash.development.base_component import Component
 from dash.exceptions import PreventUpdate
 
 from dashboard.pages.houses import map_area, map_view, pricing
-from dashboard.pages.houses.pricing import Everywhere
+from dashboard.pages.houses.pricing import ScoredCatalogue
 from dashboard.ui import charts, formats, tiles
 from dashboard.ui.tiles import TileState
 from lakehouse.errors import LakeError, UnavailableError
@@ -96,8 +96,8 @@ def _filters(show: str, zipcode: str) -> list[Component]:
     ]
 
 
-def _found() -> tuple[str, Everywhere]:
-    return pricing.shared().pricer.model().version, pricing.shared().everywhere()
+def _found() -> tuple[str, ScoredCatalogue]:
+    return pricing.shared().pricer.model().version, pricing.shared().catalogue()
 
 
 @callback(

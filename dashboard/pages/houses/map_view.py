@@ -11,7 +11,7 @@ from dash import dcc, html
 from dash.development.base_component import Component
 
 from dashboard.pages.houses import house_view, price_view
-from dashboard.pages.houses.pricing import Everywhere
+from dashboard.pages.houses.pricing import ScoredCatalogue
 from dashboard.ui import charts, formats, tiles
 
 ALL, FOR_SALE, SOLD = "all", "for-sale", "sold"
@@ -50,7 +50,7 @@ class Shown:
         return Shown(*(getattr(self, column.name)[wanted] for column in fields(self)))
 
 
-def houses(found: Everywhere, show: str, zipcode: str) -> Shown:
+def houses(found: ScoredCatalogue, show: str, zipcode: str) -> Shown:
     """Those of the filter that have a place."""
     known, for_sale = found.model.known.houses, found.model.known.for_sale
     facts = known.facts
@@ -66,13 +66,13 @@ def houses(found: Everywhere, show: str, zipcode: str) -> Shown:
     return Shown(*(column[wanted] for column in columns))
 
 
-def has_places(found: Everywhere) -> bool:
+def has_places(found: ScoredCatalogue) -> bool:
     """Whether any house can be drawn."""
     facts = found.model.known.houses.facts
     return not (np.isnan(facts["lat"]) | np.isnan(facts["long"])).all()
 
 
-def zips(found: Everywhere) -> list[str]:
+def zips(found: ScoredCatalogue) -> list[str]:
     """The zip codes there are."""
     codes = found.model.known.houses.facts["zipcode"]
     return [f"{int(code):05d}" for code in np.unique(codes[~np.isnan(codes)])]

@@ -1,55 +1,40 @@
-"""How the versions of the house price model are shown on the Models page."""
+"""What the Models page shows of the price model beyond what it shows of every model."""
 
-import functools
-import json
-from typing import Any
+from collections.abc import Sequence
 
-import pandas as pd
-from dash import no_update
+from dash import html
 from dash.development.base_component import Component
 
-from dashboard.live.domain_view import DomainView
-from dashboard.pages.houses import models_view
-from dashboard.ui import model_charts
+from dashboard.pages.houses import price_view
+from dashboard.ui import formats, tiles
+from lakehouse.models.live_error import Compared
+from lakehouse.models.manifests import Manifest
 
-ABOUT = "House prices: every version that was trained, and what became of it."
-TREND = "On houses that the version never saw. Hollow points were refused; a diamond is the error on real sales since."
-LIVE_ERROR = (
-    "Houses priced while for sale and sold since on the stream: the price that was predicted against the one paid."
-)
-VERSIONS = "A new version goes live unless it is clearly worse than the live one on the same houses."
+NONE_FOR_SALE = "No house is for sale, so no prediction can be compared with a later sale."
 
 
-def kpis(view: DomainView) -> list[Component]:
-    """The live version in numbers."""
-    return models_view.kpis(models_view.models(view), models_view.live_error(view))
+def newest_table(newest: Sequence[Compared]) -> Component:
+    """The newest houses sold that had been priced before; an error is positive when the price was too high."""
+    rows = [_sold(sale) for sale in newest]
+    numbers = dict.fromkeys(("Sold for", "Predicted", "Error"), "number")
+    heads = {"House": "text", "Sold (UTC)": "text", **numbers, "Version": "text"}
+    return tiles.table("models-newest-table", heads, rows, "Houses sold after they were priced")
 
 
-def trend(view: DomainView, scheme: str | None) -> tuple[Any, ...]:
-    """Figure, table and state of the metrics over the versions."""
-    found = models_view.models(view)
-    rows = models_view.version_frame(found, models_view.live_error(view))
-    figure = _drawn(tuple(rows.itertuples(index=False, name=None)), scheme) if scheme and len(rows) else no_update
-    return figure, models_view.trend_table(rows), *models_view.models_state(found)
+def _sold(sale: Compared) -> Component:
+    error = sale.predicted / sale.actual - 1
+    cells = [
+        tiles.cell("id", price_view.house_link(sale.id), sale.id, number=False),
+        tiles.cell("sold_at", formats.clock(sale.at), sale.at.isoformat(), number=False),
+        tiles.cell("price", formats.money(sale.actual), sale.actual),
+        tiles.cell("predicted", formats.money(sale.predicted), sale.predicted),
+        tiles.cell("error", formats.signed_percent(error), error),
+        tiles.cell("version", sale.version, number=False),
+    ]
+    return html.Tr(cells, **tiles.attributes(house=sale.id))
 
 
-@functools.lru_cache(maxsize=4)
-def _drawn(rows: tuple[tuple[Any, ...], ...], scheme: str) -> Any:
-    """The figure of these versions, drawn once: they change once a night."""
-    frame = pd.DataFrame(rows, columns=models_view.VERSION_COLUMNS).astype(object)
-    return json.loads(model_charts.versions(frame, scheme, "models-trend").to_json())
-
-
-def versions(view: DomainView) -> tuple[Any, ...]:
-    """The versions, the switches between them, and the state of both."""
-    found = models_view.models(view)
-    return models_view.version_table(found), models_view.switch_table(found), *models_view.models_state(found)
-
-
-def live_error(view: DomainView) -> tuple[Any, ...]:
-    """The error per version on houses sold since they were priced, the newest of these, and the state of both."""
-    found, errors = models_view.models(view), models_view.live_error(view)
-    state = models_view.live_error_state(found, errors)
-    if errors is None:
-        return no_update, no_update, *state
-    return models_view.live_error_table(errors, found.live), models_view.newest_table(errors.newest), *state
+def why_empty(newest: Manifest) -> str:
+    """Why no prediction was compared yet, where the newest version says why; else empty."""
+    houses = newest.details.get("houses")
+    return NONE_FOR_SALE if houses and not houses["for_sale"] else ""

@@ -1,5 +1,6 @@
 """The price of one house: searched by id, explained, compared, and changed with what-if sliders."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from dash import (
@@ -20,7 +21,7 @@ from dash.development.base_component import Component
 from dash.exceptions import PreventUpdate
 
 from dashboard.pages.houses import api, fact_sliders, price_tiles, price_view, pricing
-from dashboard.pages.houses.price_view import Asked
+from dashboard.pages.houses.price_view import Asked, View
 from dashboard.ui import charts, formats, model_charts, tiles
 from dashboard.ui.tiles import TileState
 from jobs.houses.price_model.published import UnknownHouseError
@@ -45,14 +46,10 @@ def layout(**query: str) -> Component:
         [
             html.Div(intro, className="intro"),
             dcc.Store(id="price-asked", data=asked),
-            dcc.Store(id="price-shown", data=""),
+            *(dcc.Store(id=f"price-shown-{part}", data="") for part in ("answer", "what-if", "reasons")),
             html.Div([price_tiles.search(house), price_tiles.answer(house), *parts], className="grid price-grid"),
         ]
     )
-
-
-TILES = ("price-answer", "price-what-if", "price-contributions", "price-comparables")
-STATES = [output for tile in TILES for output in tiles.outputs(tile)]
 
 
 @callback(Output("price-found", "children"), Input("price-search", "value"), State("price-asked", "data"))
@@ -85,73 +82,134 @@ def build_sliders(_version: str | None, resets: int, asked: Asked, built: Any) -
     return fact_sliders.sliders(original, {} if resets else asked["changes"])
 
 
-@callback(
-    charts.figure_of("price-waterfall"),
-    Output("price-kpis", "children"),
-    Output("price-imputed", "children"),
-    Output("price-what-if-line", "children"),
-    Output("price-what-if-changes", "children"),
-    Output("price-contributions-rows", "children"),
-    Output("price-comparables-rows", "children"),
-    Output("price-facts-rows", "children"),
-    Output("price-link", "value"),
-    Output("price-json", "href"),
-    Output("price-shown", "data"),
-    *STATES,
+# What an answer depends on: another live version, the sliders, the address.
+_ASKED = (
     Input("live", "data"),
-    Input("scheme", "data"),
     Input({"type": "what-if", "name": ALL}, "value"),
     State({"type": "what-if", "name": ALL}, "id"),
     State("price-reset", "n_clicks"),
     State("price-asked", "data"),
-    State("price-shown", "data"),
 )
-def update(
-    _version: str | None,
-    scheme: str | None,
-    values: list[float],
-    ids: list[dict[str, str]],
-    resets: int,
-    asked: Asked,
-    shown: str,
+Ids = list[dict[str, str]]
+
+
+@callback(
+    Output("price-kpis", "children"),
+    Output("price-imputed", "children"),
+    Output("price-facts-rows", "children"),
+    Output("price-link", "value"),
+    Output("price-json", "href"),
+    Output("price-shown-answer", "data"),
+    *tiles.outputs("price-answer"),
+    *_ASKED,
+    State("price-shown-answer", "data"),
+)
+def update_answer(
+    _version: str | None, values: list[float], ids: Ids, resets: int, asked: Asked, shown: str
 ) -> tuple[Any, ...]:
-    """Everything that the answer changes; nothing while it is the one shown."""
+    """The price, its facts and its addresses; nothing while they are those shown."""
+    view = _look(values, ids, resets, asked)
+    if isinstance(view, Missing):
+        return (*[no_update] * 5, "", *view.why)
+    now, state = view.now, price_view.ready(view.now)
+    return (
+        price_view.kpis(view.original, now),
+        price_view.imputed_line(now),
+        price_view.fact_table(now),
+        price_view.address(now.id, view.changes),
+        price_view.api_address(now.id, view.changes),
+        _unless(shown, view.digest()),
+        *TileState("ready", " ".join(asked["ignored"]), state.as_of),
+    )
+
+
+@callback(
+    Output("price-what-if-line", "children"),
+    Output("price-what-if-changes", "children"),
+    Output("price-shown-what-if", "data"),
+    *tiles.outputs("price-what-if"),
+    *_ASKED,
+    State("price-shown-what-if", "data"),
+)
+def update_what_if(
+    _version: str | None, values: list[float], ids: Ids, resets: int, asked: Asked, shown: str
+) -> tuple[Any, ...]:
+    """What the changes do to the price."""
+    view = _look(values, ids, resets, asked)
+    if isinstance(view, Missing):
+        return no_update, no_update, "", *view.others
+    return (
+        price_view.what_if_line(view.original, view.now, view.changes),
+        price_view.changes_line(view.original, view.changes),
+        _unless(shown, view.digest()),
+        *price_view.ready(view.now),
+    )
+
+
+@callback(
+    charts.figure_of("price-waterfall"),
+    Output("price-contributions-rows", "children"),
+    Output("price-comparables-rows", "children"),
+    Output("price-shown-reasons", "data"),
+    *tiles.outputs("price-contributions"),
+    *tiles.outputs("price-comparables"),
+    *_ASKED,
+    State("price-shown-reasons", "data"),
+    Input("scheme", "data"),
+)
+def update_reasons(
+    _version: str | None, values: list[float], ids: Ids, resets: int, asked: Asked, shown: str, scheme: str | None
+) -> tuple[Any, ...]:
+    """What the price is made of, and the sales that it leans on."""
+    view = _look(values, ids, resets, asked)
+    if isinstance(view, Missing):
+        return (*[no_update] * 3, "", *view.others, *view.others)
+    if not scheme:
+        raise PreventUpdate
+    now, state = view.now, price_view.ready(view.now)
+    digest = _unless(shown, f"{scheme} {view.digest()}")
+    parts = [(part.label, part.dollars) for part in now.contributions]
+    return (
+        model_charts.waterfall(now.baseline, parts, now.price, scheme, f"price-{now.id}"),
+        price_view.contribution_table(now),
+        price_view.comparable_table(now.comparables),
+        digest,
+        *state,
+        *state,
+    )
+
+
+@dataclass(frozen=True)
+class Missing:
+    """There is no answer: the state of the tile that says why, and that of the others."""
+
+    why: TileState
+    others: TileState
+
+
+def _look(values: list[float], ids: Ids, resets: int, asked: Asked) -> View | Missing:
+    """The answer for the sliders as they stand."""
     chosen = {slider["name"]: value for slider, value in zip(ids, values, strict=True)}
     try:
         view = price_view.look(pricing.shared().pricer, asked, chosen, resets > 0)
     except LakeError as error:
-        return _states(_trouble(error), _elsewhere(error))
+        return _missing(_trouble(error), _elsewhere(error))
     if view is None:
-        return _states(TileState("empty", price_view.nothing_asked(_examples()), None), "No house is asked for yet.")
-    digest = f"{scheme} {view.digest()}"
-    if not scheme or digest == shown:
+        first = TileState("empty", price_view.nothing_asked(_examples()), None)
+        return _missing(first, "No house is asked for yet.")
+    return view
+
+
+def _unless(shown: str, digest: str) -> str:
+    """The digest of what is to be shown; stops the callback when it is shown already."""
+    if digest == shown:
         raise PreventUpdate
-    now = view.now
-    parts = [(part.label, part.dollars) for part in now.contributions]
-    figure = model_charts.waterfall(now.baseline, parts, now.price, scheme, f"price-{now.id}")
-    link = price_view.address(now.id, view.changes)
-    state = price_view.ready(now)
-    first = TileState("ready", " ".join(asked["ignored"]), state.as_of)
-    return (
-        figure,
-        price_view.kpis(view.original, now),
-        price_view.imputed_line(now),
-        price_view.what_if_line(view.original, now, view.changes),
-        price_view.changes_line(view.original, view.changes),
-        price_view.contribution_table(now),
-        price_view.comparable_table(now.comparables),
-        price_view.fact_table(now),
-        link,
-        price_view.api_address(now.id, view.changes),
-        digest,
-        *first,
-        *[part for _tile in TILES[1:] for part in state],
-    )
+    return digest
 
 
-def _states(first: TileState, others: str) -> tuple[Any, ...]:
-    other = TileState("empty" if first.state == "empty" else "error", formats.with_code(others), None)
-    return (*[no_update] * 10, "", *first, *[part for _tile in TILES[1:] for part in other])
+def _missing(first: TileState, others: str) -> Missing:
+    state = "empty" if first.state == "empty" else "error"
+    return Missing(first, TileState(state, formats.with_code(others), None))
 
 
 def _trouble(error: LakeError) -> TileState:

@@ -1,6 +1,5 @@
-"""Evaluation of a fit: errors on hold-out houses, its 80 % interval, and whether it goes live."""
+"""Evaluation of a fit: errors on hold-out houses, and its 80 % interval."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,16 +8,7 @@ from jobs.houses.price_model.export import Fit
 from jobs.houses.price_model.house_columns import Floats, Houses
 
 LOW, HIGH = 0.1, 0.9  # an 80 % interval
-WORSE = 0.02  # relative: how much larger than the live model's a new model's MAPE may be
 Metrics = dict[str, float]
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """Whether a new model goes live, and why."""
-
-    goes_live: bool
-    reason: str
 
 
 def metrics(fit: Fit, houses: Houses, sales: Floats) -> tuple[Metrics, dict[str, float]]:
@@ -70,15 +60,3 @@ def coverage(ratios: Floats, sales: Floats, ids: Any) -> float:
         low, high = interval(ratios[~half], sales[~half])
         inside[half] = (ratios[half] >= low) & (ratios[half] <= high)
     return float(np.average(inside, weights=sales))
-
-
-def judge(new: Metrics, live: Metrics | None, live_version: str | None) -> Verdict:
-    """Whether the new model goes live: unless its MAPE is more than 2 % (relative) worse than the live one's."""
-    mape = f"MAPE {new['mape']:.2%}"
-    if live is None:
-        return Verdict(True, f"{mape} on the hold-out; there was no live model to compare with.")
-    change = new["mape"] / live["mape"] - 1
-    compared = f"{mape} against {live['mape']:.2%} of {live_version} on the same sales ({change:+.1%})"
-    if change > WORSE:
-        return Verdict(False, f"{compared}: more than {WORSE:.0%} worse, so {live_version} stays.")
-    return Verdict(True, f"{compared}.")

@@ -19,7 +19,7 @@ FACTS = (
     "listed_day",
 )  # fmt: skip
 HOLD_OUT_PERCENT = 20
-FEWEST_SALES, FEWEST_HOLD_OUT = 300, 50  # different sales that a model needs
+FEWEST_HOLD_OUT = 50  # different sales that a model needs
 KM_PER_DEGREE = 111.2  # of latitude
 # The value of a fact that no sale has: its features are then equal for all houses and explain nothing.
 _NEVER_KNOWN = {"grade": 7.0, "condition": 3.0}

@@ -1,6 +1,5 @@
 """The price of a house by its id from the published model, without a JVM: numpy and the standard library only."""
 
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 
@@ -8,12 +7,10 @@ import numpy as np
 
 from jobs.houses.price_model.answers import Answer, answer
 from jobs.houses.price_model.export import KnownHouses
-from jobs.houses.price_model.house_columns import FEWEST_SALES
 from jobs.houses.price_model.published import Found, Model, about
-from lakehouse.errors import UnavailableError
+from jobs.houses.schema import PRICE_MODEL
+from lakehouse.models.live import LiveModel
 from lakehouse.models.registry import Registry
-
-DOMAIN = "houses"
 
 
 class Pricer:
@@ -22,32 +19,11 @@ class Pricer:
     def __init__(
         self, registry: Registry | None = None, seconds: float = 1.0, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._registry = registry or Registry(DOMAIN)
-        self._seconds = seconds
-        self._clock = clock
-        self._looked_at = -math.inf
-        self._stamp: tuple[int, ...] = ()
-        self._model: Model | None = None
+        self._live = LiveModel(registry or Registry(PRICE_MODEL), Model, seconds, clock)
 
     def model(self) -> Model:
         """The live version. Raises UnavailableError when there is none, DataError when it is damaged."""
-        now = self._clock()
-        if self._model is None or now - self._looked_at >= self._seconds:
-            stamp = self._registry.stamp()
-            if self._model is None or stamp != self._stamp:
-                self._model = self._load()
-                self._stamp = stamp
-            self._looked_at = now
-        return self._model
-
-    def _load(self) -> Model:
-        version = self._registry.live()
-        if version is None:
-            raise UnavailableError(
-                f"There is no price model yet; training needs {FEWEST_SALES} different sales.",
-                "Train one: `./spark-submit.sh jobs/houses/train.py`.",
-            )
-        return Model(self._registry, version)
+        return self._live.get()
 
     def price(self, house_id: str, changes: Mapping[str, float] | None = None) -> Answer:
         """The price of a house, optionally with some facts changed.

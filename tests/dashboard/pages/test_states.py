@@ -14,6 +14,7 @@ from plotly.utils import PlotlyJSONEncoder
 from dashboard.pages import discovery
 from jobs.houses import schema
 from jobs.houses.price_model.export import EXPORT
+from jobs.houses.schema import PRICE_MODEL
 from lakehouse.models.registry import Registry
 from lakehouse.tables.table_io import Table
 from tests.jobs.houses.price_model import fitting
@@ -167,13 +168,13 @@ def test_a_lost_table_is_empty_again_and_names_its_command(page: Page) -> None:
 @pytest.mark.e2e
 def test_a_corrupt_model_is_named_with_the_command_that_helps(page: Page, publish: Publish) -> None:
     version = publish()
-    file = Registry("houses").path(version) / EXPORT
+    file = Registry(PRICE_MODEL).path(version) / EXPORT
     file.write_bytes(file.read_bytes() + b" ")
     for path, tile in {"/houses/map": "map-houses", f"/houses/price?id={HOUSE}": "price-answer"}.items():
         page.goto(path)
         notice(page, tile, "error", f"{EXPORT} has changed since it was written.")
         notice(page, tile, "error", "lake models rollback")
-    Registry("houses").file.write_text("{")
+    Registry(PRICE_MODEL).file.write_text("{")
     page.goto("/models")
     notice(page, "models-versions", "stale", "lake models rollback")
     page.goto(f"/houses/house/{HOUSE}")

@@ -12,6 +12,7 @@ from jobs.houses import commands
 from jobs.houses.price_model import what_if
 from jobs.houses.price_model.house_columns import FACTS
 from jobs.houses.price_model.pricer import Pricer
+from jobs.houses.schema import PRICE_MODEL
 from lakehouse.errors import UsageError
 from lakehouse.models.registry import Registry
 from lakehouse.settings import ROOT
@@ -21,7 +22,7 @@ from tests.jobs.houses.price_model import fitting
 @pytest.fixture
 def house(lake: Path) -> str:
     """A house that two versions price differently."""
-    registry = Registry("houses")
+    registry = Registry(PRICE_MODEL)
     fitting.publish(registry)
     fitting.publish(registry, factor=2.0)
     return str(fitting.real_houses().ids[10])
@@ -92,7 +93,7 @@ def test_declaring_a_domain_needs_neither_arrow_nor_numpy() -> None:
 
 
 def test_explain_answers_as_the_version_of_then(house: str) -> None:
-    first, second = Registry("houses").switches()
+    first, second = Registry(PRICE_MODEL).switches()
     between = (first.at + (second.at - first.at) / 2).isoformat()
     then = json.loads(lake_command("explain", house, "--at", between, "--json").stdout)
     now = json.loads(lake_command("explain", house, "--json").stdout)

@@ -14,7 +14,7 @@ from jobs.houses import build_datasets, train
 from jobs.houses.price_model import export, pipeline
 from jobs.houses.price_model.pricer import Pricer
 from jobs.houses.price_model.published import Model
-from jobs.houses.schema import PRICES
+from jobs.houses.schema import PRICE_MODEL, PRICES
 from lakehouse.errors import DataError
 from lakehouse.models.registry import Registry
 from lakehouse.tables import table_io
@@ -29,7 +29,7 @@ def trained(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> It
     """A lake begun empty, with sales of Perth on the stream, and the version that its training published."""
     with own_lake(tmp_path_factory.mktemp("var")):
         build_datasets.main(load=True, empty=True)
-        registry = Registry("houses")
+        registry = Registry(PRICE_MODEL)
         train.main(if_none=True)  # as `lake up` calls it; it starts no Spark and is no failure
         elsewhere.stream(elsewhere.perth())
         with pytest.raises(train.TooFewError):

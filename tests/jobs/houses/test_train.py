@@ -20,7 +20,7 @@ from jobs.houses.build_datasets import COMMITTED
 from jobs.houses.price_model import catalogue, export, house_columns, pipeline
 from jobs.houses.price_model.house_columns import FACTS
 from jobs.houses.price_model.published import Model
-from jobs.houses.schema import HISTORY, PRICES
+from jobs.houses.schema import HISTORY, PRICE_MODEL, PRICES
 from lakehouse.errors import DataError
 from lakehouse.models.registry import Registry
 from lakehouse.tables import table_io
@@ -35,7 +35,7 @@ def trained(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> It
     with own_lake(tmp_path_factory.mktemp("var")):
         history = build_datasets.build(COMMITTED, 42, build_datasets.fractions(0.4, 0.5, 0.1), True)
         build_datasets.load_history(history)
-        registry = Registry("houses")
+        registry = Registry(PRICE_MODEL)
         train.train(spark, registry)
         yield registry
 

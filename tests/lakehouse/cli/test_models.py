@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import jobs
+from jobs.houses.schema import PRICE_MODEL
 from lakehouse.cli import main
 from lakehouse.contract import discovery
 from lakehouse.models import comparison
@@ -43,7 +44,7 @@ def version(registry: Registry, mape: float, outcome: str = "published", **detai
 @pytest.fixture
 def three(lake: Path) -> Registry:
     """v0001 and v0002 published and live one after the other, v0003 refused."""
-    registry = Registry("houses")
+    registry = Registry(PRICE_MODEL)
     registry.switch(version(registry, 0.125), "the first")
     registry.switch(version(registry, 0.13, features=["sqft_living", "age"]), "within 2 %: 4 % more")
     version(registry, 0.2, outcome="refused")
@@ -103,30 +104,34 @@ def test_compare_shows_both_and_what_lies_between(lake: Path, three: Registry) -
 def test_what_only_one_version_has_is_shown() -> None:
     one = Manifest(Outcome.PUBLISHED, seconds=3, details={"live": None})
     other = Manifest(Outcome.PUBLISHED, details={"live": {"version": "v1"}})
-    lines = {line.name: line for line in comparison.compare(one, other)}
+    lines = {line.name: line for line in comparison.compare(one, other, {})}
     assert (lines["seconds"].values, lines["live.version"].values) == ((3, None), (None, "v1"))
     assert lines["seconds"].shown == "differs"
 
 
 def test_rollback_switches_and_says_so(lake: Path, three: Registry) -> None:
     done = run(lake, "models", "rollback", "--reason", "too high in 98103")
-    assert (done.returncode, done.stdout.strip()) == (0, "v0001 of houses is live, v0002 was.")
+    assert (done.returncode, done.stdout.strip()) == (0, "v0001 of houses.price is live, v0002 was.")
     done = run(lake, "models", "rollback", "--to", "v0002", "--reason", "it was the data")
-    assert done.stdout.strip() == "v0002 of houses is live, v0001 was."
+    assert done.stdout.strip() == "v0002 of houses.price is live, v0001 was."
     assert [switch.reason for switch in three.switches()[2:]] == ["too high in 98103", "it was the data"]
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "sentence"),
     [
-        (("rollback", "--to", "v0003", "--reason", "x"), 78, "Error: v0003 of houses cannot go live: its outcome is"),
+        (
+            ("rollback", "--to", "v0003", "--reason", "x"),
+            78,
+            "Error: v0003 of houses.price cannot go live: its outcome is",
+        ),
         (
             ("rollback", "--to", "../x", "--reason", "x"),
             2,
-            "Error: There is no version '../x' of houses. Versions: v0001,",
+            "Error: There is no version '../x' of houses.price. Versions: v0001,",
         ),
         (("rollback", "--reason", ""), 2, "Error: A switch needs a reason."),
-        (("show", "v0009"), 2, "Error: There is no version 'v0009' of houses. Versions: v0001, v0002, v0003."),
+        (("show", "v0009"), 2, "Error: There is no version 'v0009' of houses.price. Versions: v0001, v0002, v0003."),
         (("list", "--domain", "cheese"), 2, "Error: There is no domain 'cheese'. Domains: "),
     ],
 )
@@ -139,17 +144,13 @@ def test_an_error_is_one_sentence(
     assert three.live() == "v0002"
 
 
-def test_without_models_the_way_to_one_is_named_and_with_several_domains_asked_for(lake: Path) -> None:
+def test_without_models_the_way_to_one_is_named(lake: Path) -> None:
     done = run(lake, "models", "list")
     assert (done.returncode, done.stderr.startswith("Error: There is no model yet. Train one:")) == (69, True)
-    version(Registry("houses"), 0.1)
-    version(Registry("flights"), 0.1)
-    done = run(lake, "models", "list")
-    assert (done.returncode, done.stderr.strip()) == (
-        2,
-        "Error: Several domains have models: flights, houses. Name one: --domain NAME.",
-    )
-    assert "v0001" in run(lake, "models", "list", "--domain", "flights").stdout
+    done = run(lake, "models", "list", "--domain", "production")
+    assert done.stderr.startswith("Error: There is no model of production yet. Train one:")
+    done = run(lake, "models", "list", "--model", "cost")
+    assert (done.returncode, done.stderr) == (2, "Error: There is no model 'cost'. Models: houses.price.\n")
 
 
 STUB = """

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from jobs.houses.schema import PRICE_MODEL
 from lakehouse.errors import DataError
 from lakehouse.models import safe_arrays, safe_pipelines
 from lakehouse.models.manifests import Manifest, Outcome
@@ -73,7 +74,7 @@ def test_a_sound_pipeline_passes(tmp_path: Path) -> None:
     "named", ["org.example.Payload", "java.lang.ProcessBuilder", "org.apache.spark.ml.Pipeline", ""]
 )
 def test_an_unknown_class_is_refused_and_the_live_model_stays(lake: Path, named: str) -> None:
-    registry = Registry("houses")
+    registry = Registry(PRICE_MODEL)
     registry.switch(published(registry), "sound")
     other = published(registry, **{"0_index": named})
     with pytest.raises(DataError, match=rf"v0002/spark/stages/0_index/metadata/part-00000-1.txt names .*{named}"):
@@ -99,7 +100,7 @@ def test_metadata_without_a_class_is_refused(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
 @pytest.mark.parametrize("sealed", [True, False])
 def test_a_planted_pickle_is_refused_and_the_live_model_stays(lake: Path, protocol: int, sealed: bool) -> None:
-    registry = Registry("houses")
+    registry = Registry(PRICE_MODEL)
     registry.switch(published(registry), "sound")
     planted = pickle.dumps(Runs(), protocol)
     with registry.aside() as folder:
@@ -181,7 +182,7 @@ def test_a_bomb_that_lies_about_its_size_is_refused(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_file_is_read_once_and_compared_with_its_checksum(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    registry = Registry("houses")
+    registry = Registry(PRICE_MODEL)
     version = published(registry)
     name = "spark/metadata/part-00000-1.txt"
     file = registry.path(version) / name

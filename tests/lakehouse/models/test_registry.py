@@ -4,26 +4,30 @@ import json
 import math
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from jobs.houses.schema import PRICE_MODEL
+from lakehouse.contract.models import Better
 from lakehouse.errors import DataError, RefusedError, UsageError
-from lakehouse.models import manifests, versions
+from lakehouse.models import manifests
 from lakehouse.models.manifests import Manifest, Outcome
 from lakehouse.models.registry import Registry
 
 
 @pytest.fixture
 def registry(lake: Path) -> Registry:
-    return Registry("houses")
+    return Registry(PRICE_MODEL)
 
 
 def version(registry: Registry, outcome: str = "published", **manifest: Any) -> str:
@@ -96,9 +100,10 @@ def test_leftovers_of_a_killed_run_go_after_a_day_and_a_living_ones_stay(registr
 
 def test_a_process_killed_while_it_writes_leaves_no_version(registry: Registry) -> None:
     code = """
+from jobs.houses.schema import PRICE_MODEL
 from lakehouse.models.registry import Registry
 import os, signal
-with Registry("houses").aside() as folder:
+with Registry(PRICE_MODEL).aside() as folder:
     (folder / "export.json").write_text("half")
     os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -170,7 +175,7 @@ def test_a_half_written_version_is_listed_as_damaged_and_its_number_not_given_ag
 
 
 def test_a_refused_version_is_kept_but_cannot_go_live(registry: Registry) -> None:
-    with pytest.raises(RefusedError, match="v0001 of houses cannot go live: its outcome is refused"):
+    with pytest.raises(RefusedError, match=r"v0001 of houses\.price cannot go live: its outcome is refused"):
         registry.switch(version(registry, outcome="refused"), "anyway")
     assert registry.live() is None
     with pytest.raises(DataError, match="published or refused, not damaged"):
@@ -185,9 +190,10 @@ def test_only_a_version_that_is_there_has_a_path(registry: Registry, name: str) 
 
 
 @pytest.mark.parametrize("name", ["..", "../x", "", "Houses", "a/b"])
-def test_a_domain_cannot_lead_out_of_the_folder(lake: Path, name: str) -> None:
-    with pytest.raises(UsageError, match="not the name of a domain"):
-        Registry(name)
+def test_no_name_leads_out_of_the_folder(lake: Path, name: str) -> None:
+    for model in (replace(PRICE_MODEL, domain=name), replace(PRICE_MODEL, name=name)):
+        with pytest.raises(UsageError, match="not the name of a domain or of a model"):
+            Registry(model)
 
 
 def test_rollback_goes_back_step_by_step_and_forward_by_name(registry: Registry) -> None:
@@ -195,10 +201,10 @@ def test_rollback_goes_back_step_by_step_and_forward_by_name(registry: Registry)
         registry.switch(version(registry), "better")
     assert registry.rollback("too high in 98103") == "v0002"
     assert registry.rollback("still") == "v0001"
-    with pytest.raises(UsageError, match="No version of houses was live before v0001"):
+    with pytest.raises(UsageError, match=r"No version of houses\.price was live before v0001"):
         registry.rollback("again")
     assert registry.rollback("it was the data", to="v0003") == "v0003"
-    with pytest.raises(UsageError, match="v0003 of houses is live already"):
+    with pytest.raises(UsageError, match=r"v0003 of houses\.price is live already"):
         registry.rollback("twice", to="v0003")
     last = registry.switches()[-1]
     assert (last.version, last.reason, last.by) == ("v0003", "it was the data", "rollback")
@@ -257,10 +263,11 @@ def test_the_stamp_changes_with_each_switch_only(registry: Registry) -> None:
 
 def test_processes_that_keep_at_the_same_time_lose_no_version_and_no_switch(registry: Registry) -> None:
     code = """
+from jobs.houses.schema import PRICE_MODEL
 from lakehouse.models.manifests import Manifest, Outcome
 from lakehouse.models.registry import Registry
 for _ in range(8):
-    registry = Registry("houses")
+    registry = Registry(PRICE_MODEL)
     with registry.aside() as folder:
         (folder / "export.json").write_text("{}")
         registry.switch(registry.keep(folder, Manifest(Outcome.PUBLISHED)), "better")
@@ -296,13 +303,23 @@ def test_the_best_is_the_published_one_with_the_lowest_error() -> None:
     good, bad = Outcome.PUBLISHED, Outcome.REFUSED
     rows = [("v0001", good, 0.14), ("v0002", good, 0.13), ("v0003", bad, 0.1), ("v0004", good, None)]
     found = [Manifest(outcome, version=name, metrics={"mape": mape}) for name, outcome, mape in rows]
-    assert manifests.best_version(found) == "v0002"
-    assert manifests.best_version([Manifest(Outcome.DAMAGED, version="v0001")]) is None
+    assert manifests.best_version(found, PRICE_MODEL) == "v0002"
+    assert manifests.best_version(found, replace(PRICE_MODEL, better=Better.HIGHER)) == "v0001"
+    assert manifests.best_version([Manifest(Outcome.DAMAGED, version="v0001")], PRICE_MODEL) is None
 
 
-def test_domains_with_models_are_found(registry: Registry) -> None:
-    assert versions.domains() == []
-    version(registry)
-    version(Registry("flights"))
-    Registry("empty").folder.mkdir()
-    assert versions.domains() == ["flights", "houses"]
+def test_a_model_has_a_folder_of_its_own_and_stays_in_the_older_one(lake: Path) -> None:
+    folder, other = lake / "models/houses", replace(PRICE_MODEL, name="other", was_alone=False)
+    assert Registry(PRICE_MODEL).folder == folder / "price"
+    version(Registry(PRICE_MODEL))
+    version(Registry(other))
+    assert Registry(PRICE_MODEL).folder == folder / "price"
+    (folder / "price").rename(lake / "models/older")
+    shutil.rmtree(folder)
+    (lake / "models/older").rename(folder)  # as it was before a domain could have several models
+    older = Registry(PRICE_MODEL)
+    assert (older.folder, older.names()) == (folder, ["v0001"])
+    older.switch("v0001", "goes on")
+    assert (version(older), Registry(PRICE_MODEL).live()) == ("v0002", "v0001")
+    assert version(Registry(other)) == "v0001"
+    assert Registry(PRICE_MODEL).names() == ["v0001", "v0002"]

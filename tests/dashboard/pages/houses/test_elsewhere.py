@@ -33,7 +33,7 @@ def as_json(part: Component | list[Any]) -> str:
 
 def test_the_map_is_drawn_where_the_houses_are(publish: Publish) -> None:
     publish(houses=perth())
-    found = pricing.Shared().everywhere()
+    found = pricing.PricingCache().catalogue()
     shown = map_view.houses(found, map_view.ALL, "")
     assert (len(shown.ids), map_view.zips(found)) == (400, [])
     view = map_view.figure(shown, "light", "r").layout.map
@@ -45,7 +45,7 @@ def test_the_map_is_drawn_where_the_houses_are(publish: Publish) -> None:
 
 def test_houses_whose_place_is_not_known_are_not_drawn_elsewhere(publish: Publish) -> None:
     publish(houses=perth(lat=np.nan, long=np.nan))
-    found = pricing.Shared().everywhere()
+    found = pricing.PricingCache().catalogue()
     shown = map_view.houses(found, map_view.ALL, "")
     assert (len(shown.ids), map_view.has_places(found)) == (0, False)
     view = map_view.figure(shown, "light", "r").layout.map

@@ -25,7 +25,7 @@ def as_json(part: Component | list[Any]) -> str:
 
 def test_the_map_tells_sold_from_for_sale_and_filters(publish: Publish) -> None:
     publish()
-    found = pricing.Shared().everywhere()
+    found = pricing.PricingCache().catalogue()
     everything = map_view.houses(found, map_view.ALL, "")
     assert map_view.caption(everything).endswith("sold, 0 not sold yet, 50 for sale")
     offered = map_view.houses(found, map_view.FOR_SALE, "")
@@ -40,7 +40,7 @@ def test_the_map_tells_sold_from_for_sale_and_filters(publish: Publish) -> None:
 
 def test_the_map_asks_nobody_for_tiles_and_is_small(publish: Publish) -> None:
     publish()
-    shown = map_view.houses(pricing.Shared().everywhere(), map_view.ALL, "")
+    shown = map_view.houses(pricing.PricingCache().catalogue(), map_view.ALL, "")
     figure = map_view.figure(shown, "dark", "r")
     style = figure.layout.map.style
     assert (list(style["sources"]), "glyphs" in style, "sprite" in style) == (["nothing"], False, False)
@@ -53,7 +53,7 @@ def test_the_map_asks_nobody_for_tiles_and_is_small(publish: Publish) -> None:
 
 def test_an_area_narrows_the_map_and_its_numbers(publish: Publish) -> None:
     publish()
-    found = pricing.Shared().everywhere()
+    found = pricing.PricingCache().catalogue()
     everything = map_view.houses(found, map_view.ALL, "")
     west, south, east, north = -122.40005, 47.50005, -122.20005, 47.60005  # between the data's digits
     inside = (everything.long > west) & (everything.long < east) & (everything.lat > south) & (everything.lat < north)
@@ -89,5 +89,5 @@ def test_what_is_no_area_is_no_filter(area: Any) -> None:
 
 def test_an_empty_map_can_be_drawn(publish: Publish) -> None:
     publish()
-    none = map_view.houses(pricing.Shared().everywhere(), map_view.ALL, "00000")
+    none = map_view.houses(pricing.PricingCache().catalogue(), map_view.ALL, "00000")
     assert map_view.figure(none, "light", "r").layout.map.zoom == 0

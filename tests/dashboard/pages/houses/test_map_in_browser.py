@@ -75,7 +75,7 @@ def asked_area(page: Page) -> str:
 
 def left_by(page: Page, zipcode: str = "") -> Shown:
     """What the filters of the address leave, by the functions that the page's numbers rest on."""
-    everything = map_view.houses(pricing.Shared().everywhere(), map_view.ALL, zipcode)
+    everything = map_view.houses(pricing.PricingCache().catalogue(), map_view.ALL, zipcode)
     return map_area.narrowed(everything, asked_area(page))
 
 
@@ -127,7 +127,7 @@ def test_an_area_drawn_on_the_map_narrows_the_page_and_survives_ticks(
 
 def test_zip_code_and_visible_part_narrow_the_page_by_keyboard(app: App, page: Page, publish: Publish) -> None:
     publish()
-    found = pricing.Shared().everywhere()
+    found = pricing.PricingCache().catalogue()
     page.goto("/houses/map")
     map_ready(page)
     zipcode = "98103"
@@ -149,7 +149,7 @@ def test_an_area_that_is_none_falls_back_with_a_notice(page: Page, publish: Publ
     publish()
     page.goto("/houses/map?area=here&zip=1&show=castles")
     expect(page.locator("#map-notice")).to_contain_text("show=castles, zip=1, area=here")
-    everything = map_view.houses(pricing.Shared().everywhere(), map_view.ALL, "")
+    everything = map_view.houses(pricing.PricingCache().catalogue(), map_view.ALL, "")
     kpi(page, "houses", len(everything.ids))
 
 

@@ -13,12 +13,14 @@ from dash.development.base_component import Component
 from plotly.utils import PlotlyJSONEncoder
 
 from dashboard.live.snapshot import Live
-from dashboard.pages.houses import fact_sliders, live_view, models_view, price_view, pricing, source
+from dashboard.pages import live_error_view, models_view
+from dashboard.pages.houses import fact_sliders, live_view, models, price_view, pricing, source
 from dashboard.pages.houses.price_view import Asked
 from dashboard.ui import formats, model_charts
-from jobs.houses.price_model.live_error import LiveError, Sold, VersionError
 from jobs.houses.price_model.pricer import Pricer
 from jobs.houses.price_model.published import UnknownHouseError
+from jobs.houses.schema import PRICE_MODEL
+from lakehouse.models.live_error import Compared, LiveError, VersionError
 from lakehouse.models.registry import Registry
 from tests.jobs.houses.price_model import fitting
 
@@ -137,7 +139,7 @@ def test_an_unknown_house_leads_to_those_like_it() -> None:
 
 def test_predicted_prices_are_asked_for_once(publish: Publish, monkeypatch: pytest.MonkeyPatch) -> None:
     publish()
-    shared = pricing.Shared()
+    shared = pricing.PricingCache()
     version, prices = shared.predicted([HOUSE, "none"])
     assert (version, prices["none"]) == ("v0001", None)
     assert prices[HOUSE] == pytest.approx(Pricer().price(HOUSE).price)
@@ -146,9 +148,9 @@ def test_predicted_prices_are_asked_for_once(publish: Publish, monkeypatch: pyte
 
 
 def test_without_a_model_nothing_is_predicted_and_the_command_is_named(lake: Path) -> None:
-    assert pricing.Shared().predicted([HOUSE]) == ("", {})
+    assert pricing.PricingCache().predicted([HOUSE]) == ("", {})
     assert "jobs/houses/train.py" in as_json(live_view.feed_model(""))
-    state = models_view.models_state(pricing.Shared().models())
+    state = models_view.models_state(pricing.PricingCache().models())
     assert state.state == "empty"
     assert "./spark-submit.sh jobs/houses/train.py" in as_json(list(state.notice))
 
@@ -160,11 +162,11 @@ def test_the_snapshot_follows_versions_and_rollback(publish: Publish) -> None:
     assert live.refresh().version == first.version
     publish(factor=1.5)
     second = live.refresh()
-    found = models_view.models(second.domains["houses"])
+    found = second.domains["houses"].models["price"]
     assert (found.live, found.best, len(found.versions)) == ("v0002", "v0001", 2)
     assert second.version != first.version
-    Registry("houses").rollback("too high")
-    found = models_view.models(live.refresh().domains["houses"])
+    Registry(PRICE_MODEL).rollback("too high")
+    found = live.refresh().domains["houses"].models["price"]
     assert found.live == "v0001"
     first_row = as_json(models_view.version_table(found)).split('"data-version": "v0002"')[1]
     assert ("badge-live" in first_row, "badge-best" in first_row) == (True, True)
@@ -173,16 +175,16 @@ def test_the_snapshot_follows_versions_and_rollback(publish: Publish) -> None:
 
 def test_a_damaged_version_is_shown_as_such(publish: Publish) -> None:
     publish()
-    (Registry("houses").path(publish()) / "manifest.json").write_text("{")
-    found = pricing.Shared().models()
+    (Registry(PRICE_MODEL).path(publish()) / "manifest.json").write_text("{")
+    found = pricing.PricingCache().models()
     assert '"data-outcome": "damaged"' in as_json(models_view.version_table(found))
-    assert len(models_view.version_frame(found, None)) == 1
+    assert len(models_view.version_frame(found)) == 1
 
 
 def test_a_damaged_registry_keeps_the_versions(publish: Publish) -> None:
     publish()
-    Registry("houses").file.write_text("{")
-    found = pricing.Shared().models()
+    Registry(PRICE_MODEL).file.write_text("{")
+    found = pricing.PricingCache().models()
     state = models_view.models_state(found)
     assert (state.state, len(found.versions), found.live) == ("stale", 1, None)
     assert "rollback" in as_json(list(state.notice))
@@ -190,17 +192,18 @@ def test_a_damaged_registry_keeps_the_versions(publish: Publish) -> None:
 
 def test_live_error_stands_beside_the_hold_out_error(publish: Publish) -> None:
     publish()
-    sold = Sold(HOUSE, datetime(2026, 5, 1, 12, tzinfo=UTC), 400_000.0, 440_000.0, "v0001")
+    sold = Compared(HOUSE, datetime(2026, 5, 1, 12, tzinfo=UTC), 400_000.0, 440_000.0, "v0001")
     errors = LiveError((VersionError("v0001", 3, 0.1, 0.125),), (sold,))
-    found = pricing.Shared().models()
-    table = as_json(models_view.live_error_table(errors, "v0001"))
+    found = replace(pricing.PricingCache().models(), live_error=errors)
+    assert PRICE_MODEL.live
+    table = as_json(live_error_view.table(found, errors, PRICE_MODEL.live))
     assert ("10.0 %" in table, "12.5 %" in table) == (True, True)
-    newest = as_json(models_view.newest_table(errors.newest))
+    newest = as_json(models.newest_table(errors.newest))
     assert ("+10.0 %" in newest, f"/houses/price?id={HOUSE}" in newest) == (True, True)
-    assert "3 houses sold since" in as_json(models_view.kpis(found, errors))
-    frame = models_view.version_frame(found, errors)
-    assert frame["live_mape"].tolist() == [0.1]
-    assert model_charts.versions(frame, "dark", "r").data[2].y == (0.1,)
+    assert "3 houses sold since" in as_json(models_view.kpis(found))
+    frame = models_view.version_frame(found)
+    assert frame["live"].tolist() == [0.1]
+    assert model_charts.versions(frame, PRICE_MODEL.shown[:2], "houses sold since", "dark", "r").data[2].y == (0.1,)
 
 
 @pytest.mark.parametrize(
@@ -214,7 +217,7 @@ def test_live_error_stands_beside_the_hold_out_error(publish: Publish) -> None:
 )
 def test_the_live_error_tile_has_four_states(publish: Publish, errors: LiveError | None, state: str) -> None:
     publish()
-    assert models_view.live_error_state(pricing.Shared().models(), errors).state == state
+    assert live_error_view.state(replace(pricing.PricingCache().models(), live_error=errors)).state == state
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from dashboard.live import snapshot
 from dashboard.live.snapshot import Live
 from dashboard.pages.houses import pricing
 from jobs.houses.price_model.pricer import Pricer
+from jobs.houses.schema import PRICE_MODEL
 from lakehouse.models.registry import Registry
 from tests.jobs.houses.price_model import fitting
 
@@ -78,7 +79,7 @@ def test_without_a_model_the_command_is_named(client: FlaskClient) -> None:
 
 
 def test_a_damaged_model_is_a_sentence(client: FlaskClient, publish: Publish) -> None:
-    folder = Registry("houses").path(publish())
+    folder = Registry(PRICE_MODEL).path(publish())
     for file in folder.glob("*.json"):
         file.write_text("{")
     response = client.get(f"/api/houses/{HOUSE}/price")

@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from jobs.houses import schema
+from jobs.houses.schema import PRICE_MODEL
 from lakehouse.models.registry import Registry
 from tests.dashboard.served import App, wait_until
 from tests.jobs.houses.price_model import fitting
@@ -137,7 +138,7 @@ def test_a_switch_shows_on_every_page_within_seconds(
     page.goto("/models")
     expect(page.locator("#models-versions-table tr[data-live='true']")).to_have_attribute("data-version", "v0002")
     expect(page.locator("#models-versions-table tr[data-best='true']")).to_have_attribute("data-version", "v0001")
-    Registry("houses").rollback("twice too high")
+    Registry(PRICE_MODEL).rollback("twice too high")
     live = page.locator("#models-versions-table tr[data-live='true']")
     expect(live).to_have_attribute("data-version", "v0001", timeout=5_000)
     expect(page.locator("#models-kpi-live-value")).to_have_text("v0001")

@@ -8,6 +8,9 @@ import pytest
 from jobs.houses.price_model import evaluation
 from jobs.houses.price_model.export import Fit
 from jobs.houses.price_model.house_columns import Houses
+from jobs.houses.schema import PRICE_MODEL
+from lakehouse.models import gate
+from lakehouse.models.gate import LiveMetrics
 from tests.jobs.houses.price_model import fitting
 
 
@@ -52,7 +55,7 @@ def test_the_interval_holds_four_fifths_of_what_it_was_not_calibrated_on() -> No
     ],
 )
 def test_the_gate(new: float, live: float | None, goes_live: bool, words: str) -> None:
-    verdict = evaluation.judge({"mape": new}, None if live is None else {"mape": live}, "v0003")
+    verdict = gate.judge(PRICE_MODEL, {"mape": new}, None if live is None else LiveMetrics("v0003", {"mape": live}))
     assert verdict.goes_live is goes_live
 
     assert re.search(words, verdict.reason)

@@ -9,6 +9,7 @@ import pytest
 from jobs.houses.price_model import comparables, export, house_columns
 from jobs.houses.price_model.pricer import Pricer
 from jobs.houses.price_model.published import UnknownHouseError
+from jobs.houses.schema import PRICE_MODEL
 from lakehouse.errors import DataError, UnavailableError, UsageError
 from lakehouse.models.registry import Registry
 from tests.jobs.houses.price_model import fitting
@@ -17,7 +18,7 @@ from tests.jobs.houses.price_model import fitting
 @pytest.fixture
 def registry(lake: Path) -> Registry:
     """A registry with one live version."""
-    found = Registry("houses")
+    found = Registry(PRICE_MODEL)
     fitting.publish(found)
     return found
 

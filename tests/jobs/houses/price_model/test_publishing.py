@@ -10,6 +10,7 @@ import pytest
 
 from jobs.houses.price_model import export
 from jobs.houses.price_model.pricer import Pricer
+from jobs.houses.schema import PRICE_MODEL
 from lakehouse.models.registry import Registry
 from lakehouse.settings import ROOT
 from tests.jobs.houses.price_model import fitting
@@ -31,9 +32,10 @@ STEPS = {
 # Publishes what v0001 holds as the next version, file by file.
 PUBLISH = """
 import shutil, sys
+from jobs.houses.schema import PRICE_MODEL
 from lakehouse.core import kill_points
 from lakehouse.models.registry import Registry
-registry = Registry("houses")
+registry = Registry(PRICE_MODEL)
 live = registry.path(registry.live())
 for _ in range(int(sys.argv[1])):
     with registry.aside() as folder:
@@ -49,7 +51,7 @@ for _ in range(int(sys.argv[1])):
 @pytest.fixture
 def registry(lake: Path) -> Registry:
     """v0001 is live."""
-    found = Registry("houses")
+    found = Registry(PRICE_MODEL)
     fitting.publish(found)
     return found
 

@@ -8,12 +8,18 @@ from typing import Any
 import pytest
 from deltalake import write_deltalake
 
-from jobs.houses.price_model.live_error import LiveErrors
-from jobs.houses.schema import HISTORY, PRICES
+from jobs.houses.schema import HISTORY, PRICE_MODEL, PRICES
+from lakehouse.models.live_error import LiveErrors
 from lakehouse.models.registry import Registry
 from lakehouse.settings import settings
 from lakehouse.tables import table_io
 from tests.jobs.houses.price_model import fitting
+
+
+def live_errors(registry: Registry) -> LiveErrors:
+    """The live errors of the price model."""
+    assert PRICE_MODEL.live
+    return LiveErrors(registry, PRICE_MODEL.live)
 
 
 @pytest.fixture
@@ -21,7 +27,7 @@ def registry(lake: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
     """Two versions, the second one live, under a path whose address differs from it."""
     monkeypatch.setenv("LAKE_VAR", str(lake.parent / "Lagoš é 50%"))
     settings.cache_clear()
-    found = Registry("houses")
+    found = Registry(PRICE_MODEL)
     for _ in range(2):
         fitting.publish(found)
     return found
@@ -47,16 +53,16 @@ def test_a_sale_counts_for_the_version_that_was_live_then(registry: Registry) ->
     first, second = registry.switches()
     predict("v0001", a=110.0, b=90.0)
     predict("v0002", a=100.0, b=100.0)
-    errors = LiveErrors(registry)
+    errors = live_errors(registry)
     assert errors.read().versions == ()
     sell("a", 100, first.at + (second.at - first.at) / 2)
     sell("b", 80, second.at + timedelta(seconds=1))
     error = errors.read()
-    assert [(row.version, row.sales, round(row.mape, 6)) for row in error.versions] == [
+    assert [(row.version, row.outcomes, round(row.error, 6)) for row in error.versions] == [
         ("v0002", 1, 0.25),
         ("v0001", 1, 0.1),
     ]
-    assert error.versions[0].hold_out_mape == registry.manifest("v0002").metrics["mape"]
+    assert error.versions[0].hold_out == registry.manifest("v0002").metrics["mape"]
     assert [sale.id for sale in error.newest] == ["b", "a"]
     assert errors.read() is error, "nothing has changed, so nothing is read"
 
@@ -65,14 +71,14 @@ def test_only_the_first_sale_of_a_house_for_sale_on_the_stream_counts(registry: 
     now = registry.switches()[-1].at
     predict("v0002", a=100.0)
     sell("a", 200, now + timedelta(seconds=9))
-    errors = LiveErrors(registry)
-    assert errors.read().newest[0].price == 200.0
+    errors = live_errors(registry)
+    assert errors.read().newest[0].actual == 200.0
     sell("a", 100, now + timedelta(seconds=5))
     sell("other", 100, now)
     sell("a", 50, now - timedelta(days=400))
     sell("a", 50, now, source="initial")
     [sale] = errors.read().newest
-    assert sale.price == 100.0
+    assert sale.actual == 100.0
 
 
 def test_tables_written_again_are_read_again(registry: Registry, lake: Path) -> None:
@@ -81,11 +87,11 @@ def test_tables_written_again_are_read_again(registry: Registry, lake: Path) -> 
     now = registry.switches()[-1].at + timedelta(seconds=1)
     predict("v0002", a=100.0)
     sell("a", 100, now)
-    errors = LiveErrors(registry)
-    assert errors.read().newest[0].price == 100.0
+    errors = live_errors(registry)
+    assert errors.read().newest[0].actual == 100.0
     shutil.rmtree(HISTORY.path)
     sell("a", 50, now)
-    assert errors.read().newest[0].price == 50.0
+    assert errors.read().newest[0].actual == 50.0
 
 
 def test_a_damaged_table_is_a_sentence(registry: Registry) -> None:
@@ -93,4 +99,4 @@ def test_a_damaged_table_is_a_sentence(registry: Registry) -> None:
     sell("a", 100, registry.switches()[-1].at)
     for file in HISTORY.path.glob("*.parquet"):
         file.write_bytes(b"no parquet")
-    assert "cannot be read" in LiveErrors(registry).read().error
+    assert "cannot be read" in live_errors(registry).read().error
