@@ -10,7 +10,7 @@ from typing import Any
 from lakehouse.asking import store
 from lakehouse.asking.reader import AnswerReader
 from lakehouse.asking.requests import RejectedError, Request, checked_id, new_id
-from lakehouse.asking.sender import RequestSender
+from lakehouse.asking.sender import ACKNOWLEDGED_WITHIN, RequestSender
 from lakehouse.contract.topics import Topic
 from lakehouse.errors import DataError, UsageError
 from lakehouse.settings import settings
@@ -41,14 +41,21 @@ class Question:
 class Asker:
     """Asks one kind of question, from any thread of the one process that does; close it when done."""
 
-    def __init__(self, question: Question, brokers: Callable[[], str] = lambda: settings().brokers()) -> None:
-        """Raises UsageError when the request topic is open to others, RefusedError when another process asks."""
+    def __init__(
+        self,
+        question: Question,
+        brokers: Callable[[], str] = lambda: settings().brokers(),
+        within: float = ACKNOWLEDGED_WITHIN,
+    ) -> None:
+        """`within` is how many seconds the broker has to acknowledge a request.
+
+        Raises UsageError when the request topic is open to others, RefusedError when another process asks."""
         if not question.requests.encoded_by_us:
             what = f"Requests of {question.full_name} go to topic {question.requests.name}, which others may write to."
             raise UsageError(what, "Declare the topic with encoded_by_us=True, and let nobody else write to it.")
         self.question = question
         self._store = store.RequestStore(store.file(question.domain, question.name))
-        self._sender = RequestSender(brokers, question.requests.name)
+        self._sender = RequestSender(brokers, question.requests.name, within)
         self._reader = AnswerReader(brokers, question.answers.name, self._store)
         self._turn, self._under_way = threading.Condition(), set[str]()
 
@@ -62,7 +69,7 @@ class Asker:
         """Send a request; its id, once the broker has acknowledged it. The same request under its id is sent once.
 
         Raises DataError for an id that is no UUID, RejectedError for a request that breaks a rule, ConflictError for an
-        id that has another request, and UnavailableError when the broker does not acknowledge within 2 s: then ask
+        id that has another request, and UnavailableError when the broker does not acknowledge in time: then ask
         again with the same id.
         """
         request_id = new_id() if request_id is None else checked_id(request_id)

@@ -1,7 +1,6 @@
 """Reads the answers from their topic into the store, from where it came to the last time; a thread of its own."""
 
 import logging
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, TopicPartition
 
 from lakehouse.asking.store import KEPT, Answer, RequestStore
-from lakehouse.errors import LakeError, UnavailableError
+from lakehouse.errors import LakeError
 from lakehouse.kafka import client, topics
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ class AnswerReader:
         while not self._ending.is_set():
             try:
                 self._follow()
-            except (LakeError, KafkaException, OSError, sqlite3.Error) as error:  # a full disk is one of the last
+            except (LakeError, KafkaException, OSError) as error:
                 if str(error) != self.error:
                     log.warning("The answers on %s are not read: %s", self._topic, error)
                 self.error = str(error)
@@ -57,16 +56,15 @@ class AnswerReader:
         """Read from the stored offsets until the end, or until the topic has other partitions."""
         address = self._brokers()
         topics.check(address, PAUSE)
-        found = topics.state(address, self._topic)
-        if found is None:
-            raise UnavailableError(f"The broker has no topic {self._topic}.", "Start the lake: `lake up`.")
-        known = self._store.offsets(found.topic_id)
+        found = topics.existing(address, [self._topic], "Start the lake: `lake up`.")
+        topic_id, partitions = found.ids[self._topic], [partition for _, partition in found.ends]
+        known = self._store.offsets(topic_id)
         consumer = client.assigned_consumer(address, "lake-answers", _OPTIONS)
-        places = [TopicPartition(self._topic, at, known.get(at, OFFSET_BEGINNING)) for at in found.ends]
+        places = [TopicPartition(self._topic, at, known.get(at, OFFSET_BEGINNING)) for at in partitions]
         try:
             consumer.assign(places)
-            self._unread, self.error = set(found.ends), ""
-            self._read(consumer, found.topic_id)
+            self._unread, self.error = set(partitions), ""
+            self._read(consumer, topic_id)
         finally:
             consumer.close()
 

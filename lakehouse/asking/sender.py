@@ -15,19 +15,17 @@ if TYPE_CHECKING:
     from confluent_kafka import KafkaError, Message, Producer
 
 ACKNOWLEDGED_WITHIN = 2.0  # seconds
-_OPTIONS = {
-    "linger.ms": 0,
-    "delivery.timeout.ms": int(ACKNOWLEDGED_WITHIN * 1000),  # then it is dropped: the client was refused by that time
-    "reconnect.backoff.max.ms": 500,  # soon after the broker is back, requests are taken again
-}
+_OPTIONS = {"linger.ms": 0, "reconnect.backoff.max.ms": 500}  # soon after the broker is back, requests are taken again
 
 
 class RequestSender:
     """One producer for all threads of the process; close it when done."""
 
-    def __init__(self, brokers: Callable[[], str], topic: str) -> None:
+    def __init__(self, brokers: Callable[[], str], topic: str, within: float = ACKNOWLEDGED_WITHIN) -> None:
         """`brokers` says where the broker is, and may raise UnavailableError; it is asked with every request."""
-        self._brokers, self._topic = brokers, topic
+        self._brokers, self._topic, self._within = brokers, topic, within
+        # What is not acknowledged in time is dropped: its client was refused by then.
+        self._options = {**_OPTIONS, "delivery.timeout.ms": int(within * 1000)}
         self._lock, self._ending = threading.Lock(), threading.Event()
         self._producer: Producer | None = None
         self._address = ""
@@ -46,7 +44,7 @@ class RequestSender:
 
         try:
             self._of(self._brokers()).produce(self._topic, value, key.encode(), on_delivery=take)
-            error = report.result(ACKNOWLEDGED_WITHIN)
+            error = report.result(self._within)
         except TooLate:
             raise self._not_taken("no answer came in time") from None
         except BufferError:
@@ -64,14 +62,14 @@ class RequestSender:
         self._reports.join()
 
     def _not_taken(self, why: str) -> UnavailableError:
-        what = f"The broker has not taken the request within {ACKNOWLEDGED_WITHIN:.0f} s: {why.rstrip('.')}."
+        what = f"The broker has not taken the request within {self._within:.0f} s: {why.rstrip('.')}."
         return UnavailableError(what, "Ask again with the same id.")
 
     def _of(self, address: str) -> "Producer":
         """The producer for this address; a broker that has moved gets another one."""
         with self._lock:
             if self._producer is None or address != self._address:
-                self._producer, self._address = client.producer(address, _OPTIONS), address
+                self._producer, self._address = client.producer(address, self._options), address
             return self._producer
 
     def _drop(self) -> None:
@@ -87,4 +85,4 @@ class RequestSender:
             else:
                 producer.poll(0.1)
         if self._producer is not None:
-            self._producer.flush(ACKNOWLEDGED_WITHIN)
+            self._producer.flush(self._within)

@@ -7,8 +7,8 @@ transaction, so each stands once however often it is read. The first answer of a
 
 import sqlite3
 import threading
-from collections.abc import Iterable, Mapping
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 
 from lakehouse.asking.requests import ConflictError, Request, RequestState
 from lakehouse.core import locks
-from lakehouse.errors import RefusedError
+from lakehouse.errors import RefusedError, UnavailableError
 from lakehouse.settings import settings
 
-FORMAT = 1
+FORMAT = 1  # as the last line of _TABLES notes it
 KEPT = timedelta(days=30)  # longer than topics keep records, so no answer comes after its request is forgotten
 _TABLES = """
 CREATE TABLE IF NOT EXISTS requests (
@@ -42,6 +42,7 @@ CREATE TABLE IF NOT EXISTS offsets (
     next INTEGER NOT NULL,
     PRIMARY KEY (topic_id, partition)
 ) WITHOUT ROWID;
+PRAGMA user_version = 1;
 """
 
 
@@ -67,7 +68,7 @@ class RequestStore:
         if lock is None:
             what = f"The requests in {path} are written by another process."
             raise RefusedError(what, "Ask there, or stop that process first.")
-        self._process_lock, self._lock = lock, threading.Lock()
+        self._path, self._process_lock, self._lock = path, lock, threading.Lock()
         self._sql = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._sql.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")
         found = self._sql.execute("PRAGMA user_version").fetchone()[0]
@@ -75,7 +76,7 @@ class RequestStore:
             self.close()
             what = f"The file {path} has format {found}, and this version reads formats up to {FORMAT}."
             raise RefusedError(what, "A newer version wrote it: install that version again.")
-        self._sql.executescript(f"{_TABLES} PRAGMA user_version = {FORMAT};")
+        self._sql.executescript(_TABLES)
 
     def close(self) -> None:
         """Close the file, and let another process have it."""
@@ -88,7 +89,7 @@ class RequestStore:
 
         A request that was never acknowledged gets the new times. Raises ConflictError when the id has another content.
         """
-        with self._lock, self._transaction():
+        with self._writing():
             known = self._one("SELECT value, acknowledged, reason FROM requests WHERE id = ?", request_id)
             if known is not None and (known[2] or known[0] != value):
                 what = f"The request {request_id} was asked before with another content; the first one stands."
@@ -105,12 +106,12 @@ class RequestStore:
 
     def acknowledge(self, request_id: str) -> None:
         """The broker has the request: from now on it is shown."""
-        with self._lock:
+        with self._writing():
             self._sql.execute("UPDATE requests SET acknowledged = 1 WHERE id = ?", (request_id,))
 
     def reject(self, request_id: str, reason: str, asked_at: datetime) -> None:
         """Store why a request was not sent; one that is there already stands."""
-        with self._lock:
+        with self._writing():
             self._sql.execute(
                 "INSERT OR IGNORE INTO requests (id, asked_at, deadline, acknowledged, reason) VALUES (?, ?, ?, 1, ?)",
                 (request_id, _millis(asked_at), _millis(asked_at), reason),
@@ -121,7 +122,7 @@ class RequestStore:
 
         While not all answers are read (`all_read`), none expires: its answer may be among the others.
         """
-        with self._lock:
+        with self._reading():
             row = self._one(
                 "SELECT r.value, r.asked_at, r.deadline, r.acknowledged, r.reason, a.value, a.answered_at "
                 "FROM requests r LEFT JOIN answers a USING (id) WHERE r.id = ?",
@@ -141,7 +142,7 @@ class RequestStore:
 
     def record(self, answers: Iterable[Answer], topic_id: str, offsets: Mapping[int, int]) -> None:
         """Store answers, and the next offset of each partition, together; the first answer of an id stands."""
-        with self._lock, self._transaction():
+        with self._writing():
             self._sql.executemany("INSERT OR IGNORE INTO answers (id, value, answered_at) VALUES (?, ?, ?)", answers)
             self._sql.executemany(
                 "INSERT OR REPLACE INTO offsets (topic_id, partition, next) VALUES (?, ?, ?)",
@@ -150,7 +151,7 @@ class RequestStore:
 
     def offsets(self, topic_id: str) -> dict[int, int]:
         """The next offset of each partition that was read of this topic; empty for a topic that was made again."""
-        with self._lock:
+        with self._reading():
             rows = self._sql.execute("SELECT partition, next FROM offsets WHERE topic_id = ?", (topic_id,)).fetchall()
         return dict(rows)
 
@@ -160,14 +161,14 @@ class RequestStore:
             SELECT CASE WHEN r.reason <> '' THEN 'rejected' WHEN a.answered_at <= r.deadline THEN 'answered'
                         WHEN a.answered_at IS NOT NULL OR r.deadline < ? THEN 'expired' ELSE 'queued' END, count(*)
             FROM requests r LEFT JOIN answers a USING (id) WHERE r.acknowledged OR a.id IS NOT NULL GROUP BY 1"""
-        with self._lock:
+        with self._reading():
             found = dict(self._sql.execute(query, (_millis(now),)).fetchall())
         return {str(state): found.get(state, 0) for state in RequestState}
 
     def forget(self, before: datetime) -> int:
         """Delete the requests asked before then, with their answers; how many."""
         oldest = _millis(before)
-        with self._lock, self._transaction():
+        with self._writing():
             self._sql.execute("DELETE FROM answers WHERE answered_at < ?", (oldest,))
             return self._sql.execute("DELETE FROM requests WHERE asked_at < ?", (oldest,)).rowcount
 
@@ -176,21 +177,30 @@ class RequestStore:
             row: tuple[Any, ...] | None = found.fetchone()
         return row
 
-    def _transaction(self) -> "_Transaction":
-        return _Transaction(self._sql)
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """This thread alone. Raises UnavailableError when the file cannot be read."""
+        with self._lock:
+            try:
+                yield
+            except sqlite3.Error as error:
+                raise UnavailableError(f"The requests in {self._path} cannot be read: {error}.") from None
 
-
-class _Transaction:
-    """A transaction that holds the write lock from its start."""
-
-    def __init__(self, sql: sqlite3.Connection) -> None:
-        self._sql = sql
-
-    def __enter__(self) -> None:
-        self._sql.execute("BEGIN IMMEDIATE")
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        self._sql.execute("COMMIT" if kind is None else "ROLLBACK")
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """A transaction of this thread alone. Raises UnavailableError when the file cannot be written."""
+        with self._lock:
+            try:
+                self._sql.execute("BEGIN IMMEDIATE")
+                yield
+                self._sql.execute("COMMIT")
+            except BaseException as error:
+                if self._sql.in_transaction:
+                    self._sql.execute("ROLLBACK")
+                if isinstance(error, sqlite3.Error):  # as on a full disk
+                    what = f"The requests in {self._path} cannot be stored: {error}."
+                    raise UnavailableError(what, "Free some space, then ask again with the same id.") from None
+                raise
 
 
 def _state(reason: str, deadline: int, answered_at: int | None, expired: bool) -> RequestState:

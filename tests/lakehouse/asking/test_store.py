@@ -9,7 +9,7 @@ import pytest
 
 from lakehouse.asking.requests import ConflictError, RequestState, checked_id, new_id
 from lakehouse.asking.store import Answer, RequestStore
-from lakehouse.errors import DataError, RefusedError
+from lakehouse.errors import DataError, RefusedError, UnavailableError
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -118,7 +118,7 @@ def test_everything_is_there_after_a_restart(tmp_path: Path) -> None:
 
 def test_answers_and_offsets_are_stored_together(store: RequestStore) -> None:
     request_id = asked(store)
-    with pytest.raises(sqlite3.Error):
+    with pytest.raises(UnavailableError, match="cannot be stored"):
         store.record([answer(request_id, b"!", NOON)], "t", {0: object()})  # type: ignore[dict-item]
     assert store.offsets("t") == {}
     assert state(store, request_id, NOON) == "queued"
@@ -148,3 +148,19 @@ def test_old_requests_are_forgotten(store: RequestStore) -> None:
 def test_an_id_has_one_form(text: object) -> None:
     with pytest.raises(DataError, match="UUID in lower case"):
         checked_id(text)
+
+
+def test_a_full_disk_promises_nothing(store: RequestStore) -> None:
+    request_id = new_id()
+    pages = store._sql.execute("PRAGMA page_count").fetchone()[0]
+    store._sql.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(UnavailableError, match="cannot be stored: database or disk is full"):
+        store.begin(request_id, b"x" * 100_000, NOON, NOON + MINUTE)
+    store._sql.execute("PRAGMA max_page_count = 100000")
+    assert store.begin(request_id, b"x" * 100_000, NOON, NOON + MINUTE)
+
+
+def test_a_file_that_cannot_be_read_is_said(store: RequestStore) -> None:
+    store._sql.execute("DROP TABLE answers")
+    with pytest.raises(UnavailableError, match="cannot be read: no such table"):
+        store.find(new_id(), NOON)
