@@ -78,7 +78,7 @@ archive: setup ## Replace the archive of Spark's classes, with which it starts f
 audit: setup-dev ## Inject faults and check that nothing is lost or doubled; ARGS="--domain houses", "--only strikes": a part; "--seed 7" repeats a run
 	@$(BIN)/python -m tests.audit $(ARGS)
 
-bench: setup-dev ## Measure speed and size; ARGS="--full": all of it, slowly; "--drain", "--scale", "--dashboard", "--domain production": only this part
+bench: setup-dev ## Measure speed and size; ARGS="--full": all of it, slowly; "--drain", "--scale", "--dashboard", "--ask", "--domain production": only this part
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 bench-model: setup-dev ## Measure how good the price model is, over five seeds of the split

@@ -20,7 +20,7 @@ from dash.exceptions import DependencyException
 from dashboard.live import snapshot, status_pill
 from dashboard.live.snapshot import Live
 from dashboard.pages import addresses, discovery
-from dashboard.server import auth, request_threads, tick_cache
+from dashboard.server import asking, auth, request_threads, tick_cache
 from dashboard.ui import frame
 from lakehouse import entry, environment
 from lakehouse.core import net
@@ -157,7 +157,8 @@ def main(
     typer.echo(f"Dashboard: {address}")
     sys.stdout.flush()
     limits: dict[str, Any] = {"ident": None, "max_request_body_size": MOST_BYTES}
-    waitress.serve(app.server, sockets=[listener], _dispatcher=request_threads.Lanes(), _quiet=True, **limits)
+    with asking.opened(app.server):
+        waitress.serve(app.server, sockets=[listener], _dispatcher=request_threads.Lanes(), _quiet=True, **limits)
 
 
 def _settle() -> None:

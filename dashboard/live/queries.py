@@ -100,6 +100,7 @@ class QueryHealth:
     last_error: str = ""
     progressed_at: datetime | None = None
     unread: float | None = None  # share of what the topic still has, where retention has begun to take records
+    latency_ms: tuple[float, float] | None = None  # p50 and p95 of a query in real-time mode
 
     @property
     def full_name(self) -> str:
@@ -159,6 +160,7 @@ def query_health(domain: str, query: str, topic: TopicView, process: ProcessView
         state_rows=progress.state_rows,
         state_bytes=progress.state_bytes,
         durations=progress.durations,
+        latency_ms=progress.latency_ms if alive else None,
         restarts=restarts if progress.restarts is None else (restarts or 0) + progress.restarts,
         last_error=progress.error or process_error or progress.last_error,
         progressed_at=progress.progressed_at,

@@ -12,6 +12,8 @@ from lakehouse.contract.discovery import load, load_all
 from lakehouse.errors import LakeError, RefusedError
 from lakehouse.settings import ROOT, settings
 
+PARTS = ("lake", "checkpoints", "data", "models", "asking")  # folders of var that have one of each domain
+
 
 def reset(
     domain: Annotated[str | None, typer.Argument(help="Only this domain; everything when none is named.")] = None,
@@ -25,9 +27,7 @@ def reset(
     if running_processes():
         raise RefusedError("The lake is running; its files cannot be deleted under it.", "Stop it first: `lake down`.")
     var = settings().var
-    folders = (
-        [var / part / load(domain).name for part in ("lake", "checkpoints", "data", "models")] if domain else [var]
-    )
+    folders = [var / part / load(domain).name for part in PARTS] if domain else [var]
     existing = [folder for folder in folders if folder.exists()]
     if not existing:
         console().print("There is nothing to delete.")

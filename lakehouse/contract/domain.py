@@ -94,6 +94,11 @@ class Domain:
         """The processes that run streaming queries."""
         return tuple(process for process in self.processes if process.queries)
 
+    @property
+    def shared_streams(self) -> tuple[Process, ...]:
+        """Those whose queries can be run in an application with others."""
+        return tuple(process for process in self.streams if not process.master)
+
     def path(self, job: Job) -> str:
         """The job's script, from the repository's root."""
         return f"jobs/{self.name}/{job.script}"

@@ -35,9 +35,11 @@ class Process:
     """A script that runs for days. `lake status` names it `<domain>.<name>`.
 
     `queries` are the streaming queries that it runs; it is ready once each of them has reported. A process without
-    queries is ready once it runs.
+    queries is ready once it runs. `master` is Spark's for one that keeps its task slots for good (real-time mode): it
+    has a Spark application of its own, also with --one-application.
     """
 
     name: str
     job: Job
     queries: tuple[str, ...] = ()
+    master: str = ""

@@ -5,12 +5,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Topic:
-    """A Kafka topic: its name, partitions and settings."""
+    """A Kafka topic: its name, partitions and settings.
+
+    `encoded_by_us`: only processes of this platform write to it, with the domain's own encoder, so a reader need not
+    check its records.
+    """
 
     name: str
     partitions: int
     about: str
     config: tuple[tuple[str, str], ...] = ()
+    encoded_by_us: bool = False
 
 
 def event_topic(name: str, partitions: int, about: str) -> Topic:

@@ -64,6 +64,11 @@ def spark_file(domain: str) -> Path:
     return settings().run / f"{domain}.spark.json"
 
 
+def java_file(name: str) -> Path:
+    """The Java process of a query that answers on its own, so that the next run can end one that was left behind."""
+    return settings().run / "java" / f"{name}.json"
+
+
 def read_lake() -> LakeRecord:
     """What the last `lake up` has started; an empty record where there is none.
 

@@ -29,16 +29,20 @@ def processes(domains: Sequence[Domain], one_application: bool = False) -> list[
     """The domains' processes; with one application, a single one runs the queries of all of them."""
     declared = [(domain, process) for domain in domains for process in domain.processes]
     shared = [_shared_stream(domains)] if one_application else []
-    return shared + [_process(*each) for each in declared if not (one_application and each[1].queries)]
+    own = [each for each in declared if not (one_application and each[1] in each[0].shared_streams)]
+    return shared + [_process(*each) for each in own]
 
 
 def _process(domain: Domain, process: Process) -> Service:
     queries = tuple(f"{domain.name}.{query}" for query in process.queries)
-    return _running(f"{domain.name}.{process.name}", domain.command(process.job), queries)
+    flags = ("--master", process.master) if process.master else ()
+    return _running(f"{domain.name}.{process.name}", (*flags, *domain.command(process.job)), queries)
 
 
 def _shared_stream(domains: Sequence[Domain]) -> Service:
-    queries = tuple(f"{domain.name}.{query}" for domain in domains for query in domain.queries)
+    queries = tuple(
+        f"{domain.name}.{query}" for domain in domains for each in domain.shared_streams for query in each.queries
+    )
     return _running(SHARED, ("-m", SHARED_STREAM, *(domain.name for domain in domains)), queries)
 
 

@@ -95,13 +95,15 @@ def _views(domain: Domain, query: str, found: TopicState) -> list[str]:
     done = []
     before = sidecar.read(checkpoint) or Sidecar()
     lacking = any(found.starts.values()) or _left(before, found) or _made_again(before, found)
-    if lacking:  # the topics do not have all that the tables were made of
+    if tables.state_tables and lacking:  # the topics do not have all that the tables were made of
         done += _recompute(domain)
     checkpoints.discard(checkpoint)
     for table in tables.state_tables:
         _drop(table)
     sidecar.file(checkpoint).unlink(missing_ok=True)  # last: until then a start is refused
     names, read = " and ".join(table.name for table in tables.state_tables), " and ".join(tables.topic_names)
+    if not names:
+        return [f"The checkpoint was dropped: the next start reads {read} from its first record."]
     return [*done, f"{names} were dropped: the next start makes them again from the first record of {read}."]
 
 

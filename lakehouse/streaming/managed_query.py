@@ -49,6 +49,14 @@ class ManagedQuery:
         self.stream, self.state = self._start(), QueryState.RUNNING
         self.policy.started()
 
+    def again(self) -> None:
+        """Start it again at once, for another reason than a failure; if that fails, it is one."""
+        try:
+            self.begin()
+            self.policy.restarts += 1
+        except Exception as failure:
+            self._failed(start_failed(self.name, failure), str(failure))
+
     def poll(self) -> bool:
         """Look at the query, and restart it when its wait is over; True if its state has changed."""
         before = self.state

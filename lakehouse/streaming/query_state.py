@@ -4,7 +4,7 @@ Needs no JVM. The progress file is written by the query's process every second; 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,13 @@ import psutil
 from lakehouse.core import records, run_state
 from lakehouse.core.states import QueryState
 from lakehouse.errors import NewerFormatError
+from lakehouse.kafka.offset_ranges import Offsets
 from lakehouse.streaming import checkpoints, progress_metrics
 from lakehouse.streaming.checkpoints import BatchPlan
 from lakehouse.streaming.progress_metrics import number
 
 SILENT_SECONDS = 2.5  # a query reports every second; silent for longer and without its process, it has ended
+REAL_TIME = "real-time"  # how the trigger of such a query begins
 SILENT_AFTER = 15.0  # seconds without a sign of life after which a query counts as gone
 
 
@@ -39,6 +41,8 @@ class Progress:
     state_rows: int | None = None
     state_bytes: int | None = None
     durations: tuple[tuple[str, int], ...] = ()
+    latency_ms: tuple[float, float] | None = None  # of a query in real-time mode: p50 and p95 of the last minute
+    answered: Offsets = field(default_factory=dict)  # of such a query: up to where, committed or not
     format: int = run_state.FORMAT
 
     def is_recent(self, now: datetime) -> bool:
@@ -74,8 +78,17 @@ def read(domain: str, query: str, now: datetime) -> QueryFiles:
         progress = progress_of(values)
     except NewerFormatError as error:
         return QueryFiles(error=f"The progress of {domain}/{query} cannot be read. {error}")
+    batch = _with_answered(batch, progress.answered)
     reports = progress.is_recent(now) and not progress.error
     return QueryFiles(batch, progress, reports and not has_ended(checkpoint, progress.written_at, now))
+
+
+def _with_answered(batch: BatchPlan | None, answered: Offsets) -> BatchPlan | None:
+    """The batch, and what was answered since: in real-time mode a batch is committed once a minute."""
+    if not answered:
+        return batch
+    known = batch or BatchPlan(0, {}, None)  # the first one is under way
+    return replace(known, ends={**known.ends, **{at: max(end, known.ends.get(at, 0)) for at, end in answered.items()}})
 
 
 def progress_of(values: Mapping[str, Any]) -> Progress:
@@ -88,6 +101,8 @@ def progress_of(values: Mapping[str, Any]) -> Progress:
     operators = values.get("stateOperators") or []
     memory = [number(operator.get("memoryUsedBytes")) for operator in operators]
     durations = {name: number(value) for name, value in (values.get("durationMs") or {}).items()}
+    trigger = str(values.get("trigger") or "")
+    latency = values.get("latency_ms")
     return Progress(
         written_at=moment(values.get("written_at")),
         progressed_at=moment(values.get("timestamp")),
@@ -95,13 +110,15 @@ def progress_of(values: Mapping[str, Any]) -> Progress:
         error=str(values.get("error") or ""),
         last_error=str(values.get("last_error") or ""),
         restarts=_whole(number(values.get("restarts"))),
-        trigger=str(values.get("trigger") or ""),
+        trigger=trigger,
         input_rate=rates["input"],
         processed_rate=rates["processed"],
-        batch_seconds=rates["seconds"],
+        batch_seconds=None if trigger.startswith(REAL_TIME) else rates["seconds"],  # it lasts as long as it is to
         state_rows=_whole(rates["state_rows"]),
         state_bytes=int(sum(size or 0 for size in memory)) if memory else None,
         durations=tuple((name, int(value)) for name, value in sorted(durations.items()) if value is not None),
+        latency_ms=(float(latency["p50"]), float(latency["p95"])) if latency else None,
+        answered={(str(topic), int(partition)): int(end) for topic, partition, end in values.get("answered") or ()},
         format=stored,
     )
 

@@ -63,7 +63,7 @@ def build(domain: Domain, bootstrap_servers: str) -> list[Query]:
     """What the scripts of the domain's streams build with `queries(bootstrap_servers)`, without options."""
     return [
         query
-        for process in domain.streams
+        for process in domain.shared_streams
         for query in discovery.job_module(domain, process.job).queries(bootstrap_servers)
     ]
 
@@ -72,7 +72,7 @@ def _report_unbuilt(domain: Domain, error: Exception) -> None:
     _, sentence = entry.explain(error)
     state = QueryState.REFUSED if isinstance(error, RefusedError) else QueryState.FAILED
     log.error("queries cannot be built", domain=domain.name, error=sentence)
-    for query in domain.queries:
+    for query in [query for process in domain.shared_streams for query in process.queries]:
         written = {"written_at": datetime.now(UTC).isoformat(), "format": run_state.FORMAT}
         values = {"state": state, "error": sentence, "last_error": sentence, "restarts": 0, **written}
         run_state.write_json(run_state.progress_file(domain.name, query), values)

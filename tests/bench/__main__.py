@@ -17,7 +17,7 @@ from rich.table import Table
 
 from lakehouse.settings import ROOT
 from tests import suite
-from tests.bench import dashboard, drain, measure, model, pricing, scale
+from tests.bench import ask, dashboard, drain, measure, model, pricing, scale
 from tests.dashboard.tab import Tick
 from tests.ending import end_in_order
 from tests.suite import Suite
@@ -48,8 +48,12 @@ def main() -> None:
     parser.add_argument("--dashboard", action="store_true", help="only the dashboard under 20 tabs")
     parser.add_argument("--domain", choices=suite.names(), help="only a domain's views and its rate, as for any domain")
     parser.add_argument("--line", action="store_const", dest="domain", const="production", help="--domain production")
+    parser.add_argument("--ask", action="store_true", help="only what a request waits for its answer")
+    parser.add_argument("--interval", default="60 seconds", help="of the real-time query, with --ask")
     options = parser.parse_args()
-    if options.domain:
+    if options.ask:
+        show_ask(seconds=180 if options.full else 60, interval=options.interval)
+    elif options.domain:
         show_domain(options.domain, seconds=180 if options.full else 60)
     elif options.model:
         show_model()
@@ -104,6 +108,26 @@ def latency_rows(grid: Table, of: Suite, seconds: float) -> dict[str, Any]:
         grid.add_row(f"event acknowledged to visible, 200/s: {view.name}", view.target, measured)
         figures[view.name] = {"p50": p50, "p95": p95, "events": len(values)}
     return figures
+
+
+def show_ask(seconds: float, interval: str) -> None:
+    """A request acknowledged to its answer on the topic, at 50/s; the machine's load before and after."""
+    before, found = ask.load(), ask.waits(seconds, interval)
+    grid = Table("what", "target", "measured", box=None, pad_edge=False)
+    figures: dict[str, Any] = {"load": {"before": before, "after": ask.load()}, "interval": interval}
+    for name, what, target in (
+        ("answered", f"request acknowledged to answer on the topic, {ask.RATE}/s", "p95 ≤ 25 ms"),
+        ("acknowledged", "request sent to acknowledged", "≤ 2 s"),
+    ):
+        figures[name] = {f"p{share * 100:.0f}": 1000 * quantile(found[name], share) for share in (0.5, 0.95, 0.99)}
+        parts = ", ".join(f"{share} {millis:.1f} ms" for share, millis in figures[name].items())
+        grid.add_row(what, target, f"{parts}, max {1000 * max(found[name]):.0f} ms, n={len(found[name]):,}")
+    figures["switched_seconds"] = found["switched"][0]
+    grid.add_row("another version live to its first answer", "≤ 10 s", f"{found['switched'][0]:.1f} s")
+    grid.add_row("attempts refused after 2 s, then asked again", "-", f"{found['refused'][0]:.0f}")
+    grid.add_row(f"load of {os.cpu_count()} cores", "-", f"{before:.1f} before, {figures['load']['after']:.1f} after")
+    console.print(grid)
+    keep({"ask": figures})
 
 
 def show_domain(name: str, seconds: float) -> None:

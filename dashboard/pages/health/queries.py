@@ -27,6 +27,7 @@ QUERY_COLUMNS = {
     "Rows/s in": "number",
     "Rows/s done": "number",
     "Last batch": "text",
+    "Latency": "text",
     "Lag": "number",
     "15 min": "text",
     "Watermark": "number",
@@ -70,6 +71,7 @@ def _query_rows(query: QueryHealth, view: HealthView) -> list[Component]:
         tiles.cell("input", formats.decimal(query.input_rate), query.input_rate),
         tiles.cell("processed", formats.decimal(query.processed_rate), query.processed_rate),
         tiles.cell("seconds", batch_bar(query), query.batch_seconds, number=False),
+        tiles.cell("latency", latency(query), query.latency_ms and query.latency_ms[1], number=False),
         tiles.cell("lag", formats.count(query.lag), query.lag),
         tiles.cell("lags", sparkline(lags, f"Lag of {query.full_name} over the last 15 minutes"), number=False),
         tiles.cell("watermark", tiles.age(query.watermark), query.watermark and query.watermark.isoformat()),
@@ -106,6 +108,15 @@ def batch_bar(query: QueryHealth) -> Any:
     over = "over" if query.load > 1 else "within"
     shown = [html.Span(fill, className="bar", **tiles.attributes(aria_hidden="true")), html.Span(label)]
     return html.Div(shown, className="load", title=parts, **tiles.attributes(load=over, value=query.load))
+
+
+def latency(query: QueryHealth) -> Any:
+    """What a request waits for its answer, of a query in real-time mode."""
+    if query.latency_ms is None:
+        return formats.NOTHING
+    p50, p95 = query.latency_ms
+    title = f"The last minute: half were answered within {p50:,.0f} ms, 95 of 100 within {p95:,.0f} ms."
+    return html.Span(f"{p50:,.0f} · {p95:,.0f} ms", title=title)
 
 
 def _kept(query: QueryHealth) -> Any:

@@ -60,12 +60,13 @@ def test_down_with_nothing_running_is_no_error(lake: Path) -> None:
 
 
 def test_reset_asks_first_and_keeps_everything_on_no(lake: Path) -> None:
-    kept = lake / "lake/houses/history"
-    kept.mkdir(parents=True)
+    kept = [lake / "lake/houses/history", lake / "asking/houses"]
+    for folder in kept:
+        folder.mkdir(parents=True)
     assert run(lake, "reset", "houses", answer="n\n").returncode == 1
-    assert kept.exists()
+    assert all(folder.exists() for folder in kept)
     assert run(lake, "reset", "houses", answer="y\n").returncode == 0
-    assert not kept.exists()
+    assert not any(folder.exists() for folder in kept)
 
 
 @pytest.mark.parametrize(

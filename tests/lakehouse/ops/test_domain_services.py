@@ -65,6 +65,20 @@ def test_in_one_application_a_single_process_runs_the_queries_of_all_domains() -
     assert shared.queries == ("houses.averages", "houses.history", "production.totals", "production.history")
 
 
+def test_a_process_with_a_master_of_its_own_is_not_shared() -> None:
+    stream = replace(HOUSES.processes[0], queries=("averages",))
+    own = Process("answer", Job("answer.py", "--interval", "5 seconds"), ("history",), master="local[6]")
+    domain = replace(HOUSES, processes=(stream, own))
+    for one_application in (False, True):
+        first, second = domain_services.processes([domain], one_application)
+        assert (first.queries, second.name, second.queries) == (
+            ("houses.averages",),
+            "houses.answer",
+            ("houses.history",),
+        )
+        assert words(second) == ["--master", "local[6]", "jobs/houses/answer.py", "--interval", "5 seconds"]
+
+
 def test_servers_are_started_once_in_one_order_and_kafka_always() -> None:
     assert servers.needed([PRODUCTION, HOUSES, PRODUCTION]) == [Server.KAFKA, Server.POSTGRES]
     assert servers.needed([replace(HOUSES, services=())]) == [Server.KAFKA]

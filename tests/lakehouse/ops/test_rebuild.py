@@ -28,8 +28,9 @@ VIEW = Table("line", "view", {"units": "BIGINT"}, ("units",), "units", SERVING_P
 STORES = {
     "events": QueryTables((TOPIC,), record_tables=(EVENTS, BAD)),
     "units": QueryTables((TOPIC,), state_tables=(VIEW,)),
+    "answers": QueryTables((TOPIC,)),
 }
-RUNS = (Process("stream", Job("stream.py"), ("events", "units")),)
+RUNS = (Process("stream", Job("stream.py"), ("events", "units", "answers")),)
 EVENTS_ALONE = Process("stream", Job("stream.py"), ("events",))
 LINE = Domain("line", "Line", (TOPIC,), (EVENTS, BAD, VIEW), STORES, BAD, processes=RUNS)
 
@@ -296,3 +297,12 @@ def test_what_the_topic_no_longer_has_is_recomputed_first_where_the_domain_decla
     rebuild.rebuild("line.units", False)
     assert commands == ([("jobs/line/again.py", "--all")] if recompute else [])
     assert not VIEW.path.exists()
+
+
+def test_a_query_without_tables_loses_its_checkpoint_only(lake: Path) -> None:
+    checkpoint = checkpoints.path("line", "answers")
+    checkpoint.mkdir(parents=True)
+    sidecar.write(checkpoint, Sidecar({}, {"line": "id-1"}, "an old one"))
+    said = ["The checkpoint was dropped: the next start reads line from its first record."]
+    assert rebuild.rebuild("line.answers", accept_loss=False) == said
+    assert not checkpoint.exists() and not sidecar.file(checkpoint).exists()

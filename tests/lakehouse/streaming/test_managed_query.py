@@ -175,3 +175,16 @@ def test_a_batch_that_is_refused_is_left_alone_at_once(clock: list[float]) -> No
     query.poll()
     assert (query.state, query.ended, query.progress()["error"]) == ("refused", True, str(query.error))
     assert isinstance(query.error, RefusedError)
+
+
+def test_started_again_for_another_reason_than_a_failure(clock: list[float]) -> None:
+    query = managed(
+        clock, Stream(active=True), Stream(active=True), UnavailableError("No broker."), Stream(active=True)
+    )
+    query.again()
+    assert (query.state, query.policy.restarts, query.policy.tries) == ("running", 1, 0)
+    query.again()
+    assert (query.state, query.policy.restarts, str(query.error)) == ("backing off", 1, "No broker.")
+    clock[0] += 1
+    assert query.poll()
+    assert (query.state, query.policy.restarts) == ("running", 2)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from lakehouse.core import run_state
-from lakehouse.streaming import query_state
+from lakehouse.streaming import checkpoints, query_state
 from lakehouse.streaming.managed_query import ManagedQuery
 from lakehouse.streaming.query_state import Progress, QueryFiles
 
@@ -59,3 +59,23 @@ def test_what_a_query_writes_is_read_with_its_format() -> None:
 @pytest.mark.usefixtures("lake")
 def test_a_query_without_files_has_neither_batch_nor_progress() -> None:
     assert query_state.read("houses", "averages", NOW) == QueryFiles()
+
+
+@pytest.mark.usefixtures("lake")
+def test_a_query_in_real_time_mode_has_read_what_it_has_answered() -> None:
+    answered = [["asked", 0, 40], ["asked", 1, 7]]
+    latency = {"p50": 4, "p95": 12, "p99": 90, "answers": 3000}
+    report = {**OLD, "trigger": "real-time 60 seconds", "answered": answered, "latency_ms": latency}
+    run_state.write_json(run_state.progress_file("echo", "texts"), report)
+    found = query_state.read("echo", "texts", NOW)
+    assert found.batch is not None and found.progress is not None
+    assert found.batch.ends == {("asked", 0): 40, ("asked", 1): 7}
+    assert (found.progress.latency_ms, found.progress.batch_seconds) == ((4, 12), None)
+    checkpoint = checkpoints.path("echo", "texts")
+    (checkpoint / "offsets").mkdir(parents=True)
+    (checkpoint / "commits").mkdir()
+    for part in ("offsets", "commits"):  # one partition committed less, the other more: some requests have no answer
+        (checkpoint / part / "3").write_text('v1\n{"batchWatermarkMs":0}\n{"asked":{"0":30,"1":9}}')
+    found = query_state.read("echo", "texts", NOW)
+    assert found.batch is not None
+    assert (found.batch.batch_id, found.batch.ends) == (3, {("asked", 0): 40, ("asked", 1): 9})

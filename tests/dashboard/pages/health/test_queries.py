@@ -161,6 +161,15 @@ def test_the_table_of_queries_holds_unrounded_values() -> None:
     assert (row["state"], row["batch"]) == ("running", "9")
 
 
+def test_the_latency_of_a_query_in_real_time_mode() -> None:
+    fast = replace(AVERAGES, trigger="real-time 60 seconds", latency_ms=(4.2, 12.4))
+    table = queries.queries_table(replace(VIEW, queries=(fast, HISTORY)))
+    rows = [fields(table, f"query=houses.{name}")["latency"] for name in ("averages", "history")]
+    assert rows == ["12.4", None]
+    assert json.dumps("4 · 12 ms") in words(table)
+    assert queries.pace(fast.trigger) == "real-time 60 s"
+
+
 def test_a_batch_longer_than_its_pace_is_over() -> None:
     over = queries.batch_bar(HISTORY).to_plotly_json()["props"]
     within = queries.batch_bar(AVERAGES).to_plotly_json()["props"]
