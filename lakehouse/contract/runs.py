@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from lakehouse.contract.topics import Topic
+
 SHARED_STREAM = "lakehouse.streaming.shared_stream"  # the module that runs the queries of several domains
 
 
@@ -43,3 +45,8 @@ class Process:
     job: Job
     queries: tuple[str, ...] = ()
     master: str = ""
+
+
+def real_time_master(requests: Topic) -> str:
+    """The `master` of a process that runs a real-time query here: a slot for each partition, two for the rest."""
+    return f"local[{requests.partitions + 2}]"

@@ -80,11 +80,6 @@ class RealTimeQuery:
         return f"real-time {self.interval}"
 
 
-def master(requests: Topic) -> str:
-    """Spark's master for such a query on this machine: each partition keeps a slot, and some are left for the rest."""
-    return f"local[{requests.partitions + 2}]"
-
-
 def check_slots(spark: "SparkSession", query: RealTimeQuery, partitions: int) -> None:
     """Raises UsageError when the master has not more task slots than the topic has partitions."""
     slots = spark.sparkContext.defaultParallelism

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import psutil
 
+from lakehouse.contract.runs import real_time_master
 from lakehouse.core import run_state
 from lakehouse.embedded.kafka_broker import Broker
 from lakehouse.kafka import topics
 from lakehouse.settings import ROOT
-from lakehouse.streaming.real_time_query import master
 from tests.echo.schema import ANSWERS, REQUESTS, model
 from tests.own_lake import own_lake
 
@@ -55,7 +55,7 @@ class Echo:
 
     def start(self, *options: str, spark: str = "") -> "subprocess.Popen[bytes]":
         """Start to answer."""
-        command = [sys.executable, "-m", "lakehouse.spark.submit", "--master", spark or master(REQUESTS)]
+        command = [sys.executable, "-m", "lakehouse.spark.submit", "--master", spark or real_time_master(REQUESTS)]
         command += ["--conf", "spark.ui.enabled=false", "tests/echo/answer.py", "--interval", self.interval, *options]
         with self.output.open("ab") as output:
             self.stream = subprocess.Popen(command, cwd=ROOT, env=self.env, stdout=output, stderr=output)

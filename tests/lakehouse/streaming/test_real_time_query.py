@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from lakehouse.contract.runs import real_time_master
 from lakehouse.contract.topics import Topic
 from lakehouse.errors import UsageError
 from lakehouse.kafka.source_headers import Source, source_of
@@ -23,7 +24,7 @@ def test_only_topics_that_our_own_encoder_wrote() -> None:
 
 
 def test_master_has_more_slots_than_partitions() -> None:
-    assert real_time_query.master(OURS) == "local[5]"
+    assert real_time_master(OURS) == "local[5]"
 
 
 def test_headers_that_name_no_source() -> None:
