@@ -21,7 +21,7 @@ from lakehouse.core.stop_signal import StopSignal
 from lakehouse.errors import RefusedError
 from lakehouse.kafka import topics
 from lakehouse.ops import rebuild
-from lakehouse.settings import ROOT
+from lakehouse.settings import ROOT, settings
 from lakehouse.streaming import checkpoints, runner
 from lakehouse.streaming.checkpoints import SHUFFLE_PARTITIONS, STATE_STORE
 from lakehouse.tables import table_io
@@ -91,6 +91,7 @@ def line(tmp_path: Path, lake: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
     """The topics, with records deleted; the domain is found where the real ones are."""
     with running_broker(tmp_path) as bootstrap_servers:
         monkeypatch.setenv("LAKE_BOOTSTRAP_SERVERS", bootstrap_servers)
+        settings.cache_clear()
         lake.mkdir(exist_ok=True)
         topics.ensure(bootstrap_servers, pair.DOMAIN.topics)
         for module in (rebuild, inputs):
