@@ -158,7 +158,7 @@ def test_a_name_that_is_not_declared_is_refused_where_the_page_is_imported() -> 
         LakeError, match="asks for 'pricez', which is none of the readings of its source: sales, spread"
     ):
         source.SOURCE.reading("pricez")
-    with pytest.raises(LakeError, match="none of the values of its source: models, live_error"):
+    with pytest.raises(LakeError, match="none of the values of its source: there are none"):
         source.SOURCE.value("model", int)
 
 
