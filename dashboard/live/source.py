@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from lakehouse.contract.domain import Domain
 from lakehouse.errors import LakeError
-from lakehouse.tables import served_rows
+from lakehouse.tables import served_layer
 from lakehouse.tables.loads import Loader
 from lakehouse.tables.reader import Reading
 from lakehouse.tables.table_io import Table
@@ -44,7 +44,7 @@ class Layers:
     disagrees: pc.Expression
     span: timedelta
     order: str = "window_start"
-    serve: Callable[[pd.DataFrame, pd.DataFrame, Sequence[str]], pd.DataFrame] = served_rows.served
+    serve: Callable[[pd.DataFrame, pd.DataFrame, Sequence[str]], pd.DataFrame] = served_layer.served
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakehouse.audit import coverage
+from lakehouse.audit import earlier_audits
 from lakehouse.audit.conservation import balance_offsets, differences, offsets
 from lakehouse.audit.decode import DecodedRecords
 from lakehouse.audit.results import AuditedRange, Findings, PartitionResult
@@ -45,11 +45,11 @@ class PartitionAudit:
 
     def check_removed(self, removed: OffsetRange, history: OffsetArray, dead: OffsetArray) -> None:
         """Compare offsets that the topic no longer has; earlier audits say which of them had a record."""
-        records = (coverage.audited_records(self.audited) & OffsetRanges([removed])).to_offsets()
+        records = (earlier_audits.audited_records(self.audited) & OffsetRanges([removed])).to_offsets()
         balance = balance_offsets(records, history, dead, removed.end)
         self.findings.add("gone since the last audit", balance.lost[~self.accepted.mask(balance.lost)])
         self.findings.add("twice", balance.doubled)
-        read = coverage.audited_offsets(self.audited)
+        read = earlier_audits.audited_offsets(self.audited)
         self.findings.add("not a record of the topic", balance.foreign[read.mask(balance.foreign)])
 
     def check_retained(
@@ -92,7 +92,7 @@ class PartitionAudit:
         findings = self.findings.to_list()
         gaps = [[start, end] for start, end in self.gaps if start < self.due]
         new = AuditedRange(self.start, max(self.due, self.start), at, not findings, gaps)
-        rests_on = coverage.audited_below(self.audited, self.start)
+        rests_on = earlier_audits.audited_below(self.audited, self.start)
         return PartitionResult(
             self.partition,
             self.start,
@@ -104,8 +104,8 @@ class PartitionAudit:
             self.waiting,
             without_record=self.end - self.start - self.records,
             rests_on=[replace(each, gaps=None) for each in rests_on],
-            not_covered=coverage.uncovered(rests_on, self.start).to_lists(),
-            covered=coverage.covered(self.audited, new, self.start),
+            not_covered=earlier_audits.uncovered(rests_on, self.start).to_lists(),
+            covered=earlier_audits.covered(self.audited, new, self.start),
             findings=findings,
             topic=self.topic,
         )

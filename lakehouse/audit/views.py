@@ -9,10 +9,11 @@ import pyarrow.compute as pc
 from deltalake.exceptions import DeltaError
 
 from lakehouse.audit import conservation
+from lakehouse.audit.batch_log import BatchLog
 from lakehouse.audit.contract import Windows
 from lakehouse.audit.pinned import TableVersion
 from lakehouse.audit.results import Findings, ViewResult
-from lakehouse.audit.window_sums import BatchLog, Speed, compare, distinct_sums, micros
+from lakehouse.audit.window_sums import Speed, compare, distinct_sums, micros
 from lakehouse.kafka.offset_ranges import TopicPartition
 from lakehouse.streaming import checkpoints, sidecar
 from lakehouse.streaming.batch import describe_batch, offsets_log

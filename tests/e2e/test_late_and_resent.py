@@ -15,7 +15,7 @@ from jobs.houses.recompute import recompute
 from jobs.houses.schema import AVERAGES, AVERAGES_BATCH, DOMAIN, PARITY, SALES, WINDOW
 from lakehouse.kafka import topics
 from lakehouse.tables import table_io
-from lakehouse.tables.served_rows import served
+from lakehouse.tables.served_layer import served
 from tests.e2e.running import drain, read_topic
 from tests.jobs.houses import oracle
 from tests.jobs.houses.oracle import Sale
@@ -68,7 +68,7 @@ def values(rows: dict[Cell, dict[str, Any]]) -> dict[Cell, tuple[float, int, int
     return {cell: (row["avg_price"], row["sales"], row["sum_cents"]) for cell, row in rows.items()}
 
 
-def served_rows() -> pd.DataFrame:
+def served_layer() -> pd.DataFrame:
     speed, batch = (table_io.read(table).to_pandas() for table in (AVERAGES, AVERAGES_BATCH))
     return served(speed, batch, AVERAGES.keys)
 
@@ -90,7 +90,7 @@ def test_late_and_resent_are_counted_and_set_right_once(spark: SparkSession, bro
 
     counted = [*first, *[each for each in later if each not in late]]
     assert values(cells(AVERAGES)) == oracle.averages(counted)
-    assert set(served_rows()["layer"]) == {"speed"}
+    assert set(served_layer()["layer"]) == {"speed"}
 
     recompute(spark, WINDOW, None)
     right = oracle.averages(list({each.event_id: each for each in reversed(everything)}.values()))
@@ -105,14 +105,14 @@ def test_late_and_resent_are_counted_and_set_right_once(spark: SparkSession, bro
         assert row["batch_avg_price"] == right[cell][0]
         is_equal = speed.get(cell) == right[cell]  # a late resend is in neither layer's number
         assert row["cause"] == ("equal" if is_equal else cause(row["late"], row["resent"]))
-    shown = served_rows()
+    shown = served_layer()
     assert set(shown["layer"]) == {"batch"}
     assert sorted(shown["sum_cents"]) == sorted(cents for _average, _sales, cents in right.values())
 
     recompute(spark, WINDOW, None)
     assert without_time(cells(AVERAGES_BATCH)) == without_time(batch)
     assert without_time(cells(PARITY)) == without_time(parity)
-    pd.testing.assert_frame_equal(served_rows(), shown)
+    pd.testing.assert_frame_equal(served_layer(), shown)
 
 
 def ids(sales: list[Sale]) -> set[str | None]:

@@ -8,7 +8,8 @@ import pyarrow as pa
 import pytest
 
 from jobs.houses.schema import AVERAGES_BATCHES
-from lakehouse.audit.window_sums import BatchLog, Speed, Sums, add, micros, place
+from lakehouse.audit.batch_log import BatchLog
+from lakehouse.audit.window_sums import Speed, Sums, add, micros, place
 from lakehouse.tables import table_io
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)

@@ -16,7 +16,7 @@ from lakehouse.streaming.checkpoints import BatchPlan
 from lakehouse.streaming.lag import RateMeter
 from lakehouse.tables import loads, table_io
 from lakehouse.tables.reader import TableReader
-from lakehouse.tables.served_rows import served
+from lakehouse.tables.served_layer import served
 from lakehouse.tables.table_io import Table
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
