@@ -16,5 +16,7 @@ def own_lake(var: Path, **variables: str) -> Iterator[None]:
         for name, value in {"LAKE_VAR": str(var), **variables}.items():
             patch.setenv(name, value)
         settings.cache_clear()
-        yield
-    settings.cache_clear()
+        try:
+            yield
+        finally:
+            settings.cache_clear()

@@ -60,8 +60,9 @@ class Suite:
     @property
     def topic(self) -> Topic:
         """The topic that its queries read."""
-        (topic,) = {topic for tables in self.domain.query_tables.values() for topic in tables.topics}
-        return topic
+        read = {topic.name: topic for tables in self.domain.query_tables.values() for topic in tables.topics}
+        assert len(read) == 1, f"the suites send to one topic; the queries of {self.domain.name} read {', '.join(read)}"
+        return next(iter(read.values()))
 
     @property
     def needs_postgres(self) -> bool:

@@ -2,16 +2,22 @@
 
 import json
 import re
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
 
 from lakehouse.kafka.reader import Record
 
 LARGEST = 262_144  # bytes of a value
+# What Spark's JSON reader takes: brackets in one another (of 1,000 the envelope has two), digits of a number, name.
+DEEPEST, LONGEST_NUMBER, LONGEST_NAME = 998, 1000, 50_000
+LARGEST_OFFSET = timedelta(hours=18)  # of a zone, as Java takes it
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)?", re.ASCII)
 _MILLIS = re.compile(r"-?\d{1,15}", re.ASCII)
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_BRACKET = re.compile(r"[\[\]{}]")
 
 
 class NoEvent(Exception):
@@ -37,17 +43,54 @@ def read_object(record: Record, whole_characters: bool = False) -> dict[str, Any
         refuse("too large")
     try:
         text = value.removeprefix(b"\xef\xbb\xbf").decode()
-        hook = _whole if whole_characters and "\\u" in text else None
-        event = json.loads(
-            text, parse_constant=refuse, parse_float=Fraction, parse_int=_integer, object_pairs_hook=hook
-        )
-    except (ValueError, RecursionError):
+        _check_depth(text)
+        event = _parse(text, _whole if whole_characters and "\\u" in text else _named)
+    except ValueError:
         raise NoEvent("not JSON") from None
     return event if isinstance(event, dict) else refuse("not one object")
 
 
+def _parse(text: str, hook: Callable[[list[tuple[str, Any]]], dict[str, Any]]) -> Any:
+    """The JSON value, read as deep as Spark reads, whatever Python's own limit is."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, 4 * DEEPEST))
+    try:
+        return json.loads(
+            text, parse_constant=refuse, parse_float=_fraction, parse_int=_integer, object_pairs_hook=hook
+        )
+    finally:
+        sys.setrecursionlimit(before)
+
+
+def _check_depth(text: str) -> None:
+    if text.count("[") + text.count("{") <= DEEPEST:
+        return
+    depth = 0
+    for bracket in _BRACKET.findall(_QUOTED.sub("", text)):
+        depth += 1 if bracket in "[{" else -1
+        if depth > DEEPEST:
+            raise ValueError("nested too deep")
+
+
 def _integer(text: str) -> str:
+    _check_length(text)
     return "0" if text == "-0" else text
+
+
+def _fraction(text: str) -> Fraction:
+    _check_length(text)
+    return Fraction(text)
+
+
+def _check_length(number: str) -> None:
+    if len(number) > LONGEST_NUMBER + 2 or sum(map(str.isdigit, number)) > LONGEST_NUMBER:
+        raise ValueError("too long a number")
+
+
+def _named(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if any(len(name) > LONGEST_NAME for name, _ in pairs):
+        raise ValueError("a name is too long")
+    return dict(pairs)
 
 
 def _whole(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -55,7 +98,7 @@ def _whole(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         json.dumps(pairs, ensure_ascii=False).encode()
     except UnicodeEncodeError:
         refuse("half of a character")
-    return dict(pairs)
+    return _named(pairs)
 
 
 def text_of(value: Any) -> str | None:
@@ -90,6 +133,8 @@ def time_of(text: str) -> datetime:
             refuse("not a time")
         whole, fraction, rest = (*re.split(r"(\.\d+)", text), "", "")[:3]
         moment = datetime.fromisoformat(whole + fraction[:7].ljust(7, "0") + rest if fraction else text)
+        if abs(moment.utcoffset() or timedelta()) > LARGEST_OFFSET:
+            refuse("not a time")
+        return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
     except (ValueError, OverflowError):
         raise NoEvent("not a time") from None
-    return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)

@@ -37,9 +37,7 @@ def files(name: str, root: Path = ROOT) -> dict[Path, str]:
 
 
 def _with(words: Mapping[str, str], text: str) -> str:
-    for placeholder, word in words.items():
-        text = text.replace(placeholder, word)
-    return text
+    return re.sub("|".join(words), lambda placeholder: words[placeholder[0]], text)
 
 
 def _port(root: Path) -> int:

@@ -13,7 +13,7 @@ from lakehouse.settings import ROOT
 TREES = {"jobs", "dashboard/pages", "dashboard/assets", "data", "tests", "conf", "docker", "docs/domains"}
 
 
-@pytest.mark.parametrize("name", ["parcels", "parcels_2", "qz", "a" * 20])
+@pytest.mark.parametrize("name", ["parcels", "parcels_2", "line4049", "qz", "a" * 20])
 def test_plain_names_are_taken(name: str) -> None:
     new_domain.check_name(name)
 
