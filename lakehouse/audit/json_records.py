@@ -83,7 +83,8 @@ def _fraction(text: str) -> Fraction:
 
 
 def _check_length(number: str) -> None:
-    if len(number) > LONGEST_NUMBER + 2 or sum(map(str.isdigit, number)) > LONGEST_NUMBER:
+    digits = sum(map(str.isdigit, number)) - number.removeprefix("-").startswith("0.")  # this 0 does not count
+    if digits > LONGEST_NUMBER:
         raise ValueError("too long a number")
 
 

@@ -14,7 +14,7 @@ from typing import BinaryIO, NamedTuple, NoReturn
 from lakehouse.audit.contract import audited
 from lakehouse.contract.discovery import load, used
 from lakehouse.contract.domain import Domain
-from lakehouse.core.locks import exclusive
+from lakehouse.core.locks import exclusive, waiting
 from lakehouse.environment import ours
 from lakehouse.errors import LakeError, UsageError
 from lakehouse.settings import ROOT, settings
@@ -57,13 +57,14 @@ def _of_domain(domain: Domain) -> Iterator[Step]:
         yield Step(f"{domain.name}/audit.py", [str(Path(sys.executable).parent / "lake"), "audit", domain.name])
 
 
-def nightly(steps: Sequence[Step]) -> None:
+def nightly(steps: Sequence[Step], waits: bool = False) -> None:
     """Run the jobs one after the other, with their output in the log.
 
-    One that fails does not keep the next from running. Raises LakeError naming the failed ones, RefusedError when
-    another nightly run is under way.
+    One that fails does not keep the next from running. While another nightly run is under way, this one `waits` or
+    raises RefusedError. Raises LakeError naming the failed ones.
     """
-    with exclusive(settings().run / "nightly.lock", "The nightly run"):
+    lock = settings().run / "nightly.lock"
+    with waiting(lock) if waits else exclusive(lock, "The nightly run"):
         file = log_file()
         file.parent.mkdir(parents=True, exist_ok=True)
         if file.exists() and file.stat().st_size > _LARGE:
@@ -79,7 +80,7 @@ def every_day(at: clock, steps: Sequence[Step]) -> NoReturn:
     while True:
         time.sleep(seconds_until(at, datetime.now(UTC)))
         try:
-            nightly(steps)
+            nightly(steps, waits=True)  # each domain may have a service of its own, at the same time
         except LakeError as error:
             sys.stderr.write(f"Error: {error}\n")
 

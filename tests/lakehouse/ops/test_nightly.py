@@ -193,6 +193,17 @@ def test_a_second_run_at_the_same_time_is_refused(lake: Path) -> None:
     assert not (lake / "log/nightly.log").exists()
 
 
+def test_a_service_of_the_night_waits_for_that_of_another_domain(lake: Path, tmp_path: Path) -> None:
+    code = "import fcntl, sys, time; lock = open(sys.argv[1], 'w'); fcntl.flock(lock, fcntl.LOCK_EX); print(flush=True)"
+    other = f"{code}; time.sleep(1); open(sys.argv[2], 'w').close()"
+    settings().run.mkdir(parents=True)
+    lock, ended = settings().run / "nightly.lock", tmp_path / "ended"
+    with subprocess.Popen([sys.executable, "-c", other, str(lock), str(ended)], stdout=subprocess.PIPE) as process:
+        assert process.stdout and process.stdout.readline()
+        nightly.nightly([job(tmp_path, "train.py", f"import os; print(os.path.exists({str(ended)!r}))")], waits=True)
+    assert "True" in nightly.log_file().read_text()
+
+
 def test_a_log_grown_large_is_rotated(lake: Path, tmp_path: Path) -> None:
     nightly.log_file().parent.mkdir(parents=True)
     nightly.log_file().write_bytes(b"x" * 6_000_000)
