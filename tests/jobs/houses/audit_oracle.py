@@ -55,8 +55,8 @@ def updates(site: Site) -> list[str]:
     for message in read_topic(site.bootstrap_servers, AVERAGE_UPDATES.name, AVERAGE_UPDATES.partitions):
         value = json.loads(message.value())
         start, end = (datetime.fromtimestamp(value[f"WINDOW_{name}"] / 1000, UTC) for name in ("START", "END"))
-        assert end - start == WINDOW
-        last[start, value["DECADE_BUILT"]] = (value["NUM_HOUSES"], value["AVG_PRICE"])
+        if end - start == WINDOW:  # others are of a run with another window
+            last[start, value["DECADE_BUILT"]] = (value["NUM_HOUSES"], value["AVG_PRICE"])
     rows = {(row["window_start"], row["decade"]): row for row in table_io.read(AVERAGES).to_pylist()}
     wrong = [cell for cell, row in rows.items() if last.get(cell) != (row["sales"], row["avg_price"])]
     return [f"{len(wrong)} windows on the topic {AVERAGE_UPDATES.name} differ from their rows"] if wrong else []
