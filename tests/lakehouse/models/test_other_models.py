@@ -31,10 +31,12 @@ RISK = Model(
 )
 RANK = replace(RISK, name="rank", title="Ranking", headline="auc", better=Better.HIGHER)
 SCHEMA = """
+from lakehouse.contract import standard_tables
 from lakehouse.contract.domain import Domain
 from tests.lakehouse.models.test_other_models import RANK, RISK
 
-DOMAIN = Domain("made", "Made", (), (), {}, None, models=(RISK, RANK))
+DEAD = standard_tables.dead_letters("made", "no event")
+DOMAIN = Domain("made", "Made", (), (DEAD,), {}, DEAD, models=(RISK, RANK))
 """
 pytestmark = pytest.mark.usefixtures("lake")
 
