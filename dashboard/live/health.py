@@ -183,7 +183,10 @@ class HealthWatch:
             self._recorders[query.full_name].record(query)
 
     def _may_record(self) -> bool:
-        self._lock = self._lock or locks.try_lock(settings().run / "metrics" / "lag.lock")  # until the process ends
+        try:
+            self._lock = self._lock or locks.try_lock(settings().run / "metrics" / "lag.lock")  # until the process ends
+        except OSError:  # a lake mounted to be read only, as the dashboard's in docker/compose.yaml
+            return False
         return self._lock is not None
 
     def _processes(self) -> tuple[ProcessView, ...]:

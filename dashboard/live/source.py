@@ -35,7 +35,8 @@ class Layers:
     """The same result twice: `speed` is written by a streaming query, `batch` and `parity` by the recomputation.
 
     `disagrees` finds the rows of `parity` in which they differ. `span` is how far back the pages show, by the column
-    `order`. `serve` chooses between the two tables' rows by their keys, and says which in `layer`.
+    `order`. `serve` chooses between the two tables' rows by their keys, and says which in `layer`; where the
+    rows have `is_final`, the overview counts those that are provisional.
     """
 
     speed: Table

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import datetime
 
 import pandas as pd
@@ -12,6 +13,7 @@ from dashboard.live.models import ModelReader, ModelView
 from dashboard.live.queries import query_view
 from dashboard.live.source import Layers, Readings, Source
 from lakehouse.contract import standard_tables
+from lakehouse.errors import first_line
 from lakehouse.tables import loads
 from lakehouse.tables.loads import Loader
 from lakehouse.tables.reader import Reading, TableReader
@@ -29,26 +31,51 @@ class LayersWatch:
         recent = loads.recent(layers.order, layers.span)
         self._speed, self._batch = TableReader(layers.speed, recent), TableReader(layers.batch, recent)
         self._parity = TableReader(layers.parity, loads.matching(layers.disagrees, limit=500))
-        self._served: tuple[Reading, Reading, pd.DataFrame] | None = None
+        none = Reading()
+        no_rows = layers.speed.arrow_schema.empty_table().to_pandas().assign(layer="")
+        self._view = LayersView(layers, none, none, none, no_rows)
+        self._chosen_of = none, none  # the readings of which `_view` has the rows
 
     def look(self) -> LayersView:
-        """The layers now."""
-        speed, batch = self._speed.read(), self._batch.read()
-        return LayersView(self._layers, speed, batch, self._parity.read(), self._serve(speed, batch))
+        """The layers now; the rows that were served last, and an error in both layers, where `serve` fails."""
+        read = self._speed.read(), self._batch.read()
+        if read != self._chosen_of:
+            self._view, self._chosen_of = self._choose(*read), read
+        return replace(self._view, parity=self._parity.read())
 
     def tables(self, view: LayersView) -> dict[str, Reading]:
         """The readings by the names of their tables."""
         layers = self._layers
         return {layers.speed.name: view.speed, layers.batch.name: view.batch, layers.parity.name: view.parity}
 
+    def _choose(self, speed: Reading, batch: Reading) -> LayersView:
+        try:
+            return replace(self._view, speed=speed, batch=batch, served=self._serve(speed, batch))
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # of a domain's own `serve`: it must not stop the other domains
+            sentence = _not_served(self._layers, error)
+            logging.getLogger(__name__).exception(sentence)
+            speed, batch = (
+                replace(reading, state="error", error=reading.error or sentence) for reading in (speed, batch)
+            )
+            return replace(self._view, speed=speed, batch=batch)
+
     def _serve(self, speed: Reading, batch: Reading) -> pd.DataFrame:
-        if self._served is None or self._served[:2] != (speed, batch):
-            layers = self._layers
-            rows = layers.serve(speed.frame, batch.frame, layers.speed.keys)
-            order = rows[layers.order]
-            shown = rows[order >= order.max() - layers.span] if len(rows) else rows
-            self._served = speed, batch, shown.reset_index(drop=True)
-        return self._served[2]
+        layers = self._layers
+        rows = layers.serve(speed.frame, batch.frame, layers.speed.keys)
+        order = rows[layers.order]
+        shown = rows[order >= order.max() - layers.span] if len(rows) else rows
+        return shown.reset_index(drop=True)
+
+
+def _not_served(layers: Layers, error: BaseException) -> str:
+    speed, batch = layers.speed, layers.batch
+    return (
+        f"`serve` cannot choose between the rows of {speed.domain}.{speed.name} and {batch.name}: "
+        f"{type(error).__name__}: {first_line(str(error), 'no message').rstrip('.')}. "
+        f"Correct `layers` in dashboard/pages/{speed.domain}/source.py."
+    )
 
 
 class Watcher:

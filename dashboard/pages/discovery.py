@@ -1,8 +1,8 @@
 """Finds pages by their place: a module with PATH and layout is a page, a folder with SECTION is a section.
 
 A section's folder has the domain's name. It may have a module `source` (SOURCE: what its pages show beside what every
-domain has) and a module `models` (ModelDetails: how the Models page shows its models in its own words). A page
-also has NAME; it may have
+domain has) and a module `models` (`details(model)`: how the Models page shows that model in the section's words, as
+ModelDetails; None for a model that it has none for). A page also has NAME; it may have
 
 - ORDER: its place in the navigation; without it the page is not listed
 - ICON: a file under assets/, for a page that stands outside of sections
@@ -17,7 +17,6 @@ import importlib
 import pkgutil
 from functools import cache
 from types import ModuleType
-from typing import cast
 
 import dashboard.pages
 from dashboard.live.source import Source
@@ -109,9 +108,11 @@ def models() -> list[Model]:
     return [model for section in sections() if section in domains for model in domains[section].models]
 
 
-def model_details(section: str) -> ModelDetails | None:
-    """What the section shows of its models in its own words; None when it says nothing."""
-    return cast(ModelDetails | None, _by_section("models").get(section))
+def model_details(model: Model) -> ModelDetails | None:
+    """What the section of the model's domain shows of it in its own words; None when it says nothing."""
+    section = _by_section("models").get(model.domain)
+    details: ModelDetails | None = section.details(model) if section else None
+    return details
 
 
 def _by_section(module: str) -> dict[str, ModuleType]:

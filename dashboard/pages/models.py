@@ -162,7 +162,8 @@ def update_versions(_version: str | None, domain: str, model: str) -> tuple[Any,
 )
 def update_live_error(_version: str | None, domain: str, model: str) -> tuple[Any, ...]:
     """The error per version on what happened since, the newest of it, and the state of both."""
-    found, details = _view(domain, model), discovery.model_details(domain)
+    found = _view(domain, model)
+    details = discovery.model_details(found.model)
     why = details.why_empty(found.versions[-1]) if details and found.versions else ""
     state = live_error_view.state(found, why)
     errors, live = found.live_error, found.model.live

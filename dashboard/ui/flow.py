@@ -107,6 +107,8 @@ def _table(reading: Reading, name: str, more: Sequence[tuple[str, Any]] = ()) ->
 def _more(table: str, view: DomainView) -> list[tuple[str, Any]]:
     """What the table says beside its rows."""
     if view.layers and table == view.layers.of.speed.name and view.speed.state != "empty":
+        if "is_final" not in view.served:  # a `serve` of the domain's own need not know open windows
+            return []
         return [("provisional", formats.count(int((~view.served["is_final"].astype(bool)).sum())))]
     if view.tables[table] is view.history:
         return [("streamed", formats.count(view.history.streamed))]

@@ -4,7 +4,7 @@ Columns from left to right: producer, topics, queries, what they write, what the
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from dashboard.live.domain_view import history_of, topic_names
@@ -49,11 +49,14 @@ def plan(domain: Domain, layers: Layers | None) -> Plan:
     row = last_row = 1
     for query in domain.queries:
         last_row = row
-        written = list(_written(domain, query, row))
-        nodes += [Node(f"query-{query}", "query", query, _layer(domain, query), QUERIES, row), *written]
+        written = list(_written(domain, query))
+        known = {node.name for node in nodes}  # a table that several queries write is one box
+        new = [node for node in written if node.name not in known]
+        nodes.append(Node(f"query-{query}", "query", query, _layer(domain, query), QUERIES, row))
+        nodes += [replace(node, row=row + at) for at, node in enumerate(new)]
         edges += [(f"topic-{name}", f"query-{query}") for name in topic_names(domain, query)]
         edges += [(f"query-{query}", node.name) for node in written]
-        row += max(1, len(written))
+        row += max(1, len(new))
     computed = list(_computed(domain, layers, nodes))
     page = Node("page", "page", "", "out", PAGE, 1)
     return Plan([*nodes, *computed, page], [*edges, *_to_page(domain, layers, [*nodes, *computed])], last_row)
@@ -63,17 +66,16 @@ def _layer(domain: Domain, query: str) -> Layer:
     return "batch" if domain.query_tables[query].record_tables else "speed"
 
 
-def _written(domain: Domain, query: str, row: int) -> Iterator[Node]:
-    """A box per table that the query writes, and one for PostgreSQL where the domain's windows are there too."""
+def _written(domain: Domain, query: str) -> Iterator[Node]:
+    """A box per table that the query writes, and one for PostgreSQL where its state tables are too; not yet placed."""
     of, layer = domain.query_tables[query], _layer(domain, query)
     for table in of.tables:
         if standard_tables.is_batch_log(table):
             continue
         kind: Kind = "dead-letters" if table == domain.dead_letters else "table"
-        yield Node(_name(table), kind, table.name, layer, WRITTEN, row)
-        row += 1
+        yield Node(_name(table), kind, table.name, layer, WRITTEN, row=0)
     if Server.POSTGRES in domain.services and of.state_tables:
-        yield Node("postgres", "postgres", "", layer, WRITTEN, row)
+        yield Node("postgres", "postgres", "", layer, WRITTEN, row=0)
 
 
 def _computed(domain: Domain, layers: Layers | None, nodes: Sequence[Node]) -> Iterator[Node]:

@@ -1,8 +1,7 @@
 """What a section of the navigation (a domain) declares of itself in the `__init__` of its folder of pages."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from dash.development.base_component import Component
 
@@ -19,11 +18,13 @@ class Section:
     icon: str = "core/icons/page"
 
 
-class ModelDetails(Protocol):
-    """What a section's module `models` may show of its models, in the section's own words."""
+@dataclass(frozen=True)
+class ModelDetails:
+    """What a section shows of a model in its own words.
 
-    def newest_table(self, newest: Sequence[Compared]) -> Component:
-        """The newest predictions that were compared with what happened."""
+    - `newest_table`: the newest predictions that were compared with what happened
+    - `why_empty`: why no prediction was compared yet, where the newest version says why; else empty
+    """
 
-    def why_empty(self, newest: Manifest) -> str:
-        """Why no prediction was compared yet, where the newest version says why; else empty."""
+    newest_table: Callable[[Sequence[Compared]], Component]
+    why_empty: Callable[[Manifest], str]

@@ -42,6 +42,7 @@ class QueryTables:
 class Domain:
     """A domain: its names, and what runs for it. Launcher, status, Health, nightly run and compose check follow it.
 
+    - `tables`: all its tables: those that queries write, the dead letters, and those that jobs write
     - `query_tables`: the streaming queries in the order shown, each with the tables it writes
     - `services`: the servers it needs
     - `processes`: what runs for days; together they run all queries
@@ -82,6 +83,15 @@ class Domain:
                 f"Each query of {self.name} is run by one of its processes: {', '.join(self.query_tables)}; "
                 f"its processes run {', '.join(run) or 'none'}.",
                 f"Correct `processes` in jobs/{self.name}/schema.py.",
+            )
+        written = [table for of in self.query_tables.values() for table in of.tables]
+        declared = [table.name for table in self.tables]
+        lacking = [table.name for table in (*written, self.dead_letters) if table.name not in declared]
+        if lacking:
+            raise LakeError(
+                f"`tables` of {self.name} names every table that a query writes, and the dead letters; "
+                f"it lacks {', '.join(dict.fromkeys(lacking))}.",
+                f"Add what is lacking to `tables` in jobs/{self.name}/schema.py.",
             )
 
     @property

@@ -1,10 +1,14 @@
 """A domain's model, as its schema.py declares it: metrics, direction, gate, and what its predictions compare with."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
 from lakehouse.contract.tables import Table
+from lakehouse.errors import LakeError
+
+FORM = r"^,?\.\d[fge%]$"  # a format that Python and d3 both read
 
 
 class Better(StrEnum):
@@ -26,6 +30,13 @@ class Metric:
     form: str = ".3f"
     note: str = ""
     shown: bool = True
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(FORM, self.form):
+            raise LakeError(
+                f"The format of the metric {self.name} is {self.form!r}; a format is as .1%, .3f or ,.0f.",
+                "Correct `form` of this Metric in the domain's schema.py.",
+            )
 
     @property
     def is_share(self) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 import numpy as np
@@ -20,7 +20,7 @@ NEWEST = 50
 
 
 class Compared(NamedTuple):
-    """A prediction of the version that was live then, and what happened."""
+    """A prediction of the version that was live then, and what happened; `id` is the key as a text."""
 
     id: str
     at: datetime
@@ -61,8 +61,8 @@ class LiveErrors:
         """Start with empty results; `generation` identifies the tables that are read from now on."""
         self._generation = generation
         self._seen: set[str] = set()
-        self._predicted: dict[tuple[str, str], float] = {}
-        self._outcomes: dict[str, Compared] = {}
+        self._predicted: dict[tuple[str, Any], float] = {}  # by version and key
+        self._outcomes: dict[Any, Compared] = {}  # by key
 
     def read(self) -> LiveError:
         """The current errors; the same object while nothing has changed."""
@@ -84,11 +84,12 @@ class LiveErrors:
         generation = f"{outcomes.metadata().id} {predictions.metadata().id}"
         if generation != self._generation:  # deleted and created again
             self._reset(generation)
+        key_type = check.outcomes.arrow_schema.field(check.key).type
         for file in self._unread(predictions):
             rows = loads.read_file(check.predictions, file, ["model_version", check.key, check.predicted])
-            keys = zip(rows["model_version"].to_pylist(), rows[check.key].to_pylist(), strict=True)
-            self._predicted.update(zip(keys, rows[check.predicted].to_pylist(), strict=True))
-        predicted = pa.array(sorted({key for _, key in self._predicted}), pa.string())
+            keys = zip(rows["model_version"].to_pylist(), rows[check.key].cast(key_type).to_pylist(), strict=True)
+            self._predicted.update(zip(keys, rows[check.predicted].cast(pa.float64()).to_pylist(), strict=True))
+        predicted = pa.array([*{key for _, key in self._predicted}], key_type)
         columns = [check.key, check.actual, check.at, *(check.only or ())[:1]]
         for file in self._unread(outcomes):
             self._add(loads.read_file(check.outcomes, file, columns), predicted)
@@ -111,7 +112,7 @@ class LiveErrors:
             foreseen = self._predicted.get((version or "", key))
             known = self._outcomes.get(key)
             if version and foreseen is not None and (known is None or at < known.at):
-                self._outcomes[key] = Compared(key, at, float(row[check.actual]), foreseen, version)
+                self._outcomes[key] = Compared(str(key), at, float(row[check.actual]), foreseen, version)
 
     def _summary(self) -> LiveError:
         by_version: dict[str, list[float]] = {}

@@ -12,11 +12,10 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from lakehouse.contract.models import Better, Model
+from lakehouse.contract.models import FORM, Better, Model
 from lakehouse.core import records
 
 NAME = "manifest.json"
-_FORM = r"^,?\.\d[fge%]$"
 FORMAT = 1  # what has none was written before there were formats, with the same fields
 
 
@@ -57,7 +56,7 @@ class Manifest:
     rows: dict[str, int] = field(default_factory=dict)
     metrics: dict[str, float | None] = field(default_factory=dict)
     headline: Headline | None = None
-    forms: dict[str, Annotated[str, Field(pattern=_FORM)]] = field(default_factory=dict)
+    forms: dict[str, Annotated[str, Field(pattern=FORM)]] = field(default_factory=dict)
     seconds: float | None = None
     checksums: dict[str, str] = field(default_factory=dict)
     details: dict[str, Any] = field(default_factory=dict)

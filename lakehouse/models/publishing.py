@@ -32,7 +32,8 @@ class Candidate:
 def publish(registry: Registry, candidate: Candidate, manifest: Manifest) -> str:
     """Keep the fit as the next version, and let it go live unless the gate refuses it; the version.
 
-    `manifest` says what it was trained on; outcome, reason, metrics and seconds are filled in here.
+    `manifest` says what it was trained on; outcome, reason, metrics and seconds are filled in here. Raises RefusedError
+    when another version than the one it was judged against is live by then; the new one is kept.
     """
     model = registry.model
     verdict = gate.judge(model, candidate.metrics, candidate.live)
@@ -52,5 +53,6 @@ def publish(registry: Registry, candidate: Candidate, manifest: Manifest) -> str
         version = registry.keep(folder, replace(judged, seconds=seconds))
     if verdict.goes_live:
         candidate.record(version)
-        registry.switch(version, verdict.reason)
+        judged_against = candidate.live.version if candidate.live else None
+        registry.switch(version, verdict.reason, expected=judged_against)
     return version

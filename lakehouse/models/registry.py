@@ -22,6 +22,7 @@ from lakehouse.models.manifests import Outcome
 from lakehouse.models.versions import VERSION, Versions, listed, number, rollback_command
 
 FORMAT = 1
+ANY = "any"  # a switch whatever version is live
 
 
 @dataclass(frozen=True)
@@ -49,10 +50,22 @@ class Registry(Versions):
         super().__init__(model)
         self.file = self.folder / "registry.json"
 
-    def switch(self, version: str, reason: str, by: str = "train") -> None:
-        """Let the version go live. Raises DataError when a file of it is damaged, RefusedError when it was refused."""
+    def switch(self, version: str, reason: str, by: str = "train", expected: str | None = ANY) -> None:
+        """Let the version go live, if `expected` is live (None: if none is).
+
+        Raises DataError when a file of it is damaged, RefusedError when it was refused or another version is live.
+        """
         with self._locked():
-            self._switch(self.switches(), version, reason, by)
+            switches = self.switches()
+            live = switches[-1].version if switches else None
+            if expected not in (ANY, live):
+                command = rollback_command(self.model, f" --to {version}")
+                raise RefusedError(
+                    f"{version} of {self.model.full_name} was judged against {expected or 'no live version'}, but "
+                    f"{live or 'none'} is live now, so it does not go live.",
+                    f"The version is kept. Train again, or let it go live: {command}.",
+                )
+            self._switch(switches, version, reason, by)
 
     def rollback(self, reason: str, to: str | None = None, by: str = "rollback") -> str:
         """Let `to`, or the version that was live before the current one, go live; returns it.

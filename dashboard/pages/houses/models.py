@@ -7,10 +7,18 @@ from dash.development.base_component import Component
 
 from dashboard.pages.houses import price_view
 from dashboard.ui import formats, tiles
+from dashboard.ui.section import ModelDetails
+from jobs.houses import schema
+from lakehouse.contract.models import Model
 from lakehouse.models.live_error import Compared
 from lakehouse.models.manifests import Manifest
 
 NONE_FOR_SALE = "No house is for sale, so no prediction can be compared with a later sale."
+
+
+def details(model: Model) -> ModelDetails | None:
+    """What the Models page shows of the price model in the words of houses; None for any other model."""
+    return ModelDetails(newest_table, why_empty) if model.name == schema.PRICE_MODEL.name else None
 
 
 def newest_table(newest: Sequence[Compared]) -> Component:
@@ -22,13 +30,13 @@ def newest_table(newest: Sequence[Compared]) -> Component:
 
 
 def _sold(sale: Compared) -> Component:
-    error = sale.predicted / sale.actual - 1
+    error = sale.predicted / sale.actual - 1 if sale.actual else None
     cells = [
         tiles.cell("id", price_view.house_link(sale.id), sale.id, number=False),
         tiles.cell("sold_at", formats.clock(sale.at), sale.at.isoformat(), number=False),
         tiles.cell("price", formats.money(sale.actual), sale.actual),
         tiles.cell("predicted", formats.money(sale.predicted), sale.predicted),
-        tiles.cell("error", formats.signed_percent(error), error),
+        tiles.cell("error", formats.NOTHING if error is None else formats.signed_percent(error), error),
         tiles.cell("version", sale.version, number=False),
     ]
     return html.Tr(cells, **tiles.attributes(house=sale.id))

@@ -1,11 +1,12 @@
 """One snapshot for all tiles: versioned, bounded, and alive when a part of it is not."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from dashboard.live import snapshot
@@ -18,7 +19,7 @@ from jobs.houses import schema
 from lakehouse.contract.domain import Domain, QueryTables
 from lakehouse.contract.runs import Job, Process
 from lakehouse.errors import LakeError
-from lakehouse.tables import loads
+from lakehouse.tables import loads, served_layer
 
 Write = Callable[..., None]
 Build = Callable[..., dict[str, Any]]
@@ -109,6 +110,35 @@ def test_what_a_page_lives_on_besides_is_read_once_and_makes_a_new_version(lake:
 def test_a_part_that_cannot_be_read_does_not_stop_the_others(lake: Path) -> None:
     live = Live([replace(source.SOURCE, values={"bad": lambda _: 1 / 0, "good": lambda _: 7})])
     assert live.refresh().domains["houses"].values == {"bad": None, "good": 7}
+
+
+def test_layers_that_cannot_be_joined_say_so_and_do_not_stop_the_other_domains(
+    lake: Path, write: Write, average: Build
+) -> None:
+    def serve(speed: pd.DataFrame, batch: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
+        if len(speed) != 1:
+            raise KeyError("no column decade")
+        return served_layer.served(speed, batch, keys)
+
+    assert source.SOURCE.layers
+    own = replace(source.SOURCE, layers=replace(source.SOURCE.layers, serve=serve))
+    live = Live([own, Source(replace(SMALL, name="other"))])
+    first = live.refresh()
+    assert set(first.domains) == {"houses", "other"}
+    houses = first.domains["houses"]
+    assert (houses.speed.state, houses.batch.state, len(houses.served)) == ("error", "error", 0)
+    assert {"window_start", "decade", "layer"} <= set(houses.served)
+    assert houses.speed.error == (
+        "`serve` cannot choose between the rows of houses.averages and averages_batch: KeyError: 'no column decade'. "
+        "Correct `layers` in dashboard/pages/houses/source.py."
+    )
+    assert live.refresh().version == first.version
+    write(schema.AVERAGES, average(0, price=100.0))
+    mended = live.refresh().domains["houses"]
+    assert (mended.speed.state, mended.batch.error, mended.served["avg_price"].tolist()) == ("ready", "", [100.0])
+    write(schema.AVERAGES, average(1))
+    kept = live.refresh().domains["houses"]
+    assert (kept.speed.state, kept.speed.total, kept.served["avg_price"].tolist()) == ("error", 2, [100.0])
 
 
 def test_a_domain_that_was_never_used_is_left_out_while_another_is(live: Live, write: Write, sale: Build) -> None:

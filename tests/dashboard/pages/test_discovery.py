@@ -1,5 +1,6 @@
 """Pages by their place: sections, the navigation, and what a section declares."""
 
+from dataclasses import replace
 from typing import get_args
 
 import pytest
@@ -9,9 +10,10 @@ from dashboard.pages import discovery
 from dashboard.ui import flow_plan
 from dashboard.ui.flow import Links
 from dashboard.ui.navigation import Group, Link, navigation
-from dashboard.ui.section import ModelDetails
 from lakehouse.contract import discovery as domains
+from lakehouse.contract.models import Model
 from lakehouse.errors import LakeError
+from lakehouse.models.manifests import Manifest
 
 SECTIONS = discovery.sections()
 
@@ -81,11 +83,13 @@ def test_a_section_without_a_source_shows_what_every_domain_has(monkeypatch: pyt
     assert [(source.readings, source.values, source.layers) for source in found] == [({}, {}, None)] * len(found)
 
 
-@pytest.mark.parametrize("section", list({model.domain for model in discovery.models()}))
-def test_a_section_that_shows_its_models_itself_has_all_that_the_models_page_asks_for(section: str) -> None:
-    if details := discovery.model_details(section):
-        wanted = [name for name in vars(ModelDetails) if not name.startswith("_")]
-        assert [name for name in wanted if not hasattr(details, name)] == []
+@pytest.mark.parametrize("model", discovery.models(), ids=lambda model: model.full_name)
+def test_a_section_shows_in_its_own_words_only_the_models_that_it_knows(model: Model) -> None:
+    details = discovery.model_details(model)
+    if details:
+        assert ("models-newest-table" in ids(details.newest_table([])), details.why_empty(Manifest())) == (True, "")
+    assert discovery.model_details(replace(model, name="another")) is None
+    assert discovery.model_details(replace(model, domain="elsewhere")) is None
 
 
 def ids(component: object) -> list[str]:

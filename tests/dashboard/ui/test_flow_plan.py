@@ -76,7 +76,8 @@ def test_without_declared_layers_a_computed_table_leads_to_the_page_alone() -> N
 def test_each_topic_is_a_box_that_leads_to_the_queries_that_read_it() -> None:
     second = QueryTables((ALARMS,), state_tables=(MEANS,))
     runs = (Process("stream", Job("stream.py"), ("history", "means")),)
-    planned = plan(replace(SMALL, query_tables={**SMALL.query_tables, "means": second}, processes=runs), None)
+    tables, queries = (*SMALL.tables, MEANS), {**SMALL.query_tables, "means": second}
+    planned = plan(replace(SMALL, tables=tables, query_tables=queries, processes=runs), None)
     assert {"producer>topic-alarms", "topic-alarms>query-means", "topic-readings>query-history"} <= lines(planned)
     assert "topic-alarms>query-history" not in lines(planned)
 
@@ -86,9 +87,30 @@ def test_postgresql_is_where_a_query_with_state_writes() -> None:
     assert "postgres" not in {node.name for node in plan(replace(SMALL, services=SERVERS), None).nodes}
 
 
+def test_what_several_queries_write_is_one_box_with_a_line_from_each() -> None:
+    tops = replace(MEANS, name="tops")
+    errors = replace(HISTORY, name="errors")
+    several = {
+        "means": QueryTables((READINGS,), state_tables=(MEANS,)),
+        "tops": QueryTables((READINGS,), state_tables=(tops,)),
+        "history": QueryTables((READINGS,), record_tables=(HISTORY, DEAD)),
+        "errors": QueryTables((ALARMS,), record_tables=(errors, DEAD)),
+    }
+    runs = (Process("stream", Job("stream.py"), tuple(several)),)
+    tables = (MEANS, tops, HISTORY, errors, DEAD)
+    planned = plan(replace(SMALL, tables=tables, query_tables=several, processes=runs, services=SERVERS), None)
+    assert_sound(planned)
+    assert {"query-means>postgres", "query-tops>postgres"} <= lines(planned)
+    assert {"query-history>table-dead_letters", "query-errors>table-dead_letters"} <= lines(planned)
+
+
 @pytest.mark.parametrize("source", discovery.sources(), ids=lambda source: source.domain.name)
 def test_every_end_of_a_line_is_a_box_and_no_two_boxes_have_one_place(source: discovery.Source) -> None:
-    planned = plan(source.domain, source.layers)
+    assert_sound(plan(source.domain, source.layers))
+
+
+def assert_sound(planned: Plan) -> None:
+    """Every end of a line is a box, and no two boxes have one name or one place."""
     names = [node.name for node in planned.nodes]
     assert len(set(names)) == len(names)
     assert {end for edge in planned.edges for end in edge} == set(names)

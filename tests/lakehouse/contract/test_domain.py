@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from jobs.houses.schema import DOMAIN
+from jobs.houses.schema import AVERAGES_BATCHES, DEAD_LETTERS, DOMAIN, HISTORY
 from lakehouse.contract import discovery
 from lakehouse.contract.domain import Domain
 from lakehouse.contract.runs import Job, Process
+from lakehouse.contract.tables import Table
 from lakehouse.errors import LakeError, UsageError
 from lakehouse.settings import ROOT, settings
 
@@ -49,6 +50,13 @@ def test_a_job_is_its_script_and_its_arguments() -> None:
 def test_each_query_is_run_by_one_process(processes: tuple[Process, ...], run: str) -> None:
     with pytest.raises(LakeError, match=f"by one of its processes: averages, history; its processes run {run}"):
         replace(DOMAIN, processes=processes)
+
+
+@pytest.mark.parametrize("table", [HISTORY, DEAD_LETTERS, AVERAGES_BATCHES], ids=lambda table: table.name)
+def test_what_a_query_writes_and_the_dead_letters_are_among_the_tables(table: Table) -> None:
+    others = tuple(each for each in DOMAIN.tables if each != table)
+    with pytest.raises(LakeError, match=rf"`tables` of houses names .*; it lacks {table.name}\. Add .*houses/schema"):
+        replace(DOMAIN, tables=others)
 
 
 def test_a_process_without_queries_is_no_stream() -> None:

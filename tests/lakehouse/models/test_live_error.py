@@ -9,7 +9,10 @@ import pytest
 from deltalake import write_deltalake
 
 from jobs.houses.schema import HISTORY, PRICE_MODEL, PRICES
-from lakehouse.models.live_error import LiveErrors
+from lakehouse.contract.models import Better, LiveCheck, Metric, Model
+from lakehouse.contract.tables import Table
+from lakehouse.models.live_error import Compared, LiveErrors, VersionError
+from lakehouse.models.manifests import Manifest, Outcome
 from lakehouse.models.registry import Registry
 from lakehouse.settings import settings
 from lakehouse.tables import table_io
@@ -100,3 +103,41 @@ def test_a_damaged_table_is_a_sentence(registry: Registry) -> None:
     for file in HISTORY.path.glob("*.parquet"):
         file.write_bytes(b"no parquet")
     assert "cannot be read" in live_errors(registry).read().error
+
+
+TRAINS = Table("rail", "trains", {"train": "BIGINT", "late": "DECIMAL(9,2)", "at": "TIMESTAMP"}, ("train",), "runs", {})
+GUESSES = Table(
+    "rail",
+    "guesses",
+    {"model_version": "STRING", "train": "INT", "late": "DECIMAL(9,2)"},
+    ("model_version", "train"),
+    "guesses",
+    {},
+)
+DELAY = Model(
+    "rail",
+    "delay",
+    "Delay",
+    (Metric("error", "Error"),),
+    "error",
+    Better.LOWER,
+    "jobs/rail/train.py",
+    live=LiveCheck(GUESSES, "late", TRAINS, "late", "at", lambda guess, late: abs(guess - late), key="train"),
+)
+
+
+@pytest.mark.usefixtures("lake")
+def test_keys_may_be_numbers_and_predictions_decimals() -> None:
+    registry = Registry(DELAY)
+    with registry.aside() as folder:
+        registry.switch(registry.keep(folder, Manifest(Outcome.PUBLISHED, metrics={"error": 0.5})), "the first")
+    guesses = [{"model_version": "v0001", "train": train, "late": Decimal("3.50")} for train in (7, 8, None)]
+    write_deltalake(table_io.create(GUESSES), table_io.rows(GUESSES, guesses), mode="append")
+    ran = registry.switches()[0].at + timedelta(seconds=1)
+    trains = [{"train": train, "late": Decimal("4.00"), "at": ran} for train in (7, 9)]
+    write_deltalake(table_io.create(TRAINS), table_io.rows(TRAINS, trains), mode="append")
+    assert DELAY.live
+    found = LiveErrors(registry, DELAY.live).read()
+    assert (found.error, found.versions) == ("", (VersionError("v0001", 1, 0.5, 0.5),))
+    assert found.newest == (Compared("7", ran, 4.0, 3.5, "v0001"),)
+    assert isinstance(found.newest[0].predicted, float)

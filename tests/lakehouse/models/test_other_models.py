@@ -17,7 +17,7 @@ from dashboard.pages import live_error_view, models, models_view
 from dashboard.ui import model_charts
 from lakehouse.cli import main
 from lakehouse.contract.models import Better, Metric, Model
-from lakehouse.errors import DataError, UnavailableError
+from lakehouse.errors import DataError, RefusedError, UnavailableError
 from lakehouse.models import comparison, gate, manifests
 from lakehouse.models.gate import LiveMetrics
 from lakehouse.models.live import LiveModel
@@ -31,10 +31,12 @@ RISK = Model(
 )
 RANK = replace(RISK, name="rank", title="Ranking", headline="auc", better=Better.HIGHER)
 SCHEMA = """
+from lakehouse.contract import standard_tables
 from lakehouse.contract.domain import Domain
 from tests.lakehouse.models.test_other_models import RANK, RISK
 
-DOMAIN = Domain("made", "Made", (), (), {}, None, models=(RISK, RANK))
+DEAD = standard_tables.dead_letters("made", "no event")
+DOMAIN = Domain("made", "Made", (), (DEAD,), {}, DEAD, models=(RISK, RANK))
 """
 pytestmark = pytest.mark.usefixtures("lake")
 
@@ -99,6 +101,24 @@ def test_a_release_that_does_not_agree_leaves_no_version() -> None:
     trained(RISK, 0.5, 0.7)
     trained(RISK, 0.9, 0.7, disagrees)  # refused, so nothing is released
     assert [version.outcome for version in Registry(RISK).versions()] == ["published", "refused"]
+
+
+def test_a_rollback_during_a_training_stays() -> None:
+    registry = Registry(RISK)
+    for log_loss in (0.5, 0.4):
+        trained(RISK, log_loss, 0.7)
+    with pytest.raises(RefusedError, match=r"v0003 of made\.risk was judged against v0002, but v0001 is live") as found:
+        trained(RISK, 0.45 - 0.1, 0.7, lambda _folder: registry.rollback("v0002 is wrong") and None)
+    assert "The version is kept. Train again" in str(found.value)
+    assert "rollback --domain made --model risk --to v0003 --reason" in str(found.value)
+    assert (registry.live(), registry.names()[-1]) == ("v0001", "v0003")
+    assert registry.rollback("it is good after all", to="v0003") == registry.live() == "v0003"
+
+
+def test_a_first_version_does_not_replace_one_that_went_live_meanwhile() -> None:
+    with pytest.raises(RefusedError, match=r"v0002 .* was judged against no live version, but v0001 is live"):
+        trained(RISK, 0.5, 0.7, lambda _folder: trained(RISK, 0.4, 0.7) and None)
+    assert Registry(RISK).live() == "v0001"
 
 
 def test_the_live_version_is_loaded_once_and_replaced_after_a_switch() -> None:

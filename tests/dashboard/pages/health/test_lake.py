@@ -14,6 +14,7 @@ from dashboard.live.snapshot import Live
 from dashboard.pages.health import lake as health_lake
 from jobs.houses import schema
 from lakehouse.core import run_state
+from lakehouse.settings import settings
 from lakehouse.streaming import progress_metrics
 from lakehouse.streaming.progress_metrics import Recorder
 from lakehouse.tables import loads
@@ -41,6 +42,15 @@ def test_an_empty_lake_has_a_sentence_for_every_part(watch: HealthWatch) -> None
     assert "lake up" in words(health_lake.tables_state(view).notice)
     assert health_lake.processes_state(view).state == "empty"
     assert "not made yet" in words(health_lake.tables_table(view))
+
+
+def test_a_lake_that_cannot_be_written_to_is_shown_without_recording_its_lags(watch: HealthWatch, lake: Path) -> None:
+    health_fakes.checkpoint("history")
+    health_fakes.progress("history")
+    (settings().run / "metrics/lag.lock").mkdir(parents=True)  # a folder cannot be opened to write, even by root
+    view = watch.look()
+    assert (len(view.lags["houses.history"].at), len(view.queries)) == (0, 2)
+    assert [file.name for file in (settings().run / "metrics").iterdir()] == ["lag.lock"]
 
 
 def test_dead_letters_are_counted_by_reason_with_the_newest_sample(watch: HealthWatch, write: Write) -> None:

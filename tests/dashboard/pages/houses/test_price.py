@@ -200,10 +200,19 @@ def test_live_error_stands_beside_the_hold_out_error(publish: Publish) -> None:
     assert ("10.0 %" in table, "12.5 %" in table) == (True, True)
     newest = as_json(models.newest_table(errors.newest))
     assert ("+10.0 %" in newest, f"/houses/price?id={HOUSE}" in newest) == (True, True)
+    for_nothing = as_json(models.newest_table([sold._replace(actual=0.0)]))
+    assert ("$440,000" in for_nothing, "inf" in for_nothing) == (True, False)
     assert "3 houses sold since" in as_json(models_view.kpis(found))
     frame = models_view.version_frame(found)
     assert frame["live"].tolist() == [0.1]
     assert model_charts.versions(frame, PRICE_MODEL.shown[:2], "houses sold since", "dark", "r").data[2].y == (0.1,)
+
+
+def test_only_the_price_model_is_shown_in_the_words_of_houses() -> None:
+    own = models.details(PRICE_MODEL)
+    assert own
+    assert (own.newest_table, own.why_empty) == (models.newest_table, models.why_empty)
+    assert models.details(replace(PRICE_MODEL, name="rent")) is None
 
 
 @pytest.mark.parametrize(
