@@ -129,7 +129,7 @@ def test_the_address_is_the_state(app: App, page: Page) -> None:
     page.locator("#houses-shape label", has_text="Lines").click()
     expect(page).to_have_url(f"{app.url}/houses?range=6h&theme=dark&decade=1990")
     page.locator("#nav-models").click()
-    expect(page).to_have_url(f"{app.url}/models?range=6h&theme=dark")
+    expect(page).to_have_url(f"{app.url}/models?domain=houses&range=6h&theme=dark")
     expect(page.locator("#frame-notice")).to_be_hidden()
 
 
