@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from lakehouse.asking import store
+from lakehouse.asking import store_file
 from lakehouse.asking.reader import AnswerReader
 from lakehouse.asking.requests import RejectedError, Request, checked_id, new_id
 from lakehouse.asking.sender import ACKNOWLEDGED_WITHIN, RequestSender
+from lakehouse.asking.store import RequestStore
 from lakehouse.contract.topics import Topic
 from lakehouse.errors import DataError, UsageError
 from lakehouse.settings import settings
@@ -54,7 +55,7 @@ class Asker:
             what = f"Requests of {question.full_name} go to topic {question.requests.name}, which others may write to."
             raise UsageError(what, "Declare the topic with encoded_by_us=True, and let nobody else write to it.")
         self.question = question
-        self._store = store.RequestStore(store.file(question.domain, question.name))
+        self._store = RequestStore(store_file.path(question.domain, question.name))
         self._sender = RequestSender(brokers, question.requests.name, within)
         self._reader = AnswerReader(brokers, question.answers.name, self._store)
         self._turn, self._under_way = threading.Condition(), set[str]()

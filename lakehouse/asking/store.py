@@ -14,36 +14,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from lakehouse.asking import store_file
 from lakehouse.asking.requests import ConflictError, Request, RequestState
-from lakehouse.core import locks
-from lakehouse.errors import RefusedError, UnavailableError
-from lakehouse.settings import settings
+from lakehouse.errors import UnavailableError
 
-FORMAT = 1  # as the last line of _TABLES notes it
 KEPT = timedelta(days=30)  # longer than topics keep records, so no answer comes after its request is forgotten
-_TABLES = """
-CREATE TABLE IF NOT EXISTS requests (
-    id TEXT PRIMARY KEY,
-    value BLOB,
-    asked_at INTEGER NOT NULL,
-    deadline INTEGER NOT NULL,
-    acknowledged INTEGER NOT NULL DEFAULT 0,
-    reason TEXT NOT NULL DEFAULT ''
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS requests_by_time ON requests (asked_at);
-CREATE TABLE IF NOT EXISTS answers (
-    id TEXT PRIMARY KEY,
-    value BLOB,
-    answered_at INTEGER NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS offsets (
-    topic_id TEXT NOT NULL,
-    partition INTEGER NOT NULL,
-    next INTEGER NOT NULL,
-    PRIMARY KEY (topic_id, partition)
-) WITHOUT ROWID;
-PRAGMA user_version = 1;
-"""
 
 
 class Answer(NamedTuple):
@@ -54,29 +29,17 @@ class Answer(NamedTuple):
     millis: int
 
 
-def file(domain: str, name: str) -> Path:
-    """Where the requests of that name are."""
-    return settings().var / "asking" / domain / f"{name}.sqlite"
-
-
 class RequestStore:
     """The requests of one kind; usable from several threads. Close it when done."""
 
     def __init__(self, path: Path) -> None:
-        """Open the file, which is made if need be. Raises RefusedError when another process has it."""
-        lock = locks.try_lock(path.with_suffix(".lock"))
-        if lock is None:
-            what = f"The requests in {path} are written by another process."
-            raise RefusedError(what, "Ask there, or stop that process first.")
-        self._path, self._process_lock, self._lock = path, lock, threading.Lock()
-        self._sql = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self._sql.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")
-        found = self._sql.execute("PRAGMA user_version").fetchone()[0]
-        if found > FORMAT:
-            self.close()
-            what = f"The file {path} has format {found}, and this version reads formats up to {FORMAT}."
-            raise RefusedError(what, "A newer version wrote it: install that version again.")
-        self._sql.executescript(_TABLES)
+        """Open the file, which is made if need be.
+
+        Raises RefusedError when another process has it or a newer version wrote it, UnavailableError when it cannot be
+        written or is damaged.
+        """
+        self._path, self._lock = path, threading.Lock()
+        self._process_lock, self._sql = store_file.opened(path)
 
     def close(self) -> None:
         """Close the file, and let another process have it."""

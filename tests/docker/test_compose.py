@@ -146,6 +146,7 @@ def _state(project: Project) -> Iterator[tuple[str, str]]:
     """The services that keep state, each with the volume it needs."""
     yield from (each for each in SERVERS.values() if each[0] in project["services"])
     yield from ((name, "lake:/lake") for name in project["services"] if name.startswith("spark-worker-"))
+    yield "dashboard", "asking:/lake/asking"  # what users ask; the rest of the lake it only reads
     for domain in discovery.load_all(_domains()):
         for process in domain.processes:
             yield from ((name, "lake:/lake") for name in _running(project, domain.command(process.job)))
@@ -185,7 +186,8 @@ def missing_programs(project: Project) -> Iterator[str]:
         lake = words[1] if words[:1] == [".venv/bin/lake"] else ""
         if lake and lake not in known:
             yield f"{name}: lake {lake}"
-        if not (paths or modules or lake or any(word.startswith("org.apache.spark.") for word in words)):
+        others = words[:1] == ["mkdir"] or any(word.startswith("org.apache.spark.") for word in words)
+        if not (paths or modules or lake or others):
             yield f"{name}: runs nothing of ours"
 
 
@@ -245,6 +247,7 @@ def test_the_services_hold(check: Callable[[Project], Iterator[str]]) -> None:
         ),
         ("houses/houses.ksql:/", "houses/other.ksql:/", bad_mounts, "ksqldb-script: ../jobs/houses/other.ksql"),
         ('["kafka:/var/lib/kafka/data"]', "[]", bad_mounts, "kafka: kafka:/var/lib/kafka/data is not mounted"),
+        (', "asking:/lake/asking"', "", bad_mounts, "dashboard: asking:/lake/asking is not mounted"),
         ("  lake: {}", "", bad_mounts, "stream: lake:/lake"),
         ("jobs/houses/stream.py", "jobs/houses/streams.py", missing_programs, "stream: jobs/houses/streams.py"),
         ("/lake, nightly, houses", "/lake, nightly-run, houses", missing_programs, "nightly: lake nightly-run"),
@@ -364,6 +367,12 @@ def test_the_image_is_pinned_and_has_no_root() -> None:
     assert instructions[-1] == ("USER", "lake")
     assert "useradd --uid 10001" in DOCKERFILE
     assert not re.search(r"\b(ADD|curl|wget|sudo)\b|https?://", DOCKERFILE)
+
+
+def test_what_is_mounted_is_the_users_own() -> None:
+    owned = re.findall(r"install -d -o lake -g lake (.*)", DOCKERFILE)[0].split()
+    volumes = [volume for service in _ours(_project()).values() for volume in service.get("volumes", [])]
+    assert {volume.split(":")[1] for volume in volumes if not volume.startswith(".")} == {*owned}
 
 
 def test_what_is_copied_exists_and_is_let_through() -> None:

@@ -75,6 +75,16 @@ def test_without_a_broker(lake: Path, monkeypatch: pytest.MonkeyPatch, client: F
     assert client.get(f"{PATH}/{request_id}").status_code == 404
 
 
+def test_requests_that_cannot_be_stored_end_neither_the_server_nor_a_request(lake: Path, client: FlaskClient) -> None:
+    lake.mkdir(exist_ok=True)
+    (lake / "asking").write_text("a file in the place of the folder")
+    with asking.opened(client.application):
+        for refused in (client.post(PATH, json={"text": "hello"}), client.get(f"{PATH}/{new_id()}")):
+            assert (refused.status_code, refused.headers["Retry-After"]) == (503, "2")
+            assert refused.json is not None
+            assert "asking/echo/texts.sqlite cannot be opened: Not a directory." in refused.json["error"]
+
+
 @pytest.mark.parametrize("origin", ["http://elsewhere", "null", "http://localhost:81"])
 def test_a_page_of_another_site_may_not_ask(lake: Path, client: FlaskClient, origin: str) -> None:
     refused = client.post(PATH, json={"text": "hello"}, headers={"Origin": origin})

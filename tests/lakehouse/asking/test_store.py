@@ -137,6 +137,22 @@ def test_a_newer_file_is_refused(tmp_path: Path) -> None:
         RequestStore(tmp_path / "asked.sqlite")
 
 
+def test_a_damaged_file_is_said_and_holds_no_lock(tmp_path: Path) -> None:
+    file = tmp_path / "asked.sqlite"
+    file.write_bytes(b"no database, but longer than the head of one " * 100)
+    for _ in range(2):  # the second time no lock is in the way
+        with pytest.raises(UnavailableError, match=r"cannot be opened: file is not a database\. .* moved away"):
+            RequestStore(file)
+    file.unlink()
+    RequestStore(file).close()
+
+
+def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+    (tmp_path / "asking").write_text("a file in the place of the folder")
+    with pytest.raises(UnavailableError, match=r"cannot be opened: Not a directory\. Make its folder writable"):
+        RequestStore(tmp_path / "asking/echo/asked.sqlite")
+
+
 def test_old_requests_are_forgotten(store: RequestStore) -> None:
     old, new = asked(store), asked(store)
     store._sql.execute("UPDATE requests SET asked_at = 0 WHERE id = ?", (old,))
