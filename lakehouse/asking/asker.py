@@ -101,8 +101,8 @@ class Asker:
 
     def find(self, request_id: str) -> Request | None:
         """What has become of a request; None for an id that nobody was promised. Raises DataError for no id at all."""
-        return self._store.find(checked_id(request_id), datetime.now(UTC), self._reader.all_read)
+        return self._store.find(checked_id(request_id), self._reader.read_until)
 
     def counts(self) -> dict[str, int]:
         """How many requests are in each state."""
-        return self._store.counts(datetime.now(UTC))
+        return self._store.counts(self._reader.read_until)

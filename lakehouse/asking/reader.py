@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, TopicPartition
 
+from lakehouse.asking.read_until import ReadUntil
 from lakehouse.asking.store import KEPT, Answer, RequestStore
 from lakehouse.errors import LakeError
 from lakehouse.kafka import client, topics
@@ -31,8 +32,7 @@ class AnswerReader:
     def __init__(self, brokers: Callable[[], str], topic: str, store: RequestStore) -> None:
         self._brokers, self._topic, self._store = brokers, topic, store
         self._ending = threading.Event()
-        self._unread: set[int] = set()
-        self.all_read = False
+        self.read_until: datetime | None = None  # all answers that were on the topic then are in the store
         self.error = ""
         self._thread = threading.Thread(target=self._run, name=f"answers-{topic}", daemon=True)
         self._thread.start()
@@ -63,17 +63,18 @@ class AnswerReader:
         places = [TopicPartition(self._topic, at, known.get(at, OFFSET_BEGINNING)) for at in partitions]
         try:
             consumer.assign(places)
-            self._unread, self.error = set(partitions), ""
-            self._read(consumer, topic_id)
+            self.error = ""
+            following = {at: known.get(at, 0) for at in partitions}
+            self._read(consumer, topic_id, ReadUntil(address, self._topic, following))
         finally:
             consumer.close()
 
-    def _read(self, consumer: "Consumer", topic_id: str) -> None:
-        look_again = time.monotonic() + LOOK_AGAIN
-        partitions = len(self._unread)
+    def _read(self, consumer: "Consumer", topic_id: str, until: ReadUntil) -> None:
+        look_again, partitions = time.monotonic() + LOOK_AGAIN, len(consumer.assignment())
         while not self._ending.is_set():
             messages = consumer.consume(1, 0.2)  # the first one as soon as it is there
-            self._take([*messages, *consumer.consume(MOST, 0)] if messages else [], topic_id)
+            self._take([*messages, *consumer.consume(MOST, 0)] if messages else [], topic_id, until)
+            self.read_until = until.moment() or self.read_until
             if time.monotonic() > look_again:
                 look_again = time.monotonic() + LOOK_AGAIN
                 self._store.forget(datetime.now(UTC) - KEPT)
@@ -81,12 +82,14 @@ class AnswerReader:
                     if len(consumer.list_topics(self._topic, PAUSE).topics[self._topic].partitions) > partitions:
                         return
 
-    def _take(self, messages: "Sequence[Message]", topic_id: str) -> None:
-        answers, offsets = [], {}
+    def _take(self, messages: "Sequence[Message]", topic_id: str, until: ReadUntil) -> None:
+        answers, offsets, ends = [], {}, {}
         for message in messages:
             error, partition, offset = message.error(), message.partition(), message.offset()
-            if error is not None:
-                self._meet(error, partition)
+            if error is not None and error.code() != KafkaError._PARTITION_EOF:
+                self._meet(error)
+            elif partition is not None and offset is not None and error is not None:
+                ends[partition] = offset
             elif partition is not None and offset is not None:
                 offsets[partition] = offset + 1
                 if (key := message.key()) is not None:  # a record without a key answers nobody
@@ -94,11 +97,11 @@ class AnswerReader:
                     answers.append(Answer(text, message.value(), message.timestamp()[1]))
         if offsets:
             self._store.record(answers, topic_id, offsets)
-        self.all_read = self.all_read or not self._unread
+        for partition, following in (*offsets.items(), *ends.items()):
+            until.note(partition, following)
 
-    def _meet(self, error: KafkaError, partition: int | None) -> None:
-        """Note a partition that is read to its end; what the client does not heal by itself is raised."""
-        if error.code() == KafkaError._PARTITION_EOF:
-            self._unread.discard(-1 if partition is None else partition)
-        elif error.fatal() or error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+    @staticmethod
+    def _meet(error: KafkaError) -> None:
+        """Raise what the client does not heal by itself."""
+        if error.fatal() or error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
             raise KafkaException(error)

@@ -16,7 +16,7 @@ class RequestState(StrEnum):
     QUEUED = "queued"  # the broker has it; the answer is to come
     ANSWERED = "answered"
     REJECTED = "rejected"  # it breaks a rule; it was never sent
-    EXPIRED = "expired"  # no answer was on the topic at its deadline
+    EXPIRED = "expired"  # no answer that was on the topic in time was read
 
 
 class ConflictError(LakeError):

@@ -80,28 +80,33 @@ class RequestStore:
                 (request_id, _millis(asked_at), _millis(asked_at), reason),
             )
 
-    def find(self, request_id: str, now: datetime, all_read: bool = True) -> Request | None:
-        """The request as it is now; None when there is none, or none that the broker has acknowledged.
+    def find(self, request_id: str, read_until: datetime | None) -> Request | None:
+        """The request; None when there is none, or none that the broker has acknowledged.
 
-        While not all answers are read (`all_read`), none expires: its answer may be among the others.
+        `read_until` is a time whose answers are all stored. Without an answer a request whose deadline was before then
+        is expired, for good: an answer that is stamped earlier and comes later does not change it.
         """
+        row = self._row(request_id)
+        if row is not None and _is_overdue(row, read_until):
+            self._expire(request_id, row[2])
+            row = self._row(request_id)
+        return None if row is None else _request(request_id, row)
+
+    def _row(self, request_id: str) -> tuple[Any, ...] | None:
+        """The request with its first answer; None when it was neither acknowledged nor answered."""
         with self._reading():
-            row = self._one(
-                "SELECT r.value, r.asked_at, r.deadline, r.acknowledged, r.reason, a.value, a.answered_at "
-                "FROM requests r LEFT JOIN answers a USING (id) WHERE r.id = ?",
+            return self._one(
+                "SELECT r.value, r.asked_at, r.deadline, r.reason, a.value, a.answered_at "
+                "FROM requests r LEFT JOIN answers a USING (id) "
+                "WHERE r.id = ? AND (r.acknowledged OR a.id IS NOT NULL)",
                 request_id,
             )
-        if row is None:
-            return None
-        value, asked_at, deadline, acknowledged, reason, answer, answered_at = row
-        if not acknowledged and answered_at is None:
-            return None
-        expired = all_read and _millis(now) > deadline
-        state = _state(reason, deadline, answered_at, expired)
-        known = Request(request_id, state, _moment(asked_at), _moment(deadline), value, reason)
-        if state is not RequestState.ANSWERED:
-            return known
-        return replace(known, answer=answer, answered_at=_moment(answered_at))
+
+    def _expire(self, request_id: str, deadline: int) -> None:
+        """Store an empty answer that came too late; one that has come meanwhile stands."""
+        with self._writing():
+            too_late = (request_id, deadline + 1)
+            self._sql.execute("INSERT OR IGNORE INTO answers (id, answered_at) VALUES (?, ?)", too_late)
 
     def record(self, answers: Iterable[Answer], topic_id: str, offsets: Mapping[int, int]) -> None:
         """Store answers, and the next offset of each partition, together; the first answer of an id stands."""
@@ -118,14 +123,17 @@ class RequestStore:
             rows = self._sql.execute("SELECT partition, next FROM offsets WHERE topic_id = ?", (topic_id,)).fetchall()
         return dict(rows)
 
-    def counts(self, now: datetime) -> dict[str, int]:
-        """How many requests are in each state, of those that the broker has acknowledged or that were rejected."""
+    def counts(self, read_until: datetime | None) -> dict[str, int]:
+        """How many requests are in each state, of those that the broker has acknowledged or that were rejected.
+
+        `read_until` as in `find`.
+        """
         query = """
             SELECT CASE WHEN r.reason <> '' THEN 'rejected' WHEN a.answered_at <= r.deadline THEN 'answered'
                         WHEN a.answered_at IS NOT NULL OR r.deadline < ? THEN 'expired' ELSE 'queued' END, count(*)
             FROM requests r LEFT JOIN answers a USING (id) WHERE r.acknowledged OR a.id IS NOT NULL GROUP BY 1"""
         with self._reading():
-            found = dict(self._sql.execute(query, (_millis(now),)).fetchall())
+            found = dict(self._sql.execute(query, (-1 if read_until is None else _millis(read_until),)).fetchall())
         return {str(state): found.get(state, 0) for state in RequestState}
 
     def forget(self, before: datetime) -> int:
@@ -166,12 +174,26 @@ class RequestStore:
                 raise
 
 
-def _state(reason: str, deadline: int, answered_at: int | None, expired: bool) -> RequestState:
-    """The state of a request; `expired` is whether it has waited too long if it has no answer."""
+def _is_overdue(row: tuple[Any, ...], read_until: datetime | None) -> bool:
+    """Whether the request waits, and can have no answer in time any more."""
+    _value, _asked_at, deadline, reason, _answer, answered_at = row
+    return not reason and answered_at is None and read_until is not None and _millis(read_until) > deadline
+
+
+def _request(request_id: str, row: tuple[Any, ...]) -> Request:
+    value, asked_at, deadline, reason, answer, answered_at = row
+    state = _state(reason, deadline, answered_at)
+    known = Request(request_id, state, _moment(asked_at), _moment(deadline), value, reason)
+    if state is not RequestState.ANSWERED:
+        return known
+    return replace(known, answer=answer, answered_at=_moment(answered_at))
+
+
+def _state(reason: str, deadline: int, answered_at: int | None) -> RequestState:
     if reason:
         return RequestState.REJECTED
     if answered_at is None:
-        return RequestState.EXPIRED if expired else RequestState.QUEUED
+        return RequestState.QUEUED
     return RequestState.ANSWERED if answered_at <= deadline else RequestState.EXPIRED
 
 

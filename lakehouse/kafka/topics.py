@@ -160,11 +160,13 @@ def listens(bootstrap_servers: str, timeout: float = 1.0) -> bool:
     return False
 
 
-def committed_ends(bootstrap_servers: str, partitions: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
-    """The offset up to which each partition can be read without open transactions."""
+def committed_ends(
+    bootstrap_servers: str, partitions: Iterable[tuple[str, int]], timeout: float = TIMEOUT
+) -> dict[tuple[str, int], int]:
+    """The offset up to which each partition can be read without open transactions. Raises TimeoutError."""
     latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
     places = [TopicPartition(*where) for where in partitions]
-    return _offsets(admin(bootstrap_servers), places, latest, isolation=IsolationLevel.READ_COMMITTED)
+    return _offsets(admin(bootstrap_servers), places, latest, timeout, IsolationLevel.READ_COMMITTED)
 
 
 def starts(bootstrap_servers: str, partitions: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:

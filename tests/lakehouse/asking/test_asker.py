@@ -4,13 +4,14 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lakehouse.asking.asker import Asker, Question
+from lakehouse.asking.read_until import ReadUntil
 from lakehouse.asking.requests import RejectedError, Request, new_id
 from lakehouse.asking.sender import ACKNOWLEDGED_WITHIN
 from lakehouse.contract.topics import Topic
@@ -96,6 +97,40 @@ def test_answers_that_came_meanwhile_are_read_after_a_restart(lake: Path, broker
         assert wait_for(found(asker, ids[1], "answered"), 30, "the answer").answer == b"1"
         assert asker.find(ids[0]).answer == b"0"  # type: ignore[union-attr]
         assert asker.counts() == {"queued": 1, "answered": 2, "rejected": 0, "expired": 0}
+
+
+@pytest.mark.e2e
+def test_a_request_expires_once_the_answers_until_its_deadline_are_read(lake: Path, broker: str) -> None:
+    about = question(expires_after=timedelta(seconds=1))
+    topics.ensure(broker, [about.requests, about.answers])
+    with asking(about, broker) as asker:
+        request_id = asker.ask({"text": "nobody answers"})
+        expired = wait_for(found(asker, request_id, "expired"), 30, "the deadline")
+        assert asker._reader.read_until > expired.deadline  # type: ignore[operator]
+
+
+def test_the_time_stands_still_while_the_broker_is_away(lake: Path) -> None:
+    until = ReadUntil(f"127.0.0.1:{free_port()}", "answers", {0: 0})
+    assert until.moment() is None
+
+
+@pytest.mark.e2e
+def test_up_to_when_a_topic_is_read(lake: Path, broker: str) -> None:
+    about = question()
+    topics.ensure(broker, [about.answers])
+    began = datetime.now(UTC)
+    for _ in range(3):
+        answer(about, broker, new_id(), b"!")
+    ends = topics.end_offsets(broker, about.answers.name, [0, 1])
+    until = ReadUntil(broker, about.answers.name, {0: 0, 1: 0})
+    assert until.moment() is None
+    assert until.moment() is None  # it asks once a second, and nothing is noted
+    for partition, end in ends.items():
+        until.note(partition, end)
+    first = until.moment()
+    assert first is not None and began <= first <= datetime.now(UTC)
+    second = wait_for(until.moment, 30, "a later time")
+    assert second > first
 
 
 def test_without_a_broker_nothing_is_promised(lake: Path) -> None:
