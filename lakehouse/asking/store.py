@@ -55,8 +55,7 @@ class RequestStore:
         with self._writing():
             known = self._one("SELECT value, acknowledged, reason FROM requests WHERE id = ?", request_id)
             if known is not None and (known[2] or known[0] != value):
-                what = f"The request {request_id} was asked before with another content; the first one stands."
-                raise ConflictError(what, "Ask with another id.")
+                raise _another_content(request_id)
             if known is not None and known[1]:
                 return False
             times = (_millis(asked_at), _millis(deadline))
@@ -73,8 +72,14 @@ class RequestStore:
             self._sql.execute("UPDATE requests SET acknowledged = 1 WHERE id = ?", (request_id,))
 
     def reject(self, request_id: str, reason: str, asked_at: datetime) -> None:
-        """Store why a request was not sent; one that is there already stands."""
+        """Store why a request was not sent; the first reason of an id stands.
+
+        Raises ConflictError when the id has a request that breaks no rule.
+        """
         with self._writing():
+            known = self._one("SELECT reason FROM requests WHERE id = ?", request_id)
+            if known is not None and not known[0]:
+                raise _another_content(request_id)
             self._sql.execute(
                 "INSERT OR IGNORE INTO requests (id, asked_at, deadline, acknowledged, reason) VALUES (?, ?, ?, 1, ?)",
                 (request_id, _millis(asked_at), _millis(asked_at), reason),
@@ -172,6 +177,11 @@ class RequestStore:
                     what = f"The requests in {self._path} cannot be stored: {error}."
                     raise UnavailableError(what, "Free some space, then ask again with the same id.") from None
                 raise
+
+
+def _another_content(request_id: str) -> ConflictError:
+    what = f"The request {request_id} was asked before with another content; the first one stands."
+    return ConflictError(what, "Ask with another id.")
 
 
 def _is_overdue(row: tuple[Any, ...], read_until: datetime | None) -> bool:

@@ -103,6 +103,13 @@ def test_rejected_stands(store: RequestStore) -> None:
         store.begin(request_id, b"?", NOON, NOON)
 
 
+def test_a_request_is_not_rejected_under_the_id_of_another(store: RequestStore) -> None:
+    request_id = asked(store)
+    with pytest.raises(ConflictError, match="the first one stands"):
+        store.reject(request_id, "price: missing", NOON)
+    assert state(store, request_id, NOON) == "queued"
+
+
 def test_everything_is_there_after_a_restart(tmp_path: Path) -> None:
     file = tmp_path / "asked.sqlite"
     before = RequestStore(file)
