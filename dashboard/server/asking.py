@@ -1,7 +1,7 @@
 """Lets clients ask by HTTP: POST a request as JSON, then GET its address until its state is final.
 
 A POST answers 202 with the id and the address once the broker has the request, 422 for one that breaks a rule, 409 for
-an id that has another request, 503 when the broker does not take it: then the same id can be asked again.
+an id that has another request, 503 with the id when the broker does not take it: then the same id can be asked again.
 """
 
 import threading
@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import flask
 
 from lakehouse.asking.asker import Asker, Question
-from lakehouse.asking.requests import ConflictError, RejectedError, RequestState
+from lakehouse.asking.requests import ConflictError, NotTakenError, RejectedError, RequestState
 from lakehouse.errors import DataError, LakeError
 
 RETRY_SECONDS = 2
@@ -116,6 +116,8 @@ def _asked(questions: Desk, question: Question, asked: dict[str, Any], path: str
         return _answer(400, error=str(error))
     except ConflictError as error:
         return _answer(409, error=str(error))
+    except NotTakenError as error:
+        return _unavailable(error, id=error.request_id)
     except LakeError as error:
         return _unavailable(error)
     address = f"{path}/{request_id}"
@@ -124,8 +126,8 @@ def _asked(questions: Desk, question: Question, asked: dict[str, Any], path: str
     return response
 
 
-def _unavailable(error: LakeError) -> flask.Response:
-    response = _answer(503, error=str(error))
+def _unavailable(error: LakeError, **more: str) -> flask.Response:
+    response = _answer(503, error=str(error), **more)
     response.headers["Retry-After"] = str(RETRY_SECONDS)
     return response
 

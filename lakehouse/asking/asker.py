@@ -9,11 +9,11 @@ from typing import Any
 
 from lakehouse.asking import store_file
 from lakehouse.asking.reader import AnswerReader
-from lakehouse.asking.requests import RejectedError, Request, checked_id, new_id
+from lakehouse.asking.requests import NotTakenError, RejectedError, Request, checked_id, new_id
 from lakehouse.asking.sender import ACKNOWLEDGED_WITHIN, RequestSender
 from lakehouse.asking.store import RequestStore
 from lakehouse.contract.topics import Topic
-from lakehouse.errors import DataError, UsageError
+from lakehouse.errors import DataError, UnavailableError, UsageError
 from lakehouse.settings import settings
 
 Encode = Callable[[Mapping[str, Any]], bytes]
@@ -70,10 +70,17 @@ class Asker:
         """Send a request; its id, once the broker has acknowledged it. The same request under its id is sent once.
 
         Raises DataError for an id that is no UUID, RejectedError for a request that breaks a rule, ConflictError for an
-        id that has another request, and UnavailableError when the broker does not acknowledge in time: then ask
-        again with the same id.
+        id that has another request, and NotTakenError when the broker does not acknowledge in time or the request
+        cannot be stored: then ask again with the same id.
         """
         request_id = new_id() if request_id is None else checked_id(request_id)
+        try:
+            self._ask(request, request_id)
+        except UnavailableError as error:
+            raise NotTakenError(error.what, error.fix, request_id) from None
+        return request_id
+
+    def _ask(self, request: Mapping[str, Any], request_id: str) -> None:
         try:
             value = self.question.encode(request)
         except DataError as error:
@@ -84,7 +91,6 @@ class Asker:
             if self._store.begin(request_id, value, asked_at, asked_at + self.question.expires_after):
                 self._sender.send(request_id, value)
                 self._store.acknowledge(request_id)
-        return request_id
 
     @contextmanager
     def _alone(self, request_id: str) -> Iterator[None]:

@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from lakehouse.errors import DataError, LakeError
+from lakehouse.errors import DataError, LakeError, UnavailableError
 
 
 class RequestState(StrEnum):
@@ -25,6 +25,14 @@ class ConflictError(LakeError):
 
 class RejectedError(DataError):
     """A request that breaks a rule; under `request_id` it can be looked up as rejected."""
+
+    def __init__(self, what: str, fix: str, request_id: str) -> None:
+        super().__init__(what, fix)
+        self.request_id = request_id
+
+
+class NotTakenError(UnavailableError):
+    """A request that nobody is promised an answer to; it can be asked again under `request_id`."""
 
     def __init__(self, what: str, fix: str, request_id: str) -> None:
         super().__init__(what, fix)

@@ -72,7 +72,21 @@ def test_without_a_broker(lake: Path, monkeypatch: pytest.MonkeyPatch, client: F
     assert refused.json is not None
     assert refused.json["error"].startswith("The broker has not taken the request within 2 s: ")
     assert refused.json["error"].endswith(" Ask again with the same id.")
+    assert refused.json["id"] == request_id
     assert client.get(f"{PATH}/{request_id}").status_code == 404
+    invalid = client.post(PATH, json={"request_id": request_id})  # the broker may have the other one
+    assert (invalid.status_code, "asked before with another content" in invalid.json["error"]) == (409, True)  # type: ignore[index]
+
+
+def test_a_client_without_an_id_gets_one_to_ask_again_with(
+    lake: Path, monkeypatch: pytest.MonkeyPatch, client: FlaskClient
+) -> None:
+    monkeypatch.setenv("LAKE_BOOTSTRAP_SERVERS", f"127.0.0.1:{free_port()}")
+    settings.cache_clear()
+    refused = client.post(PATH, json={"text": "hello"})
+    assert refused.status_code == 503 and refused.json is not None
+    changed = client.post(PATH, json={"text": "bye", "request_id": refused.json["id"]})
+    assert changed.status_code == 409
 
 
 def test_requests_that_cannot_be_stored_end_neither_the_server_nor_a_request(lake: Path, client: FlaskClient) -> None:
