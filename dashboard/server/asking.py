@@ -8,7 +8,6 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import urlsplit
 
 import flask
 
@@ -80,8 +79,6 @@ def add_routes(server: flask.Flask, path: str, question: Question) -> None:
     questions.add(question)
 
     def post() -> Any:
-        if refused := _of_another_site():
-            return _answer(403, error=refused)
         asked = flask.request.get_json(silent=True) if flask.request.is_json else None
         if not isinstance(asked, Mapping):
             return _answer(400, error="A request is an object in JSON, with the content type application/json.")
@@ -130,14 +127,6 @@ def _unavailable(error: LakeError, **more: str) -> flask.Response:
     response = _answer(503, error=str(error), **more)
     response.headers["Retry-After"] = str(RETRY_SECONDS)
     return response
-
-
-def _of_another_site() -> str:
-    """Why a request of another site's page is refused; empty for our own pages and for clients that are no browser."""
-    origin = flask.request.headers.get("Origin")
-    if origin is None or urlsplit(origin).netloc == flask.request.host:
-        return ""
-    return f"Only this dashboard's own pages may ask, not a page of {origin[:80]!r}."
 
 
 def _answer(status: int, **values: Any) -> flask.Response:

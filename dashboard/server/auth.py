@@ -1,9 +1,12 @@
-"""Lets in who may ask: on loopback whoever asks for this very machine, elsewhere who shows the token."""
+"""Lets in who may ask: on loopback whoever asks for this very machine, elsewhere who shows the token.
+
+A page of another site, in the browser of somebody who may ask, may read only what its browser lets it read anyway.
+"""
 
 import hashlib
 import hmac
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import flask
 from markupsafe import escape
@@ -12,6 +15,7 @@ from werkzeug.wrappers import Response
 from lakehouse.core import net
 
 OPEN = ("/health",)  # says nothing but that it runs
+READING = ("GET", "HEAD", "OPTIONS")
 _ASK = "This dashboard asks for its token: open the address with ?token=, or send Authorization: Bearer."
 _PAGE = """<!DOCTYPE html>
 <html lang="en"><head><title>Lakehouse</title></head><body><h1>Not without a token</h1><p>{}</p></body></html>"""
@@ -19,11 +23,30 @@ _YEAR = 365 * 86_400
 
 
 def protect(server: flask.Flask, host: str, token: str | None) -> None:
-    """Ask for the token, if there is one; else refuse requests for another name than this machine's (DNS rebinding)."""
+    """Ask for the token, if there is one; else refuse requests for another name than this machine's (DNS rebinding).
+
+    Whatever does more than read is refused to pages of other sites.
+    """
     if token is None:
         server.before_request(lambda: _refuse_other_names(host))
     else:
         server.before_request(lambda: _ask(token))
+    server.before_request(_refuse_other_sites)
+
+
+def _refuse_other_sites() -> Any:
+    if flask.request.method in READING or not _is_of_another_site():
+        return None
+    origin = flask.request.headers.get("Origin", "another site")
+    return _answer(403, f"Only this dashboard's own pages may ask for that, not a page of {origin[:80]!r}.")
+
+
+def _is_of_another_site() -> bool:
+    """What the browser says itself; an older one, or one that is not asked by HTTPS or on loopback, names the page."""
+    if site := flask.request.headers.get("Sec-Fetch-Site"):
+        return site not in ("same-origin", "none")  # a proxy may give another Host than the page's
+    origin = flask.request.headers.get("Origin")
+    return origin is not None and urlsplit(origin).netloc != flask.request.host
 
 
 def _refuse_other_names(host: str) -> Any:

@@ -13,9 +13,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import flask
 import psutil
 import pytest
+from flask.testing import FlaskClient
 
+from dashboard.server import auth
 from lakehouse.core import net
 from lakehouse.errors import UsageError
 from lakehouse.ops import dashboard_token
@@ -138,6 +141,39 @@ def test_on_loopback_only_this_machines_own_names_are_answered(lake: Path) -> No
             assert status in (400, 403), host
             assert "version" not in body
         assert not dashboard_token.token_file().exists()
+
+
+@pytest.fixture(params=[None, "x" * 32])
+def protected(request: pytest.FixtureRequest) -> FlaskClient:
+    """A server on loopback, and one with a token, whose cookie this browser has."""
+    server = flask.Flask("protected")
+    server.add_url_rule("/order", "order", lambda: {"done": True}, methods=["GET", "POST", "DELETE"])
+    auth.protect(server, "127.0.0.1" if request.param is None else "0.0.0.0", request.param)
+    client = server.test_client()
+    if request.param:
+        assert client.get(f"/order?token={request.param}").status_code == 302
+    return client
+
+
+@pytest.mark.parametrize(
+    ("headers", "may"),
+    [
+        ({}, True),  # no browser
+        ({"Origin": "http://localhost"}, True),
+        ({"Origin": "http://elsewhere"}, False),
+        ({"Origin": "null"}, False),
+        ({"Origin": "http://localhost:81"}, False),
+        ({"Origin": "https://behind.a.proxy", "Sec-Fetch-Site": "same-origin"}, True),
+        ({"Origin": "http://localhost:81", "Sec-Fetch-Site": "same-site"}, False),
+        ({"Sec-Fetch-Site": "cross-site"}, False),
+    ],
+)
+def test_a_page_of_another_site_may_do_nothing(protected: FlaskClient, headers: dict[str, str], may: bool) -> None:
+    for method in ("POST", "DELETE"):
+        answer = protected.open("/order", method=method, headers=headers)
+        assert answer.status_code == (200 if may else 403), method
+        assert may or "own pages may ask for that" in answer.json["error"]  # type: ignore[index]
+    assert protected.get("/order", headers=headers).status_code == 200
 
 
 def test_a_huge_body_is_refused_before_it_is_taken(lake: Path) -> None:
