@@ -27,7 +27,7 @@ def claims(server: flask.Flask) -> list[Claim]:
     for section in discovery.sections():
         found += routes.prefix(f"the pages of {section}", section)
     for module in discovery.modules():
-        found += [Claim(_owner(module), rule) for rule in _declared(module)]
+        found += [Claim(_owner(module), rule, module.__name__) for rule in _declared(module)]
     routes.check(found)
     return found
 
@@ -39,7 +39,8 @@ def add_routes(server: flask.Flask, claimed: list[Claim]) -> None:
         routes.add(server, getattr(module, "ROUTES", {}))
         if module in discovery.pages():
             _add_of_page(server, module)
-        claimed += [Claim(_owner(module), rule) for rule, _ in sorted(routes.served(server) - before)]
+        added = sorted(routes.served(server) - before)
+        claimed += [Claim(_owner(module), rule, module.__name__) for rule, _ in added]
     routes.check(claimed)
 
 

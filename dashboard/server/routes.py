@@ -3,6 +3,7 @@
 A module of pages lists its own: `ROUTES = {"/flights/predict": Route(predict, ("POST",))}`; app.py adds them.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,10 +25,11 @@ class Route:
 
 @dataclass(frozen=True)
 class Claim:
-    """An address, as Flask writes it (`/things/<id>`), and whose it is."""
+    """An address, as Flask writes it (`/things/<id>`), and whose it is; the module where one declares it."""
 
     owner: str
     rule: str
+    module: str = ""
 
 
 def add(server: flask.Flask, routes: Mapping[str, Route]) -> None:
@@ -42,14 +44,35 @@ def served(server: flask.Flask) -> set[tuple[str, str]]:
 
 
 def check(claims: Sequence[Claim]) -> None:
-    """Raise LakeError when two owners want one address, or one wants an address of another's."""
+    """Raise LakeError when two owners want one address, one wants an address of another's, or two modules have one."""
     for number, claim in enumerate(claims):
         for other in claims[:number]:
-            if other.owner != claim.owner and _meet(_parts(other.rule), _parts(claim.rule)):
+            if _collide(claim, other):
+                mine, theirs = _names(claim, other)
                 raise LakeError(
-                    f"{claim.rule} of {claim.owner} and {other.rule} of {other.owner} are the same address.",
-                    f"Give {claim.owner} another one: PATH, ALSO_AT, OLD_PATHS and ROUTES of its modules.",
+                    f"{claim.rule} of {mine} and {other.rule} of {theirs} are the same address.",
+                    f"Give {mine} another one: PATH, ALSO_AT, OLD_PATHS and ROUTES of its modules.",
                 )
+
+
+def _collide(claim: Claim, other: Claim) -> bool:
+    one, two = _parts(claim.rule), _parts(other.rule)
+    if other.owner != claim.owner:
+        return _meet(one, two)
+    between_modules = claim.module and other.module and claim.module != other.module
+    return bool(between_modules) and _unnamed(one) == _unnamed(two)  # /a/<id> beside /a/b is no mistake
+
+
+def _names(claim: Claim, other: Claim) -> tuple[str, str]:
+    """The two as a message names them: owners, or modules of one owner."""
+    if claim.owner != other.owner:
+        return claim.owner, other.owner
+    return claim.module, other.module
+
+
+def _unnamed(parts: Sequence[str]) -> list[str]:
+    """The parts of a rule without the names of its variables: <int:id> as <int:>."""
+    return [re.sub(r"<(?:(\w[^:<>]*:))?[^<>]*>", r"<\1>", part) for part in parts]
 
 
 def _parts(rule: str) -> list[str]:
