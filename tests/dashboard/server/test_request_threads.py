@@ -20,7 +20,7 @@ SLOW, QUICK = "..slow.children...slow.data..", "price.data"
 
 @contextmanager
 def served(dispatcher: Any) -> Iterator[tuple[int, threading.Event]]:
-    """A server whose callback SLOW, and whose /api/houses, wait for the event."""
+    """A server whose callback SLOW, whose GETs of /api/houses and whose POSTs to /api/echo wait for the event."""
     go, server = threading.Event(), flask.Flask("test")
 
     @server.post(tick_cache.ENDPOINT)
@@ -38,6 +38,15 @@ def served(dispatcher: Any) -> Iterator[tuple[int, threading.Event]]:
     def price(house: str) -> dict[str, Any]:
         go.wait(60)
         return {"house": house}
+
+    @server.post("/api/echo/requests")
+    def post() -> dict[str, Any]:
+        go.wait(60)
+        return {}
+
+    @server.get("/api/echo/requests/<number>")
+    def poll(number: str) -> dict[str, Any]:
+        return {"number": number}
 
     listener = _listen("127.0.0.1", 0)
     running = waitress.create_server(server, sockets=[listener], _dispatcher=dispatcher)
@@ -110,3 +119,56 @@ def test_whatever_hangs_the_beat_is_answered(server: tuple[int, threading.Event]
     for thread in threads:
         thread.join(30)
     assert {status for _, status in answers} == {200}
+
+
+def refused(answer: Any) -> bool:
+    values, status = answer
+    return status == 503 and values["error"].endswith("this one was not looked at. Send it again in 2 s.")
+
+
+def test_posts_that_are_not_done_hold_up_no_poll_and_one_too_many_is_refused(
+    server: tuple[int, threading.Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port, go = server
+    monkeypatch.setattr(request_threads, "WAITING", 4)
+    post = ("POST", "/api/echo/requests", {})
+    threads, answers = tabs(port, *[post] * (request_threads.MOST + 4))
+    assert not answers
+    for number in range(5):
+        assert ask(port, "GET", f"/api/echo/requests/{number}") == ({"number": str(number)}, 200)
+        assert refused(ask(port, *post))
+    go.set()
+    for thread in threads:
+        thread.join(30)
+    assert answers == [({}, 200)] * 7
+    assert ask(port, *post) == ({}, 200)
+
+
+def test_posts_that_have_waited_too_long_are_refused(
+    server: tuple[int, threading.Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port, go = server
+    monkeypatch.setattr(request_threads, "PATIENCE", 0.0)
+    threads, answers = tabs(port, *[("POST", "/api/echo/requests", {})] * 8)
+    assert not answers
+    go.set()
+    for thread in threads:
+        thread.join(30)
+    assert sorted(status for _, status in answers) == [200] * request_threads.MOST + [503] * 5
+    assert all(refused(answer) for answer in answers if answer[1] != 200)
+
+
+def test_a_refusal_says_when_to_come_again(
+    server: tuple[int, threading.Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port, _go = server
+    monkeypatch.setattr(request_threads, "MOST", 0)
+    monkeypatch.setattr(request_threads, "WAITING", 0)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection.request("POST", "/api/echo/requests", "{}")
+    response = connection.getresponse()
+    assert (response.status, response.headers["Retry-After"], refused((json.loads(response.read()), 503))) == (
+        503,
+        "2",
+        True,
+    )
