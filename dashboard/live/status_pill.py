@@ -12,8 +12,10 @@ from typing import Any, NamedTuple
 
 from dashboard.live.broker import BEHIND_SECONDS
 from dashboard.live.domain_view import DomainView
+from dashboard.live.queries import QueryView
 from dashboard.live.snapshot import Snapshot
 from lakehouse.core.states import QueryState
+from lakehouse.tables.reader import Reading
 
 SNAPSHOT_SECONDS = 5.0  # taken every second; older than this the thread that takes it hangs
 DATA_SECONDS = 30.0  # with events left to read, data older than this is stale
@@ -91,11 +93,12 @@ def growing(samples: Sequence[tuple[float, int]], now: float) -> bool:
 
 
 class Watch:
-    """Keeps the lags of the last minute and decides the pulse; one per process, used by every page."""
+    """Keeps the lags of the last minute, and when all was answered, and decides the pulse; one per process."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._lags: dict[str, deque[tuple[float, int]]] = {}
+        self._all_answered: dict[str, datetime] = {}
 
     def pulse(self, snapshot: Snapshot, now: datetime) -> tuple[Pulse, str]:
         """The status and its title: the sentence, the lag of each query, the last snapshot and the last event."""
@@ -112,11 +115,6 @@ class Watch:
     def _query(self, view: DomainView, query_name: str, now: datetime) -> QueryPulse:
         name, query, topic = f"{view.domain.name}/{query_name}", view.queries[query_name], view.topic_of(query_name)
         written = view.written_by(query_name)
-        complete = max(
-            (at for at in (*(table.committed_at for table in written), query.progressed_at) if at), default=None
-        )
-        if query.lag == 0:
-            complete = max((at for at in (complete, query.reported_at) if at), default=None)
         started = query.state is not QueryState.NOT_STARTED
         damage = next((table.error for table in written if table.error), "")
         return QueryPulse(
@@ -124,10 +122,21 @@ class Watch:
             query.state,
             query.lag,
             topic.rate,
-            complete,
+            self._complete_at(name, query, written),
             self._growing(name, query.lag, now.timestamp()),
             query.error or damage or (topic.error if started else ""),
         )
+
+    def _complete_at(self, name: str, query: QueryView, written: Sequence[Reading]) -> datetime | None:
+        moments = [*(table.committed_at for table in written), query.progressed_at]
+        if query.lag == 0:
+            moments.append(query.reported_at)
+        if not written:  # it answers: where nobody has asked for an hour, the last answer is old, and nothing is late
+            moments.append(self._all_answered.get(name))
+        complete = max((at for at in moments if at), default=None)
+        if query.lag == 0 and complete:
+            self._all_answered[name] = complete
+        return complete
 
     def _growing(self, name: str, lag: int | None, at: float) -> bool:
         with self._lock:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from confluent_kafka import OFFSET_END, KafkaException, TopicPartition
@@ -39,6 +40,7 @@ class LatencyMeter:
         self._began = time.time() * 1000
         self._waited: deque[tuple[float, float]] = deque(maxlen=MOST)
         self._answered: dict[tuple[str, int], int] = {}
+        self._last_millis = 0
         self._lock, self._ending = threading.Lock(), threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"latency-{topic}", daemon=True)
         self._thread.start()
@@ -66,6 +68,12 @@ class LatencyMeter:
         with self._lock:
             return dict(self._answered)
 
+    def last_answer_at(self) -> datetime | None:
+        """The time of the newest answer's record since this process runs; None without one."""
+        with self._lock:
+            millis = self._last_millis
+        return datetime.fromtimestamp(millis / 1000, UTC) if millis else None
+
     def _run(self) -> None:
         while not self._ending.is_set():
             try:
@@ -84,7 +92,9 @@ class LatencyMeter:
         where = (source.topic, source.partition)
         if source.offset >= self._answered.get(where, 0):  # not one that is answered again
             self._answered[where] = source.offset + 1
-            self._count(source, message.timestamp()[1])
+            answered_at = message.timestamp()[1]
+            self._last_millis = max(self._last_millis, answered_at)
+            self._count(source, answered_at)
 
     def _count(self, source: Source, answered_at: int) -> None:
         """Count what was asked while this process runs: earlier requests have waited for its start."""

@@ -29,7 +29,7 @@ class Progress:
     """A query's last report; numbers that it does not have are None, or 0 where they are counts of restarts."""
 
     written_at: datetime | None = None  # moves every second
-    progressed_at: datetime | None = None
+    progressed_at: datetime | None = None  # of the last batch; in real-time mode of the last answer, if there is one
     state: str = ""
     error: str = ""  # empty while it runs
     last_error: str = ""
@@ -105,7 +105,7 @@ def progress_of(values: Mapping[str, Any]) -> Progress:
     latency = values.get("latency_ms")
     return Progress(
         written_at=moment(values.get("written_at")),
-        progressed_at=moment(values.get("timestamp")),
+        progressed_at=moment(values.get("answered_at")) or moment(values.get("timestamp")),  # a batch lasts a minute
         state=str(values.get("state") or ""),
         error=str(values.get("error") or ""),
         last_error=str(values.get("last_error") or ""),

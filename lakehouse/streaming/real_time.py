@@ -153,12 +153,13 @@ class RealTimeRunner:
         if not self._at_work() and not self._managed.error:
             return
         self._note_generation()
-        latency, answered = meter.latency(), meter.answered()
+        latency, answered, last = meter.latency(), meter.answered(), meter.last_answer_at()
         offsets = [[topic, partition, offset] for (topic, partition), offset in sorted(answered.items())]
         ours = {"trigger": self._query.trigger, "answered": offsets, "version": self._version}
         values: dict[str, Any] = self._managed.progress() | ours
         values["last_error"] = self._model_error or values["last_error"]
         values["latency_ms"] = latency._asdict() if latency else None
+        values["answered_at"] = last.isoformat() if last else None
         try:
             run_state.write_json(run_state.progress_file(self._query.domain, self._query.name), values)
         except OSError:  # a full disk must not end a stream

@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,14 @@ from flask.testing import FlaskClient
 from dashboard import app
 from dashboard.live import snapshot, status_pill
 from dashboard.live.broker import TopicView
-from dashboard.live.snapshot import Live
+from dashboard.live.domain_view import DomainView
+from dashboard.live.queries import QueryView
+from dashboard.live.snapshot import Live, Snapshot
 from dashboard.live.status_pill import Pulse, QueryPulse, decide
 from dashboard.pages.houses import source
+from lakehouse.contract.domain import Domain, QueryTables
+from lakehouse.contract.runs import Job, Process
+from lakehouse.contract.topics import Topic
 from lakehouse.core import run_state
 from lakehouse.core.states import QueryState
 from lakehouse.streaming import checkpoints, query_state
@@ -105,6 +111,27 @@ def test_the_title_names_lags_snapshot_and_newest_event() -> None:
     lines = status_pill.title(pulse(*queries), queries, ago(1), ago(3)).splitlines()
     assert lines[1:3] == ["Lag of houses/averages: 1,200 events", "Lag of houses/history: unknown (stopped)"]
     assert lines[3:] == ["Last snapshot: 2026-05-01 11:59:59 UTC", "Last event: 2026-05-01 11:59:57 UTC"]
+
+
+def answering(**query: Any) -> Snapshot:
+    """A domain that writes no table: it answers."""
+    asked = Topic("asked", 1, "", encoded_by_us=True)
+    runs = (Process("texts", Job("stream.py"), queries=("texts",)),)
+    bad: Any = None
+    domain = Domain("echo", "Echo", (asked,), (), {"texts": QueryTables((asked,))}, bad, processes=runs)
+    shown = {"texts": QueryView("texts", QueryState.RUNNING, **query)}
+    return Snapshot("1", NOW, {"echo": DomainView(domain, {"asked": TopicView("asked", 9, 0.1)}, shown, {})})
+
+
+def test_a_request_after_a_long_silence_is_not_late_at_once() -> None:
+    watch = status_pill.Watch()
+    last_answer = ago(3600)
+    assert watch.pulse(answering(lag=1, progressed_at=last_answer), NOW)[0].word == "STALE"
+    assert watch.pulse(answering(lag=0, progressed_at=last_answer, reported_at=ago(1)), NOW)[0].word == "LIVE"
+    assert watch.pulse(answering(lag=1, progressed_at=last_answer), NOW)[0].word == "LIVE"
+    later = answering(lag=1, progressed_at=last_answer)
+    waits = watch.pulse(replace(later, taken_at=NOW + timedelta(seconds=31)), NOW + timedelta(seconds=31))[0]
+    assert (waits.word, waits.since) == ("STALE", ago(1))
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The latency of answers as the topic shows it: what was asked since the start counts, and each request once."""
 
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ def test_latency_and_what_is_answered(lake: Path, broker: str) -> None:
     producer, meter = client.producer(broker, {}), LatencyMeter(broker, answers.name, [0, 1])
     try:
         wait_for(lambda: answered(producer, meter, offset=0, asked=0))  # the meter begins at the end: until it follows
+        assert meter.last_answer_at() is not None
         assert meter.latency() is None  # asked long before the meter
         now = int(time.time() * 1000)
         send(producer, 1, now + 1000, at=now + 1010)
@@ -29,6 +31,7 @@ def test_latency_and_what_is_answered(lake: Path, broker: str) -> None:
         producer.flush()
         wait_for(lambda: meter.answered() == {("asked", 0): 4})
         assert meter.latency() == (30, 40, 40, 3)
+        assert meter.last_answer_at() == datetime.fromtimestamp((now + 1040) / 1000, UTC)  # not the one answered again
     finally:
         meter.close()
 

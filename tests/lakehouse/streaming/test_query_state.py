@@ -71,6 +71,9 @@ def test_a_query_in_real_time_mode_has_read_what_it_has_answered() -> None:
     assert found.batch is not None and found.progress is not None
     assert found.batch.ends == {("asked", 0): 40, ("asked", 1): 7}
     assert (found.progress.latency_ms, found.progress.batch_seconds) == ((4, 12), None)
+    assert found.progress.progressed_at == NOW - timedelta(seconds=1)  # nothing was answered yet
+    answered_now = query_state.progress_of(report | {"answered_at": NOW.isoformat()})
+    assert answered_now.progressed_at == NOW  # Spark's own time is a batch old, and a batch lasts a minute
     checkpoint = checkpoints.path("echo", "texts")
     (checkpoint / "offsets").mkdir(parents=True)
     (checkpoint / "commits").mkdir()
