@@ -105,7 +105,7 @@ class Totals:
         self._rows = _by_key(self._delta.read(list(TOTALS.columns)).to_pylist())
         checkpoint = checkpoints.path(DOMAIN.name, "totals")
         born = checkpoints.generation(checkpoint) if checkpoints.exists(checkpoint) else ""
-        self._batch = self._delta.last(born)
+        self._batch = self._delta.last(born, "totals")
         self._ends = {} if self._batch is None else checkpoints.plan(checkpoint, self._batch).ends
         self._stored = _by_key(postgres.read_rows(TOTALS)) if self._rows else {}  # after Delta: it is never behind
         self._first: dict[tuple[str, str], datetime] = {}

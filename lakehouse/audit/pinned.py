@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from deltalake import DeltaTable
 
 from lakehouse.kafka.offset_ranges import OffsetRange, TopicPartition
+from lakehouse.streaming import checkpoints
 from lakehouse.tables import schema_changes, table_io
 from lakehouse.tables.table_io import Table
 
@@ -36,9 +37,9 @@ class TableVersion:
         schema = pa.schema([self.table.arrow_schema.field(name) for name in columns])
         return pa.concat_tables([schema.empty_table(), *self.scan(columns, where)])
 
-    def last(self, generation: str) -> int | None:
-        """The last batch of a generation that changed this version."""
-        return self.delta.transaction_version(f"{generation}:{self.table.name}") if self.delta else None
+    def last(self, generation: str, query: str) -> int | None:
+        """The last batch of a generation of the query that changed this version."""
+        return self.delta.transaction_version(checkpoints.app_id(generation, query)) if self.delta else None
 
 
 def within(ranges: Mapping[TopicPartition, OffsetRange]) -> pc.Expression:

@@ -36,7 +36,7 @@ class AveragesCheck:
         self._batch_rows = self._batch.read(list(declared.batch.columns))
         log = TableVersion(declared.batch_log).read(list(declared.batch_log.columns))
         generations = {*log["generation"].to_pylist(), *self._rows["generation"].to_pylist(), *self._current()}
-        last = {name: _last(before, speed, name) for name in generations if name is not None}
+        last = {name: _last(before, speed, name, declared.query) for name in generations if name is not None}
         log = pa.concat_tables([log, *(self._unlogged(log, *one) for one in last.items())])
         self._speed = Speed(BatchLog(log, topics, last), self._window, self._slide)
 
@@ -86,8 +86,8 @@ class AveragesCheck:
         return replace(result, history_version=version, findings=findings.to_list())
 
 
-def _last(logged: pa.Table, speed: TableVersion, generation: str) -> int | None:
+def _last(logged: pa.Table, speed: TableVersion, generation: str, query: str) -> int | None:
     """The last batch of the generation that is in the pinned table: one that was logged before, or that changed it."""
     batches = logged.filter(pc.equal(logged["generation"], generation))["batch_id"]
-    known = [batch for batch in (pc.max(batches).as_py(), speed.last(generation)) if batch is not None]
+    known = [batch for batch in (pc.max(batches).as_py(), speed.last(generation, query)) if batch is not None]
     return max(known, default=None)

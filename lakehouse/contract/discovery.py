@@ -50,8 +50,12 @@ def load_all(names: Sequence[str] = ()) -> list[Domain]:
 
 
 def with_short_run(names: Sequence[str] = ()) -> Domain | None:
-    """A domain that declares a short run, one of the named ones if it can be; None when no domain does."""
-    return next((domain for domain in load_all([*names, *domains()]) if domain.short_run), None)
+    """A domain that declares a short run, one of the named ones if it can be; None when no domain does.
+
+    A stream with a master of its own has no end, so a domain that has no other has no short run.
+    """
+    able = (domain for domain in load_all([*names, *domains()]) if domain.short_run and domain.shared_streams)
+    return next(able, None)
 
 
 def runs_for_days(script: Path) -> bool:

@@ -73,6 +73,11 @@ def batch_table(domain: str, name: str, columns: Mapping[str, str], keys: tuple[
     return Table(domain, name, {**columns, **RECOMPUTED}, keys, about, HISTORY_PROPERTIES)
 
 
+def is_recomputed(table: Table) -> bool:
+    """Whether the table is of the batch layer."""
+    return RECOMPUTED.keys() <= table.columns.keys()
+
+
 def parity(domain: str, columns: Mapping[str, str], keys: tuple[str, ...], about: str) -> Table:
     """Speed rows compared with recomputed ones; `cause` says why they differ."""
     columns = {**columns, "cause": "STRING", "recomputed_at": "TIMESTAMP"}

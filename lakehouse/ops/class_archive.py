@@ -44,7 +44,7 @@ def make(names: Sequence[str] = ()) -> Path:
             for job in domain.short_run:
                 _run(env, *domain.command(job))
             env["LAKE_MAKE_ARCHIVE"] = str(made)
-            _run(env, domain.path(domain.shared_streams[0].job), "--trigger", "available-now")
+            _run(env, *domain.command(domain.shared_streams[0].job), "--trigger", "available-now")
         finally:
             broker.stop()
         if not made.exists():

@@ -26,9 +26,10 @@ def producer(domain: Domain) -> Service | None:
 
 
 def processes(domains: Sequence[Domain], one_application: bool = False) -> list[Service]:
-    """The domains' processes; with one application, a single one runs the queries of all of them."""
+    """The domains' processes; with one application, a single one runs the queries that can share it."""
     declared = [(domain, process) for domain in domains for process in domain.processes]
-    shared = [_shared_stream(domains)] if one_application else []
+    sharing = [domain for domain in domains if domain.shared_streams]
+    shared = [_shared_stream(sharing)] if one_application and sharing else []
     own = [each for each in declared if not (one_application and each[1] in each[0].shared_streams)]
     return shared + [_process(*each) for each in own]
 

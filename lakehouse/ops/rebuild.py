@@ -1,14 +1,15 @@
 """`lake rebuild <domain>.<query>`: the repair of a query that cannot go on from its checkpoint, its state or a table.
 
 A query of views loses its state and its tables and reads the topic again from its first record; what the topic no
-longer has, the batch layer serves. A query of records keeps every row: its new checkpoint begins at the first record
-that the tables do not have, and records that they have already are left out when they are read again.
+longer has, the batch layer serves, or its loss has to be accepted. A query of records keeps every row: its new
+checkpoint begins at the first record that the tables do not have, and records that they have already are left out when
+they are read again.
 """
 
 import shutil
 import subprocess
 import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -21,7 +22,7 @@ from lakehouse.errors import LakeError, RefusedError, UnavailableError, UsageErr
 from lakehouse.kafka import topics
 from lakehouse.kafka.offset_ranges import OffsetRanges, PartitionRanges, TopicPartition, in_words
 from lakehouse.kafka.topics import TopicState
-from lakehouse.ops.rebuild_plan import plan_rebuild, stored_end, stored_offsets
+from lakehouse.ops.rebuild_plan import plan_rebuild, stored_end, stored_offsets, without_batch_layer
 from lakehouse.settings import ROOT, settings
 from lakehouse.streaming import accepted_losses, checkpoints, sidecar
 from lakehouse.streaming.sidecar import Sidecar
@@ -39,14 +40,17 @@ def rebuild(name: str, accept_loss: bool) -> list[str]:
     """
     domain, query = _find(name)
     checkpoint, tables = checkpoints.path(domain.name, query), domain.query_tables[query]
-    if accept_loss and not tables.record_tables:
-        raise UsageError(f"--accept-loss is for queries that keep records; {name} keeps none.", "Leave it out.")
+    if accept_loss and not tables.record_tables and not without_batch_layer(domain, tables):
+        raise UsageError(
+            f"--accept-loss is for queries that keep records or rows without a batch layer; {name} keeps none.",
+            "Leave it out.",
+        )
     with exclusive(checkpoint.with_suffix(".lock"), f"Query {name}"), _broker() as bootstrap_servers:
         found = topics.existing(bootstrap_servers, tables.topic_names, "Start it once: `lake up`.")
         done = [line for table in tables.tables for line in _mend(table, keep=table in tables.record_tables)]
         if tables.record_tables:
             return done + _records(domain, query, found, accept_loss)
-        return done + _views(domain, query, found)
+        return done + _views(domain, query, found, accept_loss)
 
 
 def _find(name: str) -> tuple[Domain, str]:
@@ -90,12 +94,14 @@ def _mend(table: Table, keep: bool) -> list[str]:
     return put_aside + data_files.remove_damaged(table)
 
 
-def _views(domain: Domain, query: str, found: TopicState) -> list[str]:
+def _views(domain: Domain, query: str, found: TopicState, accept_loss: bool) -> list[str]:
     tables, checkpoint = domain.query_tables[query], checkpoints.path(domain.name, query)
     done = []
     before = sidecar.read(checkpoint) or Sidecar()
     lacking = any(found.starts.values()) or _left(before, found) or _made_again(before, found)
     if tables.state_tables and lacking:  # the topics do not have all that the tables were made of
+        if not accept_loss:
+            _refuse_lost_rows(f"{domain.name}.{query}", without_batch_layer(domain, tables))
         done += _recompute(domain)
     checkpoints.discard(checkpoint)
     for table in tables.state_tables:
@@ -105,6 +111,14 @@ def _views(domain: Domain, query: str, found: TopicState) -> list[str]:
     if not names:
         return [f"The checkpoint was dropped: the next start reads {read} from its first record."]
     return [*done, f"{names} were dropped: the next start makes them again from the first record of {read}."]
+
+
+def _refuse_lost_rows(name: str, tables: Sequence[Table]) -> None:
+    if lost := " and ".join(table.name for table in tables if table.path.exists()):
+        raise RefusedError(
+            f"The topic no longer has every record that {lost} was made of, and no batch layer has its rows.",
+            f"Nothing brings them back; `lake rebuild {name} --accept-loss` makes it from the records that are left.",
+        )
 
 
 def _left(before: Sidecar, found: TopicState) -> set[str]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from lakehouse.audit.pinned import by_partition
+from lakehouse.contract import standard_tables
+from lakehouse.contract.domain import Domain, QueryTables
 from lakehouse.kafka.offset_ranges import OffsetArray, OffsetRanges, Offsets, PartitionRanges, TopicPartition
 from lakehouse.tables import table_io
 from lakehouse.tables.table_io import Table
@@ -52,6 +54,18 @@ def plan_rebuild(stored: PartitionRanges, firsts: Offsets, begun: Offsets) -> Re
         if plan.starts[where] < end:
             plan.stored_until[where] = end
     return plan
+
+
+def without_batch_layer(domain: Domain, tables: QueryTables) -> tuple[Table, ...]:
+    """The query's serving tables when nothing recomputes them; none where a recomputed table has the key of one.
+
+    Of such a query no row comes back whose records the topic has lost.
+    """
+    serving = [table for table in tables.state_tables if not standard_tables.is_batch_log(table)]
+    recomputed = {table.keys for table in domain.tables if standard_tables.is_recomputed(table)}
+    if domain.recompute is not None and any(table.keys in recomputed for table in serving):
+        return ()
+    return tuple(serving)
 
 
 def stored_end(ranges: OffsetRanges) -> int:

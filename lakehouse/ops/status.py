@@ -5,6 +5,8 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -133,12 +135,24 @@ def read_status() -> LakeStatus:
 
 
 def query_status(name: str, process: ProcessRecord) -> QueryStatus:
-    """The query of the process. Of a process that does not run, the query is stopped."""
-    values = run_state.read_json(run_state.progress_file(*name.split(".", 1)))
+    """The query of the process. Of a process that does not run, the query is stopped.
+
+    What an earlier process has reported does not count.
+    """
     if not _find(process):
         return QueryStatus(name, process.name, QueryState.STOPPED)
+    file = run_state.progress_file(*name.split(".", 1))
+    values = run_state.read_json(file) if _is_of(file, process) else {}
     state, error = (str(values.get(key) or "") for key in ("state", "error"))
     return QueryStatus(name, process.name, state or QueryState.NOT_STARTED, error)
+
+
+def _is_of(file: Path, process: ProcessRecord) -> bool:
+    """Whether the file was written since the process was started; yes where an older version wrote no start."""
+    try:
+        return not process.started_at or file.stat().st_mtime > datetime.fromisoformat(process.started_at).timestamp()
+    except (OSError, ValueError):
+        return False
 
 
 def query_errors(queries: Sequence[str]) -> dict[str, str]:

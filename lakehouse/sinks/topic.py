@@ -4,6 +4,7 @@
 `TransactionalTopic` sends each batch in one Kafka transaction: readers with `read_committed` see it once.
 """
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 FLUSH_SECONDS = 30.0
+TRANSACTION_SECONDS = 300  # a batch's writes to its other places lie within; brokers allow 900 unless configured
 SOURCE = "source"  # the header with the coordinates of the record that a message was made of
 Headers = dict[str, str | bytes | None]
 
@@ -99,10 +101,10 @@ class RepeatingTopic(TopicSink):
     ) -> None:
         super().__init__(bootstrap_servers, topic, message)
         self._identity = identity
-        self._producer = client.producer(bootstrap_servers, {"linger.ms": 0})
+        self._producer: Producer | None = None
 
     def send(self, rows: Sequence[Row], batch: Batch) -> Callable[[], None]:
-        """As TopicSink says."""
+        """As TopicSink says. After a failure a new producer sends: one with a fatal error never sends again."""
 
         def headers(row: Row) -> Headers:
             of_batch: Headers = {NUMBER: str(batch.batch_id)}
@@ -110,7 +112,24 @@ class RepeatingTopic(TopicSink):
                 return of_batch
             return of_batch | {SOURCE: f"{row['topic']}:{row['partition']}:{row['offset']}"}
 
-        return self._produce(self._producer, rows, headers)
+        with self._failing():
+            self._producer = self._producer or client.producer(self._bootstrap_servers, {"linger.ms": 0})
+            acknowledged = self._produce(self._producer, rows, headers)
+
+        def wait() -> None:
+            with self._failing():
+                acknowledged()
+
+        return wait
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        try:
+            with _sentences(self._topic):
+                yield
+        except BaseException:
+            self._producer = None
+            raise
 
 
 class TransactionalTopic(TopicSink):
@@ -118,7 +137,7 @@ class TransactionalTopic(TopicSink):
 
     What the topic has is read back at the start and after a failure, so a batch that comes again is not sent again. A
     rebuilt query is a new generation: it sends all of its batches. `writer` is the query's full name; a second process
-    under that name ends the first one's transactions.
+    under that name ends the first one's transactions in the topic.
     """
 
     def __init__(self, bootstrap_servers: str, topic: str, message: Callable[[Row], KeyValue], writer: str) -> None:
@@ -126,21 +145,23 @@ class TransactionalTopic(TopicSink):
         self._writer = writer
         self._producer: Producer | None = None
         self._sent: Mapping[str, int] = {}
+        self._began = 0.0
 
     def send(self, rows: Sequence[Row], batch: Batch) -> Callable[[], None]:
         """As TopicSink says; the function returned commits. Raises RefusedError when another process has taken over."""
-        with _errors(self._topic, self._writer):
+        with self._errors():
             producer = self._producer or self._started()
             self._producer = None  # until the commit: after a failure the topic says what it has
             if not rows or batch.batch_id <= self._sent.get(batch.generation, -1):
                 self._producer = producer
                 return lambda: None
+            self._began = time.monotonic()
             producer.begin_transaction()
             of_batch: Headers = {WRITER: self._writer, GENERATION: batch.generation, NUMBER: str(batch.batch_id)}
             acknowledged = self._produce(producer, rows, lambda _row: of_batch)
 
         def commit() -> None:
-            with _errors(self._topic, self._writer):
+            with self._errors():
                 acknowledged()
                 kill_points.point(f"{batch.query}.sent", batch.batch_id)
                 producer.commit_transaction(FLUSH_SECONDS)
@@ -152,25 +173,50 @@ class TransactionalTopic(TopicSink):
 
     def _started(self) -> Producer:
         """A producer after whose start no transaction of an earlier one is open."""
-        options = {"linger.ms": 0, "transactional.id": self._writer}
+        options = {
+            "linger.ms": 0,
+            "transactional.id": f"{self._writer}:{self._topic}",
+            "transaction.timeout.ms": TRANSACTION_SECONDS * 1000,
+        }
+        self._began = time.monotonic()
         producer = client.producer(self._bootstrap_servers, options)
         producer.init_transactions(FLUSH_SECONDS)
         self._sent = sent_batches(self._bootstrap_servers, self._topic, self._writer)
         return producer
 
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """A block in which an error of the client becomes a sentence."""
+        try:
+            with _sentences(self._topic):
+                yield
+        except _FencedError:
+            raise self._fenced() from None
+
+    def _fenced(self) -> LakeError:
+        """Brokers say the same to a producer whose place was taken and to one whose transaction they ended."""
+        if time.monotonic() - self._began > TRANSACTION_SECONDS:
+            return UnavailableError(
+                f"A batch did not get to topic {self._topic}: its transaction was open for more than "
+                f"{TRANSACTION_SECONDS} s, and the broker ended it."
+            )
+        return RefusedError(
+            f"Another process writes to topic {self._topic} as {self._writer}.",
+            "Stop one of the two; the other goes on.",
+        )
+
+
+class _FencedError(Exception):
+    """The broker takes nothing from this producer any more."""
+
 
 @contextmanager
-def _errors(topic: str, writer: str) -> Iterator[None]:
-    """A block in which an error of the client becomes a sentence."""
+def _sentences(topic: str) -> Iterator[None]:
+    """A block in which an error of the client becomes a sentence. Raises _FencedError where the broker fenced it."""
     try:
         yield
     except KafkaException as error:
-        raise _sentence(error.args[0], topic, writer) from None
-
-
-def _sentence(error: KafkaError, topic: str, writer: str) -> LakeError:
-    if error.code() in (KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.PRODUCER_FENCED):
-        return RefusedError(
-            f"Another process writes to topic {topic} as {writer}.", "Stop one of the two; the other goes on."
-        )
-    return UnavailableError(f"A batch did not get to topic {topic}: {error.str()}.")
+        reason: KafkaError = error.args[0]
+        if reason.code() in (KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.PRODUCER_FENCED):
+            raise _FencedError from None
+        raise UnavailableError(f"A batch did not get to topic {topic}: {reason.str()}.") from None

@@ -3,6 +3,7 @@
 A domain whose queries cannot be built, a query whose start is refused, or one that fails leaves the others running.
 """
 
+import functools
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated
@@ -14,6 +15,7 @@ from lakehouse import entry
 from lakehouse.contract import discovery
 from lakehouse.contract.domain import Domain
 from lakehouse.core import run_state
+from lakehouse.core.restart_policy import Failure, failure_of
 from lakehouse.core.states import QueryState
 from lakehouse.core.stop_signal import StopSignal
 from lakehouse.errors import RefusedError
@@ -40,11 +42,15 @@ def main(
     topics.check(bootstrap_servers)
     spark = spark_session(f"{'-'.join(domain.name for domain in loaded)}-stream")
     queries = build_all(loaded, bootstrap_servers, fix_topics)
-    SharedRunner(spark, bootstrap_servers, stop).run(queries, trigger)
+    build_one = functools.partial(build_again, bootstrap_servers)
+    SharedRunner(spark, bootstrap_servers, stop, build_one).run(queries, trigger)
 
 
 def build_all(domains: Sequence[Domain], bootstrap_servers: str, fix_topics: bool = False) -> list[Query]:
-    """The queries of the domains. A domain that cannot build its own is reported; raises its error if none can."""
+    """The queries of the domains. A domain that cannot build its own is reported; raises its error if none can.
+
+    An error that waiting heals is raised at once: the supervisor starts the process again until it is gone.
+    """
     queries: list[Query] = []
     errors: list[Exception] = []
     for domain in domains:
@@ -52,6 +58,8 @@ def build_all(domains: Sequence[Domain], bootstrap_servers: str, fix_topics: boo
             topic_settings.begin(bootstrap_servers, domain.topics, fix_topics)
             queries += build(domain, bootstrap_servers)
         except Exception as error:
+            if failure_of(error) is Failure.HEALS:
+                raise
             errors.append(error)
             _report_unbuilt(domain, error)
     if errors and not queries:
@@ -60,12 +68,23 @@ def build_all(domains: Sequence[Domain], bootstrap_servers: str, fix_topics: boo
 
 
 def build(domain: Domain, bootstrap_servers: str) -> list[Query]:
-    """What the scripts of the domain's streams build with `queries(bootstrap_servers)`, without options."""
+    """What the scripts of the domain's streams build with `queries(bootstrap_servers)`, without options.
+
+    Of each script those that its process declares: two processes may run one script with other queries.
+    """
     return [
         query
         for process in domain.shared_streams
         for query in discovery.job_module(domain, process.job).queries(bootstrap_servers)
+        if query.name in process.queries
     ]
+
+
+def build_again(bootstrap_servers: str, query: Query) -> Query:
+    """The query as its domain builds it now."""
+    return next(
+        each for each in build(discovery.load(query.domain), bootstrap_servers) if each.full_name == query.full_name
+    )
 
 
 def _report_unbuilt(domain: Domain, error: Exception) -> None:

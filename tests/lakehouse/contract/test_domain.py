@@ -96,9 +96,12 @@ def test_the_domains_that_start_by_themselves_are_a_setting(monkeypatch: pytest.
 
 def test_the_archive_is_made_with_a_domain_that_can(monkeypatch: pytest.MonkeyPatch) -> None:
     able, unable = replace(DOMAIN, name="able"), replace(DOMAIN, name="unable", short_run=())
+    endless = replace(DOMAIN, name="endless", processes=(replace(DOMAIN.processes[0], master="local[6]"),))
+    declared = {"able": able, "unable": unable, "endless": endless}
     monkeypatch.setattr(discovery, "domains", lambda: ["able", "unable"])
-    monkeypatch.setattr(discovery, "load", {"able": able, "unable": unable}.__getitem__)
+    monkeypatch.setattr(discovery, "load", declared.__getitem__)
     assert discovery.with_short_run(["unable"]) is discovery.with_short_run() is able
+    assert discovery.with_short_run(["endless"]) is able
     monkeypatch.setattr(discovery, "domains", lambda: ["unable"])
     assert discovery.with_short_run() is None
 

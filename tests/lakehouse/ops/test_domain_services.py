@@ -79,6 +79,14 @@ def test_a_process_with_a_master_of_its_own_is_not_shared() -> None:
         assert words(second) == ["--master", "local[6]", "jobs/houses/answer.py", "--interval", "5 seconds"]
 
 
+def test_a_domain_that_shares_no_query_is_not_in_the_shared_application() -> None:
+    answer = Process("answer", Job("answer.py"), HOUSES.queries, master="local[6]")
+    alone = replace(HOUSES, processes=(answer,))
+    assert [each.name for each in domain_services.processes([alone], one_application=True)] == ["houses.answer"]
+    shared, own = domain_services.processes([alone, PRODUCTION], one_application=True)
+    assert (words(shared)[2:], own.name) == (["production"], "houses.answer")
+
+
 def test_servers_are_started_once_in_one_order_and_kafka_always() -> None:
     assert servers.needed([PRODUCTION, HOUSES, PRODUCTION]) == [Server.KAFKA, Server.POSTGRES]
     assert servers.needed([replace(HOUSES, services=())]) == [Server.KAFKA]

@@ -8,8 +8,10 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 
+from lakehouse.contract import discovery
 from lakehouse.contract.domain import Domain, QueryTables
 from lakehouse.contract.runs import Job, Process
+from lakehouse.contract.standard_tables import batch_table
 from lakehouse.contract.topics import Topic
 from lakehouse.core.locks import exclusive
 from lakehouse.errors import RefusedError, UsageError
@@ -17,6 +19,7 @@ from lakehouse.kafka import topics
 from lakehouse.kafka.offset_ranges import OffsetRanges, TopicPartition
 from lakehouse.kafka.topics import TopicState
 from lakehouse.ops import rebuild
+from lakehouse.ops.rebuild_plan import without_batch_layer
 from lakehouse.streaming import accepted_losses, checkpoints, sidecar
 from lakehouse.streaming.sidecar import Sidecar
 from lakehouse.tables import commit_files, table_io
@@ -244,7 +247,7 @@ def test_views_are_rebuilt_with_their_state() -> None:
     assert sidecar.read(checkpoint) is None
     assert not VIEW.path.exists()
     with pytest.raises(UsageError, match="keeps none"):
-        rebuild.rebuild("line.units", True)
+        rebuild.rebuild("line.answers", True)
 
 
 def test_it_is_refused_while_the_query_runs(lake: Path) -> None:
@@ -285,18 +288,51 @@ def test_rows_that_were_never_on_the_topic_are_counted_when_their_file_is_lost()
     assert "3 of its rows were never on a topic" in rebuild.rebuild("line.events", False)[1]
 
 
-@pytest.mark.parametrize("recompute", [None, Job("again.py", "--all")])
-def test_what_the_topic_no_longer_has_is_recomputed_first_where_the_domain_declares_how(
-    broker: dict[str, TopicState], monkeypatch: pytest.MonkeyPatch, recompute: Job | None
-) -> None:
+AGAIN = Job("again.py", "--all")
+VIEW_BATCH = batch_table("line", "view_batch", {"units": "BIGINT"}, VIEW.keys, "units, recomputed")
+
+
+@pytest.fixture
+def commands(broker: dict[str, TopicState], monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
+    """What a rebuild runs; the topic has lost its oldest records, of which the view was made."""
     table_io.create(VIEW)
     broker["line"] = TopicState(IDS, on_line(5, 0), on_line(9, 9))
-    monkeypatch.setattr(rebuild, "load", lambda name: replace(LINE, recompute=recompute))
-    commands: list[tuple[str, ...]] = []
-    monkeypatch.setattr(rebuild, "_run", lambda *command: commands.append(command))
+    ran: list[tuple[str, ...]] = []
+    monkeypatch.setattr(rebuild, "_run", lambda *command: ran.append(command))
+    return ran
+
+
+def test_what_the_topic_no_longer_has_is_recomputed_first_where_the_domain_declares_how(
+    commands: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    domain = replace(LINE, tables=(*LINE.tables, VIEW_BATCH), recompute=AGAIN)
+    monkeypatch.setattr(rebuild, "load", lambda name: domain)
+    with pytest.raises(UsageError, match="keeps none"):
+        rebuild.rebuild("line.units", True)
     rebuild.rebuild("line.units", False)
-    assert commands == ([("jobs/line/again.py", "--all")] if recompute else [])
+    assert commands == [("jobs/line/again.py", "--all")]
     assert not VIEW.path.exists()
+
+
+@pytest.mark.parametrize("recompute", [None, AGAIN])
+def test_rows_that_nothing_would_bring_back_are_lost_only_where_that_is_accepted(
+    commands: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch, recompute: Job | None
+) -> None:
+    monkeypatch.setattr(rebuild, "load", lambda name: replace(LINE, recompute=recompute))
+    checkpoint = checkpoints.path("line", "units")
+    sidecar.write(checkpoint, Sidecar({}, IDS, "an old one"))
+    with pytest.raises(RefusedError, match=r"every record that view was made of.*rebuild line\.units --accept-loss"):
+        rebuild.rebuild("line.units", False)
+    assert VIEW.path.exists() and sidecar.read(checkpoint) is not None and not commands
+    rebuild.rebuild("line.units", True)
+    assert not VIEW.path.exists()
+    rebuild.rebuild("line.units", False)  # there is nothing to lose
+
+
+@pytest.mark.parametrize(("domain", "query"), [("houses", "averages"), ("production", "totals")])
+def test_the_batch_layers_of_the_domains_bring_their_rows_back(domain: str, query: str) -> None:
+    declared = discovery.load(domain)
+    assert without_batch_layer(declared, declared.query_tables[query]) == ()
 
 
 def test_a_query_without_tables_loses_its_checkpoint_only(lake: Path) -> None:

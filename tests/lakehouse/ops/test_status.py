@@ -3,6 +3,7 @@
 import json
 import os
 from dataclasses import astuple
+from datetime import UTC, datetime
 
 import psutil
 import pytest
@@ -101,6 +102,23 @@ def test_each_query_is_shown_with_the_process_that_runs_it() -> None:
         ("other.history", "other.stream", "stopped", ""),
     ]
     assert status.query_errors(stream.queries) == {"houses.averages": "Its checkpoint is gone."}
+
+
+def test_what_an_earlier_process_has_reported_is_not_the_state_of_the_new_one() -> None:
+    file = run_state.progress_file("houses", "averages")
+    run_state.write_json(file, {"state": "refused", "error": "Its checkpoint is gone."})
+    written = file.stat().st_mtime
+    alive = {"pid": os.getpid(), "create_time": psutil.Process().create_time(), "state": ProcessState.STARTING}
+    shown = [
+        status.query_status(
+            "houses.averages", ProcessRecord("stream", started_at=datetime.fromtimestamp(at, UTC).isoformat(), **alive)
+        )
+        for at in (written - 5, written + 5)
+    ]
+    assert [(query.state, query.error) for query in shown] == [
+        ("refused", "Its checkpoint is gone."),
+        ("not started", ""),
+    ]
 
 
 def test_a_query_is_found_in_the_process_of_a_version_that_wrote_no_queries() -> None:

@@ -50,6 +50,16 @@ def write(*changes: Change, number: int, sink: KeyedTable | None = None) -> None
     sink.write(Frame(*changes), batch(number))  # type: ignore[arg-type]
 
 
+class Elsewhere:
+    """Another place for the rows: which items were sent, and whether deleted."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[int, bool]] = []
+
+    def send(self, rows: Any, _batch: Batch) -> Any:
+        return lambda: self.sent.extend((row["item"], row[DELETED]) for row in rows)
+
+
 def content(table: Any = STOCK) -> dict[tuple[str, int], int]:
     return {(row["shop"], row["item"]): row["stock"] for row in table_io.read(table).to_pylist()}
 
@@ -83,14 +93,21 @@ def test_the_order_may_have_several_columns() -> None:
 
 
 def test_changed_rows_go_elsewhere_with_their_deletion() -> None:
-    sent: list[Any] = []
+    elsewhere = Elsewhere()
+    write(("a", 1, 5, 0, False), ("a", 2, 0, 1, True), number=0, sink=KeyedTable(STOCK, LOG, ["offset"], [elsewhere]))
+    assert sorted(elsewhere.sent) == [(1, False), (2, True)]
 
-    class Elsewhere:
-        def send(self, rows: Any, _batch: Batch) -> Any:
-            return lambda: sent.extend((row["item"], row[DELETED]) for row in rows)
 
-    write(("a", 1, 5, 0, False), ("a", 2, 0, 1, True), number=0, sink=KeyedTable(STOCK, LOG, ["offset"], [Elsewhere()]))
-    assert sorted(sent) == [(1, False), (2, True)]
+def test_a_change_that_is_too_late_for_the_table_goes_nowhere_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere = Elsewhere()
+    sink = KeyedTable(STOCK, LOG, ["offset"], [elsewhere])
+    write(("a", 1, 5, 8, False), ("a", 2, 6, 8, False), ("b", 2, 6, 8, False), number=0, sink=sink)
+    elsewhere.sent.clear()
+    late = [("a", 1, 1, 7, False), ("a", 2, 0, 7, True), ("b", 1, 1, 1, False), ("b", 2, 0, 9, True)]
+    for _ in range(2):  # the batch that comes again sends the same
+        write(*late, number=1, sink=sink)
+        assert sorted(elsewhere.sent) == [(1, False), (2, True)]
+        elsewhere.sent.clear()
 
 
 keys = st.tuples(st.sampled_from("ab"), st.integers(1, 2))

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import uuid
 from collections import Counter
 from pathlib import Path
@@ -15,7 +16,7 @@ from confluent_kafka import KafkaError
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from lakehouse.errors import RefusedError, UnavailableError
-from lakehouse.kafka import client
+from lakehouse.kafka import client, topics
 from lakehouse.settings import ROOT
 from lakehouse.sinks import sent_batches
 from lakehouse.sinks.topic import RepeatingTopic, TransactionalTopic
@@ -24,13 +25,18 @@ from tests.lakehouse.sinks.sending import ROWS, WRITER, batch, message, rows
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("lake")]
 
 
-@pytest.fixture
-def topic(broker: str) -> str:
+def new_topic(broker: str) -> str:
     """A topic of three partitions with nothing in it."""
     name = f"alerts-{uuid.uuid4().hex}"
     admin = AdminClient({"bootstrap.servers": broker})
     admin.create_topics([NewTopic(name, 3, 1)])[name].result(60)
     return name
+
+
+@pytest.fixture
+def topic(broker: str) -> str:
+    """One."""
+    return new_topic(broker)
 
 
 def read(broker: str, topic: str, isolation: str = "read_committed") -> list[tuple[Any, dict[str, str]]]:
@@ -50,6 +56,12 @@ def read(broker: str, topic: str, isolation: str = "read_committed") -> list[tup
         return found
     finally:
         consumer.close()
+
+
+def on_topic(broker: str, topic: str, count: int) -> None:
+    """Wait until the topic has that many messages, committed or not."""
+    while sum(topics.end_offsets(broker, topic, range(3)).values()) < count:
+        time.sleep(0.05)
 
 
 def run(broker: str, topic: str, folder: Path, fault: str = "") -> int:
@@ -110,6 +122,64 @@ def test_a_process_whose_place_another_has_taken_is_refused(broker: str, topic: 
     with pytest.raises(RefusedError, match=f"Another process writes to topic {topic} as {WRITER}"):
         old.send(rows(1), batch(1))()
     assert len(read(broker, topic)) == 2 * ROWS
+
+
+def test_two_topics_of_a_query_do_not_take_each_others_place(broker: str, topic: str) -> None:
+    other = new_topic(broker)
+    sinks = [TransactionalTopic(broker, name, message, WRITER) for name in (topic, other)]
+    for number in range(2):
+        for sink in sinks:
+            sink.send(rows(number), batch(number))()
+    assert [len(read(broker, name)) for name in (topic, other)] == [2 * ROWS] * 2
+
+
+def test_a_batch_behind_the_open_transaction_of_another_writer_is_not_sent_again(
+    broker: str, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = TransactionalTopic(broker, topic, message, "retail.others").send(rows(0) * 3, batch(100))
+    on_topic(broker, topic, 3 * ROWS)
+    monkeypatch.setattr(sent_batches, "_await_open_transactions", lambda *_: None)
+    TransactionalTopic(broker, topic, message, WRITER).send(rows(0), batch(0))()
+    monkeypatch.undo()
+    monkeypatch.setattr(sent_batches, "OTHERS_SECONDS", 0.5)
+    again = TransactionalTopic(broker, topic, message, WRITER)
+    with pytest.raises(UnavailableError, match=f"Another writer's transaction in topic {topic} has been open"):
+        again.send(rows(0), batch(0))()
+    other()
+    again.send(rows(0), batch(0))()
+    assert Counter(headers["writer"] for _, headers in read(broker, topic)) == {WRITER: ROWS, "retail.others": 3 * ROWS}
+
+
+def test_a_transaction_that_the_broker_ended_is_sent_again(
+    broker: str, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lakehouse.sinks.topic.TRANSACTION_SECONDS", 1)
+    sink = TransactionalTopic(broker, topic, message, WRITER)
+    commit = sink.send(rows(0), batch(0))
+    on_topic(broker, topic, ROWS)
+    sent_batches.sent_batches(broker, topic, WRITER)  # waits until the broker has ended it
+    with pytest.raises(UnavailableError, match="was open for more than 1 s, and the broker ended it"):
+        commit()
+    monkeypatch.undo()
+    sink.send(rows(0), batch(0))()
+    assert len(read(broker, topic)) == ROWS
+
+
+def test_a_topic_that_is_not_there_does_not_read_as_one_with_nothing_sent(broker: str) -> None:
+    with pytest.raises(UnavailableError, match="The broker does not say which batches topic no-such-topic has: "):
+        sent_batches.sent_batches(broker, "no-such-topic", WRITER)
+
+
+def test_a_message_that_the_client_refuses_is_a_sentence_and_the_next_batch_is_sent(broker: str, topic: str) -> None:
+    sink = RepeatingTopic(broker, topic, message, identity="key")
+    used = [sink._producer]
+    sink.send(rows(0), batch(0))()
+    used.append(sink._producer)
+    with pytest.raises(UnavailableError, match=f"A batch did not get to topic {topic}: .*too large"):
+        sink.send([{"row": "x" * 2_000_000}], batch(1))
+    sink.send(rows(1), batch(1))()
+    assert len(read(broker, topic)) == 2 * ROWS
+    assert sink._producer not in used
 
 
 def test_a_batch_sent_again_has_the_coordinates_of_its_source(broker: str, topic: str) -> None:

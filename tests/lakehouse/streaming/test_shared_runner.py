@@ -1,7 +1,10 @@
 """A query that shares its application: refused or failed, it leaves the others alone and starts after a rebuild."""
 
+import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -38,7 +41,7 @@ def shared(*starts: Any) -> SharedQuery:
             raise given
         return given
 
-    query = SharedQuery(averages(), start)
+    query = SharedQuery(averages(), lambda _query: start(), lambda query: query)
     query.begin()
     return query
 
@@ -93,6 +96,42 @@ def test_a_rebuild_that_did_not_help_is_the_next_refusal(lock: Path) -> None:
     assert not query.poll()
 
 
+def test_after_a_rebuild_it_runs_as_it_is_built_now(lock: Path) -> None:
+    built: Iterator[Any] = iter([UnavailableError("The broker is away.", "Wait."), replace(averages(), most_records=7)])
+    ran: list[int] = []
+
+    def run(query: Query) -> Any:
+        ran.append(query.most_records)
+        if len(ran) == 1:
+            raise REFUSAL
+        return Stream(active=True)
+
+    def build_again(query: Query) -> Query:
+        assert query.most_records == averages().most_records
+        if isinstance(given := next(built), Exception):
+            raise given
+        return given  # type: ignore[no-any-return]
+
+    query = SharedQuery(averages(), run, build_again)
+    query.begin()
+    with exclusive(lock, "The rebuild"):
+        pass
+    assert query.poll()
+    assert (query.state, str(query.error)) == ("backing off", "The broker is away. Wait.")
+    query.policy.forget()
+    assert query.poll()
+    assert (query.state, ran) == ("running", [averages().most_records, 7])
+
+
+def test_a_deleted_folder_of_checkpoints_does_not_end_the_others(lock: Path) -> None:
+    query = shared(REFUSAL, Stream(active=True))
+    shutil.rmtree(lock.parent)
+    assert query.poll()
+    assert (query.state, is_free(lock)) == ("running", False)
+    shutil.rmtree(lock.parent)
+    query.release()
+
+
 def test_a_query_that_another_process_runs_is_refused_until_that_one_ends(lock: Path) -> None:
     with exclusive(lock, "Query houses.averages"):
         query = shared(Stream(active=True))
@@ -126,3 +165,32 @@ def test_a_domain_whose_queries_cannot_be_built_leaves_the_others(monkeypatch: p
     ] * 2
     with pytest.raises(LakeError, match="It counts other days"):
         shared_stream.build_all(domains[1:], "")
+
+
+@pytest.mark.parametrize("error", [UnavailableError("The broker is away.", "Wait."), OSError(28, "No space left")])
+def test_what_waiting_heals_ends_the_process_so_that_it_is_started_again(
+    monkeypatch: pytest.MonkeyPatch, lake: Path, error: Exception
+) -> None:
+    domains = shared_stream.discovery.load_all(["houses", "production"])
+    monkeypatch.setattr(shared_stream.topic_settings, "begin", lambda *_: None)
+
+    def build(domain: Any, _: str) -> list[Query]:
+        if domain.name == "production":
+            raise error
+        return [averages()]
+
+    monkeypatch.setattr(shared_stream, "build", build)
+    with pytest.raises(type(error)):
+        shared_stream.build_all(domains, "")
+
+
+def test_a_script_that_two_processes_run_gives_each_query_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = DOMAIN.processes[0]
+    parts = tuple(replace(stream, name=name, queries=(name,)) for name in ("averages", "history"))
+    domain = replace(DOMAIN, processes=parts)
+    history = replace(averages(), name="history")
+    script = SimpleNamespace(queries=lambda _: [averages(), history])
+    monkeypatch.setattr(shared_stream.discovery, "job_module", lambda *_: script)
+    monkeypatch.setattr(shared_stream.discovery, "load", lambda _: domain)
+    assert [query.name for query in shared_stream.build(domain, "")] == ["averages", "history"]
+    assert shared_stream.build_again("", history).name == "history"
