@@ -117,8 +117,8 @@ def answering(**query: Any) -> Snapshot:
     """A domain that writes no table: it answers."""
     asked = Topic("asked", 1, "", encoded_by_us=True)
     runs = (Process("texts", Job("stream.py"), queries=("texts",)),)
-    bad: Any = None
-    domain = Domain("echo", "Echo", (asked,), (), {"texts": QueryTables((asked,))}, bad, processes=runs)
+    bad = source.SOURCE.domain.dead_letters
+    domain = Domain("echo", "Echo", (asked,), (bad,), {"texts": QueryTables((asked,))}, bad, processes=runs)
     shown = {"texts": QueryView("texts", QueryState.RUNNING, **query)}
     return Snapshot("1", NOW, {"echo": DomainView(domain, {"asked": TopicView("asked", 9, 0.1)}, shown, {})})
 
