@@ -100,7 +100,7 @@ def _views(domain: Domain, query: str, found: TopicState, accept_loss: bool) -> 
     before = sidecar.read(checkpoint) or Sidecar()
     lacking = any(found.starts.values()) or _left(before, found) or _made_again(before, found)
     if tables.state_tables and lacking:  # the topics do not have all that the tables were made of
-        if not accept_loss:
+        if not accept_loss and _lost_what_was_read(before, found):
             _refuse_lost_rows(f"{domain.name}.{query}", without_batch_layer(domain, tables))
         done += _recompute(domain)
     checkpoints.discard(checkpoint)
@@ -111,6 +111,12 @@ def _views(domain: Domain, query: str, found: TopicState, accept_loss: bool) -> 
     if not names:
         return [f"The checkpoint was dropped: the next start reads {read} from its first record."]
     return [*done, f"{names} were dropped: the next start makes them again from the first record of {read}."]
+
+
+def _lost_what_was_read(before: Sidecar, found: TopicState) -> bool:
+    """Whether records are gone that the query has read: those before its first one were gone already."""
+    shorter = any(first > before.starts.get(where, 0) for where, first in found.starts.items())
+    return shorter or bool(_left(before, found) or _made_again(before, found))
 
 
 def _refuse_lost_rows(name: str, tables: Sequence[Table]) -> None:

@@ -329,6 +329,12 @@ def test_rows_that_nothing_would_bring_back_are_lost_only_where_that_is_accepted
     rebuild.rebuild("line.units", False)  # there is nothing to lose
 
 
+def test_records_that_were_gone_before_the_query_began_are_no_loss(commands: list[tuple[str, ...]]) -> None:
+    sidecar.write(checkpoints.path("line", "units"), Sidecar({}, IDS, "an old one", on_line(5, 0)))
+    rebuild.rebuild("line.units", False)
+    assert not VIEW.path.exists() and not commands
+
+
 @pytest.mark.parametrize(("domain", "query"), [("houses", "averages"), ("production", "totals")])
 def test_the_batch_layers_of_the_domains_bring_their_rows_back(domain: str, query: str) -> None:
     declared = discovery.load(domain)
