@@ -46,6 +46,11 @@ def queries(platform: Platform) -> dict[str, dict[str, Any]]:
     return {query["name"]: query for query in json.loads(lake(platform, "status", "--json").stdout)["queries"]}
 
 
+def states(platform: Platform) -> dict[str, str]:
+    """The state of each query."""
+    return {name: query["state"] for name, query in queries(platform).items()}
+
+
 def batch(platform: Platform, query: str) -> int:
     """The query's last committed batch, -1 before the first."""
     commits = platform.var / "checkpoints" / query.replace(".", "/") / "commits"
@@ -81,8 +86,7 @@ def one_is_refused(platform: Platform, another: ExitStack) -> None:
     printed = (platform.var.parent / "up.txt").read_text()
     assert "! Query houses.averages is already running (pid " in printed
     assert "House sales: queries history run" in printed
-    states = {name: query["state"] for name, query in queries(platform).items()}
-    assert states == dict.fromkeys(QUERIES, "running") | {"houses.averages": "refused"}
+    assert states(platform) == dict.fromkeys(QUERIES, "running") | {"houses.averages": "refused"}
     assert "houses.averages (refused): Query houses.averages is already " in lake(platform, "status").stdout
     wait_for_batches(platform, QUERIES - {"houses.averages"})
     assert batch(platform, "houses.averages") == -1
@@ -105,8 +109,8 @@ def one_fails_and_heals(platform: Platform, server: Server, postgres: ExitStack)
     before = batch(platform, "production.totals")
     wait_for_batches(platform, QUERIES - {"production.totals"})
     assert batch(platform, "production.totals") == before
-    states = {name: query["state"] for name, query in queries(platform).items()}
-    assert states == dict.fromkeys(QUERIES, "running") | {"production.totals": "backing off"}
+    waiting = dict.fromkeys(QUERIES, "running") | {"production.totals": "backing off"}  # running while it tries
+    wait_for(lambda: states(platform) == waiting, PATIENCE, "the totals wait while the others run")
     postgres.enter_context(serving(server))
     wait_for_batches(platform, {"production.totals"})
     assert queries(platform)["production.totals"]["state"] == "running"
