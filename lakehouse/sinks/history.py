@@ -1,7 +1,9 @@
 """The history query, which every domain has: writes each record of the topic once, to history or dead letters."""
 
+import time
 from collections.abc import Callable
 
+import structlog
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.observation import Observation
@@ -15,6 +17,8 @@ from lakehouse.tables import table_io
 
 Rule = Callable[[DataFrame], DataFrame]
 FEW = 100_000  # records that go into one file
+PATIENCE = 5.0  # seconds for Spark's count of invalid records, which comes some milliseconds after the write
+log = structlog.get_logger()
 
 
 class HistorySink:
@@ -35,9 +39,23 @@ class HistorySink:
         good = without_stored(self._valid(observed), batch, self.tables)
         is_new = table_io.append_batch(_one_file(good, batch), history, batch.app_id, batch.batch_id)
         kill_points.point(f"{batch.query}.appended", batch.batch_id)
-        if not is_new or seen.get["invalid"]:  # of a batch that was skipped, nothing has been seen
+        if not is_new or may_have_invalid(seen):  # of a batch that was skipped, nothing has been seen
             bad = without_stored(self._dead(frame), batch, self.tables)
             table_io.append_batch(_one_file(bad, batch), letters, batch.app_id, batch.batch_id)
+
+
+def may_have_invalid(seen: Observation) -> bool:
+    """Whether the observed batch has invalid records; True, too, when Spark does not say so within PATIENCE.
+
+    Spark passes observed numbers on by a listener, whose notice can be lost: `Observation.get` then waits for ever.
+    """
+    until = time.monotonic() + PATIENCE
+    while seen._jo is not None and not seen._jo.future().isCompleted():
+        if time.monotonic() > until:
+            log.warning("spark has not counted the invalid records", fix="none: the batch is searched for them")
+            return True
+        time.sleep(0.002)
+    return bool(seen.get.get("invalid", True))
 
 
 def history_query(
