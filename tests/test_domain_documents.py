@@ -8,6 +8,7 @@ import pytest
 from lakehouse.contract import discovery
 from lakehouse.contract.domain import Domain
 from lakehouse.contract.runs import Server
+from lakehouse.events import json_schema
 from lakehouse.settings import ROOT
 
 PLATFORMS = {"redrives", "lost_ranges"}  # tables that the platform makes for a domain when they are needed
@@ -65,3 +66,13 @@ def test_the_tables_are_those_declared(name: str) -> None:
 def test_a_server_beside_kafka_is_described(name: str) -> None:
     text = document(name)
     assert ("## PostgreSQL" in text) is (Server.POSTGRES in discovery.load(name).services)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_json_schema_of_each_event_is_the_contracts(name: str) -> None:
+    domain = discovery.load(name)
+    kept = {file.name: file.read_text() for file in (ROOT / "docs/domains").glob(f"{name}.*.schema.json")}
+    wanted = {event: json_schema.text(domain, event) for event in (one.__name__ for one in domain.events)}
+    assert kept == {f"{name}.{event}.schema.json": f"{text}\n" for event, text in wanted.items()}, (
+        f"Write it again: lake json-schema {name} <event> > docs/domains/{name}.<event>.schema.json"
+    )

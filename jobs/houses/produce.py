@@ -1,6 +1,5 @@
 """Sends sales drawn at random to the topic houses: one JSON message per sale, keyed by house id."""
 
-import json
 import random
 import time
 import uuid
@@ -8,26 +7,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from itertools import islice
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 import pyarrow.compute as pc
 import typer
+from msgspec.structs import replace
 
 from jobs.houses import datasets
-from jobs.houses.schema import DOMAIN, FIELDS, SALES
+from jobs.houses.events import SALE, Sale
+from jobs.houses.schema import DOMAIN, SALES
 from lakehouse import entry
 from lakehouse.core.stop_signal import StopSignal
 from lakehouse.errors import DataError
 from lakehouse.kafka import produce_job, producer
 
 Source = Literal["to-stream", "for-sale"]
-
-
-class Sale(NamedTuple):
-    """A sale ready to send: its key, and its JSON without the end, which each sending completes."""
-
-    key: bytes
-    head: str
 
 
 def read(source: Source) -> list[Sale]:
@@ -49,9 +43,8 @@ def read(source: Source) -> list[Sale]:
 
 
 def encode(row: Mapping[str, Any]) -> Sale:
-    """A row of a data set as a sale ready to send."""
-    fields = {field.name: _plain(row[field.name]) for field in FIELDS if field.name in row}
-    return Sale(row["id"].encode(), json.dumps(fields, separators=(",", ":"))[:-1])
+    """A row of a data set as a sale, not yet stamped."""
+    return Sale(**{name: _plain(row[name]) for name in SALE.fields if name in row})
 
 
 def _plain(value: Any) -> Any:
@@ -63,7 +56,7 @@ def _plain(value: Any) -> Any:
 
 
 class Stamp:
-    """Completes a sale's JSON with the current time and an event id that is unique across runs, whatever the seed."""
+    """Completes sales with the current time and an event id that is unique across runs, whatever the seed."""
 
     def __init__(self) -> None:
         self.run_id = uuid.uuid4().hex[:16]
@@ -74,8 +67,8 @@ class Stamp:
         second, milliseconds = divmod(time.time_ns() // 1_000_000, 1000)
         if second != self.second:
             self.second, self.text = second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-        end = f',"sold_at":"{self.text}.{milliseconds:03d}Z","event_id":"{self.run_id}-{number}"}}'
-        return (sale.head + end).encode()
+        sold_at = f"{self.text}.{milliseconds:03d}Z"
+        return SALE.encode(replace(sale, sold_at=sold_at, event_id=f"{self.run_id}-{number}"))
 
 
 def draw(sales: Sequence[Sale], seed: int | None, repeats: bool) -> Iterator[Sale]:
@@ -103,7 +96,7 @@ class Sender(producer.Sender[Sale]):
 
     def message(self, event: Sale, number: int) -> producer.Outgoing:
         """The sale's message."""
-        return producer.Outgoing(self.stamp.value(event, number), event.key)
+        return producer.Outgoing(self.stamp.value(event, number), str(event.id).encode())
 
 
 def main(

@@ -1,7 +1,6 @@
-"""Every name of the domain: topics, fields and their bounds, Delta tables, window and lateness."""
+"""Every name of the domain: topics, Delta tables, window and lateness. What a sale is: events.py."""
 
-from dataclasses import dataclass
-
+from jobs.houses.events import SALE, Sale
 from lakehouse.contract import standard_tables
 from lakehouse.contract.domain import Domain, QueryTables
 from lakehouse.contract.models import Better, LiveCheck, Metric, Model
@@ -17,9 +16,6 @@ LATENESS = "30 seconds"
 HISTORY_INTERVAL = "6 seconds"
 MAX_AHEAD = "5 minutes"  # how far sold_at may lie after the record's own timestamp
 EARLIEST = "2000-01-01"  # an event time before this is an error of the sender's clock
-# Any time outside would, once in the history, make all of it unreadable to readers that count in nanoseconds.
-READABLE = ("1900-01-01", "2200-01-01")
-MAX_VALUE_BYTES = 256 * 1024
 FEWEST_SALES = 300  # different ones that a price model needs
 
 SALES = event_topic("houses", partitions=4, about="one sale per message, JSON, keyed by house id")
@@ -31,49 +27,12 @@ AVERAGE_UPDATES = Topic(
 )
 
 
-@dataclass(frozen=True)
-class Field:
-    """A field of the sale event: its SQL type in the history, whether it must be there, and its bounds (inclusive)."""
-
-    name: str
-    kind: str
-    required: bool = False
-    low: float | None = None
-    high: float | None = None
-
-
-PRICE = "DECIMAL(12,2)"
-FIELDS = (
-    Field("id", "STRING", required=True),
-    Field("price", PRICE, required=True, low=0.01, high=100_000_000),
-    Field("bedrooms", "INT", required=True, low=0, high=100),
-    Field("bathrooms", "DOUBLE", required=True, low=0, high=100),
-    Field("sqft_living", "INT", required=True, low=1, high=1_000_000),
-    Field("sqft_lot", "INT", required=True, low=0, high=1_000_000_000),
-    Field("floors", "DOUBLE", required=True, low=0, high=200),
-    Field("waterfront", "INT", required=True, low=0, high=1),
-    Field("view", "INT", required=True, low=0, high=4),
-    Field("yr_built", "INT", required=True, low=1800, high=2100),
-    Field("condition", "INT", low=1, high=5),
-    Field("grade", "INT", low=1, high=13),
-    Field("sqft_above", "INT", low=0, high=1_000_000),
-    Field("sqft_basement", "INT", low=0, high=1_000_000),
-    Field("yr_renovated", "INT", low=0, high=2100),
-    Field("zipcode", "INT", low=0, high=99999),
-    Field("lat", "DOUBLE", low=-90, high=90),
-    Field("long", "DOUBLE", low=-180, high=180),
-    Field("sqft_living15", "INT", low=0, high=1_000_000),
-    Field("sqft_lot15", "INT", low=0, high=1_000_000_000),
-    Field("listed_at", "TIMESTAMP"),
-    Field("sold_at", "TIMESTAMP"),
-    Field("event_id", "STRING"),
-)
-FIELD_TYPES = {field.name: field.kind for field in FIELDS}
+FIELDS = tuple(SALE.fields.values())
 
 HISTORY = standard_tables.history(
     "houses",
     # event_at is sold_at, or recorded_at where there is none; the initial history, never on the stream, has neither.
-    {**FIELD_TYPES, "event_at": "TIMESTAMP", "source": "STRING"},
+    {**SALE.columns, "event_at": "TIMESTAMP", "source": "STRING"},
     searched_by=("id", "event_at"),
     about="every valid sale with its Kafka coordinates, resends too; source is 'initial' or 'stream'",
 )
@@ -187,6 +146,7 @@ DOMAIN = Domain(
     },
     dead_letters=DEAD_LETTERS,
     processes=(Process("stream", Job("stream.py"), queries=("averages", "history")),),
+    events=(Sale,),
     models=(PRICE_MODEL,),
     prepare=(Job("build_datasets.py", "--load", "--keep"),),
     prepare_empty=(Job("build_datasets.py", "--empty", "--load", "--keep"),),

@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 import typer
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
 from jobs.houses import transforms
 from jobs.houses.schema import (
@@ -39,8 +38,7 @@ class QueryName(StrEnum):
 
 def history_query() -> Query:
     """Every valid sale into the history, everything else into the dead letters, each exactly once."""
-    rules = (transforms.parse_sales, transforms.valid_sales, transforms.dead_letters)
-    return history.history_query(DOMAIN, *rules, F.col("is_valid"), HISTORY_INTERVAL)
+    return history.history_query(DOMAIN, transforms.parse_sales, HISTORY_INTERVAL)
 
 
 def averages_query(
@@ -52,9 +50,7 @@ def averages_query(
     """
 
     def plan(records: DataFrame) -> DataFrame:
-        sales = transforms.valid_sales(transforms.parse_sales(records))
-        # Spark does not prune columns through a watermark: what no average needs would be copied for each sale.
-        sales = sales.select("event_at", "price", "yr_built").withWatermark("event_at", lateness)
+        sales = transforms.priced_sales(records).withWatermark("event_at", lateness)
         return transforms.average_price(sales, window, slide)
 
     topic = RepeatingTopic(bootstrap_servers, AVERAGE_UPDATES.name, update_message, identity="key")

@@ -17,8 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from jobs.production import versions
+from jobs.production.events import TIME
 from jobs.production.plant import LINE, Plant, Rules, plant
-from jobs.production.schema import DEAD_LETTERS, DOMAIN, EVENTS, HISTORY, TIME, TOTALS
+from jobs.production.schema import DEAD_LETTERS, DOMAIN, EVENTS, HISTORY, TOTALS
 from lakehouse.audit import json_records
 from lakehouse.audit.contract import Audit, Decoded
 from lakehouse.audit.json_records import Fraction, NoEvent, refuse

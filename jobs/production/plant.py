@@ -13,6 +13,8 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from lakehouse.errors import UsageError
+from lakehouse.events.fields import Letters
+from lakehouse.events.values import fits
 from lakehouse.settings import settings
 
 LINE = "line"  # stands in the place of a zone for the whole line
@@ -20,12 +22,9 @@ LINE = "line"  # stands in the place of a zone for the whole line
 LONGEST = 128  # characters of a serial number, a concern, a zone, a collection point
 # Unprintable: control characters, line and paragraph separators, characters that turn or hide the text around them.
 # Listed here because the set of assigned characters depends on the Unicode version, which differs in Java and Python.
-UNPRINTABLE = (
-    r"\u0000-\u001f\u007f-\u009f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ufffe\uffff"
-)
-BLANKS = r" \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000"
-PRINTABLE = rf"^(?=[^{UNPRINTABLE}]{{1,{LONGEST}}}\z)[{BLANKS}]*[^{BLANKS}]"  # as Java reads it
-_PRINTABLE = re.compile(PRINTABLE.replace(r"\z", r"\Z"))
+UNPRINTABLE = "\x00-\x1f\x7f-\x9f\xad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ufffe\uffff"
+BLANKS = " \xa0\u1680\u2000-\u200a\u202f\u205f\u3000"
+NAME = Letters(f"[^{UNPRINTABLE}]{{1,{LONGEST}}}", f"1 to {LONGEST} printable characters", has=f"[^{BLANKS}]")
 _TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d", re.ASCII)
 
 
@@ -34,7 +33,7 @@ def _text(value: Any) -> Any:
 
 
 def _name(value: str) -> str:
-    if not _PRINTABLE.match(value):
+    if not fits(NAME, value):
         raise ValueError(f"must be a printable text of 1 to {LONGEST} characters")
     return value
 

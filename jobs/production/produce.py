@@ -11,8 +11,9 @@ from zoneinfo import ZoneInfo
 
 import typer
 
+from jobs.production.events import TIME
 from jobs.production.plant import Plant, plant
-from jobs.production.schema import DOMAIN, EVENTS, TIME
+from jobs.production.schema import DOMAIN, EVENTS
 from lakehouse import entry
 from lakehouse.core.stop_signal import StopSignal
 from lakehouse.errors import UsageError

@@ -1,5 +1,6 @@
 """Every name of the domain: topic, events, tables. What differs between plants is in conf/production.toml: plant.py."""
 
+from jobs.production.events import LINE_EVENT, LineEvent
 from jobs.production.plant import LINE, plant
 from lakehouse.contract import standard_tables
 from lakehouse.contract.domain import Domain, QueryTables
@@ -7,7 +8,6 @@ from lakehouse.contract.runs import Job, Process, Server
 from lakehouse.contract.tables import Table
 from lakehouse.contract.topics import event_topic
 
-TIME = "unit_collection_pt_timestamp"
 MAX_AHEAD = "5 minutes"  # how far an event may lie after the record's own timestamp
 EARLIEST = "2000-01-01"  # a time before this is an error of the controller's clock
 HISTORY_INTERVAL = "10 seconds"
@@ -18,15 +18,7 @@ EVENTS = event_topic(
     partitions=4,
     about="units at collection points and their defects, JSON; key is the kind of event, partition by hash of the unit",
 )
-EVENT_COLUMNS = {
-    "kind": "STRING",
-    "unit_id": "STRING",
-    "collection_point_id": "STRING",
-    "zone_id": "STRING",
-    "concern_id": "STRING",
-    "zone_charged_id": "STRING",
-    "event_at": "TIMESTAMP",
-}
+EVENT_COLUMNS = {"kind": "STRING", **LINE_EVENT.columns}
 HISTORY = standard_tables.history(
     "production",
     EVENT_COLUMNS,
@@ -156,6 +148,7 @@ DOMAIN = Domain(
         "totals": QueryTables((EVENTS,), state_tables=(*SERVING, BATCHES)),
         "history": QueryTables((EVENTS,), record_tables=(HISTORY, DEAD_LETTERS)),
     },
+    events=(LineEvent,),
     dead_letters=DEAD_LETTERS,
     services=(Server.KAFKA, Server.POSTGRES),
     processes=(Process("stream", Job("stream.py"), queries=("totals", "history")),),

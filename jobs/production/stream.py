@@ -4,8 +4,6 @@ import functools
 from dataclasses import replace
 from enum import StrEnum
 
-from pyspark.sql import functions as F
-
 from jobs.production import transforms
 from jobs.production.plant import plant
 from jobs.production.schema import DOMAIN, HISTORY_INTERVAL, MOST_PER_BATCH
@@ -29,9 +27,7 @@ def build(name: QueryName, rules: Versions, sink: SinkName = SinkName.tables) ->
     """A query of the domain."""
     if name is QueryName.totals:
         return totals_query(rules, console=sink is SinkName.console)
-    parse = functools.partial(transforms.parse_events, rules=rules)
-    steps = (parse, transforms.valid_events, transforms.dead_letters)
-    return history_query(DOMAIN, *steps, F.col("reason").isNull(), HISTORY_INTERVAL)
+    return history_query(DOMAIN, functools.partial(transforms.parse_events, versions=rules), HISTORY_INTERVAL)
 
 
 def queries(bootstrap_servers: str) -> list[Query]:

@@ -164,7 +164,7 @@ def totals_query(rules: versions.Versions, console: bool = False) -> Query:
     from jobs.production import transforms
 
     def plan(records: "DataFrame") -> "DataFrame":
-        return transforms.valid_events(transforms.parse_events(records, rules))
+        return transforms.valid_events(records, rules)
 
     tables, rests_on = DOMAIN.query_tables["totals"], {versions.DAY: versions.day_starts()}
     return Query(DOMAIN.name, "totals", plan, TotalsSink(console).write, "append", tables, rests_on)

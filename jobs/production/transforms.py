@@ -9,47 +9,36 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from jobs.production import metrics
-from jobs.production.plant import LONGEST, PRINTABLE, Plant, Rules
-from jobs.production.schema import COUNTS, EARLIEST, HISTORY, MAX_AHEAD, TIME
+from jobs.production.events import LINE_EVENT, TIME
+from jobs.production.plant import NAME, Plant, Rules
+from jobs.production.schema import COUNTS, EARLIEST, HISTORY, MAX_AHEAD
 from jobs.production.versions import Versions
-from lakehouse.contract.standard_tables import COORDINATES
-from lakehouse.streaming import json_reasons, json_values
+from lakehouse.events import rules
+from lakehouse.events.reader import read_events
 
-# Half of a surrogate pair in JSON escapes: Spark would read a question mark, and two units could become one.
-_PAIR = r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
-_HALF = r"\\u[dD][89a-fA-F]"
-_ZONE_FIELDS = {"zone_id": "zone_id", "zone_charged_id": "zone_charged_id"}
-_ID_FIELDS = {
-    "qls_unit_id": "unit_id",
-    "collection_point_id": "collection_point_id",
-    "concern_id": "concern_id",
-}
 _OF_DEFECTS = ("concern_id", "zone_charged_id")
+_NAME = rf"^(?=[\s\S]*{NAME.has}){NAME.pattern}\z"  # as Java reads it
 
 
-def parse_events(records: DataFrame, rules: Versions) -> DataFrame:
+def parse_events(records: DataFrame, versions: Versions) -> DataFrame:
     """Kafka records as typed events, one row per record: HISTORY's columns, `key`, `value`, `reason`.
 
     `reason` is the first rule that the record breaks, null for a valid event.
     """
-    coordinates = [F.col("topic"), F.col("partition"), F.col("offset"), F.col("timestamp").alias("recorded_at")]
-    names = [*_ID_FIELDS, *_ZONE_FIELDS, TIME]
-    raw = json_values.read_object(", ".join(f"{name} string" for name in names))
-    read = records.select(*coordinates, "key", "value", raw.alias("raw"))
-    typed = read.withColumns(
-        {
-            "kind": _of_version(rules, _kind),
-            "event_at": json_values.time_of(F.col("raw")[TIME]),
-            **{column: F.col("raw")[name] for name, column in {**_ID_FIELDS, **_ZONE_FIELDS}.items()},
-        }
-    )
+    read = read_events(records, LINE_EVENT).withColumn("kind", _of_version(versions, _kind))
     of_defect = F.col("kind") == "defect"
     for name in _OF_DEFECTS:  # a pass has none, even if one was sent
-        typed = typed.withColumn(name, F.when(of_defect, F.col(name)))
-    home = F.when(of_defect, _of_version(rules, _home))
-    typed = typed.withColumn("zone_id", F.coalesce("zone_id", home))
-    reason = F.coalesce(*[F.when(broken, reason) for broken, reason in _rules(rules)])
-    return typed.withColumn("reason", reason).select(*HISTORY.columns, "key", "value", "reason")
+        read = read.withColumn(name, F.when(of_defect, F.col(name)))
+    home = F.when(of_defect, _of_version(versions, _home))
+    events = read.withColumn("zone_id", F.coalesce("zone_id", home))
+    no_kind = F.when(F.col("kind").isNull(), _unknown_key(versions))
+    events = events.withColumn("reason", F.coalesce(no_kind, "reason"))
+    return rules.with_rules(events, _rules(versions)).select(*HISTORY.columns, "key", "value", "reason")
+
+
+def valid_events(records: DataFrame, versions: Versions) -> DataFrame:
+    """The valid events of Kafka records, one row per record, with HISTORY's columns; resends are kept."""
+    return rules.valid_events(parse_events(records, versions), HISTORY)
 
 
 def _of_version(versions: Versions, rule: Callable[[Rules], Column]) -> Column:
@@ -66,75 +55,38 @@ def _map(pairs: Mapping[Any, Any], key: str, value: str) -> Column:
     return F.create_map(*[F.lit(part) for part in chain(*pairs.items())]).cast(f"map<{key}, {value}>")
 
 
-def _kind(rules: Rules) -> Column:
+def _kind(of: Rules) -> Column:
     key = F.col("key")
-    named = [F.when(key.isin([F.lit(one) for one in keys]), kind) for kind, keys in rules.kinds.items()]
+    named = [F.when(key.isin([F.lit(one) for one in keys]), kind) for kind, keys in of.kinds.items()]
     return F.coalesce(*named)
 
 
-def _home(rules: Rules) -> Column:
-    return F.try_element_at(_map(rules.homes, "string", "string"), F.col("collection_point_id"))
+def _home(of: Rules) -> Column:
+    return F.try_element_at(_map(of.homes, "string", "string"), F.col("collection_point_id"))
 
 
-def _rules(versions: Versions) -> list[json_values.Rule]:
+def _unknown_key(versions: Versions) -> str:
+    keys = versions.known[-1].rules.keys
+    return f"key: neither {' or '.join(keys.passes)} nor {' or '.join(keys.defects)}"
+
+
+def _rules(versions: Versions) -> list[rules.Rule]:
     """(broken, reason), in the order of precedence."""
-    ahead = F.col("recorded_at") + F.expr(f"INTERVAL {MAX_AHEAD}")
-    at, sent = F.col("event_at"), F.col("raw")[TIME]
-    keys = [
-        " or ".join(names) for names in (versions.known[-1].rules.keys.passes, versions.known[-1].rules.keys.defects)
-    ]
+    of_defect, concern = F.col("kind") == "defect", F.col("concern_id")
+    nowhere = "zone_id: missing, and the collection point is in no zone or in several"
     return [
-        (F.col("kind").isNull(), f"key: neither {keys[0]} nor {keys[1]}"),
-        *json_values.value_rules(F.col("raw")),
-        (_has_half(F.col("value").cast("string")), "half of a character: a \\u escape of two without the other"),
-        *(rule for name, column in _ID_FIELDS.items() for rule in _id_rules(name, column)),
-        *(rule for name in _ZONE_FIELDS for rule in _zone_rules(name, versions)),
-        (sent.isNull(), f"{TIME}: missing"),
-        (at.isNull(), f"{TIME}: not a time (ISO 8601 or epoch milliseconds)"),
-        (at < F.lit(EARLIEST).cast("timestamp"), f"{TIME}: before {EARLIEST}"),
-        (at > ahead, f"{TIME}: more than {MAX_AHEAD} after the record's timestamp"),
+        (of_defect & concern.isNull(), "concern_id of a defect: missing"),
+        (~concern.rlike(_NAME), f"concern_id: not {NAME.wanted}"),
+        (of_defect & F.col("zone_id").isNull(), nowhere),
+        (F.col("zone_id").isNull(), "zone_id: missing"),
+        (of_defect & F.col("zone_charged_id").isNull(), "zone_charged_id of a defect: missing"),
+        *((~_is_zone(name, versions), f"{name}: there is no such zone") for name in ("zone_id", "zone_charged_id")),
+        *rules.time_rules(TIME, EARLIEST, MAX_AHEAD),
     ]
 
 
-def _has_half(value: Column) -> Column:
-    """Whether a JSON text has half a pair; an escaped backslash starts no escape."""
-    rest = F.regexp_replace(F.replace(value, F.lit("\\\\"), F.lit(" ")), _PAIR, " ")
-    return value.contains("\\u") & rest.rlike(_HALF)
-
-
-def _requirement(name: str) -> tuple[Column, str]:
-    """Whether a field is required, and the words for the kind of event."""
-    return (F.col("kind") == "defect", " of a defect") if name in _OF_DEFECTS else (F.lit(True), "")
-
-
-def _id_rules(name: str, column: str) -> list[json_values.Rule]:
-    value, (required, of) = F.col(column), _requirement(name)
-    return [
-        (required & value.isNull(), f"{name}{of}: missing"),
-        *json_values.id_rules(name, value),
-        (~value.rlike(PRINTABLE), f"{name}: not 1 to {LONGEST} printable characters"),
-    ]
-
-
-def _zone_rules(name: str, versions: Versions) -> list[json_values.Rule]:
-    value, (required, of) = F.col(name), _requirement(name)
-    known = _of_version(versions, lambda one: value.isin(*one.zones))
-    missing: list[json_values.Rule] = [(required & value.isNull(), f"{name}{of}: missing")]
-    if name == "zone_id":
-        lost = (F.col("kind") == "defect") & value.isNull()
-        missing.insert(0, (lost, f"{name}: missing, and the collection point is in no zone or in several"))
-    return [*missing, *json_values.id_rules(name, F.col("raw")[name]), (~known, f"{name}: there is no such zone")]
-
-
-def valid_events(parsed: DataFrame) -> DataFrame:
-    """The valid events, one row per record, with HISTORY's columns; resends are kept."""
-    return parsed.where(F.col("reason").isNull()).select(*HISTORY.columns)
-
-
-def dead_letters(parsed: DataFrame) -> DataFrame:
-    """The invalid records, one row each: coordinates, the reason, the bytes of the record."""
-    bad = parsed.where(F.col("reason").isNotNull()).withColumn("reason", json_reasons.explained(F.col("reason")))
-    return bad.select(*COORDINATES, "reason", "key", json_values.kept_value().alias("value"))
+def _is_zone(name: str, versions: Versions) -> Column:
+    return _of_version(versions, lambda one: F.col(name).isin(*one.zones))
 
 
 def passes(valid: DataFrame) -> DataFrame:

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakehouse.audit import contract
+from lakehouse.events.record import KEPT_BYTES
 from lakehouse.kafka.offset_ranges import TopicPartition
 from lakehouse.kafka.reader import Record
-from lakehouse.streaming.batch import KEPT_BYTES
 
 
 @dataclass(frozen=True)

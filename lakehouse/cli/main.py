@@ -17,7 +17,7 @@ app = typer.Typer(
 )
 for command in (
     *(up.up, up.down, status.status, status.topics, status.logs, upkeep.reset, upkeep.rebuild, upkeep.maintain),
-    *(tools.fetch_jars, tools.make_archive, nightly.nightly, audit.audit, new.new),
+    *(tools.json_schema, tools.fetch_jars, tools.make_archive, nightly.nightly, audit.audit, new.new),
 ):
     app.command(command.__name__.replace("_", "-"))(command)
 app.command("psql", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(tools.psql)

@@ -1,4 +1,4 @@
-"""`lake psql`, `lake fetch-jars`, `lake make-archive`: programs and files that the platform needs."""
+"""`lake psql`, `json-schema`, `fetch-jars`, `make-archive`: programs and files that the platform needs."""
 
 import os
 import signal
@@ -22,6 +22,14 @@ def psql(context: typer.Context) -> None:
     if not postgres.embedded():
         options, env = postgres_login.psql(dsn, postgres.READER, context.args)
     os.execve(program, [str(program), *options, *context.args], {**environment.ours(), **env})
+
+
+def json_schema(domain: str, event: str = "") -> None:
+    """Print the JSON Schema of a domain's event, for its senders; EVENT is a class of jobs/<domain>/events.py."""
+    from lakehouse.contract import discovery
+    from lakehouse.events import json_schema as schemas
+
+    typer.echo(schemas.text(discovery.load(domain), event))
 
 
 def fetch_jars() -> None:

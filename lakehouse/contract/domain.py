@@ -54,6 +54,7 @@ class Domain:
     - `nightly`: the jobs of the night after it; the audit comes after them where the domain has one
     - `short_run`: jobs after which a short run of the stream has used the classes that a long one uses; needs no server
       but Kafka. `lake make-archive` runs them; without them the archive is made with another domain's
+    - `events`: the classes of the events that are sent to it: lakehouse.events
     - `models`: its models; the first is shown when none is named
     - `check`: raises LakeError when the domain's own settings are invalid
     """
@@ -73,6 +74,7 @@ class Domain:
     recompute: Job | None = None
     nightly: tuple[Job, ...] = ()
     short_run: tuple[Job, ...] = ()
+    events: tuple[type, ...] = ()
     models: tuple[Model, ...] = ()
     check: Callable[[], None] | None = None
 

@@ -18,8 +18,8 @@ from deltalake import write_deltalake
 
 from lakehouse.dead_letters.store import Letter, Place, in_chunks, places
 from lakehouse.errors import DataError, UnavailableError
+from lakehouse.events.record import CUT
 from lakehouse.kafka import client
-from lakehouse.streaming.batch import CUT
 from lakehouse.tables import table_io
 from lakehouse.tables.table_io import HISTORY_PROPERTIES, Table
 

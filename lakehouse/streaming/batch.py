@@ -16,10 +16,6 @@ from lakehouse.tables.table_io import Table
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-# How much of a value a dead letter keeps. A larger one can only have been sent compressed.
-KEPT_BYTES = 4 * 1024 * 1024
-CUT = "value larger than 4 MB once unpacked, only its start is kept"
-
 
 @dataclass(frozen=True)
 class Batch:

@@ -151,14 +151,29 @@ def maintain(
     delta.cleanup_metadata()
 
 
-def append_batch(frame: "DataFrame", table: Table, app_id: str, batch_id: int) -> bool:
-    """Append a micro-batch with Spark, once per (app_id, batch_id); False when the table already has it."""
-    if committed(DeltaTable(table.path), app_id, batch_id):
-        return False
+def append_batch(frame: "DataFrame", table: Table, app_id: str, batch_id: int) -> int | None:
+    """Append a micro-batch with Spark, once per (app_id, batch_id): the number of its rows; None when the table already
+    has it, or when the log does not say the number."""
+    delta = DeltaTable(table.path)
+    if committed(delta, app_id, batch_id):
+        return None
     # Delta also skips the write when another process has just made it.
     writer = frame.select(*table.columns).write.format("delta").mode("append")
     writer.option("txnAppId", app_id).option("txnVersion", batch_id).save(str(table.path))
-    return True
+    return _rows_written(delta, app_id, batch_id)
+
+
+def _rows_written(delta: DeltaTable, app_id: str, batch_id: int) -> int | None:
+    """The rows of the newest write since this version of the table was loaded; None where there is none."""
+    before = delta.version()
+    delta.update_incremental()
+    if delta.version() == before or not committed(delta, app_id, batch_id):
+        return None
+    for commit in delta.history(delta.version() - before):
+        rows = commit.get("operationMetrics", {}).get("numOutputRows")
+        if commit["operation"] == "WRITE" and rows is not None:
+            return int(rows)
+    return None
 
 
 def overwrite(frame: "DataFrame", table: Table) -> None:

@@ -80,6 +80,19 @@ def _enveloped(event: dict[str, Any]) -> list[tuple[bytes, str]]:
     return [(json.dumps(value).encode(), reason) for value, reason in around]
 
 
-# In the place of an id: a number that Spark may write otherwise, what is none, and texts that only look so.
-NO_IDS = ["71.0", "7e1", "1E+3", "98549320.0", "-0.0", "0.10", "1e400", "-1e400", "[1.0]", '{"a":98549320.0}', "[]"]
-IDS = ["71", "0", "-0", "12345678901234567890", '"9.5E7"', '"71.0"', '"1e3"', '"[1.0]"', "true"]
+# In the place of an id: a number that is none with what is said of it, and what is one with the id that it is.
+FRACTION, HUGE = "a number with a fraction", "a number of more than 256 digits"
+NO_IDS = {"0.10": FRACTION, "71.5": FRACTION, "1e-3": FRACTION, "1e400": HUGE, "-1e400": HUGE, "true": "true or false"}
+NO_IDS |= {"[1.0]": "an array", "[]": "an array", '{"a":98549320.0}': "an object"}
+IDS = {
+    "71": "71",
+    "0": "0",
+    "-0": "0",
+    "-0.0": "0",
+    "71.0": "71",
+    "7e1": "70",
+    "1E+3": "1000",
+    "98549320.0": "98549320",
+}
+IDS |= {"12345678901234567890": "12345678901234567890", "1234567890123456789.0": "1234567890123456789"}
+IDS |= {'"9.5E7"': "9.5E7", '"71.0"': "71", '"1e3"': "1e3", '"[1.0]"': "[1.0]", '"true"': "true"}

@@ -5,7 +5,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from lakehouse.contract.tables import Table
+from lakehouse.events import rules
 from lakehouse.kafka.reader import Record
+from lakehouse.spark.session import collect
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 MILLIS = round(NOON.timestamp() * 1000)
@@ -30,20 +33,19 @@ def _data(text: str | None) -> bytes | None:
     return None if text is None else text.encode()
 
 
-def verdicts(spark: Any, rules: Any, audit: Any, given: list[tuple[bytes | None, bytes | None]]) -> list[Any]:
+def verdicts(spark: Any, read: Any, history: Table, audit: Any, given: list[tuple[bytes | None, Any]]) -> list[Any]:
     """By the offset in the list: the row of the history as a dict, or the reason. Fails where the audit parts with it.
 
-    `rules` is (parse, valid, dead letters) of the domain's transforms, `audit` its module for `lake audit`.
+    `read` makes a row of each record, `audit` is the domain's module for `lake audit`.
     """
-    parse, valid, dead = rules
     at = NOON + timedelta(seconds=1)
     rows = [
         ("t", 0, n, at, key and bytearray(key), None if value is None else bytearray(value))
         for n, (key, value) in enumerate(given)
     ]
-    parsed = parse(spark.createDataFrame(rows, COLUMNS).coalesce(2)).cache()
-    found = {row["offset"]: row.asDict() for row in valid(parsed).collect()}
-    why = {row["offset"]: row["reason"] for row in dead(parsed).collect()}
+    parsed = read(spark.createDataFrame(rows, COLUMNS).coalesce(2)).cache()
+    found = {row["offset"]: row for row in collect(rules.valid_events(parsed, history))}
+    why = {row["offset"]: row["reason"] for row in collect(rules.dead_letters(parsed))}
     parsed.unpersist()
     assert found.keys() | why.keys() == set(range(len(given)))
     assert not found.keys() & why.keys()

@@ -5,9 +5,11 @@ from collections.abc import Mapping, Sequence
 
 from jobs.houses import schema
 from lakehouse.errors import UsageError
+from lakehouse.events.contract import Field
+from lakehouse.events.fields import Kind
 
 _NOT_FACTS = ("id", "price", "listed_at", "sold_at", "event_id")
-_LISTED_DAY = schema.Field("listed_day", "INT", low=0, high=100_000)
+_LISTED_DAY = Field("listed_day", "listed_day", Kind.WHOLE, required=False, wire=int, low=0, high=100_000)
 FACTS = {item.name: item for item in schema.FIELDS if item.name not in _NOT_FACTS} | {"listed_day": _LISTED_DAY}
 
 

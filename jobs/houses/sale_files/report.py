@@ -4,8 +4,10 @@ import re
 from collections.abc import Mapping, Sequence
 
 from jobs.houses.sale_files.forms import COLUMNS, Raw
-from jobs.houses.schema import PRICE, READABLE, Field
 from lakehouse.errors import DataError
+from lakehouse.events.contract import Field
+from lakehouse.events.fields import Kind
+from lakehouse.events.times import READABLE
 
 SHOWN = 3
 _WHOLE = "Export id as text or as a whole number: what was cut off cannot be known."
@@ -53,7 +55,7 @@ def _line(what: str, reason: str, total: int, places: Sequence[str]) -> str:
 
 def _reason(field: Field, value: str | None) -> tuple[str, str]:
     """Why the value is invalid, and what to do."""
-    forms = _IDS if field.name == "id" else _DATES if field.kind == "TIMESTAMP" else ()
+    forms = _IDS if field.name == "id" else _DATES if field.column == "TIMESTAMP" else ()
     for pattern, reason, fix in forms:
         if value is not None and re.fullmatch(pattern, value):
             return reason, fix
@@ -64,8 +66,8 @@ def rule(field: Field) -> str:
     """What a value of the field must be."""
     if field.name == "id":
         return "must be a house number of 1 to 64 letters, digits, - and _"
-    if field.kind == "TIMESTAMP":
+    if field.column == "TIMESTAMP":
         years = f"from {READABLE[0][:4]} to {int(READABLE[1][:4]) - 1}"
         return f"must be a date such as 20141013T000000, 2014-10-13 or 10/13/2014 (month first), {years}, or blank"
-    kind = {"INT": "a whole number", "DOUBLE": "a number", PRICE: "a price"}[field.kind]
+    kind = {"INT": "a whole number", "DOUBLE": "a number", Kind.MONEY.column: "a price"}[field.column]
     return f"must be {kind} from {field.low:,} to {field.high:,}{'' if field.name == 'price' else ' or blank'}"

@@ -7,11 +7,13 @@ import pyarrow.compute as pc
 
 from jobs.houses.sale_files import report
 from jobs.houses.sale_files.forms import COLUMNS, Raw
-from jobs.houses.schema import HISTORY, READABLE, Field
+from jobs.houses.schema import HISTORY
 from lakehouse.errors import DataError
+from lakehouse.events.contract import Field
+from lakehouse.events.times import READABLE
 
 SALE_SCHEMA = pa.schema([HISTORY.arrow_schema.field(field.name) for field in COLUMNS.values()])
-NUMBERS = tuple(name for name, field in COLUMNS.items() if field.kind not in ("STRING", "TIMESTAMP"))
+NUMBERS = tuple(name for name, field in COLUMNS.items() if field.column not in ("STRING", "TIMESTAMP"))
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 _YEAR_FIRST = r"^(?P<year>\d{4})[-/]?(?P<month>\d{2})[-/]?(?P<day>\d{2})(?P<time>[T ]\d{2}:?\d{2}.*)?$"
 _MONTH_FIRST = r"^(?P<month>\d{1,2})/(?P<day>\d{1,2})/(?P<year>\d{4})(?P<time>[T ]\d{1,2}:\d{2}.*)?$"
@@ -86,7 +88,7 @@ def _convert(text: pa.Array, field: Field, sign: str) -> tuple[pa.Array, pa.Arra
     """The column in its type, null where the text breaks the field's rule, and a mask of those places."""
     if field.name == "id":
         values = _ids(text)
-    elif field.kind == "TIMESTAMP":
+    elif field.column == "TIMESTAMP":
         values = _dates(text)
     else:
         values = _numbers(_plain(text, sign), field)
@@ -133,6 +135,6 @@ def _plain(text: pa.Array, sign: str) -> pa.Array:
 def _numbers(text: pa.Array, field: Field) -> pa.Array:
     numbers = pc.if_else(pc.match_substring_regex(text, _NUMBER), text, None).cast(pa.float64())
     valid = pc.and_(pc.greater_equal(numbers, field.low), pc.less_equal(numbers, field.high))
-    if field.kind == "INT":
+    if field.column == "INT":
         valid = pc.and_(valid, pc.equal(pc.floor(numbers), numbers))
     return pc.if_else(valid, numbers, None).cast(SALE_SCHEMA.field(field.name).type)

@@ -1,6 +1,5 @@
 """What a sale is, as tests hold the pipeline to it: by the rules of `lake audit`, which share no code with it."""
 
-import json
 from dataclasses import dataclass
 
 from jobs.houses import audit_rules
@@ -41,14 +40,3 @@ def averages(sales: list[Sale]) -> dict[tuple[int, int], tuple[float, int, int]]
         cell[0] += sale.cents
         cell[1] += 1
     return {key: (cents / (100 * count), count, cents) for key, (cents, count) in sums.items()}
-
-
-def has_a_field_twice(value: bytes) -> bool:
-    """Whether a known field is in the object more than once."""
-    twice: list[str] = []
-
-    def look(pairs: list[tuple[str, object]]) -> None:
-        twice[:] = [name for name, _value in pairs if name in KNOWN]  # the outermost object is read last
-
-    json.loads(value, object_pairs_hook=look)
-    return len(twice) > len(set(twice))

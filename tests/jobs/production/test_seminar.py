@@ -9,9 +9,10 @@ import pytest
 
 from jobs.production import audit, transforms
 from jobs.production.plant import Plant, plant, read_plant
-from jobs.production.schema import EVENT_COLUMNS
+from jobs.production.schema import EVENT_COLUMNS, HISTORY
 from jobs.production.totals import TotalsSink
 from jobs.production.versions import Version, Versions
+from lakehouse.events import rules
 from lakehouse.kafka.reader import Record
 from tests.jobs.production.line import NOON, RECORDS, SEMINAR, counted, record, seminar
 from tests.jobs.production.test_totals import batch, rows_of
@@ -64,11 +65,11 @@ def test_a_plants_own_messages_are_counted_with_its_file(spark: Any, postgres: s
     sent = seminar(NOON, "7")
     messages = [(key, value) for _, key, value in sent]
     parsed = transforms.parse_events(frame(spark, messages), first(theirs)).cache()
-    valid = transforms.valid_events(parsed)
+    valid = rules.valid_events(parsed, HISTORY)
     rows = valid.orderBy("offset").toArrow()
     found = [(sent[row["offset"]][0], tuple(row[name] for name in FIELDS)) for row in rows.to_pylist()]
     assert found == RIGHT
-    letters = transforms.dead_letters(parsed).select("offset", "reason").collect()
+    letters = rules.dead_letters(parsed).select("offset", "reason").collect()
     assert [(sent[row.offset][0], row.reason) for row in letters] == [
         ("11 zone in lower case", "zone_id: there is no such zone")
     ]
@@ -120,7 +121,7 @@ def test_spark_and_the_audit_take_the_same_texts(spark: Any, theirs: Plant) -> N
         rest = json.dumps({part: DEFECT[part] for part in DEFECT if part != name} | {"concern_id": "c"})[:-1]
         messages += [(b'"unit_concern"', f'{rest}, "{name}": {text}}}'.encode()) for text in WRITTEN]
     messages += [message({**PASS, "qls_unit_id": "u"}, key) for key in ('"unit_defect', "unit_defect ", '""', "", "é")]
-    valid = transforms.valid_events(transforms.parse_events(frame(spark, messages), first(theirs)))
+    valid = transforms.valid_events(frame(spark, messages), first(theirs))
     rows, decoded = valid.orderBy("offset").toArrow().to_pylist(), audited(messages).rows.to_pylist()
     assert [messages[row["offset"]] for row in rows] == [messages[row["offset"]] for row in decoded]
     assert rows == decoded
@@ -140,7 +141,7 @@ def test_records_keep_the_rules_under_which_they_were_read(spark: Any, theirs: P
         message(missing, "concern"),
         message(event),
     ]
-    rows = transforms.valid_events(transforms.parse_events(frame(spark, messages), both)).orderBy("offset").collect()
+    rows = transforms.valid_events(frame(spark, messages), both).orderBy("offset").collect()
     assert [(row.offset, row.zone_id) for row in rows] == [(0, "BODY"), (1, "BODY"), (3, "SHELL")]
 
 

@@ -35,7 +35,14 @@ def event(record: Record) -> dict[str, Any]:
     if not _WHOLE.fullmatch(quantity) or abs(int(quantity)) > 1_000_000:
         refuse("quantity")
     event_id = None if raw.get("event_id") is None else _id(raw, "event_id")
-    return {"event_id": event_id, "id": _id(raw, "id"), "quantity": int(quantity), "event_at": event_at}
+    happened_at = None if at is None else event_at
+    return {
+        "event_id": event_id,
+        "id": _id(raw, "id"),
+        "quantity": int(quantity),
+        "happened_at": happened_at,
+        "event_at": event_at,
+    }
 
 
 def _id(raw: Mapping[str, Any], name: str) -> str:

@@ -1,5 +1,6 @@
-"""Every name of the domain: topic, fields, tables, window and lateness."""
+"""Every name of the domain: topic, tables, window and lateness. What an event is: events.py."""
 
+from jobs.example.events import EVENT, Event
 from lakehouse.contract import standard_tables
 from lakehouse.contract.domain import Domain, QueryTables
 from lakehouse.contract.runs import Job, Process
@@ -10,13 +11,11 @@ LATENESS = "30 seconds"
 HISTORY_INTERVAL = "6 seconds"
 MAX_AHEAD = "5 minutes"  # how far happened_at may lie after the record's own timestamp
 EARLIEST = "2000-01-01"  # an event time before this is an error of the sender's clock
-MOST = 1_000_000  # in one event
 
 EVENTS = event_topic("example", partitions=2, about="one event per message, JSON, keyed by id")
-EVENT_COLUMNS = {"event_id": "STRING", "id": "STRING", "quantity": "INT", "event_at": "TIMESTAMP"}
 HISTORY = standard_tables.history(
     "example",
-    EVENT_COLUMNS,
+    {**EVENT.columns, "event_at": "TIMESTAMP"},  # event_at: happened_at, or the record's timestamp without it
     searched_by=("id", "event_at"),
     about="every valid event with its Kafka coordinates, duplicates too",
 )
@@ -75,6 +74,7 @@ DOMAIN = Domain(
         "totals": QueryTables((EVENTS,), state_tables=(TOTALS, TOTALS_BATCHES)),
         "history": QueryTables((EVENTS,), record_tables=(HISTORY, DEAD_LETTERS)),
     },
+    events=(Event,),
     dead_letters=DEAD_LETTERS,
     processes=(Process("stream", Job("stream.py"), queries=("totals", "history")),),
     produce=Job("produce.py", "--rate", "20"),

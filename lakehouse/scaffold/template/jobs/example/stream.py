@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
 from jobs.example import transforms
 from jobs.example.schema import (
@@ -36,16 +35,15 @@ class QueryName(StrEnum):
 
 def history_query() -> Query:
     """Every valid event into the history, everything else into the dead letters, each exactly once."""
-    rules = (transforms.parse_events, transforms.valid_events, transforms.dead_letters)
-    return history.history_query(DOMAIN, *rules, F.col("reason").isNull(), HISTORY_INTERVAL)
+    return history.history_query(DOMAIN, transforms.parse_events, HISTORY_INTERVAL)
 
 
 def totals_query(window: str, lateness: str, console: bool = False) -> Query:
     """Totals per window and id into the serving table."""
 
     def plan(records: DataFrame) -> DataFrame:
-        events = transforms.valid_events(transforms.parse_events(records))
-        events = events.select("event_at", "id", "quantity").withWatermark("event_at", lateness)
+        events = transforms.valid_events(records).select("event_at", "id", "quantity")
+        events = events.withWatermark("event_at", lateness)
         return transforms.totals(events, window)
 
     shown = [ConsoleSink([*TOTAL_COLUMNS, "is_final"])] if console else []

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.spark
 def test_both_keep_and_refuse_the_same(spark: SparkSession) -> None:
     sent = [*GOOD, *[one for one, _ in BAD]]
     rows = spark.createDataFrame([record(one, n) for n, one in enumerate(sent)], RECORDS)
-    kept = collect(transforms.valid_events(transforms.parse_events(rows)).orderBy("offset"))
+    kept = collect(transforms.valid_events(rows).orderBy("offset"))
     millis = int(NOON.timestamp() * 1000)
     records = [Record(n, millis, b"thing-1", value(one)) for n, one in enumerate(sent)]
     decoded = audit.decode(("example", 0), records)
