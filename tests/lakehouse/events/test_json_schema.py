@@ -55,5 +55,5 @@ def test_the_lines_messages_keep_to_their_schema() -> None:
 
 
 def test_an_unknown_event_is_named() -> None:
-    with pytest.raises(UsageError, match="houses has no event Flight. It has Sale"):
+    with pytest.raises(UsageError, match=r"houses has no event Flight\. It has Sale"):
         json_schema.text(discovery.load("houses"), "Flight")
