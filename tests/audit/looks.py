@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import psutil
 import pytest
 
 from lakehouse.core import kill_points
@@ -18,6 +19,12 @@ def conservation(site: Site) -> list[str]:
 def averages(site: Site) -> list[str]:
     """What is wrong with the averages."""
     return audit_oracle.averages(oracle.records(site))
+
+
+def python_workers(java: int) -> list[int]:
+    """The Python workers of a JVM: what its daemons have forked."""
+    daemons = [child for child in psutil.Process(java).children() if child.name().startswith("python")]
+    return [worker.pid for daemon in daemons for worker in daemon.children()]
 
 
 def fail_at(monkeypatch: pytest.MonkeyPatch, wanted: Sequence[str], times: int = 1) -> dict[str, int]:

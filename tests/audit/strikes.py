@@ -11,7 +11,7 @@ from tests.audit.supervised import Supervised, supervised
 from tests.e2e.running import wait_for
 from tests.suite import Suite
 
-VICTIMS = ("python", "java", "python and java", "broker", "producer")
+VICTIMS = ("python", "java", "python and java", "workers", "broker", "producer")
 SIGNALS = (signal.SIGKILL, signal.SIGSTOP)
 STOPPED_SECONDS = 10.0
 

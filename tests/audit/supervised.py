@@ -19,6 +19,7 @@ from lakehouse.ops.service import Service
 from lakehouse.ops.supervisor import Supervisor
 from lakehouse.spark import submit
 from tests.audit import oracle
+from tests.audit.looks import python_workers
 from tests.e2e.running import wait_for
 from tests.postgres import answers, dsn_of
 from tests.sites import Site, committed_batch, in_force
@@ -43,7 +44,9 @@ class Supervised:
         main = psutil.Process(service.process.pid)
         java = [child.pid for child in main.children() if child.name() == "java"]
         if service is self.services["stream"]:
-            return {"python": [main.pid] if java else [], "java": java, "python and java": [*java, main.pid]}[victim]
+            workers = [worker for pid in java for worker in python_workers(pid)]
+            known = {"python": [main.pid] if java else [], "java": java, "workers": workers}
+            return known.get(victim, [*java, main.pid])
         return [main.pid, *(child.pid for child in main.children())]
 
     def batches(self) -> list[int]:

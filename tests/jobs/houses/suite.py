@@ -50,7 +50,7 @@ def flow() -> Iterator[Outgoing]:
     """Sales drawn from the real file, sold as they are taken."""
     sales, stamp = produce.draw(produce.read("to-stream"), 1, repeats=True), produce.Stamp()
     for number, drawn in zip(numbers(), sales, strict=False):
-        yield Outgoing(stamp.value(drawn, number), drawn.key)
+        yield Outgoing(stamp.value(drawn, number), str(drawn.id).encode())
 
 
 def watch_topic(site: Site, seen: dict[int, float], stop: threading.Event) -> None:
