@@ -20,7 +20,12 @@ NO_PAUSE = "0 seconds"
 MOST_RECORDS = 1_000_000  # in a batch
 # After each poll Spark seeks to find the partition's bounds, which drops the records fetched but not yet polled. With
 # Kafka's 500 records a poll this took a third of a task's time, so one poll returns a whole fetch.
-_FETCHED = {"kafka.max.poll.records": "10000", "kafka.max.partition.fetch.bytes": str(2 * 1024 * 1024)}
+# A fetch that waits at the broker for new records holds up the next batch's first one: by default for half a second.
+_FETCHED = {
+    "kafka.max.poll.records": "10000",
+    "kafka.max.partition.fetch.bytes": str(2 * 1024 * 1024),
+    "kafka.fetch.max.wait.ms": "10",
+}
 
 Write = Callable[["DataFrame", Batch], None]
 
