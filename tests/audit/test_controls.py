@@ -7,11 +7,11 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from jobs.houses import transforms
 from jobs.houses.schema import AVERAGES
 from jobs.houses.stream import QueryName
 from lakehouse.core import restart_policy
 from lakehouse.errors import LakeError
+from lakehouse.events import rules
 from lakehouse.ops.rebuild import rebuild
 from lakehouse.sinks import history
 from lakehouse.streaming import checkpoints, query, runner, start_checks
@@ -24,10 +24,9 @@ from tests.sites import Site
 pytestmark = [pytest.mark.spark, pytest.mark.timeout(1800), pytest.mark.usefixtures("calm")]
 
 
-def plain_append(frame: Any, table: Any, app_id: str, batch_id: int) -> bool:
+def plain_append(frame: Any, table: Any, app_id: str, batch_id: int) -> None:
     """Without transaction ids, as Spark's documentation writes it."""
     frame.select(*table.columns).write.format("delta").mode("append").save(str(table.path))
-    return True
 
 
 def test_control_without_transaction_ids_a_replayed_batch_is_stored_twice(
@@ -59,9 +58,8 @@ def test_control_with_a_fixed_transaction_id_a_new_checkpoint_loses_records(
 def test_control_without_the_guard_against_the_future_one_event_silences_all_windows(
     site: Site, run: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rules = transforms._time_rules
-    monkeypatch.setattr(transforms, "_time_rules", lambda: rules()[:1])
-    monkeypatch.setattr(transforms, "_is_valid", transforms._is_valid.__wrapped__)  # else built by an earlier test
+    time_rules = rules.time_rules
+    monkeypatch.setattr(rules, "time_rules", lambda *given: time_rules(*given)[:1])
     run(QueryName.averages, most=crashes.IN_TWO)
     assert any("averages differ" in line for line in averages(site))
     sales = sum(row["sales"] for row in table_io.read(AVERAGES).to_pylist())

@@ -26,9 +26,7 @@ def values() -> list[bytes | None]:
 def test_the_plain_way_gives_the_pipelines_averages(spark: SparkSession) -> None:
     sent = values()
     rows = [("houses", 0, number, NOW, b"k", value) for number, value in enumerate(sent)]
-    frame = transforms.average_price(
-        transforms.valid_sales(transforms.parse_sales(spark.createDataFrame(rows, RECORDS))), "2 minutes"
-    )
+    frame = transforms.average_price(transforms.priced_sales(spark.createDataFrame(rows, RECORDS)), "2 minutes")
     piped = {
         (int(row["window_start"].timestamp()), row["decade"]): [row["sales"], row["sum_cents"]]
         for row in collect(frame)

@@ -19,6 +19,7 @@ from lakehouse.contract.tables import SERVING_PROPERTIES, Table
 from lakehouse.contract.topics import Topic
 from lakehouse.core import kill_points
 from lakehouse.core.stop_signal import StopSignal
+from lakehouse.events import rules
 from lakehouse.kafka.offset_ranges import TopicPartition
 from lakehouse.kafka.reader import Record
 from lakehouse.settings import settings
@@ -54,24 +55,15 @@ CONF = {STATE_STORE: ROCKS, SHUFFLE_PARTITIONS: "3"}
 
 
 def parse(records: DataFrame) -> DataFrame:
-    """The records with their number; null for what is none."""
+    """The records with their number, and a reason for what is none."""
     coordinates = ["topic", "partition", "offset", F.col("timestamp").alias("recorded_at"), "key", "value"]
-    return records.select(*coordinates, F.col("value").cast("string").try_cast("bigint").alias("n"))
-
-
-def valid(parsed: DataFrame) -> DataFrame:
-    """The rows of the history."""
-    return parsed.where("n is not null").select(*HISTORY.columns)
-
-
-def dead(parsed: DataFrame) -> DataFrame:
-    """The rows of the dead letters."""
-    return parsed.where("n is null").withColumn("reason", F.lit("no number")).select(*DEAD_LETTERS.columns)
+    number = F.col("value").cast("string").try_cast("bigint")
+    return records.select(*coordinates, number.alias("n"), F.when(number.isNull(), "no number").alias("reason"))
 
 
 def counted(records: DataFrame) -> DataFrame:
     """How many numbers of each topic have each remainder of a division by four."""
-    numbers = valid(parse(records)).withColumn("remainder", F.pmod("n", F.lit(4)))
+    numbers = rules.valid_events(parse(records), HISTORY).withColumn("remainder", F.pmod("n", F.lit(4)))
     return numbers.groupBy("topic", "remainder").agg(F.count("*").alias("numbers"))
 
 
@@ -87,7 +79,7 @@ def write(frame: DataFrame, batch: Batch) -> None:
 
 def queries(conf: Mapping[str, str] = CONF) -> list[Query]:
     """Both queries; `conf` is that of the counts."""
-    history = history_query(DOMAIN, parse, valid, dead, F.col("n").isNotNull(), NO_PAUSE)
+    history = history_query(DOMAIN, parse, NO_PAUSE)
     counts = Query("pair", "counts", counted, write, "update", DOMAIN.query_tables["counts"], conf=conf)
     return [history, counts]
 
