@@ -15,20 +15,20 @@ from lakehouse.audit.slice_check import Checked, Setting, SliceCheck
 from lakehouse.errors import LakeError
 
 MOST = 8  # processes; each takes some 300 MB
-WORTH_HELPERS = 4  # slices; a helper needs a second until it is ready
+WORTH_HELPERS = 200_000  # records; a helper needs a second until it is ready
 Job = Sequence[PartitionAudit]
 Result = tuple[int, list[Checked]]
 
 
 @contextmanager
-def checking(setting: Setting, jobs: Sequence[Job]) -> Iterator[Iterator[Result]]:
-    """The results of the jobs, each with its number, as they come. Helpers are at work from the start.
+def checking(setting: Setting, jobs: Sequence[Job], helpers: int) -> Iterator[Iterator[Result]]:
+    """The results of the jobs, each with its number, as they come, from this process and so many helpers.
 
     Raises LakeError, while results are taken, when a helper was killed.
     """
     own, pool = SliceCheck(setting), None
     try:
-        if helpers := _helpers(len(jobs)):
+        if helpers:
             pool = ProcessPoolExecutor(helpers, get_context("spawn"), initializer=_begin, initargs=(setting,))
         yield _results(deque(enumerate(jobs)), own, pool, 2 * helpers)
     finally:
@@ -37,8 +37,9 @@ def checking(setting: Setting, jobs: Sequence[Job]) -> Iterator[Iterator[Result]
             pool.shutdown(cancel_futures=True)
 
 
-def _helpers(jobs: int) -> int:
-    return 0 if jobs < WORTH_HELPERS else min(os.cpu_count() or 1, MOST, jobs) - 1
+def helpers_for(records: int) -> int:
+    """How many helpers so many records are worth."""
+    return min(os.cpu_count() or 1, MOST) - 1 if records >= WORTH_HELPERS else 0
 
 
 def _results(

@@ -33,8 +33,11 @@ class AuditRun:
         """Audit everything; what is off is in the findings of partitions and views."""
         removed = {where: OffsetRange(0, part.start) for where, part in self._partitions.items()}
         retained = {where: OffsetRange(part.start, part.end) for where, part in self._partitions.items()}
-        jobs = [self._parts(ranges) for ranges in shares(retained, SLICE)]
-        with processes.checking(self._setting(), jobs) as results:
+        records = sum(each.length for each in retained.values())
+        helpers = processes.helpers_for(records)
+        size = max(1, min(SLICE, records // (2 * (helpers + 1)))) if helpers else SLICE
+        jobs = [self._parts(ranges) for ranges in shares(retained, size)]
+        with processes.checking(self._setting(), jobs, helpers) as results:
             self._check_foreign_rows()
             for ranges in slices(removed, REMOVED_SLICE):
                 self._check_removed(ranges)
