@@ -34,6 +34,7 @@ AHEAD = timedelta(minutes=5)
 _UNPRINTABLE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ufffe\uffff]"
 )
+OF_DEFECTS = ("concern_id", "zone_charged_id")
 EVENT = ("kind", "unit_id", "collection_point_id", "zone_id", "concern_id", "zone_charged_id", "event_at")
 
 
@@ -48,6 +49,8 @@ def event(record: Record, rules: Rules) -> dict[str, Any]:
     fields = {"kind": kind, "unit_id": _id(raw, "qls_unit_id"), "event_at": at}
     fields["collection_point_id"] = point = _id(raw, "collection_point_id")
     of_defect = kind == "defect"
+    for name in OF_DEFECTS:  # must be ids in a pass as well, though it has none
+        json_records.id_of(raw, name)
     fields["zone_id"] = _zone(raw, "zone_id", rules, point if of_defect else None)
     fields["concern_id"] = _id(raw, "concern_id") if of_defect else None
     fields["zone_charged_id"] = _zone(raw, "zone_charged_id", rules) if of_defect else None

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from jobs.production import audit
-from jobs.production.schema import TIME
+from jobs.production.events import TIME
 from lakehouse.audit.contract import Decoded
 from lakehouse.kafka.reader import Record
 from tests.cases.sent import MILLIS, NOON, messages
-from tests.jobs.production.line import defect
+from tests.jobs.production.line import defect, passed
 
 pytestmark = pytest.mark.usefixtures("lake")
 COLUMNS = {"qls_unit_id": "unit_id", "collection_point_id": "collection_point_id", "concern_id": "concern_id"}
@@ -58,6 +58,15 @@ def test_a_field_that_stands_twice_is_the_last_one() -> None:
     assert decode([(b"unit_defect", twice.encode())]).refused == {}
     assert decode([(b"unit_defect", f'{value[:-1]}, "qls_unit_id": null}}'.encode())]).refused == {0: "qls_unit_id"}
     assert decode([(b"unit_defect", f'{value[:-1]}, "x": "\\ud800"}}'.encode())]).refused == {0: "half of a character"}
+
+
+def test_what_only_a_defect_has_must_be_an_id_in_a_pass_too() -> None:
+    raws = ["[1]", "{}", "true", "1.5", "1", "1.0", '""', "null", '"gap"']
+    for name in ("concern_id", "zone_charged_id"):
+        sent = [f'{json.dumps(passed())[:-1]}, "{name}": {raw}}}'.encode() for raw in raws]
+        decoded = decode([(b"unit_collection_point", value) for value in sent])
+        assert sorted(decoded.refused) == [0, 1, 2, 3]
+        assert decoded.rows[name].to_pylist() == [None] * 5
 
 
 def test_the_cases_of_other_senders() -> None:
