@@ -1,13 +1,10 @@
 """What `lake audit houses` needs: a decoder of its own, and what the averages are made of.
 
-Nearly every record is plain: the fields of the producer, each of its usual type and within its bounds. Those are
+Nearly every record is usual: the fields of the producer, each of its usual type and within its bounds. Those are
 decoded in columns. Every other record goes through audit_rules.py, one at a time.
 """
 
-import json
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -18,153 +15,90 @@ import pyarrow.compute as pc
 
 from jobs.houses import audit_rules
 from jobs.houses.schema import AVERAGES, AVERAGES_BATCH, AVERAGES_BATCHES, DEAD_LETTERS, HISTORY, WINDOW
+from lakehouse.audit import json_columns
 from lakehouse.audit.contract import Audit, Decoded, Windows
 from lakehouse.kafka.offset_ranges import TopicPartition
 from lakehouse.kafka.reader import Record
 
-FEWEST = 20  # records with the same fields that are worth columns
-PLAIN_ID = r"^[A-Za-z1-9_-][A-Za-z0-9_-]{0,63}$"
-PLAIN_TIME = r"^[12][0-9]{3}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{3})?Z$"
-TYPES: dict[str, set[type]] = {"money": {int, float}, "real": {int, float}, "whole": {int}, "flag": {int}}
-SIMPLE = {str, int, float, bool, type(None)}
+USUAL_TEXTS = {"id": r"^[A-Za-z1-9_-][A-Za-z0-9_-]{0,63}$", "event_id": r"^[A-Za-z0-9_:-]{1,128}$"}
+USUAL_TIMES = pa.array([20, 24, 27], pa.int32())  # bytes of a time in UTC, to the second, milli- or microsecond
+TYPES = {"money": pa.float64(), "real": pa.float64(), "whole": pa.int32(), "flag": pa.int32()}
+USUAL = pa.schema(
+    [
+        *((name, pa.string()) for name in (*USUAL_TEXTS, *audit_rules.TIMES)),
+        *((name, TYPES[kind]) for name, (kind, *_rest) in audit_rules.NUMBERS.items()),
+    ]
+)
+SCHEMA = HISTORY.arrow_schema
+MICROS = pa.timestamp("us", tz="UTC")
+NEAR = 0.001  # of a cent: so near to half a cent the exact rule decides
 Mask = npt.NDArray[np.bool_]
-Columns = dict[str, Any]
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(name)
-
-
-_scan = json.JSONDecoder(parse_constant=_no_constant).scan_once  # type: ignore[attr-defined]
-
-
-class _OddError(Exception):
-    """These records are not of the usual types."""
+Columns = Mapping[str, Any]
 
 
 def decode(where: TopicPartition, records: Sequence[Record]) -> Decoded:
     """The records' sales as rows of HISTORY, and why the others are none."""
-    groups: dict[tuple[str, ...], list[int]] = defaultdict(list)
-    read: list[Any] = [None] * len(records)
-    odd: list[int] = []
-    for number, record in enumerate(records):
-        event = _object(record.value)
-        if event is None:
-            odd.append(number)
-        else:
-            read[number] = event
-            groups[tuple(event)].append(number)
-    tables = []
-    for names, numbers in groups.items():
-        table, left = _plain(where, names, [read[n] for n in numbers], [records[n] for n in numbers])
-        tables.append(table)
-        odd += [numbers[n] for n in left]
-    table, refused = _one_by_one(where, [records[number] for number in sorted(odd)])
-    rows = pa.concat_tables([*tables, table]).sort_by("offset").combine_chunks()
-    return Decoded(rows, refused)
+    tables, odd = [], []
+    for given, part in json_columns.read(records, USUAL):
+        table, usual = (None, np.zeros(len(part), dtype=bool)) if given is None else _usual(where, given, part)
+        tables += [] if table is None else [table]
+        odd += [part[number] for number in np.flatnonzero(~usual).tolist()]
+    if not odd:
+        return Decoded(pa.concat_tables([SCHEMA.empty_table(), *tables]), {})
+    table, refused = _one_by_one(where, odd)
+    return Decoded(pa.concat_tables([*tables, table]).sort_by("offset"), refused)
 
 
-def _object(value: bytes | None) -> dict[str, Any] | None:
-    """The value as a JSON object; None where it is not surely one."""
-    if value is None or not value.startswith(b"{") or not value.endswith(b"}"):
-        return None
-    try:
-        text = value.decode()
-        event, end = _scan(text, 0)
-    except (ValueError, StopIteration, RecursionError):
-        return None
-    long = len(text) > audit_rules.LONGEST_NUMBER and audit_rules.LONG_NUMBER.search(text)
-    return event if end == len(text) and len(value) <= audit_rules.LARGEST_VALUE and not long else None
-
-
-def _plain(
-    where: TopicPartition, names: tuple[str, ...], events: list[dict[str, Any]], records: list[Record]
-) -> tuple[pa.Table, list[int]]:
-    """The plain ones among records with the same fields as a table, and the numbers of the others."""
-    everyone = list(range(len(records)))
-    if len(records) < FEWEST or max(map(len, names), default=0) > audit_rules.LONGEST_NAME:
-        return HISTORY.arrow_schema.empty_table(), everyone
-    given = dict(zip(names, zip(*(event.values() for event in events), strict=True), strict=True))
+def _usual(where: TopicPartition, given: pa.Table, records: Sequence[Record]) -> tuple[pa.Table | None, Mask]:
+    """The usual sales among the records, as rows, and which those are."""
     recorded = np.array([record.millis for record in records], dtype=np.int64) * 1000
+    matches = [_matches(given[name], pattern, name == "id") for name, pattern in USUAL_TEXTS.items()]
+    matches += [_are_times(given[name]) for name in audit_rules.TIMES]
+    usual: Mask = np.logical_and.reduce([*matches, *(_within(given[name], name) for name in audit_rules.NUMBERS)])
     try:
-        ok = _no_name_twice(given, records)
-        columns: Columns = {
-            "id": _texts(given, "id", ok, PLAIN_ID),
-            "event_id": _texts(given, "event_id", ok, r"^.{1,99}$"),
-        }
-        for name in audit_rules.NUMBERS:
-            columns[name] = _numbers(given, name, ok)
-        for name in audit_rules.TIMES:
-            columns[name] = _times(given, name, ok)
-    except (_OddError, OverflowError, UnicodeEncodeError, ValueError):
-        return HISTORY.arrow_schema.empty_table(), everyone
-    sold = columns["sold_at"]
-    columns["event_at"] = event_at = recorded if sold is None else sold
-    ok &= (event_at >= audit_rules.YEAR_2000) & (event_at <= recorded + audit_rules.AHEAD)
+        times = {name: pc.if_else(usual, given[name], None).cast(MICROS) for name in audit_rules.TIMES}
+    except pa.ArrowInvalid:  # a day that there is not
+        return None, np.zeros(len(records), dtype=bool)
+    event_at = times["sold_at"].cast(pa.int64()).fill_null(0).to_numpy()
+    event_at = np.where(times["sold_at"].is_null().to_numpy(), recorded, event_at)
+    usual &= (event_at >= audit_rules.YEAR_2000) & (event_at <= recorded + audit_rules.AHEAD)
+    price, sure = _cents(np.where(usual, given["price"].fill_null(1).to_numpy(), 1))
+    usual &= sure
+    columns = {**{name: given[name] for name in USUAL.names}, **times, "price": price, "event_at": event_at}
     table = _table(where, columns, [record.offset for record in records], recorded)
-    return table.filter(pa.array(ok)), np.flatnonzero(~ok).tolist()
+    return table if usual.all() else table.filter(pa.array(usual)), usual
 
 
-def _no_name_twice(given: Mapping[str, Sequence[Any]], records: list[Record]) -> Mask:
-    """True where the quotes in the record are those of its names and texts: then no name stands there twice."""
-    for name in given.keys() - HISTORY.columns.keys():
-        if not set(map(type, given[name])) <= SIMPLE - {str} and set(map(type, given[name])) != {str}:
-            raise _OddError
-    texts = sum(isinstance(column[0], str) for column in given.values())
-    quotes = np.array([record.value.count(b'"') for record in records if record.value])
-    once: Mask = quotes == 2 * (len(given) + texts)
-    return once
+def _matches(texts: pa.ChunkedArray, pattern: str, needed: bool) -> Mask:
+    matches: Mask = pc.match_substring_regex(texts, pattern).fill_null(not needed).to_numpy()
+    return matches
 
 
-def _column(given: Mapping[str, Sequence[Any]], name: str, types: set[type], needed: bool) -> Sequence[Any] | None:
-    """The values of a field that all are of these types; None where no record has the field."""
-    if name not in given:
-        if needed:
-            raise _OddError
-        return None
-    if not set(map(type, given[name])) <= types:
-        raise _OddError
-    return given[name]
+def _are_times(texts: pa.ChunkedArray) -> Mask:
+    """Whether what Arrow reads as a time is one as most senders write it; missing ones are."""
+    lengths = pc.is_in(pc.binary_length(texts), USUAL_TIMES)
+    times: Mask = pc.or_(texts.is_null(), pc.and_(lengths, pc.ends_with(texts, "Z"))).fill_null(False).to_numpy()
+    return times
 
 
-def _texts(given: Mapping[str, Sequence[Any]], name: str, ok: Mask, pattern: str) -> pa.Array | None:
-    column = _column(given, name, {str}, name == "id")
-    if column is None:
-        return None
-    texts = pa.array(column, pa.string())
-    ok &= pc.match_substring_regex(texts, pattern).to_numpy(zero_copy_only=False)
-    return texts
+def _within(numbers: pa.ChunkedArray, name: str) -> Mask:
+    _kind, needed, low, high = audit_rules.NUMBERS[name]
+    within: Mask = (
+        pc.and_(pc.greater_equal(numbers, low), pc.less_equal(numbers, high)).fill_null(not needed).to_numpy()
+    )
+    return within
 
 
-def _numbers(given: Mapping[str, Sequence[Any]], name: str, ok: Mask) -> Any:
-    kind, needed, low, high = audit_rules.NUMBERS[name]
-    column = _column(given, name, TYPES[kind], needed)
-    if column is None:
-        return None
-    numbers = np.array(column, dtype=np.int64 if TYPES[kind] == {int} else np.float64)
-    ok &= (numbers >= low) & (numbers <= high)
-    return _cents(numbers, ok) if kind == "money" else numbers
-
-
-def _cents(amounts: npt.NDArray[Any], ok: Mask) -> pa.Array:
-    """Amounts with two decimals; near half a cent the exact rule decides."""
-    cents = np.where(ok, amounts, 1) * 100
-    ok &= np.abs(cents - np.floor(cents) - 0.5) > 0.001
+def _cents(amounts: npt.NDArray[np.float64]) -> tuple[pa.Array, Mask]:
+    """Amounts with two decimals, and which of them are not near half a cent."""
+    cents = amounts * 100
     exact = pa.array(np.rint(cents).astype(np.int64)).cast(pa.decimal128(19, 0))
     hundredth = pa.scalar(Decimal("0.01"), pa.decimal128(3, 2))
-    return pc.multiply(exact, hundredth).cast(pa.decimal128(12, 2))
+    sure: Mask = np.abs(cents - np.floor(cents) - 0.5) > NEAR
+    return pc.multiply(exact, hundredth).cast(pa.decimal128(12, 2)), sure
 
 
-def _times(given: Mapping[str, Sequence[Any]], name: str, ok: Mask) -> npt.NDArray[np.int64] | None:
-    column = _column(given, name, {str}, needed=False)
-    if column is None:
-        return None
-    ok &= pc.match_substring_regex(pa.array(column, pa.string()), PLAIN_TIME).to_numpy(zero_copy_only=False)
-    moments = [datetime.fromisoformat(text[:-1]) if plain else None for text, plain in zip(column, ok, strict=True)]
-    return np.array(moments, dtype="datetime64[us]").astype(np.int64)
-
-
-def _one_by_one(where: TopicPartition, records: list[Record]) -> tuple[pa.Table, dict[int, str]]:
+def _one_by_one(where: TopicPartition, records: Sequence[Record]) -> tuple[pa.Table, dict[int, str]]:
     sales, refused = [], {}
     for record in records:
         try:
@@ -178,17 +112,17 @@ def _one_by_one(where: TopicPartition, records: list[Record]) -> tuple[pa.Table,
 
 def _table(where: TopicPartition, given: Columns, offsets: Sequence[int], recorded: Sequence[int] | Any) -> pa.Table:
     (topic, partition), count = where, len(offsets)
-    known = {**given, "partition": [partition] * count, "offset": offsets, "recorded_at": recorded}
-    known |= {"source": ["stream"] * count, "topic": [topic] * count}
-    columns = [_array(known.get(column.name), column.type, count) for column in HISTORY.arrow_schema]
-    return pa.table(columns, schema=HISTORY.arrow_schema)
+    known = {**given, "partition": np.full(count, partition), "offset": offsets, "recorded_at": recorded}
+    known |= {"source": pa.repeat("stream", count), "topic": pa.repeat(topic, count)}
+    columns = [_array(known.get(column.name), column.type, count) for column in SCHEMA]
+    return pa.table(columns, schema=SCHEMA)
 
 
-def _array(values: Any, kind: pa.DataType, count: int) -> pa.Array:
+def _array(values: Any, kind: pa.DataType, count: int) -> Any:
     if values is None:
         return pa.nulls(count, kind)
-    if isinstance(values, pa.Array):
-        return values
+    if isinstance(values, pa.Array | pa.ChunkedArray):
+        return values if values.type == kind else values.cast(kind)
     return pa.array(values, pa.int64()).cast(kind) if pa.types.is_timestamp(kind) else pa.array(values, kind)
 
 

@@ -22,25 +22,26 @@ from jobs.production.plant import LINE, Plant, Rules, plant
 from jobs.production.schema import DEAD_LETTERS, DOMAIN, EVENTS, HISTORY, TOTALS
 from lakehouse.audit import json_records
 from lakehouse.audit.contract import Audit, Decoded
-from lakehouse.audit.json_records import Fraction, NoEvent, refuse
+from lakehouse.audit.json_records import NoEvent, refuse
 from lakehouse.audit.pinned import TableVersion
 from lakehouse.audit.results import Findings, ViewResult
 from lakehouse.kafka.offset_ranges import TopicPartition
 from lakehouse.kafka.reader import Record
 from lakehouse.sinks import postgres
-from lakehouse.streaming import checkpoints
+from lakehouse.streaming import checkpoints, event_reading
 
 AHEAD = timedelta(minutes=5)
 _UNPRINTABLE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ufffe\uffff]"
 )
+OF_DEFECTS = ("concern_id", "zone_charged_id")
 EVENT = ("kind", "unit_id", "collection_point_id", "zone_id", "concern_id", "zone_charged_id", "event_at")
 
 
 def event(record: Record, rules: Rules) -> dict[str, Any]:
     """The event in a record. Raises NoEvent when there is none."""
     kind = _kind(record.key or b"", rules)
-    raw = json_records.read_object(record, whole_characters=True)
+    raw = json_records.read_object(record)
     recorded = json_records.recorded_at(record)
     at = json_records.time_of(json_records.text_of(raw.get(TIME)) or refuse("no time"))
     if at < datetime(2000, 1, 1, tzinfo=UTC) or at > recorded + AHEAD:
@@ -48,6 +49,8 @@ def event(record: Record, rules: Rules) -> dict[str, Any]:
     fields = {"kind": kind, "unit_id": _id(raw, "qls_unit_id"), "event_at": at}
     fields["collection_point_id"] = point = _id(raw, "collection_point_id")
     of_defect = kind == "defect"
+    for name in OF_DEFECTS:  # must be ids in a pass as well, though it has none
+        json_records.id_of(raw, name)
     fields["zone_id"] = _zone(raw, "zone_id", rules, point if of_defect else None)
     fields["concern_id"] = _id(raw, "concern_id") if of_defect else None
     fields["zone_charged_id"] = _zone(raw, "zone_charged_id", rules) if of_defect else None
@@ -72,12 +75,11 @@ def _id(raw: Mapping[str, Any], name: str) -> str:
 
 
 def _zone(raw: Mapping[str, Any], name: str, rules: Rules, point: str | None = None) -> str:
-    zone = raw.get(name)
-    if zone is None and point is not None:
+    if raw.get(name) is None and point is not None:
         homes = [zone for zone, points in rules.zones.items() if point in points]
         return homes[0] if len(homes) == 1 else refuse(name)
-    known = isinstance(zone, str) and not isinstance(zone, Fraction) and zone in rules.zones
-    return str(zone) if known else refuse(name)
+    zone = json_records.id_of(raw, name)
+    return zone if zone in rules.zones else refuse(name)
 
 
 def decode(where: TopicPartition, records: Sequence[Record]) -> Decoded:
@@ -105,6 +107,7 @@ class Totals:
         self._delta = TableVersion(TOTALS)
         self._rows = _by_key(self._delta.read(list(TOTALS.columns)).to_pylist())
         checkpoint = checkpoints.path(DOMAIN.name, "totals")
+        self.former_until = event_reading.former_until(checkpoint)
         born = checkpoints.generation(checkpoint) if checkpoints.exists(checkpoint) else ""
         self._batch = self._delta.last(born, "totals")
         self._ends = {} if self._batch is None else checkpoints.plan(checkpoint, self._batch).ends

@@ -23,14 +23,21 @@ def balance_offsets(records: OffsetArray, history: OffsetArray, dead: OffsetArra
 
     Records from `read_to` on may be missing: the history's last committed batch ends there.
     """
-    places, times = np.unique(np.concatenate([history, dead]), return_counts=True)
+    every = np.sort(np.concatenate([history, dead]))
+    again = np.diff(every, prepend=every[:1] - 1) == 0
+    places, doubled = every[~again], every[again]
     due = records < read_to
     return OffsetBalance(
-        lost=np.setdiff1d(records[due], places),
-        doubled=places[times > 1],
-        foreign=np.setdiff1d(places, records),
-        waiting=np.setdiff1d(records[~due], places),
+        lost=_without(records[due], places),
+        doubled=np.unique(doubled),
+        foreign=_without(places, records),
+        waiting=_without(records[~due], places),
     )
+
+
+def _without(some: OffsetArray, others: OffsetArray) -> OffsetArray:
+    """Those that are not among the others, in order; each is there once."""
+    return np.sort(np.setdiff1d(some, others, assume_unique=True))
 
 
 def differences(expected: pa.Table, stored: pa.Table) -> list[tuple[int, str]]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from lakehouse.audit.pinned import TableVersion
     from lakehouse.audit.results import ViewResult
-    from lakehouse.kafka.offset_ranges import TopicPartition
+    from lakehouse.kafka.offset_ranges import Offsets, TopicPartition
     from lakehouse.kafka.reader import Record
 
 
@@ -50,10 +50,12 @@ class Windows:
 class ViewCheck(Protocol):
     """A check of tables that are recomputed from the events. It pins its tables when it is made.
 
-    `add` takes valid events, `columns` of the history, slice by slice; `check` compares the tables with them.
+    `add` takes valid events, `columns` of the history, slice by slice; `check` compares the tables with them. Below
+    `former_until` its query has read by the rules of an earlier version.
     """
 
     columns: tuple[str, ...]
+    former_until: "Offsets"
 
     def add(self, where: "TopicPartition", rows: "pa.Table") -> None: ...
 

@@ -1,47 +1,55 @@
-"""Decodes records by a domain's decoder, here or in other processes; digests of what a dead letter must contain."""
+"""Decodes records by a domain's decoder; digests of what a dead letter must contain."""
 
 import hashlib
-import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
-from multiprocessing import get_context
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakehouse.audit import contract
-from lakehouse.events.record import KEPT_BYTES
+from lakehouse.audit.contract import Audit
 from lakehouse.kafka.offset_ranges import TopicPartition
 from lakehouse.kafka.reader import Record
+
+KEPT_BYTES = 4 * 1024 * 1024  # of a value in a dead letter
 
 
 @dataclass(frozen=True)
 class DecodedRecords:
-    """What a decoder made of records: rows of the history, refused offsets with reason and digest, all offsets."""
+    """What a decoder made of records: rows of the history, refused offsets with the reason, all offsets.
+
+    `digests` says what a dead letter must contain, for the offsets that have one.
+    """
 
     rows: pa.Table
-    refused: dict[int, tuple[str, bytes]]
+    refused: dict[int, str]
+    digests: dict[int, bytes]
     offsets: list[int]
 
 
-def decode_records(name: str, where: TopicPartition, records: Sequence[Record]) -> DecodedRecords:
-    """Decode by the domain's own decoder; refused records get a digest of what the dead letter must contain."""
-    decoded = contract.audit(name).decode(where, records)
-    refused = {
-        record.offset: (decoded.refused[record.offset], digest(record.millis * 1000, record.key, _kept(record.value)))
+def decode_records(
+    declared: Audit, where: TopicPartition, records: Sequence[Record], letters: Container[int]
+) -> DecodedRecords:
+    """Decode by the domain's own decoder; `letters` are the offsets with a dead letter."""
+    decoded = declared.decode(where, records)
+    digests = {
+        record.offset: digest(record.millis * 1000, record.key, _kept(record.value))
         for record in records
-        if record.offset in decoded.refused
+        if record.offset in letters
     }
-    return DecodedRecords(decoded.rows, refused, [record.offset for record in records])
+    return DecodedRecords(decoded.rows, decoded.refused, digests, [record.offset for record in records])
 
 
 def join(schema: pa.Schema, parts: Sequence[DecodedRecords], first: int) -> DecodedRecords:
     """The parts as one, from the offset `first` on."""
     rows = pa.concat_tables([schema.empty_table(), *(part.rows for part in parts)]).combine_chunks()
     refused = {offset: why for part in parts for offset, why in part.refused.items()}
-    offsets = [offset for part in parts for offset in part.offsets if offset >= first]
-    return DecodedRecords(rows.filter(pc.greater_equal(rows["offset"], first)), refused, offsets)
+    digests = {offset: found for part in parts for offset, found in part.digests.items()}
+    offsets = [offset for part in parts for offset in part.offsets]
+    if offsets and offsets[0] < first:
+        offsets = [offset for offset in offsets if offset >= first]
+        rows = rows.filter(pc.greater_equal(rows["offset"], first))
+    return DecodedRecords(rows, refused, digests, offsets)
 
 
 def _kept(value: bytes | None) -> bytes | None:
@@ -64,9 +72,3 @@ def digests(rows: pa.Table) -> Iterator[tuple[TopicPartition, int, bytes]]:
     times = rows["recorded_at"].cast(pa.int64()).to_pylist()
     for where, place, at, key, value in zip(wheres, places, times, rows["key"], rows["value"], strict=True):
         yield where, place, digest(at, key.as_py(), value.as_py())
-
-
-def helpers() -> ProcessPoolExecutor:
-    """Processes that decode, at a lower priority than the streams beside them."""
-    count = max(1, min(4, os.cpu_count() or 1))
-    return ProcessPoolExecutor(count, get_context("spawn"), initializer=os.nice, initargs=(5,))

@@ -18,7 +18,7 @@ from lakehouse.contract.discovery import load
 from lakehouse.kafka import topics
 from lakehouse.kafka.offset_ranges import OffsetRanges, Offsets, TopicPartition
 from lakehouse.kafka.topics import TopicState
-from lakehouse.streaming import accepted_losses, checkpoints
+from lakehouse.streaming import accepted_losses, checkpoints, event_reading
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,13 @@ def pin(domain: str, bootstrap_servers: str) -> AuditInputs:
     views = [*averages, *(make() for make in declared.others)]
     found = topics.existing(bootstrap_servers, queries[declared.query].topic_names, "Start the lake: `lake up`.")
     ends = topics.committed_ends(bootstrap_servers, found.ends)
-    partitions = _partitions(domain, found, ends, committed.ends if committed else {})
+    former_until = event_reading.former_until(checkpoints.path(domain, declared.query))
+    partitions = _partitions(domain, found, ends, committed.ends if committed else {}, former_until)
     return AuditInputs(domain, at, declared, history, dead_letters, views, found.ids, partitions)
 
 
 def _partitions(
-    domain: str, found: TopicState, ends: Offsets, read_to: Offsets
+    domain: str, found: TopicState, ends: Offsets, read_to: Offsets, former_until: Offsets
 ) -> dict[TopicPartition, PartitionAudit]:
     accepted, audited = accepted_losses.accepted(domain), _audited(domain, found.ids)
     return {
@@ -61,6 +62,7 @@ def _partitions(
             read_to.get(where),
             audited.get(where, ()),
             accepted.get(where, OffsetRanges()),
+            former_until=former_until.get(where, 0),
         )
         for where, start in found.starts.items()
     }

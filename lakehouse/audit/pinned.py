@@ -13,14 +13,17 @@ from lakehouse.streaming import checkpoints
 from lakehouse.tables import schema_changes, table_io
 from lakehouse.tables.table_io import Table
 
+NO_TABLE = -1
+
 
 class TableVersion:
-    """One version of a table; a table that does not exist has no rows and version -1."""
+    """One version of a table; a table that does not exist has no rows and version NO_TABLE."""
 
     def __init__(self, table: Table, version: int | None = None) -> None:
         self.table = table
-        self.delta = DeltaTable(table.path, version=version) if table_io.exists(table) else None
-        self.version = self.delta.version() if self.delta else -1
+        there = version != NO_TABLE and table_io.exists(table)
+        self.delta = DeltaTable(table.path, version=version) if there else None
+        self.version = self.delta.version() if self.delta else NO_TABLE
 
     def scan(self, columns: Sequence[str], where: pc.Expression | None = None) -> Iterator[pa.Table]:
         """Columns of the rows for which `where` holds, some ten thousand at a time, in the table's types."""

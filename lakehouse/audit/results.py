@@ -38,9 +38,15 @@ class Findings:
         """Count places under a name; no places are no finding."""
         if not len(places):
             return
-        finding = self._by_name.setdefault(what, Finding(what, detail=detail))
-        finding.count += len(places)
-        finding.places += [_plain(place) for place in places[: SHOWN - len(finding.places)]]
+        shown = [_plain(place) for place in places[:SHOWN]]
+        self.extend([Finding(what, len(places), shown, detail)])
+
+    def extend(self, findings: Iterable[Finding]) -> None:
+        """Count findings of another part as well."""
+        for other in findings:
+            finding = self._by_name.setdefault(other.what, Finding(other.what, detail=other.detail))
+            finding.count += other.count
+            finding.places += other.places[: SHOWN - len(finding.places)]
 
     def to_list(self) -> list[Finding]:
         """The findings in the order in which they came."""
@@ -67,6 +73,8 @@ class PartitionResult:
     """The result for a partition. Retention has removed the offsets below `start`.
 
     `rests_on` are earlier audits that have read those, `covered` what later audits may rest on.
+    Of what an earlier version read by other rules, `now_events` are dead letters that would be events now,
+    `no_longer_events` rows of the history that would be dead letters, `other_ids` rows with an id as 71.0 for 71.
     """
 
     partition: int
@@ -83,6 +91,9 @@ class PartitionResult:
     covered: list[AuditedRange] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     topic: str = ""
+    now_events: int = 0
+    no_longer_events: int = 0
+    other_ids: int = 0
 
 
 @dataclass(frozen=True)

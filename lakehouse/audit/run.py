@@ -1,29 +1,24 @@
 """The audit: no record of the topic is lost or doubled, and every average is equal (==) to that of its events."""
 
 import time
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from concurrent.futures import Executor
-from contextlib import ExitStack
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakehouse.audit import inputs, results
+from lakehouse.audit import inputs, processes, results
 from lakehouse.audit.conservation import offsets
-from lakehouse.audit.decode import DecodedRecords, decode_records, digests, helpers, join
 from lakehouse.audit.inputs import AuditInputs
 from lakehouse.audit.pinned import by_partition, within
-from lakehouse.audit.record_checks import DeadLetter, PartitionAudit, since
+from lakehouse.audit.record_checks import PartitionAudit, since
 from lakehouse.audit.results import AuditResult
-from lakehouse.kafka import topics
+from lakehouse.audit.slice_check import Checked, Setting
 from lakehouse.kafka.offset_ranges import OffsetRange, TopicPartition
-from lakehouse.kafka.reader import TopicReader, slices
+from lakehouse.kafka.reader import shares, slices
 from lakehouse.streaming import accepted_losses
 
-SLICE = 100_000  # records in memory at a time
+SLICE = 200_000  # records in memory at a time, in each process
 REMOVED_SLICE = 1_000_000  # offsets
-WORTH_HELPERS = 100_000  # records; starting two more processes takes a second or two
 Ranges = Mapping[TopicPartition, OffsetRange]
 
 
@@ -38,16 +33,42 @@ class AuditRun:
         """Audit everything; what is off is in the findings of partitions and views."""
         removed = {where: OffsetRange(0, part.start) for where, part in self._partitions.items()}
         retained = {where: OffsetRange(part.start, part.end) for where, part in self._partitions.items()}
-        self._check_foreign_rows()
-        for ranges in slices(removed, REMOVED_SLICE):
-            self._check_removed(ranges)
-        with ExitStack() as stack:
-            reader = TopicReader(self._servers)
-            stack.callback(reader.close)
-            many = sum(each.length for each in retained.values()) > WORTH_HELPERS
-            pool = stack.enter_context(helpers()) if many else None
-            for ranges in slices(retained, SLICE):
-                self._check_retained(ranges, reader, pool)
+        records = sum(each.length for each in retained.values())
+        helpers = processes.helpers_for(records)
+        size = max(1, min(SLICE, records // (2 * (helpers + 1)))) if helpers else SLICE
+        jobs = [self._parts(ranges) for ranges in shares(retained, size)]
+        with processes.checking(self._setting(), jobs, helpers) as results:
+            self._check_foreign_rows()
+            for ranges in slices(removed, REMOVED_SLICE):
+                self._check_removed(ranges)
+            found = {number: self._take(checked) for number, checked in results}
+        for _number, parts in sorted(found.items()):  # findings name the first places
+            for part in parts:
+                self._partitions[part.place].add(part)
+
+    def _setting(self) -> Setting:
+        pinned = self._inputs
+        columns = dict.fromkeys(name for view in pinned.views for name in view.columns)
+        versions = pinned.history.version, pinned.dead_letters.version
+        return Setting(pinned.domain, self._servers, *versions, tuple(columns))
+
+    def _parts(self, ranges: Ranges) -> list[PartitionAudit]:
+        return [self._partitions[place].part(each) for place, each in ranges.items() if each.length]
+
+    def _take(self, checked: Sequence[Checked]) -> list[PartitionAudit]:
+        """Give the events of a slice to the views; the audits of its partitions."""
+        for each in checked:
+            self._add_checked(each)
+        return [each.audit for each in checked]
+
+    def _add_checked(self, checked: Checked) -> None:
+        """Give the views what a partition has: rows that an earlier version read as stored, others as decoded."""
+        part = checked.audit
+        for view in self._inputs.views:
+            former = min(view.former_until.get(part.place, 0), part.former_until, part.due)
+            cut = max(part.start, former)
+            view.add(part.place, checked.stored.filter(pc.less(checked.stored["offset"], cut)))
+            view.add(part.place, since(checked.decoded, cut) if cut > part.start else checked.decoded)
 
     def _check_foreign_rows(self) -> None:
         """Find rows with coordinates that no topic ever had."""
@@ -69,54 +90,8 @@ class AuditRun:
         dead = by_partition(self._inputs.dead_letters.read(["topic", "partition", "offset"], where))
         for place, removed in ranges.items():
             self._partitions[place].check_removed(removed, offsets(history[place]), offsets(dead[place]))
-            self._add_to_views(place, history[place])
-
-    def _add_to_views(self, place: TopicPartition, rows: pa.Table) -> None:
-        for view in self._inputs.views:
-            view.add(place, rows)
-
-    def _check_retained(self, ranges: Ranges, reader: TopicReader, pool: Executor | None) -> None:
-        """Compare a slice that the topic still has."""
-        where, declared = within(ranges), self._inputs.declared
-        history = by_partition(self._inputs.history.read(list(declared.history.columns), where))
-        letters = self._letters(where)
-        decoded: dict[TopicPartition, list[DecodedRecords]] = defaultdict(list)
-        for place, records in self._decoded(ranges, reader, pool):
-            decoded[place].append(records)
-        starts = topics.starts(self._servers, ranges)  # retention may have gone on meanwhile
-        for place, (start, end) in ranges.items():
-            part, rows = self._partitions[place], history[place]
-            first = min(max(start, starts[place]), end)
-            if first > start:
-                part.start = first
-                self._add_to_views(place, rows.filter(pc.less(rows["offset"], first)))
-            expected = join(declared.history.arrow_schema, decoded[place], first)
-            left = [letter for letter in letters[place] if letter[0] >= first]
-            part.check_retained(OffsetRange(first, end), expected, since(rows, first), left)
-            self._add_to_views(place, expected.rows)
-
-    def _letters(self, where: pc.Expression) -> dict[TopicPartition, list[DeadLetter]]:
-        letters: dict[TopicPartition, list[DeadLetter]] = defaultdict(list)
-        columns = ["topic", "partition", "offset", "recorded_at", "key", "value"]
-        for rows in self._inputs.dead_letters.scan(columns, where):
-            for place, offset, digest in digests(rows):
-                letters[place].append((offset, digest))
-        return letters
-
-    def _decoded(
-        self, ranges: Ranges, reader: TopicReader, pool: Executor | None
-    ) -> Iterator[tuple[TopicPartition, DecodedRecords]]:
-        """What the decoder makes of the records of the ranges, in other processes where there is a pool."""
-        waiting, domain = [], self._inputs.domain
-        for place, records in reader.read(ranges):
-            if pool is None:
-                yield place, decode_records(domain, place, records)
-                continue
-            waiting.append((place, pool.submit(decode_records, domain, place, records)))
-            if len(waiting) > 8:
-                first, future = waiting.pop(0)
-                yield first, future.result()
-        yield from ((place, future.result()) for place, future in waiting)
+            for view in self._inputs.views:
+                view.add(place, history[place])
 
 
 def report(pinned: AuditInputs, began: float) -> AuditResult:

@@ -15,7 +15,7 @@ from lakehouse.audit.pinned import TableVersion
 from lakehouse.audit.results import Findings, ViewResult
 from lakehouse.audit.window_sums import Speed, compare, distinct_sums, micros
 from lakehouse.kafka.offset_ranges import TopicPartition
-from lakehouse.streaming import checkpoints, sidecar
+from lakehouse.streaming import checkpoints, event_reading, sidecar
 from lakehouse.streaming.batch import describe_batch, offsets_log
 
 
@@ -26,6 +26,7 @@ class AveragesCheck:
         self._declared, self._topics = declared, topics
         self.columns = declared.columns  # what `add` needs of a row of the history
         self._checkpoint = checkpoints.path(domain, declared.query)
+        self.former_until = event_reading.former_until(self._checkpoint)
         recorded = sidecar.recorded(self._checkpoint)
         self._window = micros(recorded.get("window", declared.window))
         self._slide = micros(recorded.get("slide", recorded.get("window", declared.window)))

@@ -87,8 +87,21 @@ def _notes(result: AuditResult) -> Iterator[str]:
             yield f"{gone}; they rest on the audit of {at} UTC{found}."
         for start, end in part.not_covered:
             yield f"{where}: offsets {_span(start, end)} were deleted by retention, and no audit covers them."
+        yield from _former(where, part, result.domain)
         if part.without_record:
             yield f"{where}: {part.without_record:,} offsets have no record (aborted, or transaction markers)."
+
+
+def _former(where: str, part: PartitionResult, domain: str) -> Iterator[str]:
+    """What an earlier version has read by other rules; its rows stay as they are."""
+    by = "of an earlier version, which read events by other rules"
+    if part.now_events:
+        again = f"send them again with `lake dead-letters redrive {domain}`"
+        yield f"{where}: {part.now_events:,} dead letters {by}, would be events now: {again}."
+    if part.no_longer_events:
+        yield f"{where}: {part.no_longer_events:,} rows in history {by}, would be dead letters now."
+    if part.other_ids:
+        yield f"{where}: {part.other_ids:,} ids in history {by}, have a fraction of zeros (71.0), and would be 71 now."
 
 
 def _span(start: int, end: int) -> str:

@@ -38,6 +38,21 @@ def slices(ranges: Mapping[Key, OffsetRange], size: int) -> Iterator[dict[Key, O
         }
 
 
+def shares(ranges: Mapping[Key, OffsetRange], size: int) -> Iterator[dict[Key, OffsetRange]]:
+    """The ranges in shares of about `size` offsets: of one partition, or of several that have fewer together."""
+    share: dict[Key, OffsetRange] = {}
+    for partition, (start, end) in ranges.items():
+        steps = max(1, round((end - start) / size))
+        for step in range(steps):
+            part = OffsetRange(start + (end - start) * step // steps, start + (end - start) * (step + 1) // steps)
+            if share and sum(each.length for each in share.values()) + part.length > size:
+                yield share
+                share = {}
+            share[partition] = part
+    if share:
+        yield share
+
+
 class TopicReader:
     """Reads committed records of topics; close it when done."""
 
@@ -73,20 +88,23 @@ class TopicReader:
         self, messages: list[Message], left: dict[TopicPartition, int]
     ) -> Iterator[tuple[TopicPartition, list[Record]]]:
         """The records by partition; partitions read to their end are removed from `left`."""
-        records: dict[TopicPartition, list[Record]] = defaultdict(list)
+        given: dict[TopicPartition, list[Message]] = defaultdict(list)
         ended = set()
         for message in messages:
-            where, offset = (message.topic() or "", message.partition() or 0), message.offset()
-            if message.error() is not None:
+            where = message.topic(), message.partition()
+            if message.error() is None:
+                given[where].append(message)  # type: ignore[index]  # a record has a place
+            else:
                 _raise_unless_end(message)
                 ended.add(where)
-            elif offset is not None and (end := left.get(where)) is not None:
-                if offset < end:
-                    records[where].append(Record(offset, message.timestamp()[1], message.key(), message.value()))
-                if offset >= end - 1:
-                    ended.add(where)
-        yield from records.items()
-        for where in set(left) & ended:
+        for where in given.keys() & left.keys():
+            records = [Record(one.offset(), one.timestamp()[1], one.key(), one.value()) for one in given[where]]  # type: ignore[arg-type]
+            if records[-1].offset >= left[where] - 1:
+                ended.add(where)
+                records = [record for record in records if record.offset < left[where]]
+            if records:
+                yield where, records
+        for where in left.keys() & ended:
             del left[where]
             self._consumer.pause([confluent_kafka.TopicPartition(*where)])
 

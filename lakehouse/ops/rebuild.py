@@ -168,7 +168,10 @@ def _records(domain: Domain, query: str, found: TopicState, accept_loss: bool) -
     checkpoints.discard(checkpoint)  # first: until the sidecar is new, a start is refused
     former = before.former_topic_ids | before.topic_ids
     former = {topic: topic_id for topic, topic_id in former.items() if topic not in found.ids}
-    after = Sidecar(before.depends_on, found.ids, "", plan.starts, plan.stored_until, former)
+    former_until = _without(before.former_until, others)
+    after = Sidecar(
+        before.depends_on, found.ids, "", plan.starts, plan.stored_until, former, before.reading, former_until
+    )
     sidecar.write(checkpoint, after)
     begin = ", ".join(f"{topic}[{partition}] {at:,}" for (topic, partition), at in sorted(plan.starts.items()))
     return [*done, f"The next start reads from the first records that the tables do not have: {begin}."]

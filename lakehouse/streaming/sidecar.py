@@ -13,6 +13,7 @@ from lakehouse.kafka.offset_ranges import Offsets
 
 FORMAT = 2
 ByTopic = dict[str, dict[int, int]]  # topic and partition: how JSON has offsets
+_OFFSETS = ("starts", "stored_until", "former_until")
 _TOPIC, _TOPIC_ID = "topic", "topic id"  # of the one topic, in `depends_on` up to format 1
 
 
@@ -24,6 +25,8 @@ class Sidecar:
     checkpoint's id, empty until its first batch; `starts` the first offset of each partition that batch 0 reads.
     Records below `stored_until` may be in the tables already, since a rebuild reads some of them again.
     `former_topic_ids` are topics that it read before a rebuild: their rows may still be in the tables.
+    `reading` is the number of the rules by which it reads events, and records below `former_until` were read by others:
+    event_reading.py.
     """
 
     depends_on: dict[str, str] = field(default_factory=dict)
@@ -32,6 +35,8 @@ class Sidecar:
     starts: Offsets = field(default_factory=dict)
     stored_until: Offsets = field(default_factory=dict)
     former_topic_ids: dict[str, str] = field(default_factory=dict)
+    reading: int = 1
+    former_until: Offsets = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,8 @@ class _Stored:
     starts: ByTopic = field(default_factory=dict)
     stored_until: ByTopic = field(default_factory=dict)
     former_topic_ids: dict[str, str] = field(default_factory=dict)
+    reading: int = 1
+    former_until: ByTopic = field(default_factory=dict)
 
 
 def file(checkpoint: Path) -> Path:
@@ -62,13 +69,13 @@ def read(checkpoint: Path) -> Sidecar | None:
     if records.check_format(values, FORMAT, f"The file {file(checkpoint)}") < FORMAT:
         values = _of_one_topic(values)
     stored = records.from_dict(_Stored, values)
-    return Sidecar(**vars(stored) | {"starts": _flat(stored.starts), "stored_until": _flat(stored.stored_until)})
+    return Sidecar(**vars(stored) | {name: _flat(getattr(stored, name)) for name in _OFFSETS})
 
 
 def write(checkpoint: Path, sidecar: Sidecar) -> None:
     """Replace the sidecar; it outlasts a crash of the machine."""
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
-    by_topic = {"starts": _nested(sidecar.starts), "stored_until": _nested(sidecar.stored_until)}
+    by_topic = {name: _nested(getattr(sidecar, name)) for name in _OFFSETS}
     stored = _Stored(**vars(sidecar) | by_topic)
     files.replace_json(file(checkpoint), {"format": FORMAT, **records.to_dict(stored)})
 

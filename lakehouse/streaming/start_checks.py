@@ -10,7 +10,7 @@ from lakehouse.contract.domain import QueryTables
 from lakehouse.errors import RefusedError
 from lakehouse.kafka.offset_ranges import OffsetRanges, Offsets, in_words
 from lakehouse.kafka.topics import TopicState
-from lakehouse.streaming import checkpoints, sidecar
+from lakehouse.streaming import checkpoints, event_reading, sidecar
 from lakehouse.streaming.checkpoints import BatchPlan
 from lakehouse.streaming.sidecar import Sidecar
 from lakehouse.tables import commit_files, schema_changes, table_io
@@ -69,6 +69,7 @@ def check(start: Start) -> Sidecar:
         current = replace(known, depends_on=depends_on, topic_ids=start.topics.ids)
     else:
         current = _for_new_checkpoint(start, before)
+    current = event_reading.settle(start.checkpoint, current)
     refuse_unreadable_topic(start, current)
     if current != before:
         sidecar.write(start.checkpoint, current)

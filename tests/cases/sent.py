@@ -17,6 +17,23 @@ TOKENS = {
     "@Z@": "2026-11-22T12:00:00.000Z",
     "@MS_FLOAT@": f"{MILLIS}.25",
     "@MS_POINT0@": f"{MILLIS}.0",
+    "@COLON@": "2026-11-22T12:00:00.000+00:00",
+    "@OFF0000@": "2026-11-22T12:00:00.000+0000",
+    "@OFF00@": "2026-11-22T12:00:00.000+00",
+    "@SPACE@": "2026-11-22 12:00:00",
+    "@LOWER@": "2026-11-22t12:00:00.000z",
+    "@COMMA@": "2026-11-22T12:00:00,000Z",
+    "@BASIC@": "20261122T120000Z",
+    "@NAIVE@": "2026-11-22T12:00:00.000",
+    "@PGTEXT@": "2026-11-22 12:00:00.000+00",
+    "@MS@": str(MILLIS),
+    "@S@": str(MILLIS // 1000),
+    "@S_FLOAT@": f"{MILLIS // 1000}.25",
+    "@US@": str(MILLIS * 1000),
+    "@NS@": str(MILLIS * 1_000_000),
+    "@DAY@": "2026-11-22",
+    "@H-7@": "2026-11-22T05:00:00",
+    "@H+9@": "2026-11-22T21:00:00",
 }
 COLUMNS = "topic string, partition int, offset bigint, timestamp timestamp, key binary, value binary"
 

@@ -3,6 +3,7 @@
 import ast
 import json
 import random
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from jobs.houses import audit, audit_rules, transforms
 from jobs.houses.schema import HISTORY
 from lakehouse.kafka.reader import Record
 from tests.cases.forms import forms
+from tests.cases.sent import MILLIS, NOON, messages
 from tests.jobs.houses.sales import RECORDS, event, record
 from tests.jobs.houses.test_transforms import BAD, GOOD
 
@@ -25,6 +27,53 @@ NaN|Infinity|[]|[1]|{}|{"a":1}|""|"abc"|"71\n"|"\ud800"|"\ud83d\ude00"|123456789
 "2026-11-22T24:00:00Z"|"2026-11-22T12:00:00+18:00"|"2026-11-22T12:00:00+18:01"|
 "0000-02-29T00:00:00Z"|"1000-01-01T00:00:00Z"|"9999-12-31T23:59:59Z"|"2026-02-29T00:00:00Z"|
 "2026-11-22T12:00:00Z\n"|'x'|"é"|0x10""".replace("\n", "").split("|")
+
+
+TEN = ("bedrooms", "bathrooms", "sqft_living", "sqft_lot", "floors", "waterfront", "view", "yr_built")
+DAY = 1_795_305_600_000_000
+WHOLE = {"3": 3, "3.0": 3, "30e-1": 3, '"3"': 3, '"3.0"': 3, '"3E0"': 3, '"03"': 3}
+NO_NUMBER = dict.fromkeys(["3.5", "true", '""', '" 3"', '"+3"', '"3_"', "[3]", "1e999", '"NaN"', '"true"', "-1"])
+# Field -> raw value -> what is stored; None for no sale.
+FORMS: dict[str, dict[str, Any]] = {
+    "id": {
+        **dict.fromkeys(["71", "71.0", "7.1e1", '"71"', '"0071"', '"71.00"', '"071.0"'], "71"),
+        **{"2490200450.0": "2490200450", "-0": "0", '"000"': "0", '"a-1_B"': "a-1_B", '"7e1"': "7e1"},
+        **dict.fromkeys(["71.5", "true", '"71.5"', '""', '"a b"', "[71]", "null", "1e300", '"\\ud800"', '"é"']),
+    },
+    "event_id": {
+        **{"98549320.0": "98549320", '"98549320.0"': "98549320", '"0071"': "0071", '"a.0"': "a.0", "null": None},
+        **{'"\\ud83d\\ude00"': "\U0001f600", '"null"': "null", "7e1": "70", f'"{"x" * 128}"': "x" * 128},
+        **dict.fromkeys(["71.5", "true", '""', "[]", f'"{"x" * 129}"', '"\\udc00"']),
+    },
+    "price": {
+        **dict.fromkeys(["221900.005", '"221900.005"', "2219.00005e2"], Decimal("221900.01")),
+        **{"0.005": Decimal("0.01"), "100000000.004": Decimal("100000000.00"), "1.015": Decimal("1.02")},
+        **{"221900.0049999999999999999999": Decimal("221900.00"), "0.004": None, "100000000.005": None, '"null"': None},
+        **NO_NUMBER,
+        "3.5": Decimal("3.50"),
+    },
+    "bedrooms": {**WHOLE, **NO_NUMBER, "0": 0, "100": 100, "101": None, "null": None, '"null"': None},
+    "bathrooms": {**WHOLE, **NO_NUMBER, "3.5": 3.5, '"2.25"': 2.25, "-0": 0.0, "100.1": None},
+    "waterfront": {
+        **dict.fromkeys(["1", "1.0", "1e0", '"1"', '"1.0"', "true", '"true"', '"TRUE"'], 1),
+        **dict.fromkeys(["0", "-0", "0.0", '"0"', "false", '"False"'], 0),
+        **dict.fromkeys(["2", '"yes"', '""', "null", '"null"', "0.5"]),
+    },
+    "listed_at": {
+        **dict.fromkeys(['"2026-11-22"', '"20261122"', '"2026-11-22T00:00Z"', "1795305600000", '"1.7953056e12"'], DAY),
+        **{"20261122": 20_261_122_000, "-1": -1000, '"1900-01-01"': audit_rules.YEAR_1900},
+        **dict.fromkeys(["1795305600", "1795305600000000", '"2026-02-29"', '"noon"', '""', "true", '"22000102"']),
+    },
+    "sold_at": {
+        **dict.fromkeys(
+            ['"2026-11-22T00:00:00Z"', '"20261122T0000+00"', '"2026-11-22 00:00:00,0z"', "1795305600000"], DAY
+        ),
+        **{"1795305600000.0019": DAY + 1, '"2026-11-22T00:00:00.000001999"': DAY + 1, '"1795305600000.25"': DAY + 250},
+        **dict.fromkeys(
+            ['"2026-11-22"', '"20261122"', "1795305600", '"1999-12-31T23:59:59Z"', '"2099-01-01T00:00:00Z"']
+        ),
+    },
+}
 
 
 def mutated(seed: int, count: int) -> list[Any]:
@@ -103,16 +152,43 @@ def test_usual_sales_are_decoded_in_columns(monkeypatch: pytest.MonkeyPatch) -> 
     assert decoded.rows["price"].to_pylist()[:2] == [Decimal(text) for text in ("1.07", "2.07")]
 
 
-def test_a_name_too_long_spoils_usual_sales_as_well() -> None:
-    """As many as are decoded in columns; how long is too long, Spark says in the test of both decoders."""
-    value = f'{json.dumps(event())[:-1]}, "{"x" * 50_001}": 1}}'.encode()
-    assert len(audit.decode(("houses", 0), records([value] * (audit.FEWEST + 1))).refused) == audit.FEWEST + 1
+@pytest.mark.parametrize("name", FORMS)
+def test_a_field_is_taken_in_these_forms_and_no_others(name: str) -> None:
+    """Alone, among usual sales, and as a field that stands there for the second time."""
+    usual = [json.dumps(event(id=str(number + 1))).encode() for number in range(200)]
+    for raw, expected in FORMS[name].items():
+        value = json.dumps(event(**{name: "\u0001"})).replace('"\\u0001"', raw).encode()
+        twice = b'{"' + name.encode() + b'":[{}],' + value[1:]
+        for given in ([value], [*usual[:77], value, *usual[77:]], [twice]):
+            decoded = audit.decode(("houses", 0), records(given))
+            at = given.index(value) if value in given else 0
+            found = {row["offset"]: row[name] for row in plain_types(decoded.rows)}
+            assert found.get(at) == expected, (raw, decoded.refused)
+            assert (at in found) == (at not in decoded.refused)
+            assert len(found) + len(decoded.refused) == len(given)
+
+
+def test_the_cases_of_other_senders() -> None:
+    """The sales that are taken, by their label, and that of the cases 10 and 11 all say the same sale or instant."""
+    texts, times = (messages(f"{case}/houses.jsonl") for case in ("10-csv-strings", "11-time-forms"))
+    given = [*texts, *times]
+    made = [Record(number, MILLIS + 1000, key, value) for number, (key, value) in enumerate(given)]
+    decoded = audit.decode(("houses", 0), made)
+    rows = {row["offset"]: row for row in decoded.rows.to_pylist()}
+    bought = [{name: rows[number][name] for name in ("id", "price", *TEN)} for number in range(len(texts))]
+    assert bought == [bought[0]] * 6
+    refused = sorted(number - len(texts) for number in decoded.refused)
+    assert refused == [11, 13, 14, 15, 16, 18]
+    noons = {number: rows[len(texts) + number]["sold_at"] for number in range(13) if number != 11}
+    assert set(noons.values()) <= {NOON, NOON + timedelta(microseconds=250)}
+    days = [rows[len(texts) + number]["listed_at"] for number in range(19, 23)]
+    assert all(day and day.hour == 0 for day in days), days
 
 
 @pytest.mark.parametrize("closing", ['],"x":[1', "]}", "]} {", ',{"id":1}'])
 def test_what_follows_the_object_spoils_it(closing: str) -> None:
     (given,) = records([json.dumps(event()).encode() + closing.encode()])
-    with pytest.raises(audit_rules.NoSale, match="not one JSON object"):
+    with pytest.raises(audit_rules.NoSale, match="not JSON"):
         audit_rules.sale(given.value, given.millis * 1000)
 
 

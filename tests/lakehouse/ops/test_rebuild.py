@@ -20,7 +20,8 @@ from lakehouse.kafka.offset_ranges import OffsetRanges, TopicPartition
 from lakehouse.kafka.topics import TopicState
 from lakehouse.ops import rebuild
 from lakehouse.ops.rebuild_plan import without_batch_layer
-from lakehouse.streaming import accepted_losses, checkpoints, sidecar
+from lakehouse.streaming import accepted_losses, checkpoints, event_reading, sidecar
+from lakehouse.streaming.event_reading import READING
 from lakehouse.streaming.sidecar import Sidecar
 from lakehouse.tables import commit_files, table_io
 from lakehouse.tables.table_io import SERVING_PROPERTIES, Table
@@ -105,6 +106,19 @@ def test_lost_records_are_refused_then_noted_once(broker: dict[str, TopicState])
         assert accepted_losses.accepted("line") == {("line", 0): OffsetRanges([(2, 4), (5, 8)])}
     rebuild.rebuild("line.events", False)
     assert begun().starts == on_line(8, 1)
+
+
+@pytest.mark.parametrize(("reading", "until"), [(1, (4, 3)), (READING, (2, 1))])
+def test_what_an_earlier_version_has_read_stays_known(
+    broker: dict[str, TopicState], reading: int, until: tuple[int, int]
+) -> None:
+    """All that is stored, where this version has not started yet; else what was noted at its start."""
+    hold(EVENTS, p0=[0, 1, 2, 3], p1=[0, 1, 2])
+    checkpoint = checkpoints.path("line", "events")
+    noted = {"reading": reading, "former_until": on_line(2, 1) if reading == READING else {}}
+    sidecar.write(checkpoint, Sidecar({}, IDS, "gen-1", on_line(0, 0), **noted))
+    rebuild.rebuild("line.events", False)
+    assert event_reading.former_until(checkpoint) == on_line(*until)
 
 
 def test_a_gap_that_retention_has_half_taken_is_read_from_what_is_left(broker: dict[str, TopicState]) -> None:

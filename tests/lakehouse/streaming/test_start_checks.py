@@ -12,7 +12,8 @@ from lakehouse.contract.domain import QueryTables
 from lakehouse.contract.topics import Topic
 from lakehouse.errors import RefusedError
 from lakehouse.kafka.topics import TopicState
-from lakehouse.streaming import checkpoints, sidecar, start_checks
+from lakehouse.streaming import checkpoints, event_reading, sidecar, start_checks
+from lakehouse.streaming.event_reading import READING
 from lakehouse.streaming.sidecar import Sidecar
 from lakehouse.streaming.start_checks import Start
 from lakehouse.tables import table_io
@@ -75,7 +76,25 @@ def refused(given: Start, *words: str) -> None:
 
 
 def test_a_first_start_notes_where_it_begins_and_a_later_one_goes_on(running: Path) -> None:
-    assert start_checks.check(start()) == Sidecar(RESTS_ON, IDS, "gen-1", on_line(0, 0))
+    read = {"reading": READING, "former_until": on_line(30, 40)}  # an earlier version's: its sidecar had no reading
+    assert start_checks.check(start()) == Sidecar(RESTS_ON, IDS, "gen-1", on_line(0, 0), **read)
+
+
+def test_what_an_earlier_version_has_read_ends_where_this_one_started(running: Path) -> None:
+    """A batch that was planned may have been written; what this version plans later is its own."""
+    write_batch(2, {"0": 33, "1": 40}, committed=False)
+    assert event_reading.former_until(running) == on_line(33, 40)
+    start_checks.check(start())
+    write_batch(3, {"0": 50, "1": 50})
+    start_checks.check(start())
+    assert event_reading.former_until(running) == on_line(33, 40)
+
+
+def test_a_checkpoint_that_this_version_makes_has_read_nothing_otherwise() -> None:
+    assert event_reading.former_until(checkpoints.path("line", "events")) == {}
+    assert start_checks.check(start()).reading == READING
+    write_batch(0, {"0": 50, "1": 50})
+    assert event_reading.former_until(checkpoints.path("line", "events")) == on_line(0, 0)
 
 
 def test_a_first_start_begins_where_the_topic_does() -> None:
@@ -169,7 +188,8 @@ def test_the_checkpoint_of_a_version_before_goes_on_and_knows_its_topic(running:
     sidecar.file(running).write_text(json.dumps(old))
     again = replace(THERE, ids={"line": "id-2"})
     refused(start(topics=again), "deleted and made again (its id was id-1 and is id-2)")
-    assert start_checks.check(start()) == Sidecar(RESTS_ON, IDS, "gen-1", on_line(0, 0))
+    read = {"reading": READING, "former_until": on_line(30, 40)}
+    assert start_checks.check(start()) == Sidecar(RESTS_ON, IDS, "gen-1", on_line(0, 0), **read)
 
 
 def test_another_state_store_than_the_one_that_keeps_the_state(running: Path) -> None:

@@ -21,7 +21,6 @@ from lakehouse.kafka.reader import Record
 AHEAD = timedelta(minutes=5)
 YEAR_2000 = datetime(2000, 1, 1, tzinfo=UTC)
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
-_WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,8})", re.ASCII)
 
 
 def event(record: Record) -> dict[str, Any]:
@@ -31,15 +30,15 @@ def event(record: Record) -> dict[str, Any]:
     event_at = recorded if at is None else json_records.time_of(json_records.text_of(at) or "")
     if not YEAR_2000 <= event_at <= recorded + AHEAD:
         refuse("happened_at")
-    quantity = json_records.text_of(raw.get("quantity")) or ""
-    if not _WHOLE.fullmatch(quantity) or abs(int(quantity)) > 1_000_000:
+    quantity = json_records.whole_of(raw, "quantity")
+    if quantity is None or abs(quantity) > 1_000_000:
         refuse("quantity")
     event_id = None if raw.get("event_id") is None else _id(raw, "event_id")
     happened_at = None if at is None else event_at
     return {
         "event_id": event_id,
         "id": _id(raw, "id"),
-        "quantity": int(quantity),
+        "quantity": quantity,
         "happened_at": happened_at,
         "event_at": event_at,
     }
