@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, sync_playwright
 from lakehouse.environment import clean
 from lakehouse.settings import ROOT, settings
 from tests.browser import launch
+from tests.postgres import running_postgres
 
 
 def pytest_configure() -> None:
@@ -91,6 +92,21 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A broker for the tests that do not mind what others have sent."""
     with running_broker(tmp_path_factory.mktemp("kafka")) as bootstrap_servers:
         yield bootstrap_servers
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """How to connect to the one PostgreSQL of the run; each domain has a schema of its own in it."""
+    with running_postgres(tmp_path_factory.mktemp("postgres")) as dsn:
+        yield dsn
+
+
+@pytest.fixture
+def postgres_lake(postgres_server: str, lake: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """How to connect to it, and an empty lake that writes to it."""
+    monkeypatch.setenv("LAKE_POSTGRES_DSN", postgres_server)
+    settings.cache_clear()
+    return postgres_server
 
 
 @pytest.fixture(scope="session")

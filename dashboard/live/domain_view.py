@@ -34,9 +34,9 @@ class LayersView:
 class DomainView:
     """A domain at one moment. Equal to the one before exactly when nothing on a page would change.
 
-    `topics` are those that a query reads. `tables` has every table of the domain by name, but for batch logs: all
-    its numbers, and rows where the source reads some. `by_name` and `values` are what the source declares,
-    `models` the domain's models by name.
+    `topics` are those that a query reads, `written_topics` those that one writes and none reads. `tables` has every
+    table of the domain by name, but for batch logs: all its numbers, and rows where the source reads some. `by_name`
+    and `values` are what the source declares, `models` the domain's models by name.
     """
 
     domain: Domain = field(compare=False)
@@ -47,6 +47,7 @@ class DomainView:
     values: Mapping[str, object] = field(default_factory=dict)
     layers: LayersView | None = None
     models: Mapping[str, ModelView] = field(default_factory=dict)
+    written_topics: Mapping[str, TopicView] = field(default_factory=dict)
 
     @property
     def topic(self) -> TopicView:
@@ -136,6 +137,13 @@ class DomainView:
 def topic_names(domain: Domain, query: str) -> tuple[str, ...]:
     """The names of the topics that a query reads."""
     return domain.query_tables[query].topic_names
+
+
+def only_written(domain: Domain) -> tuple[str, ...]:
+    """The names of the topics that a query writes and none reads."""
+    read = {name for query in domain.queries for name in topic_names(domain, query)}
+    written = [topic.name for of in domain.query_tables.values() for topic in of.written_topics]
+    return tuple(name for name in dict.fromkeys(written) if name not in read)
 
 
 def history_of(domain: Domain) -> Table | None:

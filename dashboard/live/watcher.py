@@ -8,7 +8,7 @@ from datetime import datetime
 import pandas as pd
 
 from dashboard.live.broker import TopicWatch, together
-from dashboard.live.domain_view import DomainView, LayersView, topic_names
+from dashboard.live.domain_view import DomainView, LayersView, only_written, topic_names
 from dashboard.live.models import ModelReader, ModelView
 from dashboard.live.queries import query_view
 from dashboard.live.source import Layers, Readings, Source
@@ -85,7 +85,9 @@ class Watcher:
         self.source = source
         domain = source.domain
         self._reads = {query: topic_names(domain, query) for query in domain.queries}
-        self.topics = {name: TopicWatch(name) for name in dict.fromkeys(_flat(self._reads.values()))}
+        self._written = only_written(domain)
+        names = dict.fromkeys((*_flat(self._reads.values()), *self._written))
+        self.topics = {name: TopicWatch(name) for name in names}
         self._readers = {name: TableReader(table, load) for name, (table, load) in source.readings.items()}
         self._layers = LayersWatch(source.layers) if source.layers else None
         self._models = [ModelReader(model) for model in domain.models]
@@ -95,6 +97,7 @@ class Watcher:
         """The domain now."""
         domain = self.source.domain
         topics = {name: watch.view() for name, watch in self.topics.items()}
+        written = {name: topics.pop(name) for name in self._written}
         queries = {
             query: query_view(domain.name, query, together([topics[name] for name in names]), now)
             for query, names in self._reads.items()
@@ -103,7 +106,8 @@ class Watcher:
         layers = self._layers.look() if self._layers else None
         values = {name: self._value(name, make, by_name) for name, make in self.source.values.items()}
         models = {reader.model.name: self._model(reader) for reader in self._models}
-        return DomainView(domain, topics, queries, self._tables(by_name, layers), by_name, values, layers, models)
+        tables = self._tables(by_name, layers)
+        return DomainView(domain, topics, queries, tables, by_name, values, layers, models, written)
 
     def _tables(self, by_name: Readings, layers: LayersView | None) -> dict[str, Reading]:
         """Every table that is read, by its name: of several readings of it the first."""

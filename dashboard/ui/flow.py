@@ -23,6 +23,7 @@ _POSTGRES = {"running": "ok", "starting": "warn", NOT_RUNNING: "off", YOUR_OWN: 
 _DETAILS = {
     "producer": f"{HEALTH}#health-topics",
     "topic": f"{HEALTH}#health-topics",
+    "written-topic": f"{HEALTH}#health-topics",
     "query": f"{HEALTH}#health-queries",
     "dead-letters": f"{HEALTH}#health-dead-letters",
     "processes": f"{HEALTH}#health-processes",
@@ -149,6 +150,7 @@ def _by_layer(layers: LayersView) -> list[tuple[str, Any]]:
 _BOXES: Mapping[str, Callable[[Node, DomainView], Box]] = {
     "producer": lambda _node, view: _producer(view),
     "topic": lambda node, view: _topic(view.topics[node.of]),
+    "written-topic": lambda node, view: _topic(view.written_topics[node.of]),
     "query": lambda node, view: _query(view.queries[node.of], view.topic_of(node.of)),
     "table": lambda node, view: _table(view.tables[node.of], node.of, _more(node.of, view)),
     "dead-letters": lambda _node, view: _dead_letters(view.dead_letters),

@@ -14,7 +14,7 @@ from lakehouse.contract.domain import Domain
 from lakehouse.contract.runs import Server
 from lakehouse.tables.table_io import Table
 
-Kind = Literal["producer", "topic", "query", "table", "dead-letters", "postgres", "recompute", "page"]
+Kind = Literal["producer", "topic", "query", "table", "written-topic", "dead-letters", "postgres", "recompute", "page"]
 Layer = Literal["in", "speed", "batch", "out"]
 QUERIES, WRITTEN, COMPUTED, PAGE = 3, 4, 5, 6  # columns
 
@@ -44,17 +44,18 @@ def plan(domain: Domain, layers: Layers | None) -> Plan:
     """The flow of a domain. Batch logs are left out; the comparison of the layers is the box `recompute`."""
     topics = list(dict.fromkeys(name for query in domain.queries for name in topic_names(domain, query)))
     nodes = [Node("producer", "producer", "", "in", 1, 1)]
-    nodes += [Node(f"topic-{name}", "topic", name, "in", 2, 1) for name in topics]
-    edges = [("producer", f"topic-{name}") for name in topics]
+    nodes += [Node(_topic(name), "topic", name, "in", 2, 1) for name in topics]
+    made_here = {topic.name for of in domain.query_tables.values() for topic in of.written_topics}
+    edges = [("producer", _topic(name)) for name in topics if name not in made_here]
     row = last_row = 1
     for query in domain.queries:
         last_row = row
         written = list(_written(domain, query))
-        known = {node.name for node in nodes}  # a table that several queries write is one box
+        known = {node.name for node in nodes}  # what several queries write is one box, or what another one reads
         new = [node for node in written if node.name not in known]
         nodes.append(Node(f"query-{query}", "query", query, _layer(domain, query), QUERIES, row))
         nodes += [replace(node, row=row + at) for at, node in enumerate(new)]
-        edges += [(f"topic-{name}", f"query-{query}") for name in topic_names(domain, query)]
+        edges += [(_topic(name), f"query-{query}") for name in topic_names(domain, query)]
         edges += [(f"query-{query}", node.name) for node in written]
         row += max(1, len(new))
     computed = list(_computed(domain, layers, nodes))
@@ -67,14 +68,19 @@ def _layer(domain: Domain, query: str) -> Layer:
 
 
 def _written(domain: Domain, query: str) -> Iterator[Node]:
-    """A box per table that the query writes, and one for PostgreSQL where its state tables are too; not yet placed."""
+    """A box per table and topic that the query writes, and one for PostgreSQL where its state tables are too.
+
+    They are not yet placed.
+    """
     of, layer = domain.query_tables[query], _layer(domain, query)
     for table in of.tables:
         if standard_tables.is_batch_log(table):
             continue
         kind: Kind = "dead-letters" if table == domain.dead_letters else "table"
         yield Node(_name(table), kind, table.name, layer, WRITTEN, row=0)
-    if Server.POSTGRES in domain.services and of.state_tables:
+    for topic in of.written_topics:
+        yield Node(_topic(topic.name), "written-topic", topic.name, layer, WRITTEN, row=0)
+    if Server.POSTGRES in domain.services and (of.state_tables or of.postgres_tables):
         yield Node("postgres", "postgres", "", layer, WRITTEN, row=0)
 
 
@@ -102,6 +108,10 @@ def _to_page(domain: Domain, layers: Layers | None, nodes: Sequence[Node]) -> It
     for node in nodes:
         if node.kind == "table" and not (layers and node.name == source):
             yield node.name, "page"
+
+
+def _topic(name: str) -> str:
+    return f"topic-{name}"
 
 
 def _name(table: Table) -> str:

@@ -141,7 +141,7 @@ DOMAIN = Domain(
     topics=(SALES, AVERAGE_UPDATES),
     tables=(HISTORY, DEAD_LETTERS, AVERAGES, AVERAGES_BATCHES, AVERAGES_BATCH, PARITY, PRICES),
     query_tables={
-        "averages": QueryTables((SALES,), state_tables=(AVERAGES, AVERAGES_BATCHES)),
+        "averages": QueryTables((SALES,), state_tables=(AVERAGES, AVERAGES_BATCHES), written_topics=(AVERAGE_UPDATES,)),
         "history": QueryTables((SALES,), record_tables=(HISTORY, DEAD_LETTERS)),
     },
     dead_letters=DEAD_LETTERS,

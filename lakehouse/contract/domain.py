@@ -1,6 +1,6 @@
 """What the platform needs to know about a domain. The domain declares it in its schema.py; discovery finds it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lakehouse.contract.models import Model
@@ -12,19 +12,22 @@ from lakehouse.errors import LakeError
 
 @dataclass(frozen=True)
 class QueryTables:
-    """The tables that a streaming query writes, and the topics it reads.
+    """The topics that a streaming query reads, and the tables and topics that it writes.
 
     `record_tables` together hold each record of each topic once, by its coordinates (topic, partition, offset).
     `state_tables` are derived from the query's state; when that state is reset, they are emptied too.
+    `postgres_tables` are those that it keeps in PostgreSQL alone; in Delta is none of them.
     """
 
     topics: tuple[Topic, ...]
     record_tables: tuple[Table, ...] = ()
     state_tables: tuple[Table, ...] = ()
+    written_topics: tuple[Topic, ...] = ()
+    postgres_tables: tuple[Table, ...] = ()
 
     @property
     def tables(self) -> tuple[Table, ...]:
-        """All of them."""
+        """All of them that are in Delta."""
         return self.record_tables + self.state_tables
 
     @property
@@ -42,8 +45,9 @@ class QueryTables:
 class Domain:
     """A domain: its names, and what runs for it. Launcher, status, Health, nightly run and compose check follow it.
 
+    - `topics`: all its topics: those that others send to, and those that its queries write
     - `tables`: all its tables: those that queries write, the dead letters, and those that jobs write
-    - `query_tables`: the streaming queries in the order shown, each with the tables it writes
+    - `query_tables`: the streaming queries in the order shown, each with the topics it reads and what it writes
     - `services`: the servers it needs
     - `processes`: what runs for days; together they run all queries
     - `prepare`: jobs that run once before the processes; `prepare_empty` replaces them in a lake that starts without
@@ -86,14 +90,20 @@ class Domain:
                 f"its processes run {', '.join(run) or 'none'}.",
                 f"Correct `processes` in jobs/{self.name}/schema.py.",
             )
-        written = [table for of in self.query_tables.values() for table in of.tables]
-        declared = [table.name for table in self.tables]
-        lacking = [table.name for table in (*written, self.dead_letters) if table.name not in declared]
-        if lacking:
+        queries = self.query_tables.values()
+        written = [*(table for of in queries for table in of.tables), self.dead_letters]
+        self._refuse_missing("tables", "every table that a query writes, and the dead letters", self.tables, written)
+        topics = [topic for of in queries for topic in of.written_topics]
+        self._refuse_missing("topics", "every topic that a query writes", self.topics, topics)
+
+    def _refuse_missing(
+        self, field: str, rule: str, declared: Sequence[Table | Topic], written: Sequence[Table | Topic]
+    ) -> None:
+        known = {each.name for each in declared}
+        if lacking := [each.name for each in written if each.name not in known]:
             raise LakeError(
-                f"`tables` of {self.name} names every table that a query writes, and the dead letters; "
-                f"it lacks {', '.join(dict.fromkeys(lacking))}.",
-                f"Add what is lacking to `tables` in jobs/{self.name}/schema.py.",
+                f"`{field}` of {self.name} names {rule}; it lacks {', '.join(dict.fromkeys(lacking))}.",
+                f"Add what is lacking to `{field}` in jobs/{self.name}/schema.py.",
             )
 
     @property

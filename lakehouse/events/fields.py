@@ -11,7 +11,7 @@ from msgspec import Meta
 
 
 class Kind(Enum):
-    """A kind of field: the SQL type of its column, and what a sender is told to send."""
+    """A kind of field: the SQL type of its column, and the words for what a sender is to send."""
 
     TEXT = "STRING", "a text or a whole number"
     WHOLE = "INT", "a whole number"

@@ -1,6 +1,7 @@
 """Rules across the fields of an event, and what becomes of a record by its `reason`: DataFrame -> DataFrame."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from lakehouse.contract.standard_tables import COORDINATES
@@ -26,12 +27,18 @@ def time_rules(name: str, earliest: str, most_ahead: str) -> list[Rule]:
     """An event's time, `event_at`, is not before a day and not long after the record's own; `name` is its field."""
     from pyspark.sql import functions as F
 
-    ahead = F.col("recorded_at") + F.expr(f"INTERVAL {most_ahead}")
+    ahead = F.col("recorded_at") + F.lit(_duration(most_ahead))
     too_late = f"{name}: more than {most_ahead} after the record's timestamp; a time without a zone is UTC"
     return [
         (F.col("event_at") < F.lit(earliest).cast("timestamp"), f"{name}: before {earliest}"),
         (F.col("event_at") > ahead, too_late),
     ]
+
+
+def _duration(text: str) -> timedelta:
+    """A length of time as Spark writes it: `5 minutes`."""
+    number, unit = text.split()
+    return timedelta(**{f"{unit.rstrip('s')}s": float(number)})
 
 
 def valid_events(read: "DataFrame", table: Table) -> "DataFrame":

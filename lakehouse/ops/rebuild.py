@@ -22,7 +22,14 @@ from lakehouse.errors import LakeError, RefusedError, UnavailableError, UsageErr
 from lakehouse.kafka import topics
 from lakehouse.kafka.offset_ranges import OffsetRanges, PartitionRanges, TopicPartition, in_words
 from lakehouse.kafka.topics import TopicState
-from lakehouse.ops.rebuild_plan import plan_rebuild, stored_end, stored_offsets, without_batch_layer
+from lakehouse.ops import rebuild_plan
+from lakehouse.ops.rebuild_plan import (
+    lost_what_was_read,
+    stored_end,
+    topics_left,
+    topics_made_again,
+    without_batch_layer,
+)
 from lakehouse.settings import ROOT, settings
 from lakehouse.streaming import accepted_losses, checkpoints, sidecar
 from lakehouse.streaming.sidecar import Sidecar
@@ -98,10 +105,11 @@ def _views(domain: Domain, query: str, found: TopicState, accept_loss: bool) -> 
     tables, checkpoint = domain.query_tables[query], checkpoints.path(domain.name, query)
     done = []
     before = sidecar.read(checkpoint) or Sidecar()
-    lacking = any(found.starts.values()) or _left(before, found) or _made_again(before, found)
-    if tables.state_tables and lacking:  # the topics do not have all that the tables were made of
-        if not accept_loss and _lost_what_was_read(before, found):
-            _refuse_lost_rows(f"{domain.name}.{query}", without_batch_layer(domain, tables))
+    # Whether the topics lack something that the tables were made of.
+    lacking = any(found.starts.values()) or topics_left(before, found) or topics_made_again(before, found)
+    if lacking and (tables.state_tables or tables.postgres_tables):
+        if not accept_loss and lost_what_was_read(before, found):
+            _refuse_lost_rows(f"{domain.name}.{query}", rebuild_plan.lost_tables(domain, tables, before))
         done += _recompute(domain)
     checkpoints.discard(checkpoint)
     for table in tables.state_tables:
@@ -113,29 +121,12 @@ def _views(domain: Domain, query: str, found: TopicState, accept_loss: bool) -> 
     return [*done, f"{names} were dropped: the next start makes them again from the first record of {read}."]
 
 
-def _lost_what_was_read(before: Sidecar, found: TopicState) -> bool:
-    """Whether records are gone that the query has read: those before its first one were gone already."""
-    shorter = any(first > before.starts.get(where, 0) for where, first in found.starts.items())
-    return shorter or bool(_left(before, found) or _made_again(before, found))
-
-
 def _refuse_lost_rows(name: str, tables: Sequence[Table]) -> None:
-    if lost := " and ".join(table.name for table in tables if table.path.exists()):
+    if lost := " and ".join(table.name for table in tables):
         raise RefusedError(
             f"The topic no longer has every record that {lost} was made of, and no batch layer has its rows.",
             f"Nothing brings them back; `lake rebuild {name} --accept-loss` makes it from the records that are left.",
         )
-
-
-def _left(before: Sidecar, found: TopicState) -> set[str]:
-    """The topics that the query has read and reads no more."""
-    return before.topic_ids.keys() - found.ids.keys()
-
-
-def _made_again(before: Sidecar, found: TopicState) -> set[str]:
-    """The topics that have another id than when the query read them; an id that was never recorded is like any."""
-    known = before.former_topic_ids | before.topic_ids
-    return {name for name, topic_id in found.ids.items() if known.get(name) not in (None, "", topic_id)}
 
 
 def _recompute(domain: Domain) -> list[str]:
@@ -157,13 +148,14 @@ def _drop(table: Table) -> None:
 def _records(domain: Domain, query: str, found: TopicState, accept_loss: bool) -> list[str]:
     name, checkpoint = f"{domain.name}.{query}", checkpoints.path(domain.name, query)
     tables, before = domain.query_tables[query], sidecar.read(checkpoint) or Sidecar()
-    left = sorted(_left(before, found))
-    stored = stored_offsets(tables.record_tables, [*found.ids, *left])
-    done = [line for topic in left for line in _leave_topic(name, domain, topic, stored, accept_loss)]
-    others = _made_again(before, found) | _shortened(stored, found)
+    gone = sorted(topics_left(before, found))
+    stored = rebuild_plan.stored_offsets(tables.record_tables, [*found.ids, *gone])
+    done = [line for topic in gone for line in _leave_topic(name, domain, topic, stored, accept_loss)]
+    others = topics_made_again(before, found) | _shortened(stored, found)
     for topic in sorted(others):
         done += _rename_old_topic(name, domain, tables, topic, stored, before, accept_loss)
-    plan = plan_rebuild(_without(stored, others), found.starts, _without(before.starts, others))
+    empty = _without(rebuild_plan.offsets_without_record(domain.name, found.ids), others)
+    plan = rebuild_plan.plan_rebuild(_without(stored, others), empty, found.starts, _without(before.starts, others))
     done += _accept_lost(name, domain.name, plan.lost, accept_loss)
     checkpoints.discard(checkpoint)  # first: until the sidecar is new, a start is refused
     former = before.former_topic_ids | before.topic_ids
@@ -233,6 +225,7 @@ def _rename_old_topic(
         )
     old_id = before.topic_ids.get(topic) or before.former_topic_ids.get(topic) or "unknown"
     old_name = f"{topic}@{old_id}-until-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    accepted_losses.rename_topic(domain.name, topic, old_name)  # new records have the offsets of those lost before
     accepted_losses.accept_unknown(domain.name, old_name, _ends(stored, topic), "the topic was made again")
     paths = [str(table.path) for table in tables.record_tables if table.path.exists()]
     _run("lakehouse/ops/rename_topic.py", *paths, "--topic", topic, "--name", old_name)

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 FLUSH_SECONDS = 30.0
 TRANSACTION_SECONDS = 300  # a batch's writes to its other places lie within; brokers allow 900 unless configured
+# The topic's limit counts, not the client's own. Each batch is sent at once.
+_OPTIONS = {"linger.ms": 0, "message.max.bytes": 1_000_000_000}
 SOURCE = "source"  # the header with the coordinates of the record that a message was made of
 Headers = dict[str, str | bytes | None]
 
@@ -77,6 +79,7 @@ class TopicSink(ABC):
 
         def acknowledged() -> None:
             left = producer.flush(FLUSH_SECONDS)
+            _refuse_too_large(self._topic, failed)
             if left or failed:
                 why = failed[0].str() if failed else f"no answer in {FLUSH_SECONDS:.0f} s"
                 raise UnavailableError(f"{left + len(failed)} messages did not get to topic {self._topic}: {why}.")
@@ -113,7 +116,7 @@ class RepeatingTopic(TopicSink):
             return of_batch | {SOURCE: f"{row['topic']}:{row['partition']}:{row['offset']}"}
 
         with self._failing():
-            self._producer = self._producer or client.producer(self._bootstrap_servers, {"linger.ms": 0})
+            self._producer = self._producer or client.producer(self._bootstrap_servers, _OPTIONS)
             acknowledged = self._produce(self._producer, rows, headers)
 
         def wait() -> None:
@@ -174,7 +177,7 @@ class TransactionalTopic(TopicSink):
     def _started(self) -> Producer:
         """A producer after whose start no transaction of an earlier one is open."""
         options = {
-            "linger.ms": 0,
+            **_OPTIONS,
             "transactional.id": f"{self._writer}:{self._topic}",
             "transaction.timeout.ms": TRANSACTION_SECONDS * 1000,
         }
@@ -219,4 +222,14 @@ def _sentences(topic: str) -> Iterator[None]:
         reason: KafkaError = error.args[0]
         if reason.code() in (KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.PRODUCER_FENCED):
             raise _FencedError from None
+        _refuse_too_large(topic, [reason])
         raise UnavailableError(f"A batch did not get to topic {topic}: {reason.str()}.") from None
+
+
+def _refuse_too_large(topic: str, errors: Sequence[KafkaError]) -> None:
+    """Raise RefusedError where a message is larger than the topic allows: sent again, it is as large."""
+    if any(error.code() == KafkaError.MSG_SIZE_TOO_LARGE for error in errors):
+        raise RefusedError(
+            f"A message is too large for topic {topic}: {errors[0].str()}.",
+            "Write smaller values to it, or raise its `max.message.bytes`; then start the query again.",
+        )

@@ -42,6 +42,15 @@ def accept_unknown(domain: str, topic: str, ends: Mapping[int, int], reason: str
     _append(domain, [(topic, partition, end, None) for partition, end in ends.items()], reason)
 
 
+def rename_topic(domain: str, topic: str, name: str) -> None:
+    """Give the ranges of a topic that was made again another topic name: the new one has records at their offsets."""
+    table = lost_ranges(domain)
+    if table_io.exists(table):
+        table_io.create(table).update(
+            new_values={"topic": name}, predicate=f"topic = '{topic}' AND end_offset IS NOT NULL"
+        )
+
+
 def retired_topics(domain: str) -> set[str]:
     """Topic names of which rows are kept although no query reads such a topic any more."""
     rows = table_io.read(lost_ranges(domain)).to_pylist()

@@ -83,6 +83,8 @@ def _for_first_start(start: Start) -> Sidecar:
 def _for_new_checkpoint(start: Start, before: Sidecar | None) -> Sidecar:
     """The sidecar for a checkpoint that does not exist yet: at a first start, or after a rebuild."""
     if not (filled := [table.name for table in start.query_tables.tables if holds_records(table)]):
+        if start.query_tables.postgres_tables:  # whose rows are not seen here
+            refuse_changed_topics(start, before)
         return _for_first_start(start)
     if before is None or before.generation or not before.starts:
         raise start.refuse(

@@ -17,20 +17,28 @@ from lakehouse.errors import RefusedError
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-KEYS = "lake.keys"  # the property of the table that has its key; tables of earlier versions do not have it
+KEYS = "lake.keys"  # the property of the table that has its key; tables of earlier versions get it at the next start
 STATISTICS = "delta.dataSkippingStatsColumns"
 _INT96 = ds.ParquetReadOptions(coerce_int96_timestamp_unit="us")  # nanoseconds would end in 2262
 
 
 def properties(table: Table) -> dict[str, str]:
     """The properties with which the table is created."""
-    return {**table.properties, KEYS: ",".join(table.keys)}
+    return {**table.properties, **key_property(table)}
+
+
+def key_property(table: Table) -> dict[str, str]:
+    """The property that says under which key the table is written."""
+    return {KEYS: ",".join(table.keys)}
 
 
 def is_current(table: Table, delta: DeltaTable) -> bool:
-    """Whether the table has all columns and statistics of the contract. Raises RefusedError for any other change."""
+    """Whether the table has all columns, the statistics and the key of the contract.
+
+    Raises RefusedError for any other change.
+    """
     refuse_changes(table, delta)
-    return not missing_columns(table, delta) and not _other_statistics(table, delta)
+    return not (missing_columns(table, delta) or _other_statistics(table, delta) or _lacks_key(table, delta))
 
 
 def add_new_columns(table: Table, delta: DeltaTable) -> None:
@@ -43,6 +51,13 @@ def add_new_columns(table: Table, delta: DeltaTable) -> None:
         delta.alter.add_columns(added)
     if statistics := _other_statistics(table, delta):
         delta.alter.set_table_properties({STATISTICS: statistics})
+    if _lacks_key(table, delta):
+        delta.alter.set_table_properties(key_property(table), raise_if_not_exists=False)  # it is ours, not Delta's
+
+
+def _lacks_key(table: Table, delta: DeltaTable) -> bool:
+    """Whether an earlier version made the table, without its key: later changes of the key would not be noticed."""
+    return bool(table.keys) and KEYS not in delta.metadata().configuration
 
 
 def _other_statistics(table: Table, delta: DeltaTable) -> str:

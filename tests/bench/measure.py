@@ -75,6 +75,8 @@ def latencies(of: Suite, seconds: float, rate: float = 200) -> dict[str, list[fl
         for watcher in watchers:
             watcher.start()
         acknowledged = send(place, islice(probes, int(rate * seconds)), rate)
+        while read_by_all(of.domain) < place.sent:
+            time.sleep(0.1)
         time.sleep(8)
         stop.set()
         for watcher in watchers:

@@ -116,9 +116,10 @@ def test_the_overview_draws_the_flow_and_leads_to_the_houses(page: Page) -> None
     expect(page.locator("#overview-houses-history-value")).to_have_text("30")
     expect(page.locator("#overview-houses-dead-letters")).to_contain_text("1 × <b>bad</b>")
     expect(page.locator("#flow-houses-table-history")).to_contain_text("filled")
-    expect(page.locator("#flow-houses-topic-houses")).to_contain_text("no answer")
+    for topic in ("houses", "AVG_PRICE_PER_YEAR"):
+        expect(page.locator(f"#flow-houses-topic-{topic}")).to_contain_text("no answer")
     expect(page.locator("#overview-houses-notice")).to_contain_text("lake up")
-    expect(page.locator(".flow-lines path[marker-end]")).to_have_count(11)
+    expect(page.locator(".flow-lines path[marker-end]")).to_have_count(12)
     page.locator("#nav-houses-live").click()
     expect(page.locator("#houses-last-window")).to_have_attribute("data-state", "ready")
     page.locator("#nav-overview").click()

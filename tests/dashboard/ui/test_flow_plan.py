@@ -82,6 +82,26 @@ def test_each_topic_is_a_box_that_leads_to_the_queries_that_read_it() -> None:
     assert "topic-alarms>query-history" not in lines(planned)
 
 
+def test_a_topic_that_a_query_writes_is_what_it_leads_to() -> None:
+    means = QueryTables((READINGS,), state_tables=(MEANS, LOG), written_topics=(ALARMS,))
+    writes = replace(BOTH, topics=(READINGS, ALARMS), query_tables={**BOTH.query_tables, "means": means})
+    planned = plan(writes, LAYERS)
+    assert_sound(planned)
+    assert "query-means>topic-alarms" in lines(planned)
+    (box,) = [node for node in planned.nodes if node.name == "topic-alarms"]
+    assert (box.kind, box.layer, box.column) == ("written-topic", "speed", 4)
+
+
+def test_a_topic_between_two_queries_is_one_box_that_no_producer_writes() -> None:
+    means = QueryTables((READINGS,), state_tables=(MEANS, LOG), written_topics=(ALARMS,))
+    history = QueryTables((ALARMS,), record_tables=(HISTORY, DEAD))
+    chain = replace(BOTH, topics=(READINGS, ALARMS), query_tables={"means": means, "history": history})
+    planned = plan(chain, LAYERS)
+    assert_sound(planned)
+    assert {"query-means>topic-alarms", "topic-alarms>query-history"} <= lines(planned)
+    assert "producer>topic-alarms" not in lines(planned)
+
+
 def test_postgresql_is_where_a_query_with_state_writes() -> None:
     assert "query-means>postgres" in lines(plan(replace(BOTH, services=SERVERS), LAYERS))
     assert "postgres" not in {node.name for node in plan(replace(SMALL, services=SERVERS), None).nodes}

@@ -85,8 +85,8 @@ def test_a_day_is_as_long_as_the_clock_makes_it(zone: str, starts: str, day: dat
 
 
 @pytest.fixture(scope="module")
-def connection(server: str) -> Iterator[psycopg.Connection[Any]]:
-    with psycopg.connect(server, options="-c timezone=UTC") as connection:
+def connection(postgres_server: str) -> Iterator[psycopg.Connection[Any]]:
+    with psycopg.connect(postgres_server, options="-c timezone=UTC") as connection:
         yield connection
 
 

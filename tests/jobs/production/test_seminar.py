@@ -61,7 +61,7 @@ def audited(messages: list[tuple[bytes, bytes]]) -> Any:
     )
 
 
-def test_a_plants_own_messages_are_counted_with_its_file(spark: Any, postgres: str, theirs: Plant) -> None:
+def test_a_plants_own_messages_are_counted_with_its_file(spark: Any, postgres_lake: str, theirs: Plant) -> None:
     sent = seminar(NOON, "7")
     messages = [(key, value) for _, key, value in sent]
     parsed = transforms.parse_events(frame(spark, messages), first(theirs)).cache()
@@ -83,9 +83,9 @@ def test_a_plants_own_messages_are_counted_with_its_file(spark: Any, postgres: s
         ("2026-11-22", "BODY"): (3, 4, 4, 1),
         ("2026-11-22", "line"): (3, 4, 4, 1),
     }
-    assert counted(rows_of(postgres, "totals")) == right
+    assert counted(rows_of(postgres_lake, "totals")) == right
     assert counted(transforms.totals(valid, theirs).collect()) == right
-    with psycopg.connect(postgres) as connection:
+    with psycopg.connect(postgres_lake) as connection:
         comment = connection.execute("SELECT col_description('production.totals'::regclass, 1)").fetchone()
     assert comment == ("production day, which begins at 05:30 America/Detroit",)
 

@@ -80,17 +80,19 @@ events = st.one_of(
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(sent=st.lists(st.lists(events, max_size=8), min_size=1, max_size=5), again=st.randoms(use_true_random=False))
-def test_any_order_and_any_resend_end_in_a_plain_count(postgres: str, sent: list[list[Event]], again: Any) -> None:
+def test_any_order_and_any_resend_end_in_a_plain_count(postgres_lake: str, sent: list[list[Event]], again: Any) -> None:
     everything = [event for part in sent for event in part]
     resent = [again.choice(everything) for _ in range(3)] if everything else []
     write([*sent, resent])
-    totals = rows_of(postgres, "totals")
+    totals = rows_of(postgres_lake, "totals")
     assert counted(totals) == count(everything)
     days = {(row["day"], row["zone_id"]) for row in totals}
     assert len(days) == len(totals)
 
 
-def test_units_around_a_half_hour_clock_change_count_once_in_the_hours_of_their_day(postgres: str, conf: Path) -> None:
+def test_units_around_a_half_hour_clock_change_count_once_in_the_hours_of_their_day(
+    postgres_lake: str, conf: Path
+) -> None:
     conf.write_text(conf.read_text().replace('"UTC"', '"Australia/Lord_Howe"').replace("06:00", "02:15"))
     changes = [datetime(2026, 4, 4, 15, tzinfo=UTC), datetime(2026, 10, 3, 15, 30, tzinfo=UTC)]
     times = [change + timedelta(minutes=10 * step) for change in changes for step in range(-200, 200)]
@@ -99,50 +101,50 @@ def test_units_around_a_half_hour_clock_change_count_once_in_the_hours_of_their_
     right = Counter(day_of(at, plant()) for at in times)
     for name in ("totals", "hours"):
         found: Counter[Any] = Counter()
-        for row in rows_of(postgres, name):
+        for row in rows_of(postgres_lake, name):
             found[row["day"]] += row["units"] if row["zone_id"] == "BODY" else 0
         assert found == right
-    hours = {row["hour_start"]: row["day"] for row in rows_of(postgres, "hours")}
+    hours = {row["hour_start"]: row["day"] for row in rows_of(postgres_lake, "hours")}
     assert all(day_of(start, plant()) == day for start, day in hours.items())
     lengths = Counter(hours.values())
     days = (date(2026, 4, 4), date(2026, 4, 5), date(2026, 10, 3), date(2026, 10, 4))
     assert [lengths[day] for day in days] == [25, 24, 24, 24]  # of 24 and a half hours, and of 23 and a half
 
 
-def test_texts_of_the_greatest_length_fit_every_key(postgres: str) -> None:
+def test_texts_of_the_greatest_length_fit_every_key(postgres_lake: str) -> None:
     dice = random.Random(1)
     longest = ["".join(chr(0x20000 + dice.randrange(40_000)) for _ in range(128)) for _ in range(5)]
     unit, zone, charged, concern, point = longest
     sent = [passed(unit, zone, point=point), {**defect(unit, zone, 1, charged, concern), "collection_point_id": point}]
     write([sent])
-    assert counted(rows_of(postgres, "totals")) == count(sent)
+    assert counted(rows_of(postgres_lake, "totals")) == count(sent)
 
 
-def test_concerns_and_hours_add_up_to_the_totals(postgres: str) -> None:
+def test_concerns_and_hours_add_up_to_the_totals(postgres_lake: str) -> None:
     sent = [
         [defect("a", "PAINT", 3, "BODY"), passed("a", minutes=-600), defect("a", "PAINT", 4, "BODY", "dent")],
         [passed("b", "PAINT", DAY), passed("a", "PAINT", 1), defect("b", "PAINT", 2 * DAY)],
         [passed("b", "PAINT", -30)],  # an earlier pass moves the unit and its defect to the day before
     ]
     write(sent)
-    totals = {(row["day"], row["zone_id"]): row for row in rows_of(postgres, "totals")}
+    totals = {(row["day"], row["zone_id"]): row for row in rows_of(postgres_lake, "totals")}
     for name, column in (("concerns", "defects"), ("hours", "defects_found")):
         sums = dict.fromkeys(totals, 0)
-        for row in rows_of(postgres, name):
+        for row in rows_of(postgres_lake, name):
             sums[row["day"], row["zone_id"]] += row[column]
         assert sums == {key: row["defects_found"] for key, row in totals.items()}
     paint = [row for (_, zone), row in totals.items() if zone == "PAINT" and row["units"]]
     assert [(row["units"], row["defects_found"], row["throughput"]) for row in paint] == [(2, 3, 0)]
 
 
-def test_a_batch_that_comes_again_changes_nothing_and_tells_the_same_rows(postgres: str) -> None:
+def test_a_batch_that_comes_again_changes_nothing_and_tells_the_same_rows(postgres_lake: str) -> None:
     generation = uuid.uuid4().hex
     writer = write([[passed("a"), passed("a", minutes=3 * DAY, zone="PAINT")]], generation)
     second = staged([passed("a", minutes=-DAY), defect("a")])
     counted = writer._count(second, batch(1, generation))
-    before = rows_of(postgres, "totals")
+    before = rows_of(postgres_lake, "totals")
     assert TotalsSink()._count(second, batch(1, generation)) == counted
-    assert rows_of(postgres, "totals") == before
+    assert rows_of(postgres_lake, "totals") == before
     assert {row["units"] for row in counted["totals"]} == {0, 1}  # the day that lost its unit is counted as well
 
 
@@ -160,7 +162,7 @@ class Frame:
 
 
 def test_a_batch_that_dies_at_any_point_is_the_same_in_both_stores_after_it_ran_again(
-    postgres: str, monkeypatch: pytest.MonkeyPatch
+    postgres_lake: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batches = [
         [passed("a"), passed("b", minutes=DAY), defect("a")],
@@ -182,14 +184,14 @@ def test_a_batch_that_dies_at_any_point_is_the_same_in_both_stores_after_it_ran_
             with suppress(RuntimeError):
                 TotalsSink().write(Frame(events), batch(number, generation))  # type: ignore[arg-type]
         for table in SERVING:
-            ours, theirs = ([dict(row) for row in table_io.read(table).to_pylist()], rows_of(postgres, table.name))
+            ours, theirs = ([dict(row) for row in table_io.read(table).to_pylist()], rows_of(postgres_lake, table.name))
             order = lambda row, keys=table.keys: [str(row[key]) for key in keys]  # noqa: E731
             assert sorted(ours, key=order) == sorted(theirs, key=order)
-    assert counted(rows_of(postgres, "totals")) == count([event for events in batches for event in events])
+    assert counted(rows_of(postgres_lake, "totals")) == count([event for events in batches for event in events])
     assert table_io.read(BATCHES).num_rows == len(batches)
 
 
-def test_a_zombie_and_a_server_that_lost_batches_are_refused(postgres: str) -> None:
+def test_a_zombie_and_a_server_that_lost_batches_are_refused(postgres_lake: str) -> None:
     old = uuid.uuid4().hex
     write([[passed("a")], [passed("b")]], old)
     with pytest.raises(RefusedError, match="older than what PostgreSQL has"):
@@ -200,12 +202,12 @@ def test_a_zombie_and_a_server_that_lost_batches_are_refused(postgres: str) -> N
         TotalsSink()._count(staged([]), batch(2, old))
     with pytest.raises(RefusedError, match="lake rebuild"):
         TotalsSink()._count(staged([]), batch(7, new))
-    assert counted(rows_of(postgres, "totals")) == count([passed("c")])
+    assert counted(rows_of(postgres_lake, "totals")) == count([passed("c")])
 
 
-def test_readers_read_and_the_tables_say_what_they_hold(postgres: str) -> None:
+def test_readers_read_and_the_tables_say_what_they_hold(postgres_lake: str) -> None:
     write([[passed("a")]])
-    with psycopg.connect(postgres, options="-c role=reader -c search_path=production") as reader:
+    with psycopg.connect(postgres_lake, options="-c role=reader -c search_path=production") as reader:
         assert reader.execute("SELECT count(*) FROM totals").fetchone() == (2,)
         comment = reader.execute("SELECT col_description('totals'::regclass, 2)").fetchone()
         assert comment == ("a zone; 'line' is the whole line",)

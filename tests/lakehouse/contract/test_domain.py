@@ -59,6 +59,11 @@ def test_what_a_query_writes_and_the_dead_letters_are_among_the_tables(table: Ta
         replace(DOMAIN, tables=others)
 
 
+def test_the_topics_that_a_query_writes_are_among_the_topics() -> None:
+    with pytest.raises(LakeError, match=r"`topics` of houses names .*; it lacks AVG_PRICE_PER_YEAR\. Add .*schema"):
+        replace(DOMAIN, topics=DOMAIN.topics[:1])
+
+
 def test_a_process_without_queries_is_no_stream() -> None:
     archive = Process("archive", Job("archive.py"))
     domain = replace(DOMAIN, processes=(*DOMAIN.processes, archive))

@@ -2,12 +2,15 @@
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 
+from lakehouse.audit import results
+from lakehouse.audit.results import AuditedRange, AuditResult, PartitionResult
 from lakehouse.contract import discovery
 from lakehouse.contract.domain import Domain, QueryTables
 from lakehouse.contract.runs import Job, Process
@@ -146,6 +149,50 @@ def test_the_rows_of_a_topic_made_again_are_not_taken_for_its_own(
     (noted,) = table_io.read(accepted_losses.lost_ranges("line")).to_pylist()
     assert (noted["topic"], noted["start_offset"], noted["end_offset"]) == (name, 2, None)
     assert accepted_losses.accepted("line") == {}
+
+
+def test_offsets_at_which_an_audit_found_no_record_are_not_lost(broker: dict[str, TopicState]) -> None:
+    hold(EVENTS, p0=[0, 1, 3], p1=[0])  # offset 2 has the marker of a transaction
+    markers = PartitionResult(0, covered=[AuditedRange(0, 4, gaps=[[2, 3]])], topic="line")
+    result = AuditResult("line", "then", True, 1.0, partitions=[markers], topic_ids=IDS)
+    broker["line"] = TopicState(IDS, on_line(4, 0), on_line(9, 9))
+    with pytest.raises(RefusedError, match=r"line\[0\] 2 to 2"):
+        rebuild.rebuild("line.events", False)
+    results.store("line", datetime.now(UTC), replace(result, topic_ids={"line": "id-0"}))
+    with pytest.raises(RefusedError, match=r"line\[0\] 2 to 2"):
+        rebuild.rebuild("line.events", False)
+    results.store("line", datetime.now(UTC), result)
+    rebuild.rebuild("line.events", False)
+    assert (begun().starts, begun().stored_until) == (on_line(4, 1), {})
+
+
+def test_what_was_lost_of_a_topic_is_not_lost_of_the_one_made_again(
+    broker: dict[str, TopicState], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rebuild, "_run", lambda *command: table_io.create(EVENTS).delete())
+    hold(EVENTS, p0=[0, 1])
+    broker["line"] = TopicState(IDS, on_line(3, 0), on_line(9, 9))
+    rebuild.rebuild("line.events", True)
+    assert accepted_losses.accepted("line") == {("line", 0): OffsetRanges.of(2, 3)}
+    broker["line"] = TopicState({"line": "id-2"}, on_line(0, 0), on_line(9, 9))
+    rebuild.rebuild("line.events", True)
+    ((name, partition),) = accepted_losses.accepted("line")
+    assert (name[:10], partition) == ("line@id-1-", 0)
+
+
+def test_rows_that_only_postgresql_has_are_not_lost_unasked(
+    broker: dict[str, TopicState], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stores = {"units": QueryTables((TOPIC,), postgres_tables=(VIEW,))}
+    runs = (replace(RUNS[0], queries=("units",)),)
+    monkeypatch.setattr(rebuild, "load", lambda name: replace(LINE, query_tables=stores, processes=runs))
+    checkpoint = checkpoints.path("line", "units")
+    sidecar.write(checkpoint, Sidecar({}, {"line": "id-0"}, "gen-1", on_line(0, 0)))
+    with pytest.raises(RefusedError, match=r"every record that view was made of.*line\.units --accept-loss"):
+        rebuild.rebuild("line.units", False)
+    assert sidecar.read(checkpoint)
+    rebuild.rebuild("line.units", True)
+    assert sidecar.read(checkpoint) is None
 
 
 OTHER = Topic("other", 2, "more events")

@@ -8,18 +8,19 @@ import sys
 import time
 import uuid
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic
 
 from lakehouse.errors import RefusedError, UnavailableError
 from lakehouse.kafka import client, topics
 from lakehouse.settings import ROOT
 from lakehouse.sinks import sent_batches
-from lakehouse.sinks.topic import RepeatingTopic, TransactionalTopic
+from lakehouse.sinks.topic import RepeatingTopic, TopicSink, TransactionalTopic
 from tests.lakehouse.sinks.sending import ROWS, WRITER, batch, message, rows
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("lake")]
@@ -170,16 +171,35 @@ def test_a_topic_that_is_not_there_does_not_read_as_one_with_nothing_sent(broker
         sent_batches.sent_batches(broker, "no-such-topic", WRITER)
 
 
-def test_a_message_that_the_client_refuses_is_a_sentence_and_the_next_batch_is_sent(broker: str, topic: str) -> None:
-    sink = RepeatingTopic(broker, topic, message, identity="key")
-    used = [sink._producer]
+def repeating(broker: str, topic: str) -> TopicSink:
+    return RepeatingTopic(broker, topic, message, identity="key")
+
+
+def transactional(broker: str, topic: str) -> TopicSink:
+    return TransactionalTopic(broker, topic, message, WRITER)
+
+
+@pytest.mark.parametrize("of", [repeating, transactional])
+def test_a_message_that_is_too_large_is_refused_and_the_next_batch_is_sent(
+    broker: str, topic: str, of: Callable[[str, str], TopicSink]
+) -> None:
+    sink: Any = of(broker, topic)
     sink.send(rows(0), batch(0))()
-    used.append(sink._producer)
-    with pytest.raises(UnavailableError, match=f"A batch did not get to topic {topic}: .*too large"):
-        sink.send([{"row": "x" * 2_000_000}], batch(1))
+    used = sink._producer
+    with pytest.raises(RefusedError, match=rf"too large for topic {topic}: .*raise its `max\.message\.bytes`"):
+        sink.send([{"row": "x" * 2_000_000}], batch(1))()
     sink.send(rows(1), batch(1))()
     assert len(read(broker, topic)) == 2 * ROWS
-    assert sink._producer not in used
+    assert sink._producer is not used
+
+
+def test_a_message_may_be_as_large_as_its_topic_allows(broker: str, topic: str) -> None:
+    entry = ConfigEntry("max.message.bytes", "4000000", incremental_operation=AlterConfigOpType.SET)
+    change = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=[entry])
+    admin = AdminClient({"bootstrap.servers": broker})  # its futures die with it
+    admin.incremental_alter_configs([change])[change].result(60)
+    repeating(broker, topic).send([{"row": "x" * 1_900_000}], batch(0))()
+    assert len(read(broker, topic)) == 1
 
 
 def test_a_batch_sent_again_has_the_coordinates_of_its_source(broker: str, topic: str) -> None:

@@ -57,6 +57,15 @@ def write_batch(number: int, ends: dict[str, int], generation: str = "gen-1", co
     table_io.append(table_io.create(EVENTS), table_io.rows(EVENTS, values), app_id, number)
 
 
+def test_a_lost_checkpoint_of_rows_that_only_postgresql_has_and_a_topic_made_again_are_refused() -> None:
+    tables = QueryTables((TOPIC,), postgres_tables=(replace(EVENTS, name="units"),))
+    first = start(query_tables=tables)
+    start_checks.check(first)
+    start_checks.check(first)  # the checkpoint is gone, the topic has all of its records
+    again = replace(first, topics=replace(THERE, ids={"line": "id-2"}))
+    refused(again, "the topic line was deleted and made again")
+
+
 @pytest.fixture
 def running() -> Path:
     """A query that has run for two batches."""

@@ -133,10 +133,13 @@ def test_a_nested_type_that_gets_a_field_is_another_type() -> None:
         table_io.create(more)
 
 
-def test_a_table_of_an_earlier_version_has_no_key_in_its_properties() -> None:
+def test_a_table_of_an_earlier_version_gets_its_key_at_the_next_start() -> None:
     DeltaTable.create(OLD.path, OLD.arrow_schema, configuration=dict(OLD.properties))
-    assert table_io.create(OLD).version() == 0
-    assert table_io.create(NEW).version() == 1
+    assert table_io.create(OLD).version() == 1
+    assert table_io.create(OLD).version() == 1
+    with pytest.raises(RefusedError, match="it gives it the key points, the table was written under player"):
+        table_io.create(replace(OLD, keys=("points",)))
+    assert table_io.create(NEW).version() == 2
 
 
 def test_files_written_after_a_new_column_have_the_statistics_that_the_contract_names() -> None:

@@ -2,4 +2,4 @@
 
 from dashboard.ui.section import Section
 
-SECTION = Section("Example", order=80, icon="example/icon")
+SECTION = Section("Example", order=60, icon="example/icon")
