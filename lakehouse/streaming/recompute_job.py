@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 from deltalake import DeltaTable
 
 from lakehouse.contract.domain import Domain
@@ -67,8 +68,14 @@ def run(domain: Domain, recompute: Callable[["SparkSession"], None]) -> None:
 
 
 def _frame(log: "DataFrame", ends: Offsets) -> "DataFrame":
-    rows = [(topic, partition, end - 1) for (topic, partition), end in ends.items()]
-    return log.sparkSession.createDataFrame(rows, "topic STRING, partition INT, last BIGINT")
+    """Last offsets by partition. An Arrow table, since Spark starts Python workers for a list of rows."""
+    places = [*ends]
+    columns = {
+        "topic": pa.array([topic for topic, _partition in places], pa.string()),
+        "partition": pa.array([partition for _topic, partition in places], pa.int32()),
+        "last": pa.array([ends[place] - 1 for place in places], pa.int64()),
+    }
+    return log.sparkSession.createDataFrame(pa.table(columns))
 
 
 def _newest(table: Table) -> int:

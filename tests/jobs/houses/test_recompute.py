@@ -4,81 +4,25 @@ import copy
 import json
 import random
 import shutil
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
-from deltalake import DeltaTable, write_deltalake
+from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 
 from jobs.houses.recompute import recompute
-from jobs.houses.schema import AVERAGES_BATCH, AVERAGES_BATCHES, DEAD_LETTERS, HISTORY, PARITY
-from lakehouse.contract.tables import Table
+from jobs.houses.schema import AVERAGES_BATCH, DEAD_LETTERS, HISTORY, PARITY
 from lakehouse.ops.rename_topic import rename_topic
 from lakehouse.settings import settings
 from lakehouse.streaming import recompute_state
 from lakehouse.tables import table_io
 from lakehouse.tables.maintain import maintain
+from tests.jobs.houses.stored_sales import DAY, NOON, Found, Topic, append, rows, tables
 from tests.sites import in_force
 
 pytestmark = [pytest.mark.spark, pytest.mark.usefixtures("lake")]
-NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
-DAY = timedelta(days=1)
-Rows = list[dict[str, Any]]
-Found = dict[str, Rows]
-
-
-class Topic:
-    """Sales that get offsets, are stored, and are read by batches of the averages."""
-
-    def __init__(self) -> None:
-        self.ends = {0: 0, 1: 0}
-        self._batches = 0
-        self._logged = {0: 0, 1: 0}
-
-    def sale(self, event_id: str | None, at: datetime, partition: int = 0, after: float = 1.0, price: int = 100) -> Any:
-        """A sale that the broker got `after` seconds after it."""
-        offset, self.ends[partition] = self.ends[partition], self.ends[partition] + 1
-        row: dict[str, Any] = dict.fromkeys(HISTORY.columns)
-        row |= {"topic": "houses", "partition": partition, "offset": offset, "source": "stream"}
-        row |= {"recorded_at": at + timedelta(seconds=after), "event_at": at, "event_id": event_id}
-        return row | {"id": "7", "price": price, "yr_built": 1900 + 10 * (price % 3)}
-
-    def store(self, *sales: dict[str, Any], read: bool = True, watermark: datetime = NOON - DAY) -> None:
-        """Append the sales to the history; with `read` a batch of the averages has read all that there is."""
-        append(HISTORY, sales)
-        if read:
-            self.read(watermark)
-
-    def read(self, watermark: datetime, generation: str = "g") -> None:
-        """A batch of the averages over all that it has not read yet."""
-        batch = {"generation": generation, "batch_id": self._batches, "topic": "houses", "watermark": watermark}
-        batch["committed_at"] = NOON + timedelta(seconds=self._batches)
-        places = [
-            {"partition": partition, "start_offset": self._logged[partition], "end_offset": end}
-            for partition, end in self.ends.items()
-        ]
-        append(AVERAGES_BATCHES, [batch | place for place in places])
-        self._logged, self._batches = dict(self.ends), self._batches + 1
-
-
-def append(table: Table, rows: Sequence[dict[str, Any]]) -> None:
-    delta = table_io.create(table)
-    write_deltalake(
-        delta, table_io.rows(table, [{**dict.fromkeys(table.columns), **row} for row in rows]), mode="append"
-    )
-
-
-def rows(table: Table) -> Rows:
-    order = [(name, "ascending") for name in AVERAGES_BATCH.keys]
-    found: Rows = table_io.read(table).drop_columns("recomputed_at").sort_by(order).to_pylist()
-    return found
-
-
-def tables() -> Found:
-    return {"batch": rows(AVERAGES_BATCH), "parity": rows(PARITY)}
 
 
 @pytest.fixture
