@@ -65,3 +65,36 @@ def rows(table: Table) -> Rows:
 
 def tables() -> Found:
     return {"batch": rows(AVERAGES_BATCH), "parity": rows(PARITY)}
+
+
+def nothing(_topic: Topic) -> None:
+    """The same history."""
+
+
+def new_day(topic: Topic) -> None:
+    topic.store(*[topic.sale(f"n{n}", NOON + 3 * DAY + timedelta(seconds=30 * n)) for n in range(20)])
+
+
+def late(topic: Topic) -> None:
+    topic.store(topic.sale("late", NOON + timedelta(seconds=30)), watermark=NOON + 9 * DAY)
+    topic.store(topic.sale("later", NOON + timedelta(seconds=60)))  # the batch before had closed its window
+
+
+def resent(topic: Topic) -> None:
+    topic.store(topic.sale("e3", NOON + timedelta(seconds=150), 1, after=9999, price=103))
+
+
+def resent_on_another_day(topic: Topic) -> None:
+    """As from a sender without `sold_at`: the time of a sale is that of its record."""
+    topic.store(topic.sale("e3", NOON + 5 * DAY, 1, price=103), topic.sale("e3", NOON + 6 * DAY, 1, price=103))
+
+
+def before_the_first(topic: Topic) -> None:
+    """A record that is read later and lies before: the first one, on an older day, no longer counts."""
+    topic.store(topic.sale("e4", NOON + 7 * DAY, 1, after=-30 * 86_400, price=104))
+
+
+def beside_a_resend(topic: Topic) -> None:
+    """A window that has a resend whose first one lies in a window that is not read."""
+    resent_on_another_day(topic)
+    topic.store(topic.sale("n", NOON + 5 * DAY + timedelta(seconds=1)))
