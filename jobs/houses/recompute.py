@@ -1,4 +1,4 @@
-"""Recomputes the averages from the distinct sales of the whole history and compares them with the speed layer."""
+"""Recomputes the averages from the distinct sales of the history and compares them with the speed layer."""
 
 from typing import Annotated
 
@@ -12,28 +12,43 @@ from jobs.houses import transforms
 from jobs.houses.schema import AVERAGES, AVERAGES_BATCH, AVERAGES_BATCHES, DEAD_LETTERS, DOMAIN, HISTORY, PARITY, WINDOW
 from lakehouse import entry
 from lakehouse.spark.session import collect
-from lakehouse.streaming import checkpoints, layers, recompute_job, sidecar
-from lakehouse.tables import table_io
+from lakehouse.streaming import checkpoints, layers, recompute_job, recompute_windows, sidecar
+from lakehouse.streaming.recompute_run import WindowLayers
+from lakehouse.streaming.recompute_windows import Recomputed
 
 METRIC = layers.WindowMetric(("decade",), count="sales", total="sum_cents", average="avg_price")
 
 
-def recompute(spark: SparkSession, window: str, slide: str | None) -> DataFrame:
-    """Write the batch averages and the parity with the speed rows, each in one commit; returns the parity rows."""
-    pinned = recompute_job.pin(spark, HISTORY, DEAD_LETTERS)
-    speed = table_io.read_spark(spark, AVERAGES)
-    averages = transforms.average_price(layers.distinct_events(pinned.events), window, slide)
-    pinned.write(averages, AVERAGES_BATCH, AVERAGES_BATCHES)
-    streamed = layers.with_first(pinned.events.where(F.col("source") == "stream"))
-    marked = layers.with_watermark_before(streamed, table_io.read_spark(spark, AVERAGES_BATCHES))
-    counts = layers.late_and_resent(transforms.with_decade(marked), METRIC.groups, window, slide)
-    parity = layers.compare_layers(speed, table_io.read_spark(spark, AVERAGES_BATCH), counts, METRIC)
-    return recompute_job.write_parity(parity, PARITY)
+def _streamed(events: DataFrame) -> DataFrame:
+    return transforms.with_decade(events.where(F.col("source") == "stream"))
 
 
-def show(parity: DataFrame, limit: int = 10) -> None:
-    """Print how many windows agree, why the others differ, and the largest differences."""
-    console = Console(highlight=False)
+LAYERS = WindowLayers(
+    DOMAIN,
+    HISTORY,
+    DEAD_LETTERS,
+    AVERAGES,
+    AVERAGES_BATCH,
+    AVERAGES_BATCHES,
+    PARITY,
+    METRIC,
+    aggregate=transforms.average_price,
+    counted=_streamed,
+)
+
+
+def recompute(spark: SparkSession, window: str, slide: str | None, full: bool = False) -> Recomputed:
+    """Write the batch averages and the parity with the speed rows, each in one commit.
+
+    Only windows that have changed since the last recomputation are computed, unless it is `full`.
+    """
+    return recompute_windows.recompute(spark, LAYERS, window, slide, full)
+
+
+def show(done: Recomputed, limit: int = 10) -> None:
+    """Print what was computed, how many windows agree, why the others differ, and the largest differences."""
+    console, parity = Console(highlight=False), done.parity
+    console.print(done.report)
     by_cause = {row["cause"]: row["count"] for row in collect(parity.groupBy("cause").count())}
     total = sum(by_cause.values())
     causes = ", ".join(f"{cause} {count:,}" for cause, count in sorted(by_cause.items()) if cause != "equal")
@@ -59,12 +74,15 @@ def main(
     slide: Annotated[
         str | None, typer.Option(help="Time between window starts; the stream's own when not given.")
     ] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Compute all windows again, not only those that changed.")
+    ] = False,
 ) -> None:
-    """Recompute the averages from the whole history. Works with Kafka stopped."""
+    """Recompute the averages from the history. Works with Kafka stopped."""
     recorded = sidecar.recorded(checkpoints.path(DOMAIN.name, "averages"))
     window = window or recorded.get("window", WINDOW)
     slide = slide or recorded.get("slide", window)
-    recompute_job.run(DOMAIN, lambda spark: show(recompute(spark, window, slide)))
+    recompute_job.run(DOMAIN, lambda spark: show(recompute(spark, window, slide, full)))
 
 
 if __name__ == "__main__":

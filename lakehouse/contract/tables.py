@@ -33,7 +33,8 @@ class Table:
     """A Delta table of a domain: its folder, its columns (name to SQL type), its key and its partitions.
 
     `columns` may grow: the writer's next start adds a new column to the table, older rows have nulls in it. Any other
-    change is refused. `writer` is the only library that writes it; `lake maintain` maintains Spark's tables.
+    change is refused. `writer` is the only library that writes it; `lake maintain` maintains Spark's tables and sorts
+    their rows by `clustered_by`.
     """
 
     domain: str
@@ -44,6 +45,7 @@ class Table:
     properties: Mapping[str, str]
     partition_by: tuple[str, ...] = ()
     writer: Literal["spark", "deltalake"] = "spark"
+    clustered_by: tuple[str, ...] = ()
 
     @property
     def path(self) -> Path:

@@ -73,14 +73,20 @@ def without_stored(frame: "DataFrame", batch: Batch, stores: Sequence[Table]) ->
     return frame.join(functools.reduce(lambda left, right: left.union(right), stored), where, "left_anti")
 
 
-def covered(events: Sequence["DataFrame"], log: "DataFrame") -> tuple[str | None, int | None]:
-    """Generation and id of the newest batch of a batch log whose records are all in these frames of records."""
+def last_offsets(events: Sequence["DataFrame"]) -> "DataFrame":
+    """The `last` offset of each topic and partition in these frames of records."""
     from pyspark.sql import functions as F
 
-    where = ["topic", "partition"]
-    read = [frame.select(*where, "offset") for frame in events]
-    kept = functools.reduce(lambda left, right: left.union(right), read).groupBy(*where)
-    both = log.join(kept.agg(F.max("offset").alias("last")), where, "left")
+    read = [frame.select("topic", "partition", "offset") for frame in events]
+    every = functools.reduce(lambda left, right: left.union(right), read)
+    return every.groupBy("topic", "partition").agg(F.max("offset").alias("last"))
+
+
+def covered(last: "DataFrame", log: "DataFrame") -> tuple[str | None, int | None]:
+    """Generation and id of the newest batch of a batch log that has no record after the `last` of its partition."""
+    from pyspark.sql import functions as F
+
+    both = log.join(last, ["topic", "partition"], "left")
     whole = both.groupBy("generation", "batch_id").agg(
         F.max("committed_at").alias("at"),
         F.min(F.col("end_offset") <= F.coalesce("last", F.lit(-1)) + 1).alias("whole"),

@@ -4,14 +4,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 from deltalake import DeltaTable
 
 from lakehouse.contract.domain import Domain
 from lakehouse.contract.tables import Table
 from lakehouse.core.locks import exclusive
+from lakehouse.kafka.offset_ranges import Offsets
 from lakehouse.settings import settings
 from lakehouse.spark.session import spark_session
-from lakehouse.streaming.batch import covered
+from lakehouse.streaming import batch
 from lakehouse.tables import table_io
 
 if TYPE_CHECKING:
@@ -23,13 +25,18 @@ class PinnedHistory:
     """One version of the history and of the dead letters; the stream may go on appending."""
 
     version: int
+    letters_version: int
     events: "DataFrame"
     dead_letters: "DataFrame"
 
-    def write(self, frame: "DataFrame", table: Table, batch_log: Table) -> None:
-        """Replace a batch table, its rows stamped with the history's version and the newest speed batch within it."""
+    def write(self, frame: "DataFrame", table: Table, batch_log: Table, ends: Offsets | None = None) -> None:
+        """Replace a batch table, its rows stamped with the history's version and the newest speed batch within it.
+
+        `ends` is the offset after the last record of each partition; without it all records are read for it.
+        """
         log = table_io.read_spark(frame.sparkSession, batch_log)
-        generation, batch_id = covered([self.events, self.dead_letters], log)
+        known = batch.last_offsets([self.events, self.dead_letters]) if ends is None else _frame(log, ends)
+        generation, batch_id = batch.covered(known, log)
         table_io.overwrite(frame.withColumns(_stamp(generation, batch_id, self.version)), table)
 
 
@@ -38,9 +45,10 @@ def pin(spark: "SparkSession", history: Table, dead_letters: Table) -> PinnedHis
 
     Dead letters are pinned first. A batch writes them last, so every pinned letter's batch is in the pinned history.
     """
-    letters = table_io.read_version(spark, dead_letters, _newest(dead_letters))
+    letters_version = _newest(dead_letters)
+    letters = table_io.read_version(spark, dead_letters, letters_version)
     version = _newest(history)
-    return PinnedHistory(version, table_io.read_version(spark, history, version), letters)
+    return PinnedHistory(version, letters_version, table_io.read_version(spark, history, version), letters)
 
 
 def write_parity(parity: "DataFrame", table: Table) -> "DataFrame":
@@ -57,6 +65,17 @@ def run(domain: Domain, recompute: Callable[["SparkSession"], None]) -> None:
         spark = spark_session(f"{domain.name}-recompute")
         recompute(spark)
         spark.stop()
+
+
+def _frame(log: "DataFrame", ends: Offsets) -> "DataFrame":
+    """Last offsets by partition. An Arrow table, since Spark starts Python workers for a list of rows."""
+    places = [*ends]
+    columns = {
+        "topic": pa.array([topic for topic, _partition in places], pa.string()),
+        "partition": pa.array([partition for _topic, partition in places], pa.int32()),
+        "last": pa.array([ends[place] - 1 for place in places], pa.int64()),
+    }
+    return log.sparkSession.createDataFrame(pa.table(columns))
 
 
 def _newest(table: Table) -> int:

@@ -17,7 +17,7 @@ from lakehouse.tables.table_io import Table
 # (table, its open Delta table, one row per data file with its statistics) -> rows
 Loader = Callable[[Table, DeltaTable, pd.DataFrame], pa.Table]
 # Spark may write timestamps as INT96, which overflows pyarrow's default nanoseconds after 2262.
-_PARQUET = ds.ParquetFileFormat(read_options=ds.ParquetReadOptions(coerce_int96_timestamp_unit="us"))
+PARQUET = ds.ParquetFileFormat(read_options=ds.ParquetReadOptions(coerce_int96_timestamp_unit="us"))
 
 
 def recent(column: str, span: timedelta) -> Loader:
@@ -40,7 +40,7 @@ def recent_columns(column: str, span: timedelta, columns: Sequence[str]) -> Load
             return table.arrow_schema.empty_table().select(list(columns))
         holding = files[pd.to_datetime(files[f"max.{column}"], utc=True) >= newest_at - span]
         paths = [str(table.path / unquote(str(path))) for path in holding["path"]]
-        dataset = ds.dataset(paths, schema=table.arrow_schema, format=_PARQUET)
+        dataset = ds.dataset(paths, schema=table.arrow_schema, format=PARQUET)
         return dataset.to_table(columns=list(columns), filter=pc.field(column) >= newest_at - span)
 
     return load
@@ -74,9 +74,12 @@ def found_once(condition: pc.Expression, limit: int) -> Loader:
 
 
 def _matches(table: Table, paths: Sequence[str], condition: pc.Expression) -> Iterator[pa.Table]:
-    """The rows of those files for which `condition` holds. Reads all columns only of row groups that have some."""
-    for fragment in ds.dataset(list(paths), schema=table.arrow_schema, format=_PARQUET).get_fragments():
-        for group in fragment.split_by_row_group():
+    """The rows of those files for which `condition` holds.
+
+    Row groups that cannot have some, by their statistics, are not read; all columns only of those that have some.
+    """
+    for fragment in ds.dataset(list(paths), schema=table.arrow_schema, format=PARQUET).get_fragments():
+        for group in fragment.split_by_row_group(filter=condition, schema=table.arrow_schema):
             if group.scanner(schema=table.arrow_schema, filter=condition).count_rows():
                 yield group.to_table(schema=table.arrow_schema, filter=condition)
 
@@ -106,7 +109,7 @@ def _sort_keys(order: str) -> list[tuple[str, str]]:
 def _last_rows(table: Table, path: Path, columns: Sequence[str], order: str, limit: int) -> pa.Table:
     """The rows of a file with the highest `order`, one row group at a time: a compacted file is large and unsorted."""
     rows = table.arrow_schema.empty_table().select(list(columns))
-    for fragment in ds.dataset(str(path), schema=table.arrow_schema, format=_PARQUET).get_fragments():
+    for fragment in ds.dataset(str(path), schema=table.arrow_schema, format=PARQUET).get_fragments():
         for group in reversed(fragment.split_by_row_group()):
             group_rows = group.to_table(
                 schema=table.arrow_schema, columns=list(columns), filter=pc.field(order).is_valid()
@@ -117,7 +120,7 @@ def _last_rows(table: Table, path: Path, columns: Sequence[str], order: str, lim
 
 def read_file(table: Table, path: Path, columns: Sequence[str]) -> pa.Table:
     """Columns of one data file of the table, in the table's types, whichever library wrote it."""
-    dataset = ds.dataset(str(path), schema=table.arrow_schema, format=_PARQUET)
+    dataset = ds.dataset(str(path), schema=table.arrow_schema, format=PARQUET)
     return dataset.to_table(columns=list(columns))
 
 

@@ -1,6 +1,7 @@
 """Maintenance of the large tables, a Spark job: compacts small files and deletes unused ones.
 
-It may run beside the streams: appending and compacting do not conflict. Serving tables are maintained by their writer.
+Tables that are searched by a column are sorted by it meanwhile. It may run beside the streams: appending and
+compacting do not conflict. Serving tables are maintained by their writer.
 """
 
 import random
@@ -8,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
+import deltalake
 import typer
 
 from lakehouse import entry
@@ -15,7 +17,7 @@ from lakehouse.contract.discovery import load_all
 from lakehouse.core.locks import exclusive
 from lakehouse.settings import settings
 from lakehouse.spark.session import collect, spark_session
-from lakehouse.tables import table_io
+from lakehouse.tables import cluster, table_io
 from lakehouse.tables.table_io import Table
 
 if TYPE_CHECKING:
@@ -35,14 +37,21 @@ def maintain(spark: "SparkSession", table: Table) -> str:
     from delta.tables import DeltaTable
 
     delta = DeltaTable.forPath(spark, str(table.path))
-    columns = ["metrics.numFilesRemoved", "metrics.numFilesAdded"]
-    (metrics,) = _retried(lambda: collect(delta.optimize().executeCompaction().select(*columns)))
+    removed, added = _retried(lambda: _compact(spark, table, delta))
     before = _files(table)
     _retried(lambda: delta.vacuum(KEEP_HOURS))
     return (
-        f"{table.domain}.{table.name}: {metrics['numFilesRemoved']:,} files became {metrics['numFilesAdded']:,}; "
+        f"{table.domain}.{table.name}: {removed:,} files became {added:,}; "
         f"{before - _files(table):,} unused files were deleted, {_files(table):,} are on disk."
     )
+
+
+def _compact(spark: "SparkSession", table: Table, delta: Any) -> tuple[int, int]:
+    if cluster.can_cluster(table, deltalake.DeltaTable(table.path)):
+        return cluster.cluster(spark, table)
+    columns = ["metrics.numFilesRemoved", "metrics.numFilesAdded"]
+    (metrics,) = collect(delta.optimize().executeCompaction().select(*columns))
+    return metrics["numFilesRemoved"], metrics["numFilesAdded"]
 
 
 def _files(table: Table) -> int:
@@ -55,7 +64,7 @@ def _retried(action: Callable[[], Any]) -> Any:
         try:
             return action()
         except Exception as error:
-            if "Concurrent" not in str(error) or attempt == TRIES:
+            if "Concurrent" not in f"{type(error).__name__} {error}" or attempt == TRIES:
                 raise
             time.sleep(random.uniform(0, attempt))
     raise AssertionError

@@ -6,6 +6,7 @@ with `deltalake` from the driver (`append`, `upsert`), 30 ms where a Spark MERGE
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -199,5 +200,10 @@ def read_version(spark: "SparkSession", table: Table, version: int) -> "DataFram
     if delta.protocol().min_reader_version > 1 or delta.metadata().partition_columns:
         rows = spark.read.format("delta").option("versionAsOf", version).load(str(table.path))
         return schema_changes.filled(rows, table)
-    files = [unquote(uri) for uri in delta.file_uris()]
-    return spark.read.schema(table.ddl).parquet(*files) if files else spark.createDataFrame([], table.ddl)
+    return read_files(spark, table, [unquote(uri) for uri in delta.file_uris()])
+
+
+def read_files(spark: "SparkSession", table: Table, files: Sequence[str | Path]) -> "DataFrame":
+    """Data files of the table as a Spark DataFrame with the columns of the contract."""
+    paths = [str(file) for file in files]
+    return spark.read.schema(table.ddl).parquet(*paths) if paths else spark.createDataFrame([], table.ddl)

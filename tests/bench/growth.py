@@ -1,6 +1,7 @@
-"""How the dashboard's reads grow with the lake. No JVM, no Kafka."""
+"""How the dashboard's reads grow with the lake. No Kafka; a JVM only for the maintenance between."""
 
 import statistics
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from deltalake import DeltaTable, write_deltalake
 
 from dashboard.ui import event_grid
 from jobs.houses import schema
+from lakehouse.settings import ROOT
 from lakehouse.tables import loads, table_io
 from lakehouse.tables.reader import TableReader
 from tests.sites import in_force
@@ -82,14 +84,22 @@ def millis(work: Callable[[], object], repeats: int = 5) -> float:
 
 
 def history(times: int) -> dict[str, float]:
-    """Milliseconds of what pages read of a history so many times the real file; `+20` after 20 more sales."""
+    """Milliseconds of what pages read of a history so many times the real file, before and after `lake maintain`, and
+    after 20 more sales; seconds of the maintenance and megabytes of the table.
+    """
     delta, count = table_io.create(schema.HISTORY), ROWS * times
     for first in range(0, count, FILE_ROWS):
         write_deltalake(delta, sales(first, min(FILE_ROWS, count - first)), mode="append")
+    found = {"house, unmaintained, ms": _search(77), "MB, unmaintained": _megabytes()}
+    began = time.perf_counter()
+    maintain = [str(ROOT / "spark-submit.sh"), "-m", "lakehouse.tables.maintain", schema.DOMAIN.name]
+    subprocess.run(maintain, check=True, capture_output=True)
+    found |= {"maintain, s": time.perf_counter() - began, "MB": _megabytes()}
+    delta = DeltaTable(schema.HISTORY.path)
     house = pc.field("id") == ids(np.array([77]))[0]
     feed = TableReader(schema.HISTORY, loads.newest(event_grid.ROWS, FEED))
     of_house = TableReader(schema.HISTORY, loads.found_once(house, 1000))
-    found = {"feed, first, ms": millis(feed.read, 1), "house, first, ms": millis(of_house.read, 1)}
+    found |= {"feed, first, ms": millis(feed.read, 1), "house, first, ms": millis(of_house.read, 1)}
     more = iter(range(5))
 
     def grown() -> None:
@@ -104,6 +114,17 @@ def history(times: int) -> dict[str, float]:
         found[f"{name}, 20 sales later, ms"] = statistics.median(taken)
     assert [str(one) for one in of_house.read().frame["id"]] == [ids(np.array([77]))[0]], of_house.read().error
     return found
+
+
+def _search(number: int) -> float:
+    """Milliseconds of a house's first search."""
+    house = pc.field("id") == ids(np.array([number]))[0]
+    return millis(TableReader(schema.HISTORY, loads.found_once(house, 1000)).read, 1)
+
+
+def _megabytes() -> float:
+    files = pa.table(DeltaTable(schema.HISTORY.path).get_add_actions(flatten=True))
+    return float(pc.sum(files["size_bytes"]).as_py()) / 1e6
 
 
 def averages(kept: int) -> dict[str, float]:

@@ -88,7 +88,7 @@ def lake(spark: SparkSession, broker: str, tmp_path_factory: pytest.TempPathFact
     lake.send(*mixed, after=GOOD * 1.5)
     lake.drain()
     in_two = recompute.recompute(spark, "2 minutes", None)
-    assert in_two.where("cause = 'unexplained'").count() == 0
+    assert in_two.parity.where("cause = 'unexplained'").count() == 0
     yield lake
     os.environ.pop("LAKE_VAR")
     settings.cache_clear()
