@@ -110,11 +110,17 @@ def _add_routes(server: flask.Flask) -> None:
         """What the page asks every tick: is there a newer snapshot, and what does the pill say?"""
         return status_pill.beat(snapshot.current(), datetime.now(UTC))
 
+    @server.get("/beat/<domain>")
+    def list_version(domain: str) -> Any:
+        """What a live list asks every second: is there a newer one?"""
+        events = snapshot.events(domain)
+        return {"version": events.version()} if events else flask.abort(404)
+
     @server.after_request
     def harden(response: flask.Response) -> flask.Response:
         response.headers["Content-Security-Policy"] = _POLICY
         response.headers["X-Content-Type-Options"] = "nosniff"
-        if flask.request.path == "/beat":
+        if flask.request.path.startswith("/beat"):
             response.headers["Cache-Control"] = "no-store"
         return response
 

@@ -12,7 +12,8 @@ from lakehouse.settings import settings
 from lakehouse.streaming import lag
 
 BEHIND_SECONDS = 30  # a query that is this far behind the topic is catching up
-FULL_LOOK = 60  # every so many questions the broker is asked for everything: old events leave, partitions are added
+# Every so many questions the broker is asked for everything: old events leave, partitions are added, topics made again.
+FULL_LOOK = 10
 NO_BROKER = "The Kafka broker does not answer. Check that it runs: `lake status`."
 ANSWER_SECONDS = 1.0  # a broker that answers does so in milliseconds
 SILENT_AFTER = 15.0  # seconds without an answer after which the broker counts as gone
@@ -28,6 +29,7 @@ class TopicView:
     ends: tuple[tuple[TopicPartition, int], ...] = ()
     starts: tuple[tuple[TopicPartition, int], ...] = ()
     error: str = ""
+    topic_id: str = ""  # another one when the topic was made again
 
 
 class TopicWatch:
@@ -85,7 +87,12 @@ class TopicWatch:
             rate = self._meter.add(events, self._answered_at)
             starts = self._known.starts if self._known else {}
             self._view = TopicView(
-                name, events, None if rate is None else round(rate, 1), tuple(ends.items()), tuple(starts.items())
+                name,
+                events,
+                None if rate is None else round(rate, 1),
+                tuple(ends.items()),
+                tuple(starts.items()),
+                topic_id=self._known.ids.get(name, "") if self._known else "",
             )
 
     def _ends(self, name: str) -> Offsets | None:

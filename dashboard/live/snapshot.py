@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 
 from dashboard.live.domain_view import DomainView
 from dashboard.live.health import HealthView, HealthWatch
+from dashboard.live.list_reader import ListReader
 from dashboard.live.source import Source
 from dashboard.live.watcher import Watcher
 from lakehouse.contract.discovery import load_all
@@ -62,6 +63,7 @@ class Live:
         self._numbers = itertools.count(1)
         self._boot = uuid.uuid4().hex[:8]  # after a restart, version 3 is another one
         watched = {name: watch for watcher in self._watchers for name, watch in watcher.topics.items()}
+        self.lists = {watcher.source.domain.name: watcher.events for watcher in self._watchers if watcher.events}
         self.health = HealthWatch(load_all(), watched)
         self.snapshot: Snapshot | None = None
 
@@ -84,6 +86,8 @@ class Live:
         for watcher in self._watchers:
             for watch in watcher.topics.values():
                 watch.start()
+        for events in self.lists.values():
+            events.start()
         self.health.start()
         threading.Thread(target=self._run, name="snapshot", daemon=True).start()
 
@@ -128,3 +132,8 @@ def view(domain: str) -> DomainView | None:
     """The domain in the snapshot in force."""
     snapshot = current()
     return snapshot.domains.get(domain) if snapshot else None
+
+
+def events(domain: str) -> ListReader | None:
+    """The domain's list of newest events; None where its source declares none."""
+    return _live.lists.get(domain)

@@ -8,6 +8,7 @@ from typing import Generic, NewType, TypeVar
 import pandas as pd
 import pyarrow.compute as pc
 
+from dashboard.live.event_list import EventList
 from lakehouse.contract.domain import Domain
 from lakehouse.errors import LakeError
 from lakehouse.tables import served_layer
@@ -53,13 +54,15 @@ class Source:
     """A domain and what its pages show beside what every domain has: topics, queries, dead letters, sizes of tables.
 
     `readings` are rows of tables, by name. `values` are computed from the readings, or read elsewhere; each is made
-    once per snapshot and compared for equality. `layers` is there where a batch layer recomputes what a stream writes.
+    once per snapshot and compared for equality. `layers` is there where a batch layer recomputes what a stream writes,
+    `events` where a page lists the newest events as they come.
     """
 
     domain: Domain
     readings: Mapping[str, tuple[Table, Loader]] = field(default_factory=dict)
     values: Mapping[str, Callable[[Readings], object]] = field(default_factory=dict)
     layers: Layers | None = None
+    events: EventList | None = None
 
     def reading(self, name: str) -> ReadingName:
         """The name of a reading, for `DomainView.reading`. Raises LakeError when there is none; ask at import."""

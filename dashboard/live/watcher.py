@@ -9,6 +9,7 @@ import pandas as pd
 
 from dashboard.live.broker import TopicWatch, together
 from dashboard.live.domain_view import DomainView, LayersView, only_written, topic_names
+from dashboard.live.list_reader import ListReader
 from dashboard.live.models import ModelReader, ModelView
 from dashboard.live.queries import query_view
 from dashboard.live.source import Layers, Readings, Source
@@ -79,7 +80,7 @@ def _not_served(layers: Layers, error: BaseException) -> str:
 
 
 class Watcher:
-    """Looks at one domain: its topics, its queries, and each of its tables once."""
+    """Looks at one domain: its topics, its queries, and each of its tables once; `events` reads its live list."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
@@ -88,10 +89,15 @@ class Watcher:
         self._written = only_written(domain)
         names = dict.fromkeys((*_flat(self._reads.values()), *self._written))
         self.topics = {name: TopicWatch(name) for name in names}
+        self.events = self._list(source)
         self._readers = {name: TableReader(table, load) for name, (table, load) in source.readings.items()}
         self._layers = LayersWatch(source.layers) if source.layers else None
         self._models = [ModelReader(model) for model in domain.models]
         self._others = {table.name: TableReader(table, load) for table, load in _not_read(source)}
+
+    def _list(self, source: Source) -> ListReader | None:
+        listed = source.events
+        return ListReader(listed, self.topics[listed.topic.name].view) if listed else None
 
     def look(self, now: datetime) -> DomainView:
         """The domain now."""

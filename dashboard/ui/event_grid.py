@@ -8,10 +8,14 @@ import pandas as pd
 from dash import ClientsideFunction, Input, Output, State, clientside_callback, dcc, html
 from dash.development.base_component import Component
 
-from dashboard.ui import tiles
+from dashboard.live import snapshot
+from dashboard.live.event_list import ROWS
+from dashboard.live.list_reader import NOT_READ
+from dashboard.ui import formats, tiles
 from lakehouse.contract import standard_tables
 
-ROWS = 200  # of the newest events that a list shows
+__all__ = ["ROWS"]  # of the newest events that a list shows
+LIST_SECONDS = 1  # between two questions of a list; the other tiles are asked for every 2 s
 COORDINATES = tuple(standard_tables.COORDINATES)  # which `with_keys` needs
 _MONEY = {"function": "params.value == null ? '–' : d3.format('$,.0f')(params.value)"}
 _CHANGE = {"function": "params.value == null ? '–' : d3.format('+.1%')(params.value)"}
@@ -58,22 +62,49 @@ def grid(grid_id: str, columns: Sequence[dict[str, Any]], height: int) -> Compon
     return html.Div(placed, **tiles.attributes(grid=grid_id))
 
 
+def follow(grid_id: str, domain: str) -> Component:
+    """What lets the browser ask for the domain's list more often than for other tiles, and says where it is read."""
+    ticks = dcc.Interval(id=f"{grid_id}-tick", interval=LIST_SECONDS * 1000)
+    newest = dcc.Store(id=f"{grid_id}-newest", data={"of": domain, "version": ""})
+    shown = dcc.Store(id=f"{grid_id}-shown")  # what `newest` was when the list was answered last
+    return html.Div([ticks, newest, shown, html.P(id=f"{grid_id}-source", className="caption")])
+
+
+def newest_events(domain: str, history: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """The domain's newest events beside the history's newest rows, and why only the history has them, if so."""
+    events = snapshot.events(domain)
+    return (events.rows(history), events.error) if events else (history, NOT_READ)
+
+
+def read_from(error: str) -> list[Any]:
+    """Where the events of a list come from, for `follow`."""
+    if error == NOT_READ:
+        return []
+    if error:
+        return formats.with_code(f"Read from the history, some seconds after the topic has them: {error}")
+    return ["Read from the topic as they come, before any table has them."]
+
+
 def delay(grid_id: str) -> Component:
     """Where the browser says how long the events of the list took from the broker to the screen."""
     return html.Div([dcc.Store(id=f"{grid_id}-news"), html.P(id=f"{grid_id}-delay", className="caption")])
 
 
 def measure_delay(grid_id: str) -> None:
-    """Let the browser fill `delay` (assets/core/feed.js); once per list, where its page is imported."""
+    """Let the browser fill `delay` and ask for `follow` (assets/core/feed.js); once per list, where its page is."""
     seen = Output(f"{grid_id}-delay", "title"), Input(f"{grid_id}-news", "data"), State(f"{grid_id}-delay", "id")
     clientside_callback(ClientsideFunction("lake", "feedDelay"), *seen, prevent_initial_call=True)
+    newest = Output(f"{grid_id}-newest", "data"), Input(f"{grid_id}-tick", "n_intervals")
+    states = State(f"{grid_id}-newest", "data"), State(f"{grid_id}-shown", "data")
+    clientside_callback(ClientsideFunction("lake", "listTick"), *newest, *states, prevent_initial_call=True)
 
 
 def with_keys(rows: pd.DataFrame) -> pd.DataFrame:
     """Events with `key`, their place on the topic, and `recorded`, when the broker had them (ms since 1970)."""
-    coordinates = [rows[name].astype(str) for name in ("topic", "partition", "offset")]
     recorded = (rows["recorded_at"] - pd.Timestamp(0, tz="UTC")) // pd.Timedelta(milliseconds=1)
-    return rows.assign(key=coordinates[0] + "-" + coordinates[1] + "-" + coordinates[2], recorded=recorded)
+    # With the time: a topic that was made again has other events at the same offsets.
+    parts = zip(rows["topic"], rows["partition"], rows["offset"], recorded, strict=True)
+    return rows.assign(key=[f"{topic}-{part}-{offset}-{at}" for topic, part, offset, at in parts], recorded=recorded)
 
 
 def transaction(rows: pd.DataFrame, shown: Sequence[str], renew: bool = False) -> dict[str, Any] | None:

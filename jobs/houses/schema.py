@@ -12,7 +12,6 @@ WINDOW = "2 minutes"
 LATENESS = "30 seconds"
 # A write to the history costs the same for 200 sales as for 2,000, and takes a core meanwhile. On 2 slow cores at
 # 200 sales/s a batch of averages takes 0.6 s alone, and 1.1 s while the history writes without a pause.
-# The live feed is read from it, though, and this is most of the time until a sale is on the screen.
 HISTORY_INTERVAL = "6 seconds"
 MAX_AHEAD = "5 minutes"  # how far sold_at may lie after the record's own timestamp
 EARLIEST = "2000-01-01"  # an event time before this is an error of the sender's clock

@@ -153,3 +153,17 @@ def test_the_dashboard_imports_no_spark() -> None:
     code = "import dashboard.app as a, sys; a.create_app(); print('pyspark' in sys.modules, 'py4j' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False False"
+
+
+def test_a_list_has_a_version_and_a_domain_without_one_has_none(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshot, "_live", Live(discovery.sources()))
+    listed = {source.domain.name for source in discovery.sources() if source.events}
+    assert listed
+    for source in discovery.sources():
+        answer = client.get(f"/beat/{source.domain.name}")
+        assert answer.status_code == (200 if source.domain.name in listed else 404)
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert not answer.is_json or answer.json["version"].endswith("-history")
+    assert client.get("/beat/nothing").status_code == 404

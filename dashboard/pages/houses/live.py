@@ -124,24 +124,26 @@ def update_windows(
     Output("houses-feed-keys", "data"),
     Output("houses-feed-version", "data"),
     Output("houses-feed-model", "children"),
+    Output("houses-feed-grid-source", "children"),
+    Output("houses-feed-grid-shown", "data"),
     *tiles.outputs("houses-feed"),
     Input("live", "data"),
+    Input("houses-feed-grid-newest", "data"),
     State("houses-feed-keys", "data"),
     State("houses-feed-version", "data"),
 )
-def update_feed(_version: str | None, keys: list[str], priced_by: str) -> tuple[Any, ...]:
+def update_feed(_version: str | None, newest: Any, keys: list[str], priced_by: str) -> tuple[Any, ...]:
     """What is new in the feed and what has left it."""
     view = _view()
-    reading = view.reading(source.SALES)
-    state = tiles.tile_state(reading, view.as_of(schema.HISTORY), live_view.empty_notice(view))
-    if state.state == "ready" and reading.frame.empty:  # the initial history is there, no sale has come yet
-        state = tiles.TileState("empty", formats.with_code(live_view.empty_notice(view)), None)
-    version, predicted = pricing.shared().predicted(reading.frame["id"])
-    rows = live_view.feed_rows(view, predicted)
+    sales, error = event_grid.newest_events(pricing.DOMAIN, view.reading(source.SALES).frame)
+    version, predicted = pricing.shared().predicted(sales["id"])
+    about = version, live_view.feed_model(version), event_grid.read_from(error), newest
+    rows = live_view.feed_rows(sales, predicted)
     change = event_grid.transaction(rows, keys, renew=version != priced_by)
+    state = live_view.feed_state(view, sales, error)
     if change is None:
-        return no_update, no_update, no_update, version, live_view.feed_model(version), *state
-    return change, event_grid.news(change), list(rows["key"]), version, live_view.feed_model(version), *state
+        return no_update, no_update, no_update, *about, *state
+    return change, event_grid.news(change), list(rows["key"]), *about, *state
 
 
 @callback(Output("houses-parity-body", "children"), *tiles.outputs("houses-parity"), Input("live", "data"))

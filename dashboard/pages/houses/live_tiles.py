@@ -6,6 +6,7 @@ from dash.development.base_component import Component
 
 from dashboard.pages.houses import live_view
 from dashboard.ui import charts, event_grid, layers_tile, tiles
+from jobs.houses import schema
 
 LINES, MULTIPLES = "lines", "multiples"
 SHAPES = {LINES: "Lines", MULTIPLES: "Small multiples"}
@@ -91,9 +92,10 @@ def live_feed() -> Component:
     return tiles.tile(
         "houses-feed",
         "Live sales",
-        f"The newest {event_grid.ROWS} sales in history, newest first, and the price that the live model gives.",
+        f"The newest {event_grid.ROWS} valid sales, newest first, and the price that the live model gives.",
         html.P(id="houses-feed-model", className="caption"),
         event_grid.grid("houses-feed-grid", _FEED, 420),
+        event_grid.follow("houses-feed-grid", schema.DOMAIN.name),
         event_grid.delay("houses-feed-grid"),
         dcc.Store(id="houses-feed-keys", data=[]),
         dcc.Store(id="houses-feed-version", data=""),

@@ -136,9 +136,19 @@ def served_by(shown: pd.DataFrame) -> str:
     return f"{layers.get('batch', 0):,} from the batch layer, {layers.get('speed', 0):,} from the speed layer"
 
 
-def feed_rows(view: DomainView, predicted: Mapping[str, float | None]) -> pd.DataFrame:
+def feed_state(view: DomainView, sales: pd.DataFrame, error: str) -> TileState:
+    """The state of the feed of these sales; `error` is why they are not read from the topic."""
+    reading = view.reading(source.SALES)
+    if reading.error:
+        return tiles.tile_state(reading, view.as_of(schema.HISTORY), "")
+    if sales.empty:  # perhaps the initial history is there, but no sale has come yet
+        return TileState("empty", formats.with_code(empty_notice(view)), None)
+    return TileState("ready", [], tiles.moment(view.as_of(schema.HISTORY) if error else "live"))
+
+
+def feed_rows(sales: pd.DataFrame, predicted: Mapping[str, float | None]) -> pd.DataFrame:
     """The newest sales as the feed shows them, newest first, beside the price that the live model gives the house."""
-    frame = event_grid.with_keys(view.reading(source.SALES).frame)
+    frame = event_grid.with_keys(sales)
     prices = [float(price) for price in frame["price"]]
     guesses = [predicted.get(house) for house in frame["id"]]
     return pd.DataFrame(

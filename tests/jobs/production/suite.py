@@ -14,7 +14,8 @@ import psycopg
 
 from jobs.production import produce, stream
 from jobs.production.plant import LINE, plant
-from jobs.production.schema import DOMAIN, EVENTS, TIME
+from jobs.production.events import TIME
+from jobs.production.schema import DOMAIN, EVENTS
 from jobs.production.versions import settle
 from lakehouse.kafka.producer import Outgoing
 from lakehouse.streaming.query import Query

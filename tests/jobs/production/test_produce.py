@@ -6,7 +6,8 @@ from itertools import islice
 
 from jobs.production import produce
 from jobs.production.plant import plant
-from jobs.production.schema import EVENTS, TIME
+from jobs.production.events import TIME
+from jobs.production.schema import EVENTS
 from lakehouse.core.stop_signal import StopSignal
 
 PLANT = plant()

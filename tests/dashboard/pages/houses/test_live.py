@@ -101,8 +101,8 @@ def test_a_table_that_breaks_is_stale_with_its_last_rows(look: Any, write: Write
 
 def test_the_feed_is_newest_first_with_plain_values(look: Any, write: Write, sale: Build) -> None:
     write(schema.HISTORY, sale(1), sale(2, id="<img src=x>", zipcode=None))
-    rows = live_view.feed_rows(look(), {"house1": 550_000.0, "<img src=x>": None})
-    assert rows["key"].tolist() == ["houses-0-2", "houses-0-1"]
+    rows = live_view.feed_rows(look().reading(source.SALES).frame, {"house1": 550_000.0, "<img src=x>": None})
+    assert rows["key"].tolist() == [f"houses-0-2-{rows['recorded'][0]}", f"houses-0-1-{rows['recorded'][1]}"]
     assert rows.iloc[0][["id", "price", "built", "zip"]].tolist() == ["<img src=x>", 500_000.0, "1990s · 1994", "–"]
     assert rows[["predicted", "off"]].values.tolist() == [[None, None], [550_000.0, 0.1]]
     json.dumps(event_grid.transaction(rows, []))

@@ -1,4 +1,4 @@
-"""What an event is: one JSON message on the topic `example`, keyed by id. docs/events.md says which JSON is taken."""
+"""What an event is: one JSON message on the topic `example`, keyed by id. What JSON is taken: docs/events.md."""
 
 from typing import Annotated
 
