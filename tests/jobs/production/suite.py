@@ -13,8 +13,8 @@ from typing import Any
 import psycopg
 
 from jobs.production import produce, stream
-from jobs.production.plant import LINE, plant
 from jobs.production.events import TIME
+from jobs.production.plant import LINE, plant
 from jobs.production.schema import DOMAIN, EVENTS
 from jobs.production.versions import settle
 from lakehouse.kafka.producer import Outgoing

@@ -5,8 +5,8 @@ from collections import defaultdict
 from itertools import islice
 
 from jobs.production import produce
-from jobs.production.plant import plant
 from jobs.production.events import TIME
+from jobs.production.plant import plant
 from jobs.production.schema import EVENTS
 from lakehouse.core.stop_signal import StopSignal
 
