@@ -11,9 +11,11 @@ from decimal import Decimal
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # A time outside would, once in the history, make all of it unreadable to readers that count in nanoseconds.
 READABLE = ("1900-01-01", "2200-01-01")
-_DAY = r"(\d{4})-?(\d\d)-?(\d\d)"
-_CLOCK = r"[Tt ](\d\d):?(\d\d)(?::?(\d\d)(?:[.,](\d{1,9}))?)?"
-_ZONE = r"(?:[Zz]|([+-])(\d\d):?(\d\d)?)?"
+_DAY = r"(?P<year>\d{4})(?P<dash>-?)(?P<month>\d\d)(?P=dash)(?P<day>\d\d)"
+_CLOCK = (
+    r"[Tt ](?P<hour>\d\d)(?P<colon>:?)(?P<minute>\d\d)(?:(?P=colon)(?P<second>\d\d)(?:[.,](?P<fraction>\d{1,9}))?)?"
+)
+_ZONE = r"(?:[Zz]|(?P<sign>[+-])(?P<zone_hours>\d\d)(?::?(?P<zone_minutes>\d\d))?)?"
 _TIME = re.compile(_DAY + _CLOCK + _ZONE, re.ASCII)
 _DAY_ALONE = re.compile(_DAY, re.ASCII)
 RANGE = tuple((datetime.fromisoformat(f"{day}T00Z") - EPOCH) // timedelta(microseconds=1) for day in READABLE)
@@ -27,12 +29,10 @@ class NoTime(ValueError):
 
 def micros_of_text(text: str, day_is_taken: bool = False) -> int:
     """Microseconds since 1970 of an ISO 8601 text; without a zone it is UTC. Raises NoTime."""
-    if day_is_taken and (day := _DAY_ALONE.fullmatch(text)):
-        return _checked(_micros((*day.groups(), "0", "0", None, None, None, None, None)))
-    found = _TIME.fullmatch(text)
+    found = _TIME.fullmatch(text) or (_DAY_ALONE.fullmatch(text) if day_is_taken else None)
     if not found:
         raise NoTime("a day without a time" if _DAY_ALONE.fullmatch(text) else "")
-    return _checked(_micros(found.groups()))
+    return _checked(_micros(found.groupdict()))
 
 
 def micros_of_number(number: Decimal | int) -> int:
@@ -62,13 +62,17 @@ def _checked(micros: int) -> int:
     return micros
 
 
-def _micros(parts: tuple[str | None, ...]) -> int:
-    year, month, day, hour, minute, second = (int(part or 0) for part in parts[:6])
-    zone = timedelta(hours=int(parts[8] or 0), minutes=int(parts[9] or 0))
-    if zone > timedelta(hours=18) or int(parts[9] or 0) > 59:
+def _micros(parts: dict[str, str | None]) -> int:
+    def number(name: str) -> int:
+        return int(parts.get(name) or 0)
+
+    zone = timedelta(hours=number("zone_hours"), minutes=number("zone_minutes"))
+    if zone > timedelta(hours=18) or number("zone_minutes") > 59:
         raise NoTime("")
+    clock = (number("hour"), number("minute"), number("second"))
+    fraction = (parts.get("fraction") or "").ljust(6, "0")[:6]
     try:
-        at = datetime(year, month, day, hour, minute, second, int((parts[6] or "").ljust(6, "0")[:6]), UTC)
+        at = datetime(number("year"), number("month"), number("day"), *clock, int(fraction), tzinfo=UTC)
     except ValueError:  # no such day or hour
         raise NoTime("") from None
-    return (at - EPOCH - (-zone if parts[7] == "-" else zone)) // timedelta(microseconds=1)
+    return (at - EPOCH - (-zone if parts.get("sign") == "-" else zone)) // timedelta(microseconds=1)
