@@ -1,30 +1,32 @@
 """The domain's rules: pure functions, DataFrame -> DataFrame, the same for the stream and for batches."""
 
+from collections.abc import Sequence
+
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.houses.events import SALE
 from jobs.houses.schema import EARLIEST, HISTORY, MAX_AHEAD
 from lakehouse.events import rules
-from lakehouse.events.reader import read_events
+from lakehouse.events.reader import PLACE, RECORD, read_events
 
 _ZEROS = r"^0+(?=\d+\z)"  # 0071 is the house 71
 
 
-def parse_sales(records: DataFrame) -> DataFrame:
-    """Kafka records as typed sales, one row per record: HISTORY's columns, `key`, `value`, `reason`.
+def parse_sales(records: DataFrame, keep: Sequence[str] = tuple(RECORD)) -> DataFrame:
+    """Kafka records as typed sales, one row per record: HISTORY's columns, what is kept of the record, and `reason`.
 
     `reason` is the first rule that the record breaks, null for a valid sale. A sale without `sold_at` has the record's
     timestamp as its event time.
     """
-    sales = _timed(read_events(records, SALE))
+    sales = _timed(read_events(records, SALE, keep=keep))
     named = sales.withColumns({"id": F.regexp_replace("id", _ZEROS, ""), "source": F.lit("stream")})
-    return named.select(*HISTORY.columns, "key", "value", "reason")
+    return named.select(*dict.fromkeys([*HISTORY.columns, *keep, "reason"]))
 
 
 def valid_sales(records: DataFrame) -> DataFrame:
     """The valid sales of Kafka records, one row per record, with HISTORY's columns; resends are kept."""
-    return rules.valid_events(parse_sales(records), HISTORY)
+    return rules.valid_events(parse_sales(records, PLACE), HISTORY)
 
 
 def priced_sales(records: DataFrame) -> DataFrame:

@@ -1,6 +1,6 @@
 """The domain's rules: pure functions, DataFrame -> DataFrame. The metrics of both layers are in metrics.py."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from itertools import chain
 from typing import Any
@@ -14,18 +14,20 @@ from jobs.production.plant import NAME, Plant, Rules
 from jobs.production.schema import COUNTS, EARLIEST, HISTORY, MAX_AHEAD
 from jobs.production.versions import Versions
 from lakehouse.events import rules
-from lakehouse.events.reader import read_events
+from lakehouse.events.reader import PLACE, RECORD, read_events
 
 _OF_DEFECTS = ("concern_id", "zone_charged_id")
 _NAME = rf"^(?=[\s\S]*{NAME.has}){NAME.pattern}\z"  # as Java reads it
 
 
-def parse_events(records: DataFrame, versions: Versions) -> DataFrame:
-    """Kafka records as typed events, one row per record: HISTORY's columns, `key`, `value`, `reason`.
+def parse_events(records: DataFrame, keep: Sequence[str] = tuple(RECORD), *, versions: Versions) -> DataFrame:
+    """Kafka records as typed events, one row per record: HISTORY's columns, what is kept of the record, and `reason`.
 
     `reason` is the first rule that the record breaks, null for a valid event.
     """
-    read = read_events(records, LINE_EVENT).withColumn("kind", _of_version(versions, _kind))
+    read = read_events(records, LINE_EVENT, keep=list(dict.fromkeys([*keep, "key"]))).withColumn(
+        "kind", _of_version(versions, _kind)
+    )
     of_defect = F.col("kind") == "defect"
     for name in _OF_DEFECTS:  # a pass has none, even if one was sent
         read = read.withColumn(name, F.when(of_defect, F.col(name)))
@@ -33,12 +35,13 @@ def parse_events(records: DataFrame, versions: Versions) -> DataFrame:
     events = read.withColumn("zone_id", F.coalesce("zone_id", home))
     no_kind = F.when(F.col("kind").isNull(), _unknown_key(versions))
     events = events.withColumn("reason", F.coalesce(no_kind, "reason"))
-    return rules.with_rules(events, _rules(versions)).select(*HISTORY.columns, "key", "value", "reason")
+    ruled = rules.with_rules(events, _rules(versions))
+    return ruled.select(*dict.fromkeys([*HISTORY.columns, *keep, "reason"]))
 
 
 def valid_events(records: DataFrame, versions: Versions) -> DataFrame:
     """The valid events of Kafka records, one row per record, with HISTORY's columns; resends are kept."""
-    return rules.valid_events(parse_events(records, versions), HISTORY)
+    return rules.valid_events(parse_events(records, PLACE, versions=versions), HISTORY)
 
 
 def _of_version(versions: Versions, rule: Callable[[Rules], Column]) -> Column:

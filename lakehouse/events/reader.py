@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 RECORD = {**COORDINATES, "key": "BINARY", "value": "BINARY"}
+PLACE = tuple(COORDINATES)
 
 
 def read_events(

@@ -4,6 +4,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
+import pyarrow as pa
+
 from lakehouse.kafka.offset_ranges import OffsetRanges, PartitionRanges
 from lakehouse.tables import table_io
 from lakehouse.tables.table_io import HISTORY_PROPERTIES, Table
@@ -46,9 +48,10 @@ def rename_topic(domain: str, topic: str, name: str) -> None:
     """Give the ranges of a topic that was made again another topic name: the new one has records at their offsets."""
     table = lost_ranges(domain)
     if table_io.exists(table):
-        table_io.create(table).update(
-            new_values={"topic": name}, predicate=f"topic = '{topic}' AND end_offset IS NOT NULL"
-        )
+        of_topic = "target.topic = source.topic AND target.end_offset IS NOT NULL"
+        names = pa.table({"topic": [topic], "name": [name]})
+        merge = table_io.create(table).merge(names, of_topic, source_alias="source", target_alias="target")
+        merge.when_matched_update({"topic": "source.name"}).execute()
 
 
 def retired_topics(domain: str) -> set[str]:

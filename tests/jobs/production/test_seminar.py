@@ -64,7 +64,7 @@ def audited(messages: list[tuple[bytes, bytes]]) -> Any:
 def test_a_plants_own_messages_are_counted_with_its_file(spark: Any, postgres_lake: str, theirs: Plant) -> None:
     sent = seminar(NOON, "7")
     messages = [(key, value) for _, key, value in sent]
-    parsed = transforms.parse_events(frame(spark, messages), first(theirs)).cache()
+    parsed = transforms.parse_events(frame(spark, messages), versions=first(theirs)).cache()
     valid = rules.valid_events(parsed, HISTORY)
     rows = valid.orderBy("offset").toArrow()
     found = [(sent[row["offset"]][0], tuple(row[name] for name in FIELDS)) for row in rows.to_pylist()]

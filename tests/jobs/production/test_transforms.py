@@ -18,7 +18,7 @@ AT = "unit_collection_pt_timestamp"
 
 def parsed(spark: Any, *records: tuple[Any, ...]) -> Any:
     numbered = [(*one[:2], number, *one[3:]) for number, one in enumerate(records)]
-    return transforms.parse_events(spark.createDataFrame(numbered, RECORDS), RULES)
+    return transforms.parse_events(spark.createDataFrame(numbered, RECORDS), versions=RULES)
 
 
 def valid(frame: Any) -> Any:

@@ -54,7 +54,7 @@ ROCKS = "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvide
 CONF = {STATE_STORE: ROCKS, SHUFFLE_PARTITIONS: "3"}
 
 
-def parse(records: DataFrame) -> DataFrame:
+def parse(records: DataFrame, _keep: Sequence[str] = ()) -> DataFrame:
     """The records with their number, and a reason for what is none."""
     coordinates = ["topic", "partition", "offset", F.col("timestamp").alias("recorded_at"), "key", "value"]
     number = F.col("value").cast("string").try_cast("bigint")
