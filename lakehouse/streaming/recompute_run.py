@@ -16,6 +16,7 @@ from pyspark.sql import functions as F
 from lakehouse.contract.domain import Domain
 from lakehouse.contract.tables import Table
 from lakehouse.kafka.offset_ranges import Offsets
+from lakehouse.spark.session import collect
 from lakehouse.streaming import layers, recompute_job
 from lakehouse.streaming.recompute_job import PinnedHistory
 from lakehouse.streaming.recompute_scope import Windows
@@ -91,6 +92,5 @@ def _rests_on(of: WindowLayers, window: str, slide: str) -> str:
 def _micros(spark: SparkSession, duration: str) -> int:
     """How long it is, as Spark reads it."""
     moment = F.timestamp_seconds(F.lit(0)) + F.lit(duration).cast("interval")
-    row = spark.range(1).select(F.unix_micros(moment).alias("micros")).first()
-    assert row
+    (row,) = collect(spark.range(1).select(F.unix_micros(moment).alias("micros")))
     return int(row["micros"])
