@@ -57,7 +57,10 @@ class IdIndex:
     @classmethod
     def load(cls, folder: Path, names: Sequence[str]) -> "IdIndex":
         """The index in these files. Raises OSError or ValueError when one is lost or damaged."""
-        return cls([np.load(folder / name, mmap_mode="r") for name in names], names)
+        try:
+            return cls([np.load(folder / name, mmap_mode="r") for name in names], names)
+        except EOFError as cut:  # a file of no bytes
+            raise ValueError(f"an index file in {folder} is cut off") from cut
 
     def add(self, found: Sequence[Numbers]) -> None:
         """Add the numbers of new records."""

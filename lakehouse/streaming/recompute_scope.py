@@ -124,11 +124,14 @@ class Events:
         """All files."""
         return appended.paths(self.table.path, self.listed)
 
-    def changed(self, new: Sequence[Path], seen: Scanned, index: IdIndex, state: State) -> list[Span]:
-        """The times whose windows have changed by the new files; the index knows them already."""
+    def changed(self, new: Sequence[Path], seen: Scanned, index: IdIndex, state: State, read: Offsets) -> list[Span]:
+        """The times whose windows have changed by the new files; the index knows them already.
+
+        `read` is where the batch log ends now.
+        """
         shared = self.sharing(new, index)
         slides = seen.slides | self.windows.changed(pa.chunked_array([pa.array(shared["event_at"])]))
-        return self.windows.spans(slides | self._unread(state))
+        return self.windows.spans(slides | self._read_since(state, read))
 
     def sharing(self, paths: Sequence[Path], index: IdIndex, spans: Sequence[Span] | None = None) -> pd.DataFrame:
         """All records of each id that occurs in the files (at these times) and more than once in the history, in order.
@@ -157,12 +160,10 @@ class Events:
         frame: pd.DataFrame = pa.concat_tables(rows).to_pandas()
         return frame.sort_values([*ORDER], na_position="first", kind="stable")
 
-    def _unread(self, state: State) -> set[int]:
-        """The slides of records that were in the history, but not yet in the batch log."""
-        read = by_partition(state.read)
-        behind = {
-            where: read.get(where, 0) for where, end in by_partition(state.ends).items() if end > read.get(where, 0)
-        }
+    def _read_since(self, state: State, read: Offsets) -> set[int]:
+        """The slides of records that were in the history, and that the batch log knows only now."""
+        ends, before = by_partition(state.ends), by_partition(state.read)
+        behind = {where: at for where in ends if (at := before.get(where, 0)) < min(ends[where], read.get(where, 0))}
         if not behind:
             return set()
         highest = self.listed.get("max.offset", pd.Series(np.nan, self.listed.index)).fillna(np.inf)

@@ -100,7 +100,7 @@ def _changed(spark: SparkSession, run: Run, events: Events, state: State) -> _Sc
         raise ChangedError("the history has not as many rows as were appended")
     index, counts = recompute_state.load(of.domain.name, state)
     index.add(seen.found)
-    spans = events.changed(new, seen, index, state)
+    spans = events.changed(new, seen, index, state, run.read)
     again = recompute_scope.not_first(events.sharing(events.paths(spans), index, spans))
     before = recompute_state.by_partition(state.ends)
     ends = later(later(before, seen.ends), recompute_scope.scan(of.dead_letters, letters).ends)

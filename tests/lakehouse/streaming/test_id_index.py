@@ -60,6 +60,10 @@ def test_small_runs_become_larger_ones(tmp_path: Path) -> None:
     assert len(names) < 8
 
 
-def test_a_lost_file_is_an_error(tmp_path: Path) -> None:
+def test_a_lost_or_damaged_file_is_an_error(tmp_path: Path) -> None:
+    for content, what in ((b"", "cut off"), (b"no numbers", "")):
+        (tmp_path / "ids-0.npy").write_bytes(content)
+        with pytest.raises(ValueError, match=what):
+            IdIndex.load(tmp_path, ["ids-0.npy"])
     with pytest.raises(OSError, match=r"ids-1\.npy"):
         IdIndex.load(tmp_path, ["ids-1.npy"])
