@@ -37,7 +37,9 @@ def test_a_result_of_a_version_before_is_read_whole() -> None:
     assert last is not None
     (part,) = last.partitions
     assert (part.topic, last.topic_ids) == ("houses", {"houses": "Zm9vYmFy"})
-    added = {"topic_ids": last.topic_ids, "partitions": [{**json.loads(OLD)["partitions"][0], "topic": "houses"}]}
+    counts = {"now_events": 0, "no_longer_events": 0, "other_ids": 0}
+    partition = {**json.loads(OLD)["partitions"][0], "topic": "houses", **counts}
+    added = {"topic_ids": last.topic_ids, "partitions": [partition]}
     assert last.to_dict() == json.loads(OLD) | added
     assert (part.start, part.covered[0]) == (10, AuditedRange(0, 10, "2026-11-19T01:30:00+00:00", True, [[3, 4]]))
     assert [line[:20] for line in results.summary(last)] == ["OFF: 1 twice: houses", "OFF: 1 row missing: "]
