@@ -1,4 +1,4 @@
-"""What an event is: one JSON message on the topic `example`, keyed by id. What JSON is taken: docs/events.md."""
+"""What an event is: one JSON message on the topic `example`, keyed by id. More: docs/events.md."""
 
 from typing import Annotated
 

@@ -62,7 +62,7 @@ def show(done: Recomputed) -> None:
 
 
 def main(
-    full: Annotated[bool, typer.Option("--full", help="Compute all windows again, not only those that changed.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Compute all windows, not only those that changed.")] = False,
 ) -> None:
     """Recompute the totals from the history. Works with Kafka stopped."""
     window = sidecar.recorded(checkpoints.path(DOMAIN.name, "totals")).get("window", WINDOW)
