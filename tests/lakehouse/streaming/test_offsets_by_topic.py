@@ -111,7 +111,7 @@ class Stream:
             where: OffsetRanges.from_offsets(np.unique([*self.offsets(where, 0), *self.offsets(where, 1)]).astype(int))
             for where in self.firsts
         }
-        plan = plan_rebuild(stored, self.firsts, begun.starts if begun else {})
+        plan = plan_rebuild(stored, {}, self.firsts, begun.starts if begun else {})
         assert not plan.lost
         checkpoints.discard(self.checkpoint)
         sidecar.write(self.checkpoint, Sidecar({}, IDS, "", plan.starts, plan.stored_until))
