@@ -122,10 +122,14 @@ def test_a_topic_shows_its_last_messages(running: Running, page: Page) -> None:
 def test_the_page_tells_how_long_sales_took_to_the_screen(running: Running, page: Page) -> None:
     page.goto("/houses")
     newest_is(page, "first")
-    running.send("timed")
-    newest_is(page, "timed")
     delay = page.locator("#houses-feed-grid-delay")
-    expect(delay).to_contain_text("of the last event seen here", timeout=20_000)
+    for _ in range(5):  # a sale that comes after a slow tick is not counted
+        running.send("timed")
+        newest_is(page, "timed")
+        page.wait_for_timeout(3000)
+        if delay.text_content():
+            break
+    expect(delay).to_contain_text("seen here")
     assert 0 < float(delay.get_attribute("data-p95") or 0) < 60
 
 
