@@ -15,9 +15,9 @@ from jobs.houses.schema import DEAD_LETTERS, DOMAIN
 from lakehouse.cli import dead_letters
 from lakehouse.dead_letters import redrive, store
 from lakehouse.dead_letters.store import Place
+from lakehouse.events import record
 from lakehouse.kafka import topics
 from lakehouse.settings import settings
-from lakehouse.streaming import batch
 from lakehouse.tables import table_io
 from tests.e2e.running import read_topic
 
@@ -137,7 +137,7 @@ def test_a_file_gives_each_its_new_value(broker: str, letters: list[Place], tmp_
 def test_a_letter_that_is_not_whole_is_only_sent_with_a_new_value(
     broker: str, letters: list[Place], tmp_path: Path
 ) -> None:
-    keep(broker, letters[0].offset, batch.CUT)
+    keep(broker, letters[0].offset, record.CUT)
     table_io.create(DEAD_LETTERS).delete("reason = 'invalid UTF-8'")
     before = len(records(broker))
     assert "is cut off" in command("--reason", "only its start", "--yes").output
