@@ -1,7 +1,6 @@
 """The price of a house by its id from the published model, without a JVM: numpy and the standard library only."""
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -14,12 +13,10 @@ from lakehouse.models.registry import Registry
 
 
 class Pricer:
-    """Prices houses with the live version; after a switch it loads the new one at the next call, within a second."""
+    """Prices houses with the live version; after a switch it loads the new one at the next call."""
 
-    def __init__(
-        self, registry: Registry | None = None, seconds: float = 1.0, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._live = LiveModel(registry or Registry(PRICE_MODEL), Model, seconds, clock)
+    def __init__(self, registry: Registry | None = None) -> None:
+        self._live = LiveModel(registry or Registry(PRICE_MODEL), Model)
 
     def model(self) -> Model:
         """The live version. Raises UnavailableError when there is none, DataError when it is damaged."""

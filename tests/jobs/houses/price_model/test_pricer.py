@@ -128,7 +128,7 @@ def test_missing_facts_are_filled_and_listed(registry: Registry) -> None:
 
 
 def test_a_switch_is_noticed(registry: Registry) -> None:
-    pricer = Pricer(registry, seconds=0)
+    pricer = Pricer(registry)
     house = str(pricer.known().houses.ids[0])
     before = pricer.price(house)
     fitting.publish(registry, factor=2.0)

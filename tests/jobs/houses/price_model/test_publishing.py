@@ -89,7 +89,7 @@ def test_the_steps_are_all_there_are(registry: Registry) -> None:
 
 def test_a_reader_never_fails_and_never_goes_back_during_50_publications(registry: Registry) -> None:
     publisher = publish(50)
-    pricer, seen, loads = Pricer(registry, seconds=0), ["v0001"], 0
+    pricer, seen, loads = Pricer(registry), ["v0001"], 0
     while publisher.poll() is None:
         seen.append(pricer.model().version)
         Pricer(registry).model()  # reads everything again
