@@ -17,12 +17,16 @@ from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.spark, pytest.mark.usefixtures("calm")]
 STOPPED_SECONDS = 2.0
+HUNG = "spark.sql.execution.pyspark.udf.idleTimeoutSeconds"  # of a session; the platform sets Spark's own for all
 FEW = 20  # records in a batch
 
 
 @contextmanager
-def struck(java: int, number: signal.Signals, times: int) -> Iterator[list[int]]:
-    """Send the signal to the workers that there are, so often; yields those that were met. What was stopped goes on."""
+def struck(java: int, number: signal.Signals, times: int, goes_on: bool = True) -> Iterator[list[int]]:
+    """Send the signal to the workers that there are, so often; yields those that were met.
+
+    What was stopped goes on after STOPPED_SECONDS, or never.
+    """
     met: list[int] = []
     ended = threading.Event()
 
@@ -34,7 +38,7 @@ def struck(java: int, number: signal.Signals, times: int) -> Iterator[list[int]]
             time.sleep(0.1)
             _send(pids, number)
             met.extend(pids)
-            if number == signal.SIGSTOP:
+            if number == signal.SIGSTOP and goes_on:
                 time.sleep(STOPPED_SECONDS)
                 _send(pids, signal.SIGCONT)
 
@@ -63,4 +67,22 @@ def test_workers_that_are_killed_or_stopped_lose_nothing(
     with struck(java, number, times=3) as met:
         run(most=FEW)
     assert met
+    assert oracle.check(site) == []
+
+
+def test_a_worker_that_hangs_for_good_is_killed_and_its_batch_read_again(
+    spark: Any, site: Site, run: Callable[..., None]
+) -> None:
+    java = spark.sparkContext._gateway.proc.pid
+    assert spark.sparkContext.getConf().get("spark.python.worker.killOnIdleTimeout") == "true"
+    for pid in python_workers(java):
+        os.kill(pid, signal.SIGKILL)
+    spark.conf.set(HUNG, 3)
+    try:
+        with struck(java, signal.SIGSTOP, times=1, goes_on=False) as met:
+            run(most=FEW)
+    finally:
+        spark.conf.unset(HUNG)
+    assert met
+    assert not set(met) & set(python_workers(java))
     assert oracle.check(site) == []
