@@ -21,6 +21,7 @@ from lakehouse.core.stop_signal import StopSignal
 from lakehouse.errors import RefusedError
 from lakehouse.kafka import topic_settings, topics
 from lakehouse.settings import settings
+from lakehouse.spark import executors
 from lakehouse.spark.session import spark_session
 from lakehouse.streaming import stream_job
 from lakehouse.streaming.query import NO_PAUSE, Query
@@ -41,6 +42,7 @@ def main(
     bootstrap_servers = bootstrap_server or settings().brokers()
     topics.check(bootstrap_servers)
     spark = spark_session(f"{'-'.join(domain.name for domain in loaded)}-stream")
+    executors.check(spark)
     queries = build_all(loaded, bootstrap_servers, fix_topics)
     build_one = functools.partial(build_again, bootstrap_servers)
     SharedRunner(spark, bootstrap_servers, stop, build_one).run(queries, trigger)

@@ -11,6 +11,7 @@ from lakehouse.contract.domain import Domain
 from lakehouse.core.stop_signal import StopSignal
 from lakehouse.kafka import topic_settings, topics
 from lakehouse.settings import settings
+from lakehouse.spark import executors
 from lakehouse.spark.session import spark_session
 from lakehouse.streaming.query import Query
 from lakehouse.streaming.runner import Runner
@@ -44,6 +45,7 @@ class StreamJob:
     def run(self, build: Callable[[], Sequence[Query]], trigger: str, max_per_batch: int) -> None:
         """Start Spark and run the queries that `build` makes with it, until a signal or, if so triggered, the end."""
         spark = spark_session(f"{self.domain.name}-stream")
+        executors.check(spark)
         Runner(spark, self.bootstrap_servers, self.stop, max_per_batch).run(build(), trigger)
 
 

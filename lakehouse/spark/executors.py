@@ -1,0 +1,41 @@
+"""Whether a cluster's executors can decode events: they need the platform's packages, as the driver has them."""
+
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from lakehouse.errors import RefusedError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyspark.sql import SparkSession
+
+_SHOWN = 300  # characters of Spark's own error
+
+
+def check(spark: "SparkSession") -> None:
+    """Start a Python worker of an executor as a query does. Raises RefusedError when that fails; local mode passes."""
+    if spark.sparkContext.master.startswith("local"):
+        return
+    try:
+        spark.range(1).mapInArrow(_same, "id BIGINT").toArrow()
+    except Exception as error:
+        raise RefusedError(
+            f"The cluster's executors cannot decode events: {_reason(error)}",
+            f"Each worker runs {sys.executable}: install the platform there at the same path (`make setup`), then start "
+            "the stream again.",
+        ) from error
+
+
+def _same(batches: "Iterator[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
+    """The rows themselves, made where the decoder can be imported."""
+    import lakehouse.events.reader  # noqa: F401
+
+    yield from batches
+
+
+def _reason(error: Exception) -> str:
+    """The line of Spark's error that names the cause: Python's own last line, or what the system said."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    causes = [line for line in lines if "Error: " in line or "error=" in line or "No module named" in line]
+    return (causes or lines or [type(error).__name__])[-1][:_SHOWN]
