@@ -22,8 +22,8 @@ def check(spark: "SparkSession") -> None:
     except Exception as error:
         raise RefusedError(
             f"The cluster's executors cannot decode events: {_reason(error)}",
-            f"Each worker runs {sys.executable}: install the platform there at the same path (`make setup`), then start "
-            "the stream again.",
+            f"Each worker runs {sys.executable}: install the platform there at the same path (`make setup`), then "
+            "start the stream again.",
         ) from error
 
 
