@@ -99,7 +99,7 @@ def without_packages_it_is_refused(platform: Platform) -> None:
     """A stream whose executors lack the packages says so, and starts no query."""
     package = platform.var.parent / "bare/lakehouse"  # the executors find this one before the platform's
     package.mkdir(parents=True)
-    (package / "__init__.py").write_text('raise ModuleNotFoundError("No module named \'lakehouse\'")')
+    (package / "__init__.py").write_text("raise ModuleNotFoundError(\"No module named 'lakehouse'\")")
     path = f"spark.executorEnv.PYTHONPATH={package.parent}"
     bare = replace(platform, spark=(*platform.spark, "--conf", path))
     stream = bare.job("stream.py", "--trigger", "available-now")
