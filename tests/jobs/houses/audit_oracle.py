@@ -17,7 +17,7 @@ WINDOW = timedelta(minutes=2)
 
 def number(message: Any) -> int | None:
     """The number of a sale that the audit sent: its key."""
-    key = message.key().decode()
+    key = (message.key() or b"").decode()
     return int(key) if key.isdigit() else None
 
 
@@ -31,7 +31,7 @@ def decode(message: Any) -> tuple[Cell, int] | None:
             return None
         start = datetime.fromtimestamp(sold.timestamp() // WINDOW.seconds * WINDOW.seconds, UTC)
         return (start, sale["yr_built"] // 10 * 10), int(price * 100)
-    except (AttributeError, ValueError, KeyError, TypeError, ArithmeticError):
+    except (AttributeError, ValueError, KeyError, TypeError, ArithmeticError, RecursionError):
         return None
 
 
