@@ -15,7 +15,7 @@ _SHOWN = 300  # characters of Spark's own error
 
 def check(spark: "SparkSession") -> None:
     """Start a Python worker of an executor as a query does. Raises RefusedError when that fails; local mode passes."""
-    if spark.sparkContext.master.startswith("local"):
+    if (spark.sparkContext.master or "local").startswith("local"):
         return
     try:
         spark.range(1).mapInArrow(_same, "id BIGINT").toArrow()

@@ -1,29 +1,23 @@
 """`make bench`: how fast and how large the platform is, measured on this machine, one table. `--full` takes longer."""
 
 import argparse
-import json
 import os
-import platform
 import shutil
 import statistics
 import sys
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from importlib import metadata
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from lakehouse.settings import ROOT
 from tests import suite
-from tests.bench import ask, dashboard, drain, measure, model, pricing, scale
+from tests.bench import ask, dashboard, drain, kept, measure, model, pricing, scale, screen
 from tests.dashboard.tab import Tick
 from tests.ending import end_in_order
 from tests.suite import Suite
 
 console = Console(highlight=False, soft_wrap=True)
-KEPT = ROOT / "var/bench"
 
 
 def quantile(values: list[float], share: float) -> float:
@@ -60,7 +54,7 @@ def main() -> None:
     elif options.dashboard:
         show_dashboard(minutes=30 if options.full else 2)
     elif options.scale is not None:
-        keep({"scale": scale.measured(console, KEPT / "plots", options.scale)})
+        kept.keep(console, {"scale": scale.measured(console, kept.KEPT / "plots", options.scale)})
     elif options.drain:
         show_drain(options.full)
     else:
@@ -78,6 +72,7 @@ def show_all(full: bool) -> None:
 
     figures["latency_seconds"] = latency_rows(grid, measure.HOUSES, seconds=180 if full else 60)
 
+    figures["screen_seconds"] = screen_rows(grid, seconds=180 if full else 60)
     figures["sustained"] = sustained_rows(grid, full)
 
     figures["drain"] = drain_rows(grid, full)
@@ -89,7 +84,7 @@ def show_all(full: bool) -> None:
     grid.add_row("`lake up houses`, PSS", "≤ 2,400 MB", f"{sum(memory.values()):,} MB ({parts})")
 
     console.print(grid)
-    keep(figures)
+    kept.keep(console, figures)
 
 
 def latency_rows(grid: Table, of: Suite, seconds: float) -> dict[str, Any]:
@@ -102,6 +97,15 @@ def latency_rows(grid: Table, of: Suite, seconds: float) -> dict[str, Any]:
         measured = f"p50 {p50:.2f} s, p95 {p95:.2f} s, n={len(values):,}"
         grid.add_row(f"event acknowledged to visible, 200/s: {view.name}", view.target, measured)
         figures[view.name] = {"p50": p50, "p95": p95, "events": len(values)}
+    return figures
+
+
+def screen_rows(grid: Table, seconds: float) -> dict[str, float]:
+    """Add how long sales take to the live list in a browser, at 200/s beside the stream, to the table; the figures."""
+    found = screen.measured(rate=200, seconds=seconds, warm=60, with_stream=True, looked_at=True)["seconds"]
+    figures = {"p50": quantile(found, 0.5), "p95": quantile(found, 0.95), "events": len(found)}
+    measured = f"p50 {figures['p50']:.2f} s, p95 {figures['p95']:.2f} s, n={len(found):,}"
+    grid.add_row("broker to screen, 200/s: the live list", "p50 ≤ 1.5 s, p95 ≤ 2.5 s", measured)
     return figures
 
 
@@ -132,7 +136,7 @@ def show_ask(seconds: float, interval: str) -> None:
     grid.add_row("attempts refused after 2 s, then asked again", "-", f"{found['refused'][0]:.0f}")
     grid.add_row(f"load of {os.cpu_count()} cores", "-", f"{before:.1f} before, {figures['load']['after']:.1f} after")
     console.print(grid)
-    keep({"ask": figures})
+    kept.keep(console, {"ask": figures})
 
 
 def show_domain(name: str, seconds: float) -> None:
@@ -142,7 +146,7 @@ def show_domain(name: str, seconds: float) -> None:
     waited, drained = latency_rows(grid, of, seconds), measure.drained(of, events=250_000)
     grid.add_row("draining, all queries, all sinks", "-", f"{drained['per_second']:,.0f} events/s")
     console.print(grid)
-    keep({name: {"latency_seconds": waited, "drained": drained}})
+    kept.keep(console, {name: {"latency_seconds": waited, "drained": drained}})
 
 
 def drain_rows(grid: Table, full: bool) -> dict[str, Any]:
@@ -158,7 +162,7 @@ def show_drain(full: bool) -> None:
     grid = Table("what", "target", "measured", box=None, pad_edge=False)
     figures = drain_rows(grid, full)
     console.print(grid)
-    keep({"drain": figures})
+    kept.keep(console, {"drain": figures})
 
 
 def pricing_rows(grid: Table) -> dict[str, Any]:
@@ -181,7 +185,7 @@ def show_model() -> None:
         grid.add_row(str(seed), *(f"{value:,.4g}" for value in row.values()))
     grid.add_row("median", *(f"{value:,.4g}" for value in model.medians(found).values()), style="bold")
     console.print(grid)
-    keep({"model": found})
+    kept.keep(console, {"model": found})
 
 
 def show_dashboard(minutes: float) -> None:
@@ -203,7 +207,9 @@ def show_dashboard(minutes: float) -> None:
     console.print(grid)
     first, last = found["pss_mb"][0], found["pss_mb"][-1]
     console.print(f"PSS {first:,.0f} MB, {last:,.0f} MB {minutes:g} min later; {found['cores']:.2f} cores busy")
-    keep({"first_paint_ms": painted, "ticks": rows, "pss_mb": found["pss_mb"], "cores_busy": found["cores"]})
+    kept.keep(
+        console, {"first_paint_ms": painted, "ticks": rows, "pss_mb": found["pss_mb"], "cores_busy": found["cores"]}
+    )
 
 
 def tick_figures(ticks: Sequence[Tick]) -> dict[str, float]:
@@ -220,42 +226,6 @@ def tick_figures(ticks: Sequence[Tick]) -> dict[str, float]:
         "bytes_p95": quantile(news, 0.95),
         "bytes_without_p50": quantile(none, 0.5),
     }
-
-
-def keep(figures: dict[str, Any]) -> None:
-    """Keep the figures with what they were measured on, and show what changed against the last run kept."""
-    machine = {"cores": os.cpu_count(), "machine": platform.machine(), "python": platform.python_version()}
-    versions = {name: metadata.version(name) for name in ("pyspark", "delta-spark", "deltalake", "confluent-kafka")}
-    show_change(figures)
-    KEPT.mkdir(parents=True, exist_ok=True)
-    file = KEPT / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"
-    file.write_text(json.dumps({"machine": machine, "versions": versions, **figures}, indent=1))
-    console.print(f"Kept in {file.relative_to(ROOT)}.")
-
-
-def show_change(figures: Mapping[str, Any]) -> None:
-    """Each figure beside that of the last run kept that has it."""
-    kept = [medians(json.loads(file.read_text())) for file in sorted(KEPT.glob("2*.json"), reverse=True)]
-    grid = Table("figure", "last kept", "now", "change", box=None, pad_edge=False)
-    for name, now in medians(figures).items():
-        before = next((old[name] for old in kept if name in old), 0.0)
-        if before and "runs" not in name:
-            grid.add_row(name, f"{before:,.4g}", f"{now:,.4g}", f"{now / before - 1:+.0%}")
-    if grid.row_count:
-        console.print(grid)
-
-
-def medians(figures: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
-    """Every figure under its dotted name; of a list of numbers the median."""
-    found: dict[str, float] = {}
-    for name, value in figures.items():
-        if isinstance(value, Mapping):
-            found |= medians(value, f"{prefix}{name}.")
-        elif isinstance(value, int | float):
-            found[prefix + name] = value
-        elif isinstance(value, list) and value and all(isinstance(one, int | float) for one in value):
-            found[prefix + name] = statistics.median(value)
-    return found
 
 
 if __name__ == "__main__":
