@@ -65,6 +65,7 @@ def test_a_slow_broker_is_waited_for_and_a_gone_one_is_not(monkeypatch: pytest.M
     assert (watch.view().events, watch.view().error) == (5, "" if listens else broker.NO_BROKER)
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # the SystemExit below
 def test_a_broker_whose_address_goes_away_between_two_looks_ends_no_watch(lake: Path) -> None:
     watch = TopicWatch("houses", seconds=0.01)
     asked: list[int] = []
