@@ -1,7 +1,9 @@
 """Whether a cluster's executors can decode events: they need the platform's packages, as the driver has them."""
 
 import sys
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from lakehouse.errors import RefusedError
@@ -11,6 +13,19 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 _SHOWN = 300  # characters of Spark's own error
+
+
+def begin(spark: "SparkSession") -> None:
+    """Have a Python worker ready for the first batch; on a cluster, find out whether executors can run one."""
+    if not (spark.sparkContext.master or "local").startswith("local"):
+        check(spark)
+    else:
+        threading.Thread(target=_start_worker, args=(spark,), name="first-worker", daemon=True).start()
+
+
+def _start_worker(spark: "SparkSession") -> None:
+    with suppress(Exception):  # a batch that needs one starts it, or says why it cannot
+        spark.range(0, 2, 1, 2).mapInArrow(_same, "id BIGINT").write.format("noop").mode("overwrite").save()
 
 
 def check(spark: "SparkSession") -> None:

@@ -45,7 +45,7 @@ class StreamJob:
     def run(self, build: Callable[[], Sequence[Query]], trigger: str, max_per_batch: int) -> None:
         """Start Spark and run the queries that `build` makes with it, until a signal or, if so triggered, the end."""
         spark = spark_session(f"{self.domain.name}-stream")
-        executors.check(spark)
+        executors.begin(spark)
         Runner(spark, self.bootstrap_servers, self.stop, max_per_batch).run(build(), trigger)
 
 

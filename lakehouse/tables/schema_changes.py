@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.dataset as ds
 from deltalake import DeltaTable, Schema
 
 from lakehouse.contract.arrow_types import spark_name, spark_type
@@ -15,11 +14,11 @@ from lakehouse.contract.tables import Table
 from lakehouse.errors import RefusedError
 
 if TYPE_CHECKING:
+    import pyarrow.dataset as ds
     from pyspark.sql import DataFrame
 
 KEYS = "lake.keys"  # the property of the table that has its key; tables of earlier versions get it at the next start
 STATISTICS = "delta.dataSkippingStatsColumns"
-_INT96 = ds.ParquetReadOptions(coerce_int96_timestamp_unit="us")  # nanoseconds would end in 2262
 
 
 def properties(table: Table) -> dict[str, str]:
@@ -114,10 +113,13 @@ def missing_columns(table: Table, delta: DeltaTable) -> list[str]:
     return [name for name in table.columns if name not in existing]
 
 
-def dataset(table: Table, delta: DeltaTable) -> ds.Dataset:
+def dataset(table: Table, delta: DeltaTable) -> "ds.Dataset":
     """The table's rows with the columns of the contract, in its types; what a file lacks is null."""
+    import pyarrow.dataset as ds  # imports pandas: a fifth of a second of a stream's start, which reads no table
+
     schema: Any = table.arrow_schema
-    return delta.to_pyarrow_dataset(parquet_read_options=_INT96, schema=schema)
+    micros = ds.ParquetReadOptions(coerce_int96_timestamp_unit="us")  # nanoseconds would end in 2262
+    return delta.to_pyarrow_dataset(parquet_read_options=micros, schema=schema)
 
 
 def filled(frame: "DataFrame", table: Table) -> "DataFrame":
