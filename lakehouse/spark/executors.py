@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from lakehouse.errors import RefusedError
+from lakehouse.spark.session import runs_locally
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -17,10 +18,10 @@ _SHOWN = 300  # characters of Spark's own error
 
 def begin(spark: "SparkSession") -> None:
     """Have a Python worker ready for the first batch; on a cluster, find out whether executors can run one."""
-    if not (spark.sparkContext.master or "local").startswith("local"):
-        check(spark)
-    else:
+    if runs_locally(spark):
         threading.Thread(target=_start_worker, args=(spark,), name="first-worker", daemon=True).start()
+    else:
+        check(spark)
 
 
 def _start_worker(spark: "SparkSession") -> None:
@@ -29,9 +30,7 @@ def _start_worker(spark: "SparkSession") -> None:
 
 
 def check(spark: "SparkSession") -> None:
-    """Start a Python worker of an executor as a query does. Raises RefusedError when that fails; local mode passes."""
-    if (spark.sparkContext.master or "local").startswith("local"):
-        return
+    """Start a Python worker of an executor as a query does. Raises RefusedError when that fails."""
     try:
         spark.range(1).mapInArrow(_same, "id BIGINT").toArrow()
     except Exception as error:

@@ -42,6 +42,11 @@ def spark_session(name: str) -> "SparkSession":
     return session
 
 
+def runs_locally(spark: "SparkSession") -> bool:
+    """Whether driver and executors are this one machine's process."""
+    return (spark.sparkContext.master or "local").startswith("local")
+
+
 def collect(frame: "DataFrame") -> list[dict[str, Any]]:
     """The rows of a small frame, with times that carry UTC.
 

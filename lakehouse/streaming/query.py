@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from lakehouse.contract.domain import QueryTables
 from lakehouse.kafka import client
 from lakehouse.kafka.offset_ranges import Offsets
+from lakehouse.spark.session import runs_locally
 from lakehouse.streaming import checkpoints
 from lakehouse.streaming.batch import Batch
 
@@ -83,4 +84,15 @@ def read_topics(
         **_FETCHED,
         **client.spark_options(),
     }
-    return spark.readStream.format("kafka").options(**options).load()
+    records = spark.readStream.format("kafka").options(**options).load()
+    slots = _task_slots(spark)
+    return records.coalesce(slots) if slots else records
+
+
+def _task_slots(spark: "SparkSession") -> int | None:
+    """How many tasks run at once, where that is known at the start: locally.
+
+    More tasks than that are no faster, and each costs a small batch some 20 ms: one for each of 4 partitions on 2 cores
+    made a batch of averages take 350 ms, two tasks 285. On a cluster executors come and go.
+    """
+    return spark.sparkContext.defaultParallelism if runs_locally(spark) else None

@@ -42,7 +42,7 @@ def main(
     bootstrap_servers = bootstrap_server or settings().brokers()
     topics.check(bootstrap_servers)
     spark = spark_session(f"{'-'.join(domain.name for domain in loaded)}-stream")
-    executors.check(spark)
+    executors.begin(spark)
     queries = build_all(loaded, bootstrap_servers, fix_topics)
     build_one = functools.partial(build_again, bootstrap_servers)
     SharedRunner(spark, bootstrap_servers, stop, build_one).run(queries, trigger)
