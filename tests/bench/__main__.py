@@ -109,11 +109,11 @@ def screen_rows(grid: Table, seconds: float) -> dict[str, float]:
     return figures
 
 
-def sustained_rows(grid: Table, full: bool) -> dict[int, Any]:
+def sustained_rows(grid: Table, full: bool) -> dict[str, Any]:
     """Add whether both queries keep up beside their producer to the table; the figures by rate."""
     figures = {}
     for rate in (20_000, 60_000):
-        load = figures[rate] = measure.sustained(rate, seconds=120 if full else 45)
+        load = figures[str(rate)] = measure.sustained(rate, seconds=120 if full else 45)
         done = f"lag {load['lag_at_end']:,.0f}, done {load['drained_after']:.1f} s later"
         grid.add_row(f"both queries at {rate:,} sales/s", "keep up", f"sent {load['sent_per_second']:,.0f}/s, {done}")
     return figures
