@@ -78,7 +78,7 @@ SUITE = Suite(
     flow=flow,
     probes=flow,
     views=(
-        View("table averages", "p50 ≤ 0.6 s, p95 ≤ 1 s", windows.watch(AVERAGES, "averages"), BATCHES),
+        View("table averages", "p50 ≤ 0.5 s, p95 ≤ 0.9 s", windows.watch(AVERAGES, "averages"), BATCHES),
         View(f"topic {AVERAGE_UPDATES.name}", "p50 ≤ 0.4 s, p95 ≤ 0.7 s", watch_topic, BATCHES),
     ),
 )
