@@ -101,9 +101,9 @@ def without_packages_it_is_refused(platform: Platform) -> None:
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("raise ModuleNotFoundError(\"No module named 'lakehouse'\")")
     path = f"spark.executorEnv.PYTHONPATH={package.parent}"
-    bare = replace(platform, spark=(*platform.spark, "--conf", path))
+    bare = replace(platform, spark=(*platform.spark, "--conf", path, "--conf", "spark.task.maxFailures=1"))
     stream = bare.job("stream.py", "--trigger", "available-now")
-    error = stream.communicate(timeout=150)[1]
+    error = stream.communicate(timeout=300)[1]
     assert stream.returncode == RefusedError.exit_code, error
     assert "The cluster's executors cannot decode events: ModuleNotFoundError: No module named 'lakehouse'" in error
     assert "`make setup`" in error
