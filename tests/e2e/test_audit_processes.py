@@ -110,4 +110,11 @@ def test_no_process_outlives_the_audit(bootstrap_servers: str, sent: signal.Sign
 
 
 def helpers_of(pid: int) -> list[psutil.Process]:
-    return [one for one in psutil.Process(pid).children(recursive=True) if "spawn_main" in " ".join(one.cmdline())]
+    return [one for one in psutil.Process(pid).children(recursive=True) if _is_helper(one)]
+
+
+def _is_helper(process: psutil.Process) -> bool:
+    try:
+        return "spawn_main" in " ".join(process.cmdline())
+    except psutil.NoSuchProcess:  # it has ended meanwhile, or is a zombie of another test
+        return False
