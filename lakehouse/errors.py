@@ -8,10 +8,23 @@ LakeError
     └── NewerFormatError     a file that a newer version of the platform wrote
 """
 
+import re
+
 
 def first_line(text: str, otherwise: str) -> str:
     """The first line of a library's message that is not blank; `otherwise` when there is none."""
     return next((line.strip() for line in text.splitlines() if line.strip()), otherwise)
+
+
+def last_cause(text: str) -> str:
+    """The last line of Spark's error that names an error or exception, Python's own before Java's; else the whole text.
+
+    Java adds that a Python worker has ended; why it did stands before that. Lines of a stack are no cause.
+    """
+    lines = [line.strip() for line in text.splitlines() if "Error" in line or "Exception" in line]
+    causes = [line for line in lines if not line.startswith("at ")]
+    pythons = [line for line in causes if re.match(r"[A-Z]\w*Error: ", line)]
+    return (pythons or causes or [text.strip()])[-1][:400].rstrip(".")
 
 
 class LakeError(Exception):

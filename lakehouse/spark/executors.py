@@ -6,14 +6,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from lakehouse.errors import RefusedError
+from lakehouse.errors import RefusedError, last_cause
 from lakehouse.spark.session import runs_locally
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import SparkSession
-
-_SHOWN = 300  # characters of Spark's own error
 
 
 def begin(spark: "SparkSession") -> None:
@@ -35,7 +33,7 @@ def check(spark: "SparkSession") -> None:
         spark.range(1).mapInArrow(_same, "id BIGINT").toArrow()
     except Exception as error:
         raise RefusedError(
-            f"The cluster's executors cannot decode events: {_reason(error)}",
+            f"The cluster's executors cannot decode events: {last_cause(str(error))}.",
             f"Each worker runs {sys.executable}: install the platform there at the same path (`make setup`), then "
             "start the stream again.",
         ) from error
@@ -46,10 +44,3 @@ def _same(batches: "Iterator[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
     import lakehouse.events.reader  # noqa: F401
 
     yield from batches
-
-
-def _reason(error: Exception) -> str:
-    """The line of Spark's error that names the cause: Python's own last line, or what the system said."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    causes = [line for line in lines if "Error: " in line or "error=" in line or "No module named" in line]
-    return (causes or lines or [type(error).__name__])[-1][:_SHOWN]

@@ -12,7 +12,7 @@ import structlog
 from lakehouse.core.restart_policy import Failure, RestartPolicy, failure_of
 from lakehouse.core.run_state import FORMAT
 from lakehouse.core.states import QueryState
-from lakehouse.errors import LakeError, RefusedError, UnavailableError
+from lakehouse.errors import LakeError, RefusedError, UnavailableError, last_cause
 
 if TYPE_CHECKING:
     from pyspark.sql.streaming.query import StreamingQuery
@@ -123,8 +123,6 @@ def query_failed(name: str, error: str) -> LakeError:
     code, sentence = explain(Exception(error))
     if code == UnavailableError.exit_code:
         return UnavailableError(f"Query {name} stopped: {sentence}", "It goes on by itself where it stopped.")
-    causes = [line.strip() for line in error.splitlines() if "Error" in line or "Exception" in line]
-    cause = (causes or [error.strip()])[-1][:400].rstrip(".")
     damaged = any(word in error for word in ("STATE_STORE", "Incomplete log file", "OffsetOutOfRange", "fetch data"))
     fix = f"Repair it: `lake rebuild {name}`." if damaged else "`lake logs` shows the whole error."
-    return LakeError(f"Query {name} stopped: {cause}.", fix)
+    return LakeError(f"Query {name} stopped: {last_cause(error)}.", fix)

@@ -157,6 +157,13 @@ def test_a_damaged_state_names_its_repair() -> None:
     assert type(query_failed("houses.averages", "ValueError: x")) is LakeError
 
 
+def test_the_cause_is_pythons_own_error_and_no_line_of_a_stack() -> None:
+    java = "org.apache.spark.SparkException: EOFException occurred\n\tat org.apache.SparkErrorUtils.run(a.scala:8)"
+    assert str(query_failed("a.b", java)).startswith("Query a.b stopped: org.apache.spark.SparkException: EOFException")
+    python = "Error from python worker:\n  ModuleNotFoundError: No module named 'x'\n" + java
+    assert str(query_failed("a.b", python)).startswith("Query a.b stopped: ModuleNotFoundError: No module named 'x'.")
+
+
 RAISED = "org.apache.spark.SparkException: [FOREACH_BATCH] …\nlakehouse.errors.{}: It is away. Wait for it.\n\tat org.x"
 
 
