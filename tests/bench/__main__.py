@@ -92,21 +92,22 @@ def latency_rows(grid: Table, of: Suite, seconds: float) -> dict[str, Any]:
     found = measure.latencies(of, seconds)
     figures = {}
     for view in of.views:
-        values = found[view.name]
-        p50, p95 = quantile(values, 0.5), quantile(values, 0.95)
-        measured = f"p50 {p50:.2f} s, p95 {p95:.2f} s, n={len(values):,}"
-        grid.add_row(f"event acknowledged to visible, 200/s: {view.name}", view.target, measured)
-        figures[view.name] = {"p50": p50, "p95": p95, "events": len(values)}
+        what = f"event acknowledged to visible, 200/s: {view.name}"
+        figures[view.name] = delay_row(grid, what, view.target, found[view.name])
+    return figures
+
+
+def delay_row(grid: Table, what: str, target: str, seconds: list[float]) -> dict[str, float]:
+    """Add median and 95th percentile of delays to the table; the figures."""
+    figures = {"p50": quantile(seconds, 0.5), "p95": quantile(seconds, 0.95), "events": len(seconds)}
+    grid.add_row(what, target, f"p50 {figures['p50']:.2f} s, p95 {figures['p95']:.2f} s, n={len(seconds):,}")
     return figures
 
 
 def screen_rows(grid: Table, seconds: float) -> dict[str, float]:
     """Add how long sales take to the live list in a browser, at 200/s beside the stream, to the table; the figures."""
     found = screen.measured(rate=200, seconds=seconds, warm=60, with_stream=True, looked_at=True)["seconds"]
-    figures = {"p50": quantile(found, 0.5), "p95": quantile(found, 0.95), "events": len(found)}
-    measured = f"p50 {figures['p50']:.2f} s, p95 {figures['p95']:.2f} s, n={len(found):,}"
-    grid.add_row("broker to screen, 200/s: the live list", "p50 ≤ 1.5 s, p95 ≤ 2.5 s", measured)
-    return figures
+    return delay_row(grid, "broker to screen, 200/s: the live list", "p50 ≤ 1.5 s, p95 ≤ 2.5 s", found)
 
 
 def sustained_rows(grid: Table, full: bool) -> dict[str, Any]:

@@ -18,3 +18,11 @@ def broker(monkeypatch: pytest.MonkeyPatch) -> dict[str, TopicState]:
     monkeypatch.setattr(topics, "check", lambda address: "cluster")
     monkeypatch.setattr(topics, "existing", lambda address, names, fix: together(*(said[name] for name in names)))
     return said
+
+
+@pytest.fixture
+def ran(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
+    """The commands that a rebuild runs; none is run."""
+    found: list[tuple[str, ...]] = []
+    monkeypatch.setattr(rebuild, "_run", lambda *command: found.append(command))
+    return found

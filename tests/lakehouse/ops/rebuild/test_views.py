@@ -41,12 +41,10 @@ def test_views_are_rebuilt_with_their_state() -> None:
 
 
 @pytest.fixture
-def commands(broker: dict[str, TopicState], monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
+def commands(broker: dict[str, TopicState], ran: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
     """What a rebuild runs; the topic has lost its oldest records, of which the view was made."""
     table_io.create(VIEW)
     broker["line"] = TopicState(IDS, on_line(5, 0), on_line(9, 9))
-    ran: list[tuple[str, ...]] = []
-    monkeypatch.setattr(rebuild, "_run", lambda *command: ran.append(command))
     return ran
 
 
